@@ -1,0 +1,74 @@
+/* Lines for the user. A line is written by one write(2), so that lines of several ranks or threads never mix. */
+#include "tweedie/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 4096 };
+
+static struct {
+    char speaker[128]; /* "[3 n2] ", empty when alone */
+    int rank;
+    int file;
+    bool quiet;
+} logger = {.file = -1};
+
+void tw_log_identify(int rank, const char *host)
+{
+    logger.rank = rank;
+    if (rank > 0) snprintf(logger.speaker, sizeof logger.speaker, "[%d %s] ", rank, host);
+}
+
+tw_status tw_log_open(const char *path)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (file < 0) return tw_error_set(TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    tw_log_close();
+    logger.file = file;
+    return TW_OK;
+}
+
+void tw_log_close(void)
+{
+    if (logger.file >= 0) close(logger.file);
+    logger.file = -1;
+}
+
+void tw_log_quiet(bool quiet)
+{
+    logger.quiet = quiet;
+}
+
+static void put(const char *format, va_list args)
+{
+    char line[LINE_MAX_BYTES];
+    int n = snprintf(line, sizeof line, "%s", logger.speaker);
+    int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    n = m < 0 ? n : n + m;
+    if (n > LINE_MAX_BYTES - 2) n = LINE_MAX_BYTES - 2;
+    line[n++] = '\n';
+    /* a log that cannot be written must not stop the work it tells of */
+    if (write(STDERR_FILENO, line, (size_t)n) < 0) return;
+    if (logger.file >= 0 && write(logger.file, line, (size_t)n) < 0) return;
+}
+
+void tw_log_info(const char *format, ...)
+{
+    if (logger.rank > 0 || logger.quiet) return;
+    va_list args;
+    va_start(args, format);
+    put(format, args);
+    va_end(args);
+}
+
+void tw_log_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put(format, args);
+    va_end(args);
+}
