@@ -1,0 +1,105 @@
+/* The sum of gradients over all ranks, hidden behind the backward pass.
+ *
+ * The gradient is one flat f32 buffer, cut into buckets in the order in which the backward pass finishes them. The thread that runs the
+ * plan reports every parameter gradient that became final; the reduction of a bucket starts when all of it is final on all ranks of the
+ * node, on a thread of its own where a core is to spare, else between operations. Inside a node the buffers lie in shared memory and each
+ * rank sums its slice of them; between nodes the ranks that own the same slice exchange it by MPI.
+ *
+ *     step:  begin → ready(offset, count) … ready(offset, count) → finish(status, values)
+ *
+ * The sum over the ranks of a node, and over nodes where TW_REDUCER_TREE is chosen, is a balanced binary tree in rank order,
+ * ((0+1)+(2+3))+…: the same bits on all ranks and in every run with the same ranks and placement. finish() carries the status of the
+ * step in the same reduction, so that a rank that failed still takes part and all learn it. With one rank nothing is moved. */
+#ifndef TWEEDIE_REDUCER_H
+#define TWEEDIE_REDUCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tweedie/comm.h"
+#include "tweedie/status.h"
+
+typedef struct tw_reducer tw_reducer;
+
+/* Elements [offset, offset + count) of the gradient. */
+typedef struct tw_reducer_bucket {
+    int64_t offset, count;
+} tw_reducer_bucket;
+
+typedef enum tw_reducer_mode {
+    TW_REDUCER_AUTO,   /* a thread where every node has a CPU to spare for each of its ranks, else inline */
+    TW_REDUCER_THREAD, /* a communication thread that sleeps while it has nothing to do */
+    TW_REDUCER_INLINE, /* in tw_reducer_ready where that needs no waiting, the rest in tw_reducer_finish */
+} tw_reducer_mode;
+
+typedef enum tw_reducer_exchange {
+    TW_REDUCER_MPI,  /* MPI_Allreduce between nodes: its order of summation is the library's */
+    TW_REDUCER_TREE, /* own messages between nodes, summed in the tree of rank order (nodes: a power of two, else as above) */
+} tw_reducer_exchange;
+
+typedef struct tw_reducer_options {
+    tw_reducer_mode mode;
+    tw_reducer_exchange exchange;
+    int threads; /* OpenMP threads of this rank, for TW_REDUCER_AUTO; 0 counts as 1 */
+    bool plain;  /* one MPI_Allreduce per bucket over all ranks instead of everything above (also taken where no window can be made) */
+    int ranks_per_node; /* tests: pretend that nodes hold this many ranks each; 0 = as they are */
+} tw_reducer_options;
+
+enum { TW_REDUCER_VALUES = 8 }; /* doubles that travel with a step's status */
+
+/* Seconds of the last finished step, for the progress line. */
+typedef struct tw_reducer_times {
+    double exposed; /* that tw_reducer_finish and inline work in tw_reducer_ready took: what the step waited for */
+    double busy;    /* that the reduction worked or waited for others after its first bucket was ready */
+} tw_reducer_times;
+
+/* Collective on `comm`, all arguments but options->threads equal on all ranks.
+ * @param[out] out      owned by the caller; tw_reducer_destroy; refers to `comm`, which must outlive it
+ * @param count         floats of the gradient
+ * @param buckets       disjoint, together [0, count), in the order in which they become final; copied
+ * @param options       NULL: all zero
+ * @return TW_EINTERNAL where the buckets do not cut the gradient, or MPI failed; TW_ENOMEM; the same on all ranks */
+tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count, const tw_reducer_bucket *buckets, int bucket_count,
+                            const tw_reducer_options *options);
+
+/* Collective. Accepts NULL inside. */
+void tw_reducer_destroy(tw_reducer **reducer);
+
+/* The gradient buffer: `count` floats, 64-byte aligned, zero at first, in the node's shared memory, owned by the reducer. Between begin
+ * and finish a range may be written until it is reported ready; the other ranks of the node write the sums into it. */
+float *tw_reducer_gradient(const tw_reducer *reducer);
+
+/* Cuts [0, sizes…) of parameters given in backward order into buckets for tw_reducer_create.
+ * @param offsets,sizes  `parameters` many: where each lies, in the order in which the backward pass finishes them; each step of the order
+ *                       must continue the range at one of its ends (a flat buffer laid out in forward order is walked from its end)
+ * @param target         floats of a bucket; the last bucket, which nothing hides, gets at most a quarter of it where sizes allow
+ * @param[out] buckets   room for `parameters` many
+ * @param[out] bucket_count_out */
+tw_status tw_reducer_cut(const int64_t *offsets, const int64_t *sizes, int64_t parameters, int64_t target, tw_reducer_bucket *buckets,
+                         int *bucket_count_out);
+
+/* Starts a step. Does not wait and cannot fail. */
+void tw_reducer_begin(tw_reducer *reducer, int64_t step);
+
+/* Elements [offset, offset + count) are final: each element exactly once a step, in any order of ranges, always by the same thread.
+ * Never waits. A mistake of the caller (twice, outside) is reported by tw_reducer_finish. */
+void tw_reducer_ready(tw_reducer *reducer, int64_t offset, int64_t count);
+
+/* Waits until the gradient holds the sum over all ranks, and agrees on the step's status. Collective: every rank calls it in every step,
+ * also one whose step failed (what it has not reported ready then counts as ready; the gradient is worthless and the status says so).
+ * @param status         this rank's own; its message is recorded
+ * @param[in,out] values this rank's; afterwards their sums over all ranks, in the tree of rank order
+ * @param value_count    0 … TW_REDUCER_VALUES, the same on all ranks
+ * @return the agreed status, as tw_comm_agree */
+tw_status tw_reducer_finish(tw_reducer *reducer, tw_status status, double *values, int value_count);
+
+/* Times of the last finished step. */
+tw_reducer_times tw_reducer_last_times(const tw_reducer *reducer);
+
+/* "2 nodes x 4 ranks, shared memory, thread, 12 buckets": for the log. Borrowed. */
+const char *tw_reducer_description(const tw_reducer *reducer);
+
+/* The sum of `count` floats over all ranks, in place, by one plain MPI_Allreduce: what `tweedie bench reduce` compares with. Collective. */
+tw_status tw_reduce_plain(const tw_comm *comm, float *values, int64_t count);
+
+#endif

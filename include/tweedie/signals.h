@@ -1,0 +1,22 @@
+/* Signals as flags. The handlers only set flags; the training loop reads them once a step, and the ranks agree on them in the reduction of
+ * the gradient, so that one signalled rank is enough.
+ *
+ *     SIGUSR1, SIGTERM   finish the step, save, exit 75   (a second SIGTERM, a second or more after the first: end now, without saving)
+ *     SIGUSR2            save and go on */
+#ifndef TWEEDIE_SIGNALS_H
+#define TWEEDIE_SIGNALS_H
+
+#include <stdbool.h>
+
+#include "tweedie/status.h"
+
+/* Installs the handlers for this process. @return TW_EINTERNAL where the system refuses */
+tw_status tw_signals_install(void);
+
+/* Whether this process was asked to stop. Stays so. */
+bool tw_signals_stop(void);
+
+/* Whether this process was asked to save since the last call: reading it clears it. */
+bool tw_signals_take_save(void);
+
+#endif

@@ -1,0 +1,32 @@
+/* Ends a run that hangs, and says where.
+ *
+ * Nothing in MPI, srun or mpirun notices a rank that stopped, a network that is gone, or a disk that does not answer. Each rank therefore
+ * tells its watchdog what it is about to do and how long that may take at most; a thread compares that with the clock, and where the time
+ * has run out writes to standard error who is where, and ends the process with exit code 70, so that the launcher ends all ranks and the
+ * job requeues. The ranks of a node see each other's last beat, so the message names the one that is behind. */
+#ifndef TWEEDIE_WATCHDOG_H
+#define TWEEDIE_WATCHDOG_H
+
+#include <stdint.h>
+
+#include "tweedie/comm.h"
+#include "tweedie/status.h"
+
+typedef struct tw_watchdog tw_watchdog;
+
+enum { TW_WATCHDOG_SECTION_MAX = 31 }; /* characters of a section's name that are shown */
+
+/* Starts the thread. No limit holds until the first beat.
+ * Collective on `comm`; `comm` may be NULL, then this process is alone.
+ * @param[out] out  owned by the caller; tw_watchdog_destroy */
+tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm);
+
+/* Stops the thread. Collective where tw_watchdog_create was. Accepts NULL inside. */
+void tw_watchdog_destroy(tw_watchdog **watchdog);
+
+/* This rank is alive and now does `section` of `step`, which may take `limit` seconds at most (0 or less: no limit) until the next beat.
+ * Costs some tens of nanoseconds; never fails. Accepts NULL, which does nothing. From one thread.
+ * @param section  "forward", "reduction", "save": copied */
+void tw_watchdog_beat(tw_watchdog *watchdog, const char *section, int64_t step, double limit);
+
+#endif
