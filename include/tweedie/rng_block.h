@@ -30,6 +30,7 @@ static inline tw_rng_key tw_rng_key_of(const tw_rng_stream *s)
 static inline void tw_rng_block16(uint32_t w[4][TW_RNG_LANES], tw_rng_key key, uint32_t block)
 {
     uint32_t x0[TW_RNG_LANES], x1[TW_RNG_LANES], x2[TW_RNG_LANES], x3[TW_RNG_LANES];
+#pragma omp simd
     for (int l = 0; l < TW_RNG_LANES; l++) {
         x0[l] = block + (uint32_t)l;
         x1[l] = key.c1;
@@ -37,6 +38,7 @@ static inline void tw_rng_block16(uint32_t w[4][TW_RNG_LANES], tw_rng_key key, u
         x3[l] = key.c3;
     }
     for (int round = 0; round < 10; round++) {
+#pragma omp simd
         for (int l = 0; l < TW_RNG_LANES; l++) {
             const uint64_t p0 = (uint64_t)0xD2511F53u * x0[l], p1 = (uint64_t)0xCD9E8D57u * x2[l];
             x0[l] = (uint32_t)(p1 >> 32) ^ x1[l] ^ key.k0;
@@ -47,6 +49,7 @@ static inline void tw_rng_block16(uint32_t w[4][TW_RNG_LANES], tw_rng_key key, u
         key.k0 += 0x9E3779B9u;
         key.k1 += 0xBB67AE85u;
     }
+#pragma omp simd
     for (int l = 0; l < TW_RNG_LANES; l++) {
         w[0][l] = x0[l];
         w[1][l] = x1[l];
@@ -66,6 +69,7 @@ static inline void tw_rng_dropout256(uint8_t out[256], tw_rng_key key, int layer
 {
     uint32_t w[4][TW_RNG_LANES], inorder[4 * TW_RNG_LANES];
     tw_rng_block16(w, key, tw_rng_dropout_block(layer) + i);
+#pragma omp simd
     for (int l = 0; l < TW_RNG_LANES; l++)
         for (int j = 0; j < 4; j++) inorder[4 * l + j] = w[j][l];
     __builtin_memcpy(out, inorder, sizeof inorder);

@@ -64,6 +64,7 @@ static void words(uint32_t *out, tw_rng_key key, uint32_t block, int64_t chunks)
     for (int64_t i = 0; i < chunks; i++, out += CHUNK, block += TW_RNG_LANES) {
         uint32_t w[4][TW_RNG_LANES];
         tw_rng_block16(w, key, block);
+#pragma omp simd
         for (int l = 0; l < TW_RNG_LANES; l++)
             for (int j = 0; j < 4; j++) out[4 * l + j] = w[j][l];
     }
@@ -75,6 +76,7 @@ static void normals(float *out, tw_rng_key key, uint32_t block, int64_t chunks)
         uint32_t w[4][TW_RNG_LANES];
         float z[4][TW_RNG_LANES];
         tw_rng_block16(w, key, block);
+#pragma omp simd
         for (int l = 0; l < TW_RNG_LANES; l++) {
             float c0, s0, c1, s1;
             const float r0 = radius(w[0][l]), r1 = radius(w[2][l]);
@@ -85,6 +87,7 @@ static void normals(float *out, tw_rng_key key, uint32_t block, int64_t chunks)
             z[2][l] = r1 * c1;
             z[3][l] = r1 * s1;
         }
+#pragma omp simd
         for (int l = 0; l < TW_RNG_LANES; l++)
             for (int j = 0; j < 4; j++) out[4 * l + j] = z[j][l];
     }
