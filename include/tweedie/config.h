@@ -57,7 +57,7 @@ typedef struct tw_config_field {
     tw_config_type type;
     size_t offset;            /* of the member in the table's struct */
     const char *default_text; /* as a user would write it; NULL: the key must be given; "": empty (string, path and lists alone) */
-    double min, max;          /* inclusive, of a number and of each number in a list; min == max: no limit; INFINITY allowed */
+    double min, max;          /* inclusive, of a number and of each in a list; both 0: no limit; max < min: no upper limit */
     const char *choices;      /* "linear|cosine" */
     bool fixed;               /* may not change when a run is resumed */
     const char *help;         /* one line: what it is, its unit */
@@ -112,7 +112,7 @@ tw_status tw_config_help(const tw_config_field *table, int count, char **out);
 
 /* Reads one value as `field` asks (its section and key are not used; paths stay as they are).
  * @param[out] out  the member itself, not the struct; strings point to `text`
- * @return TW_ECONFIG with a message such as "'12x' (expected an integer, at least 1)" */
+ * @return TW_ECONFIG with a message such as "'12x': expected an integer, at least 1" */
 tw_status tw_config_value(const tw_config_field *field, const char *text, void *out);
 
 #endif
