@@ -63,7 +63,6 @@ typedef struct tw_task {
     void *state; /* the op's own; destroy() frees it */
     char implementation[TW_IMPLEMENTATION_MAX];
     double flops;
-    void *dnnl_engine, *dnnl_stream;
 } tw_task;
 
 struct tw_op {

@@ -1,0 +1,50 @@
+/* The parameters of a network: one flat f32 buffer with named views, and one of the same layout for their gradients.
+ *
+ * Adam's moments and moving averages are arrays of the same length, owned by others. A view's storage layout is tw_layout's; files hold
+ * the plain one. Padding between views is zero and stays so. Nothing here is collective: every rank holds the same store. */
+#ifndef TWEEDIE_PARAMS_H
+#define TWEEDIE_PARAMS_H
+
+#include "tweedie/graph.h"
+
+typedef struct tw_param_view {
+    char name[TW_NAME_MAX];
+    tw_shape shape; /* plain: [out, in, kernel…] */
+    tw_layout layout;
+    tw_init init;
+    int64_t offset, count; /* in floats; offset is a multiple of 16 */
+    bool trainable;
+} tw_param_view;
+
+typedef struct tw_params {
+    int view_count;
+    tw_param_view *views; /* in order of declaration; constants included */
+    int64_t size;         /* floats in `value`, padding included */
+    int64_t trainable;    /* floats in front that are trained: the length of gradients, moments and averages */
+    float *value;         /* [size], owned */
+    float *gradient;      /* [trainable], borrowed or owned, NULL until asked for */
+    bool owns_gradient;
+} tw_params;
+
+/* Collects the parameters and constants that a graph declares. */
+tw_status tw_params_create(tw_params **out, const tw_graph *g);
+void tw_params_destroy(tw_params **params);
+
+/* Fills the values as their tw_init says, from `seed`. */
+void tw_params_initialise(tw_params *p, uint64_t seed);
+
+/* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which must outlive the store (a reducer's
+ * shared memory); or with NULL one of its own. */
+tw_status tw_params_use_gradient(tw_params *p, float *buffer);
+
+/* The view of a name, or NULL. */
+const tw_param_view *tw_params_find(const tw_params *p, const char *name);
+
+/* Number of trainable scalars, padding not counted (what papers print). */
+int64_t tw_params_count(const tw_params *p);
+
+/* Copies view i of a flat array (values, a moment, an average) from its storage layout to the plain one, and back. */
+void tw_params_to_plain(const tw_param_view *view, const float *flat, float *plain);
+void tw_params_from_plain(const tw_param_view *view, const float *plain, float *flat);
+
+#endif

@@ -1,0 +1,305 @@
+/* The two C APIs of oneDNN. In 2.x a primitive descriptor is made in two steps (operation descriptor, then primitive descriptor) and
+ * memory descriptors are structs; in 3.x it is one step and they are pointers with a destructor. */
+#include "ops/dnnl_compat.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *tw_dnnl_status_text(dnnl_status_t st)
+{
+    switch (st) {
+    case dnnl_out_of_memory:
+        return "out of memory";
+    case dnnl_invalid_arguments:
+        return "invalid arguments";
+    case dnnl_unimplemented:
+        return "unimplemented";
+    case dnnl_runtime_error:
+        return "runtime error";
+    default:
+        return "error";
+    }
+}
+
+static struct {
+    pthread_once_t once;
+    dnnl_status_t st;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+} process = {.once = PTHREAD_ONCE_INIT};
+
+static void open_once(void)
+{
+    process.st = dnnl_engine_create(&process.engine, dnnl_cpu, 0);
+    if (process.st == dnnl_success) process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);
+}
+
+tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream)
+{
+    pthread_once(&process.once, open_once);
+    if (process.st != dnnl_success) return tw_error_set(TW_EINTERNAL, "oneDNN: no CPU engine: %s", tw_dnnl_status_text(process.st));
+    *engine = process.engine;
+    *stream = process.stream;
+    return TW_OK;
+}
+
+static dnnl_data_type_t dnnl_type(tw_dtype type)
+{
+    return type == TW_DTYPE_F32 ? dnnl_f32 : type == TW_DTYPE_BF16 ? dnnl_bf16 : dnnl_s32;
+}
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t md_ref;
+static md_ref ref(const tw_md *m)
+{
+    return m && m->set ? m->md : NULL;
+}
+#else
+typedef const dnnl_memory_desc_t *md_ref;
+static md_ref ref(const tw_md *m)
+{
+    return m && m->set ? &m->md : NULL;
+}
+#endif
+
+tw_status tw_md_tag(tw_md *out, int rank, const int64_t *dims, tw_dtype type, dnnl_format_tag_t tag)
+{
+    tw_status st = TW_OK;
+    tw_md md = {.set = true};
+#if DNNL_VERSION_MAJOR >= 3
+    TRY_DNNL(dnnl_memory_desc_create_with_tag(&md.md, rank, dims, dnnl_type(type), tag));
+#else
+    TRY_DNNL(dnnl_memory_desc_init_by_tag(&md.md, rank, dims, dnnl_type(type), tag));
+#endif
+    *out = md;
+done:
+    return st;
+}
+
+tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type, const int64_t *strides)
+{
+    tw_status st = TW_OK;
+    tw_md md = {.set = true};
+#if DNNL_VERSION_MAJOR >= 3
+    TRY_DNNL(dnnl_memory_desc_create_with_strides(&md.md, rank, dims, dnnl_type(type), strides));
+#else
+    TRY_DNNL(dnnl_memory_desc_init_by_strides(&md.md, rank, dims, dnnl_type(type), strides));
+#endif
+    *out = md;
+done:
+    return st;
+}
+
+void tw_md_destroy(tw_md *md)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    if (md->set) dnnl_memory_desc_destroy(md->md);
+#endif
+    md->set = false;
+}
+
+bool tw_md_equal(const tw_md *a, const tw_md *b)
+{
+    return dnnl_memory_desc_equal(ref(a), ref(b)) != 0;
+}
+
+size_t tw_md_size(const tw_md *md)
+{
+    return md->set ? dnnl_memory_desc_get_size(ref(md)) : 0;
+}
+
+/* Scratchpads come from the plan; `add` is the descriptor of a tensor that a binary post-op adds. */
+static tw_status make_attr(dnnl_primitive_attr_t *out, const tw_md *add)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    TRY_DNNL(dnnl_primitive_attr_create(&attr));
+    TRY_DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
+    if (add) {
+        TRY_DNNL(dnnl_post_ops_create(&ops));
+        TRY_DNNL(dnnl_post_ops_append_binary(ops, dnnl_binary_add, ref(add)));
+        TRY_DNNL(dnnl_primitive_attr_set_post_ops(attr, ops));
+    }
+    *out = attr;
+    attr = NULL;
+done:
+    if (ops) dnnl_post_ops_destroy(ops);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+#if DNNL_VERSION_MAJOR >= 3
+static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c)
+{
+    return dnnl_convolution_forward_primitive_desc_create(pd, e, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src),
+                                                          ref(&c->weights), ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before,
+                                                          c->after, attr);
+}
+
+static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c,
+                                      dnnl_primitive_desc_t hint)
+{
+    if (c->direction == TW_CONV_BACKWARD_DATA)
+        return dnnl_convolution_backward_data_primitive_desc_create(pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
+                                                                    ref(&c->dst), c->stride, c->dilation, c->before, c->after, hint, attr);
+    return dnnl_convolution_backward_weights_primitive_desc_create(pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
+                                                                   ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after,
+                                                                   hint, attr);
+}
+
+static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
+                               const tw_md *bias, const tw_md *y)
+{
+    return dnnl_matmul_primitive_desc_create(pd, e, ref(a), ref(b), ref(bias), ref(y), attr);
+}
+#else
+static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c)
+{
+    dnnl_convolution_desc_t d;
+    dnnl_status_t st =
+        dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
+                                                   ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after);
+    return st == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, e, NULL) : st;
+}
+
+static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c,
+                                      dnnl_primitive_desc_t hint)
+{
+    dnnl_convolution_desc_t d;
+    dnnl_status_t st;
+    if (c->direction == TW_CONV_BACKWARD_DATA)
+        st = dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->dst),
+                                                              c->stride, c->dilation, c->before, c->after);
+    else
+        st = dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->bias),
+                                                                 ref(&c->dst), c->stride, c->dilation, c->before, c->after);
+    return st == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, e, hint) : st;
+}
+
+static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
+                               const tw_md *bias, const tw_md *y)
+{
+    dnnl_matmul_desc_t d;
+    dnnl_status_t st = dnnl_matmul_desc_init(&d, ref(a), ref(b), ref(bias), ref(y));
+    return st == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, e, NULL) : st;
+}
+#endif
+
+/* A backward descriptor wants the forward one as a hint: forward in the plainest form, weights in any format. */
+static tw_status conv_hint(dnnl_primitive_desc_t *out, dnnl_engine_t e, const tw_conv_problem *c, const tw_md *forward_weights)
+{
+    tw_status st = TW_OK;
+    tw_conv_problem f = *c;
+    f.direction = TW_CONV_FORWARD;
+    f.bias.set = false;
+    f.weights = *forward_weights;
+    TRY_DNNL(conv_forward_pd(out, e, NULL, &f));
+done:
+    return st;
+}
+
+tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
+{
+    tw_status st = TW_OK;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t hint = NULL, pd = NULL;
+    tw_md any = {.set = false};
+    TW_TRY(tw_dnnl_open(&engine, &stream));
+    TW_TRY(make_attr(&attr, c->add ? &c->dst : NULL));
+    if (c->direction == TW_CONV_FORWARD) {
+        TRY_DNNL(conv_forward_pd(&pd, engine, attr, c));
+    } else {
+        const dnnl_dims_t *dims;
+        int rank;
+        dnnl_data_type_t type;
+#if DNNL_VERSION_MAJOR >= 3
+        dnnl_dims_t *queried;
+        TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_dims, (void *)&queried));
+        dims = (const dnnl_dims_t *)(const void *)queried;
+        TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_ndims_s32, &rank));
+        TRY_DNNL(dnnl_memory_desc_query(c->src.md, dnnl_query_data_type, &type));
+#else
+        dims = &c->weights.md.dims;
+        rank = c->weights.md.ndims;
+        type = c->src.md.data_type;
+#endif
+        TW_TRY(tw_md_tag(&any, rank, *dims, type == dnnl_bf16 ? TW_DTYPE_BF16 : TW_DTYPE_F32, dnnl_format_tag_any));
+        TW_TRY(conv_hint(&hint, engine, c, &any));
+        TRY_DNNL(conv_backward_pd(&pd, engine, attr, c, hint));
+    }
+    *out = pd;
+done:
+    tw_md_destroy(&any);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst)
+{
+    tw_status st = TW_OK;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_attr_t attr = NULL;
+    TW_TRY(tw_dnnl_open(&engine, &stream));
+    TW_TRY(make_attr(&attr, NULL));
+    TRY_DNNL(matmul_pd(out, engine, attr, src, weights, bias, dst));
+done:
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+tw_status tw_pd_reorder(dnnl_primitive_desc_t *out, const tw_md *from, const tw_md *to)
+{
+    tw_status st = TW_OK;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_attr_t attr = NULL;
+    TW_TRY(tw_dnnl_open(&engine, &stream));
+    TW_TRY(make_attr(&attr, NULL));
+    TRY_DNNL(dnnl_reorder_primitive_desc_create(out, ref(from), engine, ref(to), engine, attr));
+done:
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what)
+{
+    tw_status st = TW_OK;
+    tw_md md = {.set = true};
+    dnnl_query_t query = what == TW_PD_WEIGHTS        ? dnnl_query_weights_md
+                         : what == TW_PD_DIFF_WEIGHTS ? dnnl_query_diff_weights_md
+                                                      : dnnl_query_scratchpad_md;
+    md_ref found = dnnl_primitive_desc_query_md(pd, query, 0);
+    TW_CHECK(found, TW_EINTERNAL, "oneDNN: a primitive descriptor without the memory descriptor asked for");
+#if DNNL_VERSION_MAJOR >= 3
+    TRY_DNNL(dnnl_memory_desc_clone(&md.md, found));
+#else
+    md.md = *found;
+#endif
+    *out = md;
+done:
+    return st;
+}
+
+void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size)
+{
+    const char *text = NULL;
+    if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&text) != dnnl_success || !text) text = "unknown";
+    snprintf(out, size, "%s", text);
+}
+
+tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md)
+{
+    tw_status st = TW_OK;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    TW_TRY(tw_dnnl_open(&engine, &stream));
+    TRY_DNNL(dnnl_memory_create(out, ref(md), engine, DNNL_MEMORY_NONE));
+done:
+    return st;
+}

@@ -1,0 +1,53 @@
+/* oneDNN 2.6 and 3.x behind one interface: every difference between the two C APIs is in dnnl_compat.c. */
+#ifndef TW_OPS_DNNL_COMPAT_H
+#define TW_OPS_DNNL_COMPAT_H
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "ops/op.h"
+
+/* A memory descriptor: a struct in 2.x, a pointer in 3.x. Owned: released by tw_md_destroy. */
+typedef struct tw_md {
+    dnnl_memory_desc_t md;
+    bool set;
+} tw_md;
+
+#define TRY_DNNL(call)                                                                                                                     \
+    do {                                                                                                                                   \
+        dnnl_status_t dnnl_st_ = (call);                                                                                                   \
+        if (dnnl_st_ != dnnl_success) TW_FAIL(TW_EINTERNAL, "oneDNN: %s: %s", #call, tw_dnnl_status_text(dnnl_st_));                       \
+    } while (0)
+
+const char *tw_dnnl_status_text(dnnl_status_t st);
+
+/* The one CPU engine and stream of this process. */
+tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
+
+tw_status tw_md_tag(tw_md *out, int rank, const int64_t *dims, tw_dtype type, dnnl_format_tag_t tag);
+tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type, const int64_t *strides);
+void tw_md_destroy(tw_md *md);
+bool tw_md_equal(const tw_md *a, const tw_md *b);
+size_t tw_md_size(const tw_md *md);
+
+typedef enum tw_conv_direction { TW_CONV_FORWARD, TW_CONV_BACKWARD_DATA, TW_CONV_BACKWARD_WEIGHTS } tw_conv_direction;
+
+/* Spatial geometry in oneDNN's terms (dilation 0 = dense). */
+typedef struct tw_conv_problem {
+    tw_conv_direction direction;
+    tw_md src, weights, bias, dst; /* borrowed; bias.set false: none. weights may be of format any */
+    dnnl_dims_t stride, dilation, before, after;
+    bool add; /* a binary post-op adds a tensor like dst (forward only) */
+} tw_conv_problem;
+
+/* Primitive descriptors. Scratchpads are the user's. */
+tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem);
+tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst);
+tw_status tw_pd_reorder(dnnl_primitive_desc_t *out, const tw_md *from, const tw_md *to);
+
+typedef enum tw_pd_what { TW_PD_WEIGHTS, TW_PD_DIFF_WEIGHTS, TW_PD_SCRATCHPAD } tw_pd_what;
+tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what); /* a copy of one of its descriptors */
+void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size);
+
+tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md); /* without data */
+
+#endif

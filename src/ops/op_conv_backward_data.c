@@ -1,0 +1,133 @@
+/* The gradient of a convolution with respect to its input: gx = wᵀ * gy [+ another gradient of x].
+ *
+ * With stride 1 it is itself a forward convolution, of gy with the kernel turned round and its channels exchanged, padded by
+ * dilation·(k - 1) - padding: the forward primitives are faster than oneDNN 2.6's backward-data ones on every shape measured (54.8
+ * against 69.8 ms over the CIFAR-10 network in bf16), and they can add. Other strides take the backward-data primitive. */
+#include "ops/conv.h"
+
+#include <stdio.h>
+
+typedef struct state {
+    tw_primitive conv;
+    tw_packed_weights weights;
+} state;
+
+static bool as_forward(const tw_attr *a, tw_shape w)
+{
+    for (int d = 0; d < w.rank - 2; d++) {
+        int64_t reach = a->i[CONV_DILATION + d] * (w.dims[2 + d] - 1);
+        if (a->i[CONV_STRIDE + d] != 1 || a->i[CONV_BEFORE + d] > reach || a->i[CONV_AFTER + d] > reach) return false;
+    }
+    return true;
+}
+
+/* Padding and shapes of the forward convolution that computes gx. */
+static tw_conv_shapes turn_round(const tw_node *n, tw_attr *a)
+{
+    const tw_shape w = n->in[1]->shape;
+    *a = n->attr;
+    for (int d = 0; d < w.rank - 2; d++) {
+        int64_t reach = a->i[CONV_DILATION + d] * (w.dims[2 + d] - 1);
+        a->i[CONV_BEFORE + d] = reach - n->attr.i[CONV_BEFORE + d];
+        a->i[CONV_AFTER + d] = reach - n->attr.i[CONV_AFTER + d];
+    }
+    return (tw_conv_shapes){n->in[0]->shape, tw_weights_flipped_shape(w), n->out[0].shape};
+}
+
+static tw_status infer(tw_node *n)
+{
+    tw_shape gx = n->in[0]->shape;
+    const tw_shape w = n->in[1]->shape;
+    for (int d = 0; d < w.rank - 2; d++) gx.dims[1 + d] = n->attr.i[CONV_EXTENT + d];
+    gx.dims[gx.rank - 1] = w.dims[1];
+    if (n->in[1]->role != TW_ROLE_PARAM) return tw_op_shape_error(n, "the weights must be a parameter");
+    if (n->nin > 2 && !(as_forward(&n->attr, w) && tw_shape_equal(gx, n->in[2]->shape)))
+        return tw_op_shape_error(n, "a sum is possible at stride 1 and with the same shape");
+    tw_set_output(n, 0, TW_ACT, gx);
+    return TW_OK;
+}
+
+static void destroy(tw_task *t)
+{
+    state *s = t->state;
+    if (!s) return;
+    tw_primitive_destroy(&s->conv);
+    tw_packed_weights_destroy(&s->weights);
+    tw_free(&t->state);
+}
+
+static tw_status make(state *s, tw_task *t, const tw_conv_problem *p, bool forward)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_desc_t pd = NULL, given;
+    tw_md weights = {.set = false};
+    TW_TRY(tw_pd_conv(&pd, p));
+    TW_TRY(tw_pd_md(&weights, pd, TW_PD_WEIGHTS));
+    TW_TRY(tw_packed_weights_plan(&s->weights, t, t->node->in[1], forward, &weights));
+    {
+        const tw_primitive_arg turned[] = {{DNNL_ARG_SRC, &p->src},
+                                           {DNNL_ARG_WEIGHTS, &weights},
+                                           {DNNL_ARG_DST, &p->dst},
+                                           {p->add ? DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1 : 0, &p->dst},
+                                           {0}};
+        const tw_primitive_arg back[] = {{DNNL_ARG_DIFF_DST, &p->dst}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DIFF_SRC, &p->src}, {0}};
+        given = pd;
+        pd = NULL;
+        TW_TRY(tw_primitive_create(&s->conv, given, forward ? turned : back));
+    }
+done:
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    tw_md_destroy(&weights);
+    return st;
+}
+
+static tw_status plan(tw_task *t)
+{
+    tw_status st = TW_OK;
+    const tw_node *n = t->node;
+    const tw_conv_shapes backward = {n->out[0].shape, n->in[1]->shape, n->in[0]->shape};
+    const bool forward = as_forward(&n->attr, n->in[1]->shape);
+    tw_conv_problem p = {0};
+    state *s = NULL;
+    TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
+    t->state = s;
+    if (forward) {
+        tw_attr a;
+        tw_conv_shapes shapes = turn_round(n, &a);
+        TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &a, t->act, false));
+        p.add = n->nin > 2;
+    } else {
+        TW_TRY(tw_conv_describe(&p, TW_CONV_BACKWARD_DATA, &backward, &n->attr, t->act, false));
+    }
+    TW_TRY(make(s, t, &p, forward));
+    if (t->scratch_bytes < s->conv.scratch_bytes) t->scratch_bytes = s->conv.scratch_bytes;
+    snprintf(t->implementation, sizeof t->implementation, "%s%s", forward ? "forward:" : "", s->conv.implementation);
+    t->flops = tw_conv_flops(&backward);
+done:
+    tw_conv_problem_destroy(&p);
+    return st;
+}
+
+static void pack(const tw_task *t)
+{
+    state *s = t->state;
+    tw_packed_weights_pack(&s->weights, t, t->in[1]);
+}
+
+static void run(const tw_task *t, const tw_run *r)
+{
+    (void)r;
+    state *s = t->state;
+    void *data[4] = {t->in[0], tw_packed_weights_data(&s->weights, t, t->in[1]), t->out[0], t->node->nin > 2 ? t->in[2] : NULL};
+    tw_primitive_run(&s->conv, data, t->scratch);
+}
+
+const tw_op tw_op_conv_backward_data = {
+    .name = "conv_backward_data",
+    .summary = "gradient of conv with respect to its input",
+    .infer = infer,
+    .plan = plan,
+    .pack = pack,
+    .run = run,
+    .destroy = destroy,
+};

@@ -1,0 +1,166 @@
+/* The gradients of a convolution with respect to its weights and bias: gw[o, i, k] = Σ_{n, p} gy[n, p, o] x[n, p·stride + k·dilation -
+ * before, i] and gb[o] = Σ gy, in f32, gw in the parameter's storage layout.
+ *
+ * Implementations: oneDNN's backward-weights primitive; and for kernels of one pixel a matrix product gyᵀ x, which is up to three times
+ * faster in bf16 (performance of oneDNN 2.6 on AMX: 3.07 against 1.00 ms for 256 -> 768 channels at 16 x 16). choose() is the table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/column_sum.h"
+#include "ops/conv.h"
+
+typedef enum choice { CHOICE_PRIMITIVE, CHOICE_MATMUL } choice;
+
+typedef struct state {
+    choice choice;
+    tw_primitive main, reorder;
+    bool reordered; /* the primitive writes another layout than the store's */
+    size_t scratch_main, scratch_weights;
+} state;
+
+static choice choose(const tw_conv_shapes *s, const tw_attr *a)
+{
+    return tw_conv_is_pointwise(s, a) ? CHOICE_MATMUL : CHOICE_PRIMITIVE;
+}
+
+static tw_status infer(tw_node *n)
+{
+    const tw_shape x = n->in[0]->shape, gy = n->in[1]->shape;
+    tw_shape w = {.rank = x.rank, .dims = {tw_shape_channels(gy), tw_shape_channels(x)}};
+    for (int d = 0; d < w.rank - 2; d++) w.dims[2 + d] = n->attr.i[CONV_EXTENT + d];
+    tw_set_output(n, 0, TW_F32, w);
+    n->out[0].layout = (tw_layout)n->attr.i[CONV_LAYOUT];
+    if (n->attr.f[0] != 0) tw_set_output(n, 1, TW_F32, TW_SHAPE(w.dims[0]));
+    return TW_OK;
+}
+
+static void destroy(tw_task *t)
+{
+    state *s = t->state;
+    if (!s) return;
+    tw_primitive_destroy(&s->main);
+    tw_primitive_destroy(&s->reorder);
+    tw_free(&t->state);
+}
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
+}
+
+static tw_status make_reorder(state *s, const tw_md *from, const tw_md *to)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    const tw_primitive_arg args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {0}};
+    TW_TRY(tw_pd_reorder(&pd, from, to));
+    TW_TRY(tw_primitive_create(&s->reorder, pd, args));
+    s->reordered = true;
+    s->scratch_weights = aligned(tw_md_size(from));
+done:
+    return st;
+}
+
+static tw_status make_primitive(state *s, const tw_node *n, const tw_conv_shapes *shapes, tw_dtype act)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_desc_t pd = NULL, given;
+    tw_md weights = {.set = false}, stored = {.set = false};
+    tw_conv_problem p = {0};
+    TW_TRY(tw_conv_describe(&p, TW_CONV_BACKWARD_WEIGHTS, shapes, &n->attr, act, n->nout > 1));
+    TW_TRY(tw_pd_conv(&pd, &p));
+    TW_TRY(tw_pd_md(&weights, pd, TW_PD_DIFF_WEIGHTS));
+    TW_TRY(tw_weights_md(&stored, shapes->w, n->out[0].layout));
+    if (!tw_md_equal(&weights, &stored)) TW_TRY(make_reorder(s, &weights, &stored));
+    {
+        const tw_primitive_arg args[] = {{DNNL_ARG_SRC, &p.src},
+                                         {DNNL_ARG_DIFF_DST, &p.dst},
+                                         {DNNL_ARG_DIFF_WEIGHTS, &weights},
+                                         {p.bias.set ? DNNL_ARG_DIFF_BIAS : 0, &p.bias},
+                                         {0}};
+        given = pd;
+        pd = NULL;
+        TW_TRY(tw_primitive_create(&s->main, given, args));
+    }
+    s->scratch_main = aligned(s->main.scratch_bytes);
+done:
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    tw_conv_problem_destroy(&p);
+    tw_md_destroy(&weights);
+    tw_md_destroy(&stored);
+    return st;
+}
+
+static tw_status make_matmul(state *s, const tw_conv_shapes *shapes, tw_dtype act)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    tw_md a = {.set = false}, b = {.set = false}, y = {.set = false};
+    const int64_t out = shapes->w.dims[0], in = shapes->w.dims[1], pixels = tw_shape_count(shapes->y) / out;
+    TW_TRY(tw_md_strides(&a, 2, (int64_t[]){out, pixels}, act, (int64_t[]){1, out}));
+    TW_TRY(tw_md_strides(&b, 2, (int64_t[]){pixels, in}, act, (int64_t[]){in, 1}));
+    TW_TRY(tw_md_strides(&y, 2, (int64_t[]){out, in}, TW_DTYPE_F32, (int64_t[]){in, 1}));
+    TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &y));
+    TW_TRY(
+        tw_primitive_create(&s->main, pd, (const tw_primitive_arg[]){{DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &y}, {0}}));
+    s->scratch_main = aligned(s->main.scratch_bytes);
+done:
+    tw_md_destroy(&a);
+    tw_md_destroy(&b);
+    tw_md_destroy(&y);
+    return st;
+}
+
+static tw_status plan(tw_task *t)
+{
+    tw_status st = TW_OK;
+    const tw_node *n = t->node;
+    const tw_conv_shapes shapes = {n->in[0]->shape, n->out[0].shape, n->in[1]->shape};
+    state *s = NULL;
+    TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
+    t->state = s;
+    s->choice = choose(&shapes, &n->attr);
+    t->flops = tw_conv_flops(&shapes);
+    if (s->choice == CHOICE_MATMUL) {
+        TW_TRY(make_matmul(s, &shapes, t->act));
+        if (n->nout > 1) s->scratch_weights = tw_column_sum_scratch(shapes.y.dims[shapes.y.rank - 1]);
+    } else {
+        TW_TRY(make_primitive(s, n, &shapes, t->act));
+    }
+    t->scratch_bytes = s->scratch_main + s->scratch_weights + aligned(s->reorder.scratch_bytes);
+    snprintf(t->implementation, sizeof t->implementation, "%s%s", s->choice == CHOICE_MATMUL ? "matmul:" : "", s->main.implementation);
+done:
+    return st;
+}
+
+static void run_matmul(const tw_task *t, state *s)
+{
+    const tw_shape gy = t->node->in[1]->shape;
+    const int64_t channels = tw_shape_channels(gy);
+    tw_primitive_run(&s->main, (void *[]){t->in[1], t->in[0], t->out[0]}, t->scratch);
+    if (t->out[1])
+        tw_column_sum(t->out[1], t->in[1], t->act, tw_shape_count(gy) / channels, channels, (char *)t->scratch + s->scratch_main);
+}
+
+static void run(const tw_task *t, const tw_run *r)
+{
+    (void)r;
+    state *s = t->state;
+    char *scratch = t->scratch;
+    if (s->choice == CHOICE_MATMUL) {
+        run_matmul(t, s);
+        return;
+    }
+    void *gw = s->reordered ? scratch + s->scratch_main : t->out[0];
+    tw_primitive_run(&s->main, (void *[]){t->in[0], t->in[1], gw, t->out[1]}, scratch);
+    if (s->reordered) tw_primitive_run(&s->reorder, (void *[]){gw, t->out[0]}, scratch + s->scratch_main + s->scratch_weights);
+}
+
+const tw_op tw_op_conv_backward_weights = {
+    .name = "conv_backward_weights",
+    .summary = "gradients of conv with respect to its weights and bias",
+    .infer = infer,
+    .plan = plan,
+    .run = run,
+    .destroy = destroy,
+};
