@@ -1,0 +1,274 @@
+/* Adam, averages, norms and learning rates against hand-worked numbers and a reference in double. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <omp.h>
+
+#include "optim/kern_optim.h"
+#include "tweedie/memory.h"
+#include "tweedie/optim.h"
+
+static void close_to(double met, double wanted, double tolerance)
+{
+    if (!(fabs(met - wanted) <= tolerance)) fail_msg("met %.17g, wanted %.17g within %g", met, wanted, tolerance);
+}
+
+/* A number of [−1, 1) that depends on i and kind, by splitmix64: what the arrays are filled with. */
+static float number(int64_t i, int64_t kind)
+{
+    uint64_t x = (uint64_t)i * 0x9e3779b97f4a7c15u + (uint64_t)kind * 0xd1b54a32d192ed03u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return (float)((double)((x ^ x >> 31) >> 11) * 0x1p-52 - 1);
+}
+
+/* θ = 1, gradients 0.5, −0.25, lr 0.1. Step 1: m̂ = 0.5, v̂ = 0.25, so θ falls by 0.1 · 0.5 / (0.5 + 1e-8).
+ * Step 2: m = 0.045 − 0.025 = 0.02, m̂ = 0.02 / 0.19; v = 2.4975e-4 + 6.25e-5 = 3.1225e-4, v̂ = 3.1225e-4 / 1.999e-3. */
+static void the_first_steps_are_those_worked_by_hand(void **state)
+{
+    (void)state;
+    const tw_adam adam = TW_ADAM_DEFAULTS;
+    float theta = 1, m = 0, v = 0, g = 0.5f;
+    tw_adam_update(&adam, 1, 0.1, 1.0, 1, &theta, &m, &v, &g);
+    close_to(theta, 0.9, 1e-7);
+    close_to(m, 0.05, 1e-8);
+    close_to(v, 2.5e-4, 1e-10);
+    g = -0.25f;
+    tw_adam_update(&adam, 2, 0.1, 1.0, 1, &theta, &m, &v, &g);
+    close_to(m, 0.02, 1e-8);
+    close_to(v, 3.1225e-4, 1e-10);
+    close_to(theta, 0.9 - 0.1 * (0.02 / 0.19) / sqrt(3.1225e-4 / 1.999e-3), 1e-6);
+}
+
+/* ε stands beside the corrected root (PyTorch), not inside it nor beside the raw one: with a gradient as small as ε the step is halved. */
+static void epsilon_is_added_to_the_corrected_root(void **state)
+{
+    (void)state;
+    const tw_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-3};
+    float theta = 0, m = 0, v = 0;
+    const float g = 1e-3f;
+    tw_adam_update(&adam, 1, 1.0, 1.0, 1, &theta, &m, &v, &g);
+    close_to(theta, -0.5, 1e-6);
+}
+
+static void weight_decay_is_decoupled_from_the_gradient(void **state)
+{
+    (void)state;
+    const tw_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.5};
+    float theta = 2, m = 0, v = 0;
+    const float g = 0;
+    tw_adam_update(&adam, 1, 0.1, 1.0, 1, &theta, &m, &v, &g);
+    close_to(theta, 2 * (1 - 0.05), 1e-7);
+    assert_true(m == 0 && v == 0);
+}
+
+enum { N = 70001 };
+
+static void twenty_steps_follow_a_reference_in_double(void **state)
+{
+    (void)state;
+    const tw_adam adam = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.01};
+    float *theta, *m, *v, *g;
+    double *reference;
+    assert_int_equal(tw_alloc(&theta, N, sizeof *theta, "theta"), TW_OK);
+    assert_int_equal(tw_alloc(&m, N, sizeof *m, "m"), TW_OK);
+    assert_int_equal(tw_alloc(&v, N, sizeof *v, "v"), TW_OK);
+    assert_int_equal(tw_alloc(&g, N, sizeof *g, "g"), TW_OK);
+    assert_int_equal(tw_alloc(&reference, 3 * (int64_t)N, sizeof *reference, "reference"), TW_OK);
+    double *const rm = reference + N, *const rv = reference + 2 * (int64_t)N;
+    for (int i = 0; i < N; i++) reference[i] = theta[i] = number(i, 0);
+    for (int k = 1; k <= 20; k++) {
+        for (int i = 0; i < N; i++) {
+            g[i] = number(i, k);
+            const double x = 0.25 * g[i];
+            rm[i] = 0.9 * rm[i] + 0.1 * x;
+            rv[i] = 0.99 * rv[i] + 0.01 * x * x;
+            reference[i] *= 1 - 1e-3 * 0.01;
+            reference[i] -= 1e-3 * (rm[i] / (1 - pow(0.9, k))) / (sqrt(rv[i] / (1 - pow(0.99, k))) + 1e-8);
+        }
+        tw_adam_update(&adam, k, 1e-3, 0.25, N, theta, m, v, g);
+    }
+    /* Each step rounds θ, near 1, by 6e-8 at most, and itself by a few 1e-7 of 1e-3. */
+    for (int i = 0; i < N; i++) close_to(theta[i], reference[i], 20 * 8e-8);
+    tw_free(&theta), tw_free(&m), tw_free(&v), tw_free(&g), tw_free(&reference);
+}
+
+/* All that an update leaves behind: θ, m, v and two averages. */
+enum { ARRAYS = 5 };
+
+static float *run_fused(int threads, int64_t n)
+{
+    const tw_adam adam = TW_ADAM_DEFAULTS;
+    float *all, *g;
+    assert_int_equal(tw_alloc(&all, ARRAYS * n, sizeof *all, "arrays"), TW_OK);
+    assert_int_equal(tw_alloc(&g, n, sizeof *g, "gradient"), TW_OK);
+    for (int64_t i = 0; i < n; i++) all[i] = all[3 * n + i] = all[4 * n + i] = number(i, 0);
+    omp_set_num_threads(threads);
+    for (int k = 1; k <= 3; k++) {
+        for (int64_t i = 0; i < n; i++) g[i] = number(i, k);
+        tw_adam_update_ema(&adam, k, 1e-2, 1.0, n, all, all + n, all + 2 * n, g, 2, (const double[]){0.9, 0.999},
+                           (float *const[]){all + 3 * n, all + 4 * n});
+    }
+    omp_set_num_threads(2);
+    tw_free(&g);
+    return all;
+}
+
+static void results_are_the_same_bits_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    float *one = run_fused(1, N);
+    for (int threads = 2; threads <= 5; threads++) {
+        float *many = run_fused(threads, N);
+        assert_memory_equal(one, many, ARRAYS * N * sizeof *one);
+        tw_free(&many);
+    }
+    const double sum = tw_optim_sum_squares(one, N);
+    for (int threads = 1; threads <= 5; threads++) {
+        omp_set_num_threads(threads);
+        const double again = tw_optim_sum_squares(one, N);
+        assert_memory_equal(&sum, &again, sizeof sum);
+    }
+    omp_set_num_threads(2);
+    tw_free(&one);
+}
+
+static void fused_averages_are_separate_averages_bitwise(void **state)
+{
+    (void)state;
+    const tw_adam adam = TW_ADAM_DEFAULTS;
+    float *fused = run_fused(2, N), *all, *g;
+    assert_int_equal(tw_alloc(&all, ARRAYS * (int64_t)N, sizeof *all, "arrays"), TW_OK);
+    assert_int_equal(tw_alloc(&g, N, sizeof *g, "gradient"), TW_OK);
+    for (int i = 0; i < N; i++) all[i] = all[3 * N + i] = all[4 * N + i] = number(i, 0);
+    for (int k = 1; k <= 3; k++) {
+        for (int i = 0; i < N; i++) g[i] = number(i, k);
+        tw_adam_update(&adam, k, 1e-2, 1.0, N, all, all + N, all + 2 * N, g);
+        tw_ema_update(N, all + 3 * N, all, 0.9);
+        tw_ema_update(N, all + 4 * N, all, 0.999);
+    }
+    assert_memory_equal(all, fused, ARRAYS * N * sizeof *all);
+    tw_free(&fused), tw_free(&all), tw_free(&g);
+}
+
+static void every_instruction_set_gives_the_same_bits(void **state)
+{
+    (void)state;
+    const optim_kernels *sets[3] = {&optim_kernels_baseline, NULL, NULL};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) sets[1] = &optim_kernels_avx2;
+    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        sets[2] = &optim_kernels_avx512;
+    enum { COUNT = 1037 };
+    static float x[3][4][COUNT], g[COUNT];
+    const adam_constants c = {.scale = 0.3f,
+                              .beta2 = 0.999f,
+                              .one_minus_beta1 = 0.1f,
+                              .one_minus_beta2 = 0.001f,
+                              .keep = 0.9999f,
+                              .step = 0.01f,
+                              .root = 31.6f,
+                              .epsilon = 1e-8f};
+    double sums[3] = {0};
+    for (int s = 0; s < 3; s++) {
+        if (!sets[s]) continue;
+        for (int i = 0; i < COUNT; i++) {
+            for (int k = 0; k < 4; k++) x[s][k][i] = fabsf(number(i, k));
+            g[i] = number(i, 9);
+        }
+        sets[s]->adam(&c, COUNT, x[s][0], x[s][1], x[s][2], g);
+        sets[s]->ema(0.001f, COUNT, x[s][3], x[s][0]);
+        sums[s] = sets[s]->sum_squares(x[s][0], COUNT);
+        assert_memory_equal(x[s], x[0], sizeof x[0]);
+        assert_memory_equal(&sums[s], &sums[0], sizeof sums[0]);
+    }
+}
+
+static void the_sum_of_squares_is_that_of_doubles(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 5, 31, 32, 33, 4095, 4097, 1000003, 2100000};
+    float *x;
+    assert_int_equal(tw_alloc(&x, 2100000, sizeof *x, "x"), TW_OK);
+    for (int64_t i = 0; i < 2100000; i++) x[i] = 1e-3f * number(i, 3);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        double sum = 0;
+        for (int64_t i = 0; i < sizes[k]; i++) sum += (double)x[i] * x[i];
+        close_to(tw_optim_sum_squares(x, sizes[k]), sum, 1e-12 * sum);
+    }
+    x[1234567] = NAN;
+    assert_true(isnan(tw_optim_sum_squares(x, 2100000)));
+    x[1234567] = -INFINITY;
+    assert_true(isinf(tw_optim_sum_squares(x, 2100000)));
+    tw_free(&x);
+}
+
+static void clipping_is_pytorchs(void **state)
+{
+    (void)state;
+    close_to(tw_optim_clip_scale(2.0, 1.0), 1 / (2 + 1e-6), 1e-15);
+    assert_true(tw_optim_clip_scale(0.5, 1.0) == 1.0);
+    close_to(tw_optim_clip_scale(1.0, 1.0), 1 / (1 + 1e-6), 1e-15);
+    assert_true(tw_optim_clip_scale(0.0, 1.0) == 1.0);
+    assert_true(tw_optim_clip_scale(1e9, 0.0) == 1.0);
+    assert_true(isnan(tw_optim_clip_scale(NAN, 1.0)));
+}
+
+static void averages_decay_as_published(void **state)
+{
+    (void)state;
+    float ema = 1;
+    const float theta = 3;
+    tw_ema_update(1, &ema, &theta, 0.75);
+    close_to(ema, 1.5, 1e-7);
+    close_to(tw_ema_decay(0.9999, true, 1), 2.0 / 11, 1e-15);
+    close_to(tw_ema_decay(0.9999, true, 90), 0.91, 1e-15);
+    close_to(tw_ema_decay(0.9999, true, 1000000), 0.9999, 0);
+    close_to(tw_ema_decay(0.9999, false, 1), 0.9999, 0);
+}
+
+static void learning_rates_warm_up_and_decay(void **state)
+{
+    (void)state;
+    tw_learning_rate r = {.base = 2e-4, .warmup = 5000, .decay = TW_DECAY_CONSTANT, .steps = 0};
+    close_to(tw_learning_rate_at(&r, 0), 0, 0);
+    close_to(tw_learning_rate_at(&r, 2500), 1e-4, 1e-18);
+    close_to(tw_learning_rate_at(&r, 5000), 2e-4, 0);
+    close_to(tw_learning_rate_at(&r, 1 << 30), 2e-4, 0);
+    r.steps = 15000;
+    assert_int_equal(tw_decay_find(&r.decay, "linear"), TW_OK);
+    close_to(tw_learning_rate_at(&r, 5000), 2e-4, 0);
+    close_to(tw_learning_rate_at(&r, 10000), 1e-4, 1e-18);
+    close_to(tw_learning_rate_at(&r, 15000), 0, 0);
+    close_to(tw_learning_rate_at(&r, 20000), 0, 0);
+    assert_int_equal(tw_decay_find(&r.decay, "cosine"), TW_OK);
+    close_to(tw_learning_rate_at(&r, 7500), 2e-4 * 0.5 * (1 + M_SQRT1_2), 1e-18);
+    close_to(tw_learning_rate_at(&r, 15000), 0, 1e-18);
+    r = (tw_learning_rate){.base = 1, .warmup = 0, .decay = TW_DECAY_CONSTANT};
+    close_to(tw_learning_rate_at(&r, 0), 1, 0);
+    assert_int_equal(tw_decay_find(&r.decay, "linea"), TW_ECONFIG);
+    assert_non_null(strstr(tw_error_message(), "\"linea\""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_steps_are_those_worked_by_hand),
+        cmocka_unit_test(epsilon_is_added_to_the_corrected_root),
+        cmocka_unit_test(weight_decay_is_decoupled_from_the_gradient),
+        cmocka_unit_test(twenty_steps_follow_a_reference_in_double),
+        cmocka_unit_test(results_are_the_same_bits_at_any_number_of_threads),
+        cmocka_unit_test(fused_averages_are_separate_averages_bitwise),
+        cmocka_unit_test(every_instruction_set_gives_the_same_bits),
+        cmocka_unit_test(the_sum_of_squares_is_that_of_doubles),
+        cmocka_unit_test(clipping_is_pytorchs),
+        cmocka_unit_test(averages_decay_as_published),
+        cmocka_unit_test(learning_rates_warm_up_and_decay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
