@@ -1,0 +1,133 @@
+/* The program: finds the command, starts the ranks where it computes, and is the only place that prints an error. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "tweedie/comm.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/text.h"
+
+static tw_status find(const char *name, const tw_command **out)
+{
+    tw_status st = TW_OK;
+    const char **names = NULL;
+    for (int i = 0; i < tw_cmd_count; i++) {
+        if (strcmp(tw_cmd_table[i]->name, name) != 0) continue;
+        *out = tw_cmd_table[i];
+        return TW_OK;
+    }
+    TW_TRY(tw_alloc(&names, tw_cmd_count, sizeof *names, "commands"));
+    for (int i = 0; i < tw_cmd_count; i++) names[i] = tw_cmd_table[i]->name;
+    const char *near = tw_text_nearest(name, names, tw_cmd_count);
+    TW_CHECK(!near, TW_EUSAGE, "there is no command '%s' (did you mean %s?)", name, near);
+    TW_FAIL(TW_EUSAGE, "there is no command '%s' (tweedie --help lists them)", name);
+done:
+    tw_free(&names);
+    return st;
+}
+
+static void print_overview(void)
+{
+    printf("usage: tweedie COMMAND [arguments] [options] [section.key=value ...]\n\n"
+           "Score-based generative models on CPU clusters. Commands that compute run on all ranks of srun or mpirun.\n\ncommands:\n");
+    for (int i = 0; i < tw_cmd_count; i++) printf("  %-12s %s\n", tw_cmd_table[i]->name, tw_cmd_table[i]->summary);
+    printf("\ntweedie COMMAND --help    its arguments and options\n"
+           "tweedie --version         this program, its libraries, the processor\n\n"
+           "exit codes: 0 done, 1 different, 64 usage, 65 bad data, 66 no input, 70 internal or a rank lost, 73 locked, 74 input/output,\n"
+           "            75 stopped early (resume), 76 diverged, 78 configuration\n");
+}
+
+static tw_status print_help(const tw_command *command)
+{
+    tw_status st = TW_OK;
+    char *text = NULL;
+    TW_TRY(tw_options_help(command, &text));
+    fputs(text, stdout);
+done:
+    tw_free(&text);
+    return st;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0) return true;
+    }
+    return false;
+}
+
+/* Answers go to standard output; one that did not arrive is a failure. */
+static tw_status flush(void)
+{
+    tw_status st = TW_OK;
+    errno = 0;
+    TW_CHECK(fflush(stdout) == 0 && !ferror(stdout), TW_EIO, "standard output: %s", errno ? strerror(errno) : "not everything was written");
+done:
+    return st;
+}
+
+static void report(tw_status st)
+{
+    if (st == TW_OK || st == TW_DIFFERENT) return; /* a difference is an answer, and was printed as one */
+    tw_log_warn("tweedie: %s", tw_error_message()[0] ? tw_error_message() : tw_status_text(st));
+}
+
+/* On all ranks of this launch. They agree on the status, so that all end with the same exit code; and rank zero has spoken before anybody
+ * ends, because the first rank that ends with a failure takes the others with it. */
+static tw_status run_parallel(const tw_command *command, int argc, char **argv)
+{
+    tw_comm *comm = NULL;
+    tw_status st = tw_comm_create(&comm);
+    if (st != TW_OK) {
+        report(st);
+        return st;
+    }
+    st = command->run(comm, argc, argv);
+    tw_status flushed = flush();
+    st = tw_comm_agree(comm, st != TW_OK ? st : flushed);
+    if (tw_comm_rank(comm) == 0) report(st);
+    tw_log_close();
+    (void)tw_comm_barrier(comm); /* its failure would say nothing new: we are leaving */
+    tw_comm_destroy(&comm);
+    return st;
+}
+
+static tw_status run_alone(const tw_command *command, int argc, char **argv)
+{
+    tw_status st = command->run(NULL, argc, argv);
+    tw_status flushed = flush();
+    if (st == TW_OK) st = flushed;
+    report(st);
+    tw_log_close();
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    tw_status st = TW_OK;
+    const tw_command *command = NULL;
+    static char version[] = "version";
+
+    setvbuf(stdout, NULL, _IOLBF, 0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    TW_CHECK(argc >= 2, TW_EUSAGE, "which command? (tweedie --help lists them)");
+    if (strcmp(argv[1], "--help") == 0) {
+        print_overview();
+        TW_TRY(flush());
+        goto done;
+    }
+    if (strcmp(argv[1], "--version") == 0) argv[1] = version;
+    TW_TRY(find(argv[1], &command));
+    if (asks_for_help(argc - 2, argv + 2)) {
+        TW_TRY(print_help(command));
+        TW_TRY(flush());
+        goto done;
+    }
+    st = command->parallel ? run_parallel(command, argc - 2, argv + 2) : run_alone(command, argc - 2, argv + 2);
+    return tw_status_exit_code(st);
+done:
+    report(st);
+    return tw_status_exit_code(st);
+}

@@ -1,0 +1,57 @@
+# The program itself: help, version, unknown commands and options, exit codes.
+. "$(dirname "$0")/lib.sh"
+
+expect_exit 0 "$TWEEDIE" --help
+expect_output "usage: tweedie COMMAND"
+expect_output "  version "
+expect_quiet
+
+expect_exit 0 "$TWEEDIE" --version
+for fact in tweedie onednn hdf5 mpi openmp libpng libjpeg xxhash isa precision_auto; do expect_output "$fact"; done
+expect_output "parallel"
+expect_output "CPU runtime OpenMP"
+expect_quiet
+
+expect_exit 0 "$TWEEDIE" version --json
+expect_equal "lines of JSON" "$(wc -l <"$OUT")" 1
+case $(json_value precision_auto "$OUT") in
+\"f32\" | \"bf16\") ;;
+*) fail "precision_auto is neither f32 nor bf16" ;;
+esac
+# bf16 is faster than f32 only with AMX
+if grep -qw amx_bf16 /proc/cpuinfo; then wanted='"bf16"'; else wanted='"f32"'; fi
+expect_equal precision_auto "$(json_value precision_auto "$OUT")" "$wanted"
+
+expect_exit 64 "$TWEEDIE"
+expect_message "tweedie: which command?"
+expect_exit 64 "$TWEEDIE" verison
+expect_message "tweedie: there is no command 'verison' (did you mean version?)"
+expect_exit 64 "$TWEEDIE" qqqqqqqq
+expect_message "tweedie: there is no command 'qqqqqqqq' (tweedie --help lists them)"
+expect_exit 64 "$TWEEDIE" version --jsno
+expect_message "tweedie: there is no option --jsno (did you mean --json?)"
+expect_exit 64 "$TWEEDIE" version --json=yes
+expect_message "tweedie: --json is a flag and takes no value"
+expect_exit 64 "$TWEEDIE" version -j
+expect_message "tweedie: '-j': options are long and begin with two dashes"
+expect_exit 64 "$TWEEDIE" version extra
+expect_message "tweedie: unexpected argument 'extra'; usage: tweedie version"
+
+# every command explains itself, whatever stands beside --help
+"$TWEEDIE" --help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' >commands
+[ -s commands ] || fail "no commands"
+while read -r command; do
+    expect_exit 0 "$TWEEDIE" "$command" --help
+    expect_output "usage: tweedie $command"
+    expect_output "  --help "
+    expect_quiet
+    expect_exit 64 "$TWEEDIE" "$command" --no-such-option
+    expect_message "tweedie: there is no option --no-such-option"
+done <commands
+
+# an answer that cannot be written is a failure
+if [ -w /dev/full ]; then
+    full() { "$TWEEDIE" version >/dev/full; }
+    expect_exit 74 full
+    expect_message "tweedie: standard output"
+fi
