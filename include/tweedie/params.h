@@ -31,7 +31,7 @@ tw_status tw_params_create(tw_params **out, const tw_graph *g);
 void tw_params_destroy(tw_params **params);
 
 /* Fills the values as their tw_init says, from `seed`. */
-void tw_params_initialise(tw_params *p, uint64_t seed);
+tw_status tw_params_initialise(tw_params *p, uint64_t seed);
 
 /* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which must outlive the store (a reducer's
  * shared memory); or with NULL one of its own. */

@@ -132,7 +132,7 @@ tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, in
     if (st != TW_OK) return keep_error(g, st);
     node->op = op;
     node->nin = n;
-    node->id = g->node_count;
+    node->id = node->order = g->node_count;
     memcpy(node->in, in, (size_t)n * sizeof *in);
     if (attr) node->attr = *attr;
     st = op->infer(node);

@@ -8,6 +8,7 @@
 
 #include "ops/convert.h"
 #include "ops/dnnl_primitive.h"
+#include "ops/ops.h"
 
 extern const tw_op tw_op_matmul;
 
@@ -90,7 +91,7 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
         const bool f32 = b->type == TW_F32;
         gin[1] = tb ? emit(g, gy, a, NULL, true, ta, flat, f32) : emit(g, a, gy, NULL, !ta, false, flat, f32);
     }
-    if (want[2]) gin[2] = tw_cast(g, tw_sum_to(g, gy, n->in[2]->shape), TW_F32);
+    if (want[2]) gin[2] = tw_sum_to_as(g, gy, n->in[2]->shape, TW_F32);
     return TW_OK;
 }
 

@@ -1,0 +1,51 @@
+/* The inside of a plan, for its makers, its runner and its printer. */
+#ifndef TW_GRAPH_PLAN_INTERNAL_H
+#define TW_GRAPH_PLAN_INTERNAL_H
+
+#include "graph/memory_plan.h"
+#include "graph/program.h"
+#include "tweedie/plan.h"
+
+/* A stretch of the gradient buffer that one task makes final. */
+typedef struct tw_gradient_sink {
+    int64_t offset, count;
+    const float *from; /* arena memory that is copied or added; NULL where the task writes to the gradient buffer itself */
+} tw_gradient_sink;
+
+typedef struct tw_step {
+    tw_task task;
+    int first_sink, sink_count; /* in plan->sinks */
+    int first_dead, dead_count; /* in plan->dead: buffers whose life ends here */
+    double seconds;
+} tw_step;
+
+/* What memory a value has. */
+typedef enum tw_place { TW_PLACE_NONE, TW_PLACE_ARENA, TW_PLACE_INPUT, TW_PLACE_PARAM, TW_PLACE_GRADIENT } tw_place;
+
+typedef struct tw_slot {
+    tw_place place;
+    int buffer;    /* of TW_PLACE_ARENA */
+    size_t offset; /* of TW_PLACE_INPUT */
+    void *data;
+} tw_slot;
+
+struct tw_plan {
+    tw_plan_options options;
+    tw_program *program;
+    tw_params *params;
+    tw_step *steps;
+    int step_count;
+    tw_slot *slots; /* by value id */
+    tw_buffer *buffers;
+    int buffer_count;
+    tw_gradient_sink *sinks;
+    int sink_count;
+    int *dead; /* buffer numbers, ordered by the step at which they die */
+    char *arena, *inputs, *scratch, *packed;
+    tw_plan_memory memory;
+};
+
+/* Decides where every value lies, allocates, and gives the tasks their pointers. */
+tw_status tw_plan_place(tw_plan *p);
+
+#endif

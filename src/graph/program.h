@@ -1,0 +1,33 @@
+/* A plan's own copy of a graph, for its passes to change: dead code dropped, patterns replaced, nodes in an order of execution. */
+#ifndef TW_GRAPH_PROGRAM_H
+#define TW_GRAPH_PROGRAM_H
+
+#include "graph/graph.h"
+
+typedef struct tw_program {
+    tw_graph *g;     /* owned; its leaves' gradients and its outputs are what must be computed */
+    tw_node **nodes; /* [count] in an order of execution */
+    int count;
+    int *uses;      /* by value id: how many inputs, outputs and gradients refer to it */
+    tw_node **user; /* by value id: its only user where uses is 1 and that is a node */
+} tw_program;
+
+tw_status tw_program_create(tw_program **out, const tw_graph *g);
+void tw_program_destroy(tw_program **program);
+
+/* Drops what no output or gradient needs, orders nodes so that inputs come first (otherwise by `order`), and counts uses anew. Passes call
+ * it after their changes. */
+tw_status tw_program_settle(tw_program *p);
+
+/* All uses of `old` become uses of `new`. */
+void tw_program_replace(tw_program *p, const tw_value *old, tw_value *new_value);
+
+/* ---- passes ---- */
+
+/* [broadcast add] → group_norm → [silu] → [dropout], and its backward chain, become norm_act and norm_act_grad. */
+tw_status tw_fuse_norm(tw_program *p);
+
+/* A sum behind a convolution (or its backward-data) becomes the convolution's own. */
+tw_status tw_fuse_residual(tw_program *p);
+
+#endif
