@@ -69,12 +69,15 @@ void tw_reducer_destroy(tw_reducer **reducer);
  * and finish a range may be written until it is reported ready; the other ranks of the node write the sums into it. */
 float *tw_reducer_gradient(const tw_reducer *reducer);
 
-/* Cuts [0, sizes…) of parameters given in backward order into buckets for tw_reducer_create.
- * @param offsets,sizes  `parameters` many: where each lies, in the order in which the backward pass finishes them; each step of the order
- *                       must continue the range at one of its ends (a flat buffer laid out in forward order is walked from its end)
- * @param target         floats of a bucket; the last bucket, which nothing hides, gets at most a quarter of it where sizes allow
+/* Cuts a flat buffer of parameters into buckets for tw_reducer_create: neighbours in the buffer together, cut between parameters, ordered
+ * by when the last parameter of each is final.
+ * @param offsets,sizes  where each of `parameters` many lies, in the order in which the backward pass finishes them; together they cover
+ *                       [0, their sum)
+ * @param target         floats of a bucket, reached or exceeded by one parameter at most; the bucket at the low end, which is the last to
+ * be final where the buffer is laid out in forward order and which nothing hides then, gets about a quarter
  * @param[out] buckets   room for `parameters` many
- * @param[out] bucket_count_out */
+ * @param[out] bucket_count_out
+ * @return TW_EINTERNAL where the parameters overlap or leave gaps; TW_ENOMEM */
 tw_status tw_reducer_cut(const int64_t *offsets, const int64_t *sizes, int64_t parameters, int64_t target, tw_reducer_bucket *buckets,
                          int *bucket_count_out);
 

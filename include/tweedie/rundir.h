@@ -35,9 +35,6 @@ tw_status tw_rundir_check(const tw_rundir *run);
 /* Whether the file NAME is there; if so removes it (the request file `checkpoint-now`). */
 bool tw_rundir_take_request(const tw_rundir *run, const char *name);
 
-/* Writes a small text file whole: temporary name, fsync, rename, fsync of the directory. For config.ini and the like. */
-tw_status tw_rundir_write_text(const char *path, const char *text);
-
 /* Reads a text file whole. @param[out] text  tw_free. @return TW_ENOINPUT where it is missing */
 tw_status tw_rundir_read_text(char **text, const char *path);
 

@@ -1,0 +1,222 @@
+/* Ranks: start, end, agreement. */
+#include "tweedie/comm.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "comm/comm_private.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+
+/* Live communicators. An exit() while there is one would leave the other ranks waiting: neither mpirun nor srun -K1 ends a job whose rank
+ * left with code 0. */
+static atomic_int live;
+
+static void refuse_exit(void)
+{
+    static const char text[] = "tweedie: a rank called exit() before it had left the others; ending with code 70\n";
+    if (atomic_load(&live) == 0) return;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(70);
+    _exit(70);
+}
+
+tw_status tw_comm_mpi_error(int code, const char *call)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+    if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) length = 0;
+    int name = (int)strcspn(call, "(");
+    return tw_error_set(TW_EINTERNAL, "%.*s failed: %.*s", name, call, length, text);
+}
+
+static tw_status start_mpi(tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    int initialized, level;
+    TRY_MPI(MPI_Initialized(&initialized));
+    if (!initialized) {
+        TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
+        comm->finalize = true;
+    }
+    TRY_MPI(MPI_Query_thread(&level));
+    comm->threaded = level == MPI_THREAD_MULTIPLE;
+done:
+    return st;
+}
+
+/* srun without PMIx starts N single processes that each believe to be rank zero of one, and all of them write the same files. mpirun sets
+ * OMPI_COMM_WORLD_SIZE, and may itself run inside a step. */
+static tw_status refuse_singletons(const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+    if (comm->size > 1 || !tasks || getenv("OMPI_COMM_WORLD_SIZE")) return TW_OK;
+    long n = strtol(tasks, NULL, 10);
+    TW_CHECK(n <= 1, TW_ECONFIG, "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", n);
+done:
+    return st;
+}
+
+static tw_status find_node(tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    int *leaders = NULL, leader = comm->rank;
+    TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->local));
+    TRY_MPI(MPI_Comm_set_errhandler(comm->local, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_rank(comm->local, &comm->node_rank));
+    TRY_MPI(MPI_Comm_size(comm->local, &comm->node_size));
+    TRY_MPI(MPI_Bcast(&leader, 1, MPI_INT, 0, comm->local));
+    TW_TRY(tw_alloc(&leaders, comm->size, sizeof *leaders, "the list of nodes"));
+    TRY_MPI(MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, comm->world));
+    for (int r = 0; r < comm->size; r++) {
+        if (leaders[r] != r) continue; /* only the first rank of a node counts it */
+        comm->nodes++;
+        if (r < leader) comm->node++;
+    }
+done:
+    tw_free(&leaders);
+    return st;
+}
+
+tw_status tw_comm_create(tw_comm **out)
+{
+    tw_status st = TW_OK;
+    tw_comm *comm = NULL;
+    static atomic_flag guarded = ATOMIC_FLAG_INIT;
+
+    TW_TRY(tw_alloc(&comm, 1, sizeof *comm, "the communicator"));
+    comm->world = comm->local = MPI_COMM_NULL;
+    TW_TRY(start_mpi(comm));
+    TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->world));
+    TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank));
+    TRY_MPI(MPI_Comm_size(comm->world, &comm->size));
+    TW_TRY(refuse_singletons(comm));
+    TW_TRY(find_node(comm));
+    TW_TRY(tw_alloc(&comm->gathered, COMM_GATHERED(comm->size), sizeof *comm->gathered, "small sums over ranks"));
+    if (gethostname(comm->host, sizeof comm->host - 1) != 0) strcpy(comm->host, "?");
+    comm->host[strcspn(comm->host, ".")] = '\0'; /* n17, not n17.cluster.site.org */
+    tw_log_identify(comm->rank, comm->host);
+    if (!atomic_flag_test_and_set(&guarded)) atexit(refuse_exit);
+    atomic_fetch_add(&live, 1);
+    *out = comm;
+    return TW_OK;
+done:
+    if (comm && comm->finalize) MPI_Finalize();
+    if (comm) tw_free(&comm->gathered);
+    tw_free(&comm);
+    return st;
+}
+
+void tw_comm_destroy(tw_comm **comm)
+{
+    tw_comm *c = *comm;
+    if (!c) return;
+    bool finalize = c->finalize;
+    MPI_Comm_free(&c->local);
+    MPI_Comm_free(&c->world);
+    tw_free(&c->gathered);
+    tw_free(comm);
+    if (finalize) MPI_Finalize();
+    atomic_fetch_sub(&live, 1);
+}
+
+int tw_comm_rank(const tw_comm *comm)
+{
+    return comm->rank;
+}
+
+int tw_comm_size(const tw_comm *comm)
+{
+    return comm->size;
+}
+
+int tw_comm_node(const tw_comm *comm)
+{
+    return comm->node;
+}
+
+int tw_comm_nodes(const tw_comm *comm)
+{
+    return comm->nodes;
+}
+
+int tw_comm_node_rank(const tw_comm *comm)
+{
+    return comm->node_rank;
+}
+
+int tw_comm_node_size(const tw_comm *comm)
+{
+    return comm->node_size;
+}
+
+const char *tw_comm_host(const tw_comm *comm)
+{
+    return comm->host;
+}
+
+bool tw_comm_threaded(const tw_comm *comm)
+{
+    return comm->threaded;
+}
+
+MPI_Comm tw_comm_mpi(const tw_comm *comm)
+{
+    return comm->world;
+}
+
+tw_status tw_comm_library(char *out, size_t size)
+{
+    tw_status st = TW_OK;
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    TRY_MPI(MPI_Get_library_version(text, &length));
+    text[strcspn(text, "\n,")] = '\0'; /* Open MPI goes on with its builder and date */
+    TW_CHECK(size > 0, TW_EINTERNAL, "no room for the name of the MPI library");
+    size_t n = strnlen(text, size - 1);
+    memcpy(out, text, n);
+    out[n] = '\0';
+done:
+    return st;
+}
+
+tw_status tw_comm_agree(const tw_comm *comm, tw_status status)
+{
+    tw_status st = TW_OK;
+    struct {
+        int status;
+        char text[MESSAGE_MAX];
+    } verdict;
+
+    int first = status == TW_OK ? INT_MAX : comm->rank;
+    TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->world));
+    if (first == INT_MAX) return TW_OK;
+    memset(&verdict, 0, sizeof verdict);
+    if (first == comm->rank) {
+        if (first > 0) tw_error_prefix("rank %d on %s: ", comm->rank, comm->host);
+        verdict.status = (int)status;
+        strncpy(verdict.text, tw_error_message(), sizeof verdict.text - 1);
+    }
+    TRY_MPI(MPI_Bcast(&verdict, (int)sizeof verdict, MPI_BYTE, first, comm->world));
+    return tw_error_set((tw_status)verdict.status, "%s", verdict.text);
+done:
+    return st;
+}
+
+void tw_comm_abort(const tw_comm *comm, tw_status st)
+{
+    int initialized = 0, finalized = 0, code = tw_status_exit_code(st);
+    MPI_Initialized(&initialized);
+    MPI_Finalized(&finalized);
+    if (initialized && !finalized) {
+        signal(SIGALRM, SIG_DFL); /* MPI_Abort talks to a launcher that may be gone: it gets ten seconds */
+        alarm(10);
+        MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
+    }
+    _exit(code);
+}

@@ -1,0 +1,385 @@
+/* When a bucket of the gradient is reduced: bookkeeping of what is final, and the thread or the moments between operations that do it.
+ *
+ * Buckets are reduced in one fixed order on all ranks, the order in which the caller expects them to be final: collectives between nodes
+ * must meet. A bucket that is complete early tells the ranks of the node at once but waits for its turn. The thread sleeps on a condition
+ * variable or a futex whenever it waits; it never spins, since a spinning thread on a shared core doubles the step. */
+#include "tweedie/reducer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm/comm_private.h"
+#include "comm/placement.h"
+#include "comm/reducer_node.h"
+#include "tweedie/clock.h"
+#include "tweedie/memory.h"
+
+struct tw_reducer {
+    const tw_comm *comm;
+    reducer_node node;
+    int64_t count;
+    int bucket_count;
+    tw_reducer_bucket *buckets;
+    int *by_offset;     /* buckets sorted by offset: for finding those that a range touches */
+    int64_t *remaining; /* floats of each bucket that are not final yet */
+    reducer_record *records;
+    bool threaded;
+    char description[128];
+
+    /* the step, used by the executing thread alone */
+    uint32_t epoch; /* 1, 2, …: counters of the node are compared with multiples of it */
+    int64_t step;
+    bool open; /* between begin and finish */
+    bool misused;
+    tw_reducer_times times;
+    double exposed;
+
+    /* between the executing thread and the communication thread, under `lock` */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint32_t *complete;        /* per bucket: the last epoch in which all of it was final */
+    uint32_t submitted, ended; /* the epoch that the thread is to do, and the last one that it has done */
+    int next;                  /* inline: the first bucket that is not reduced */
+    bool quit;
+    tw_status failure; /* of the reduction itself, with its message: one thread may meet it and another report it */
+    char message[MESSAGE_MAX];
+    double began, busy;
+};
+
+static void note_failure(tw_reducer *r, tw_status st)
+{
+    if (r->failure != TW_OK) return;
+    r->failure = st;
+    snprintf(r->message, sizeof r->message, "%s", tw_error_message());
+}
+
+static void reduce_bucket(tw_reducer *r, int b, uint32_t epoch)
+{
+    if (b == 0) r->began = tw_clock_seconds();
+    tw_status st = reducer_node_reduce(&r->node, b, r->buckets[b], epoch);
+    if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
+}
+
+static void end_buckets(tw_reducer *r, uint32_t epoch)
+{
+    for (int b = 0; b < r->bucket_count; b++) reducer_node_wait(&r->node, b, epoch);
+    r->busy = tw_clock_seconds() - r->began;
+}
+
+static void *communicate(void *self)
+{
+    tw_reducer *r = self;
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        while (!r->quit && r->submitted == r->ended) pthread_cond_wait(&r->changed, &r->lock);
+        if (r->quit) break;
+        uint32_t epoch = r->submitted;
+        for (int b = 0; b < r->bucket_count; b++) {
+            while (r->complete[b] != epoch) pthread_cond_wait(&r->changed, &r->lock);
+            pthread_mutex_unlock(&r->lock);
+            reduce_bucket(r, b, epoch);
+            pthread_mutex_lock(&r->lock);
+        }
+        pthread_mutex_unlock(&r->lock);
+        end_buckets(r, epoch);
+        pthread_mutex_lock(&r->lock);
+        r->ended = epoch;
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+/* Signals are the main thread's; and OpenMP may have bound that thread, whose mask a new one inherits, to a single place. */
+static tw_status start_thread(tw_reducer *r)
+{
+    tw_status st = TW_OK;
+    sigset_t all, before;
+    cpu_set_t cpus;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&r->thread, NULL, communicate, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    TW_CHECK(code == 0, TW_ENOMEM, "the communication thread cannot be started: %s", strerror(code));
+    comm_allowed_cpus(&cpus);
+    (void)pthread_setaffinity_np(r->thread, sizeof cpus, &cpus); /* costs speed alone where it fails */
+    r->threaded = true;
+done:
+    return st;
+}
+
+/* A thread pays where it has a core of its own: on all nodes or on none, so that all ranks do the same. */
+static tw_status choose_mode(bool *threaded, const tw_reducer *r, const tw_reducer_options *options)
+{
+    tw_status st = TW_OK;
+    const tw_comm *comm = r->comm;
+    int cpus, threads, sharing, wanted;
+    bool calls_mpi = r->node.plain || r->node.nodes > 1;
+
+    TW_TRY(comm_node_cpus(comm, options->threads > 0 ? options->threads : 1, &cpus, &threads, &sharing));
+    wanted = options->mode == TW_REDUCER_THREAD || (options->mode == TW_REDUCER_AUTO && cpus - threads >= comm->node_size);
+    if (comm->size == 1 || (calls_mpi && !comm->threaded)) wanted = 0;
+    TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &wanted, 1, MPI_INT, MPI_MIN, comm->world));
+    *threaded = wanted;
+done:
+    return st;
+}
+
+static const tw_reducer_bucket *compared; /* qsort passes no context; creation is collective and so never concurrent */
+
+static int by_offset(const void *a, const void *b)
+{
+    int64_t x = compared[*(const int *)a].offset, y = compared[*(const int *)b].offset;
+    return (x > y) - (x < y);
+}
+
+static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
+{
+    tw_status st = TW_OK;
+    int64_t at = 0;
+    TW_CHECK(r->count > 0 && r->bucket_count > 0, TW_EINTERNAL, "a gradient of %lld floats in %d buckets", (long long)r->count,
+             r->bucket_count);
+    TW_TRY(tw_alloc(&r->buckets, r->bucket_count, sizeof *r->buckets, "the buckets"));
+    TW_TRY(tw_alloc(&r->by_offset, r->bucket_count, sizeof *r->by_offset, "the buckets"));
+    TW_TRY(tw_alloc(&r->remaining, r->bucket_count, sizeof *r->remaining, "the buckets"));
+    TW_TRY(tw_alloc(&r->complete, r->bucket_count, sizeof *r->complete, "the buckets"));
+    TW_TRY(tw_alloc(&r->records, r->comm->size, sizeof *r->records, "the ranks' records"));
+    memcpy(r->buckets, buckets, (size_t)r->bucket_count * sizeof *buckets);
+    for (int b = 0; b < r->bucket_count; b++) r->by_offset[b] = b;
+    compared = r->buckets;
+    qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
+    for (int i = 0; i < r->bucket_count; i++) {
+        const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
+        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL, "bucket %d begins at %lld with %lld floats where %lld was expected",
+                 r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
+        at += b->count;
+    }
+    TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld", (long long)at, (long long)r->count);
+done:
+    return st;
+}
+
+static void describe(tw_reducer *r)
+{
+    const reducer_node *n = &r->node;
+    if (r->comm->size == 1)
+        snprintf(r->description, sizeof r->description, "1 rank: nothing to reduce");
+    else
+        snprintf(r->description, sizeof r->description, "%d ranks on %d node%s, %s%s, %s, %d buckets", r->comm->size, n->nodes,
+                 n->nodes == 1 ? "" : "s", n->plain ? "MPI_Allreduce" : "shared memory",
+                 n->plain || n->nodes == 1 ? ""
+                 : n->tree                 ? " and messages in a tree"
+                 : n->equal                ? " and MPI_Allreduce by slices"
+                                           : " and MPI_Allreduce by leaders",
+                 r->threaded ? "a thread of its own" : "inline", r->bucket_count);
+}
+
+tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count, const tw_reducer_bucket *buckets, int bucket_count,
+                            const tw_reducer_options *options)
+{
+    tw_status st = TW_OK;
+    static const tw_reducer_options defaults;
+    tw_reducer *r = NULL;
+    int64_t largest = 0;
+    bool threaded = false;
+
+    if (!options) options = &defaults;
+    st = tw_alloc(&r, 1, sizeof *r, "the gradient reduction");
+    if (st == TW_OK) {
+        *r = (tw_reducer){.comm = comm, .count = count, .bucket_count = bucket_count};
+        pthread_mutex_init(&r->lock, NULL);
+        pthread_cond_init(&r->changed, NULL);
+        st = take_buckets(r, buckets);
+    }
+    TW_TRY(tw_comm_agree(comm, st));
+    for (int b = 0; b < bucket_count; b++)
+        if (buckets[b].count > largest) largest = buckets[b].count;
+    TW_TRY(reducer_node_create(&r->node, comm, count, bucket_count, largest, options));
+    TW_TRY(choose_mode(&threaded, r, options));
+    st = threaded ? start_thread(r) : TW_OK;
+    TW_TRY(tw_comm_agree(comm, st));
+    describe(r);
+    *out = r;
+    return TW_OK;
+done:
+    tw_reducer_destroy(&r);
+    return st;
+}
+
+void tw_reducer_destroy(tw_reducer **reducer)
+{
+    tw_reducer *r = *reducer;
+    if (!r) return;
+    if (r->threaded) {
+        pthread_mutex_lock(&r->lock);
+        r->quit = true;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+        pthread_join(r->thread, NULL);
+    }
+    if (r->node.comm) reducer_node_destroy(&r->node);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    tw_free(&r->buckets);
+    tw_free(&r->by_offset);
+    tw_free(&r->remaining);
+    tw_free(&r->complete);
+    tw_free(&r->records);
+    tw_free(reducer);
+}
+
+float *tw_reducer_gradient(const tw_reducer *r)
+{
+    return r->node.gradient[r->node.rank];
+}
+
+tw_reducer_times tw_reducer_last_times(const tw_reducer *r)
+{
+    return r->times;
+}
+
+const char *tw_reducer_description(const tw_reducer *r)
+{
+    return r->description;
+}
+
+void tw_reducer_begin(tw_reducer *r, int64_t step)
+{
+    r->step = step;
+    r->epoch++;
+    r->open = true;
+    r->misused = false;
+    r->exposed = 0;
+    r->next = 0;
+    for (int b = 0; b < r->bucket_count; b++) r->remaining[b] = r->buckets[b].count;
+    if (!r->threaded) return;
+    pthread_mutex_lock(&r->lock);
+    r->submitted = r->epoch;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void complete_bucket(tw_reducer *r, int b)
+{
+    reducer_node_arrive(&r->node, b);
+    if (!r->threaded) {
+        r->complete[b] = r->epoch;
+        return;
+    }
+    pthread_mutex_lock(&r->lock);
+    r->complete[b] = r->epoch;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Inline: what can be done without waiting. */
+static void advance(tw_reducer *r)
+{
+    double start = tw_clock_seconds();
+    while (r->next < r->bucket_count && r->complete[r->next] == r->epoch && reducer_node_is_ready(&r->node, r->next, r->epoch))
+        reduce_bucket(r, r->next++, r->epoch);
+    r->exposed += tw_clock_seconds() - start;
+}
+
+/* The position in by_offset of the bucket that holds element `offset`. */
+static int find_bucket(const tw_reducer *r, int64_t offset)
+{
+    int low = 0, high = r->bucket_count - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (r->buckets[r->by_offset[middle]].offset <= offset)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
+{
+    if (!r->open || offset < 0 || count < 0 || count > r->count - offset) {
+        r->misused = true;
+        return;
+    }
+    int64_t end = offset + count;
+    for (int i = find_bucket(r, offset); offset < end; i++) {
+        int b = r->by_offset[i];
+        int64_t bucket_end = r->buckets[b].offset + r->buckets[b].count;
+        int64_t part = (end < bucket_end ? end : bucket_end) - offset;
+        if (part > r->remaining[b]) {
+            r->misused = true;
+            return;
+        }
+        r->remaining[b] -= part;
+        if (r->remaining[b] == 0) complete_bucket(r, b);
+        offset += part;
+    }
+    if (!r->threaded) advance(r);
+}
+
+/* A rank whose step failed, or whose caller forgot a range, still does its share. */
+static tw_status complete_rest(tw_reducer *r, tw_status status)
+{
+    bool forgotten = false;
+    for (int b = 0; b < r->bucket_count; b++) {
+        if (r->remaining[b] == 0) continue;
+        forgotten = true;
+        r->remaining[b] = 0;
+        complete_bucket(r, b);
+    }
+    if (status == TW_OK && (forgotten || r->misused))
+        return tw_error_set(TW_EINTERNAL, "step %lld: the gradient was not reported exactly once", (long long)r->step);
+    return status;
+}
+
+static void wait_for_buckets(tw_reducer *r)
+{
+    if (r->threaded) {
+        pthread_mutex_lock(&r->lock);
+        while (r->ended != r->epoch) pthread_cond_wait(&r->changed, &r->lock);
+        pthread_mutex_unlock(&r->lock);
+        return;
+    }
+    while (r->next < r->bucket_count) reduce_bucket(r, r->next++, r->epoch);
+    end_buckets(r, r->epoch);
+}
+
+tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int value_count)
+{
+    tw_status st = TW_OK;
+    reducer_record mine;
+    double start = tw_clock_seconds();
+    bool failed = false;
+
+    if (!r->open) tw_reducer_begin(r, r->step);
+    status = complete_rest(r, status);
+    wait_for_buckets(r);
+    if (status == TW_OK && r->failure != TW_OK) status = tw_error_set(r->failure, "%s", r->message);
+    memset(&mine, 0, sizeof mine);
+    mine.status = (int)status;
+    if (value_count > 0 && value_count <= TW_REDUCER_VALUES) memcpy(mine.values, values, (size_t)value_count * sizeof *values);
+    TW_TRY(reducer_node_exchange_records(&r->node, &mine, r->records, r->epoch));
+    for (int i = 0; i < r->comm->size; i++) failed |= r->records[i].status != TW_OK;
+    if (failed) st = tw_comm_agree(r->comm, status); /* all ranks know that they must come here */
+    if (value_count > 0 && value_count <= TW_REDUCER_VALUES)
+        comm_tree_sum(values, r->records[0].values, r->comm->size, (int64_t)(sizeof mine / sizeof(double)), value_count);
+done:
+    r->open = false;
+    r->times = (tw_reducer_times){.exposed = r->exposed + tw_clock_seconds() - start, .busy = r->busy};
+    return st;
+}
+
+tw_status tw_reduce_plain(const tw_comm *comm, float *values, int64_t count)
+{
+    tw_status st = TW_OK;
+    for (int64_t i = 0; i < count; i += CHUNK_MAX) {
+        int n = count - i < CHUNK_MAX ? (int)(count - i) : CHUNK_MAX;
+        TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + i, n, MPI_FLOAT, MPI_SUM, comm->world));
+    }
+done:
+    return st;
+}

@@ -1,0 +1,267 @@
+/* ranks: 1 2 4 */
+/* The gradient reduction against the sum written down serially, in every mode, on nodes as they are and pretended ones. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tweedie/comm.h"
+#include "tweedie/memory.h"
+#include "tweedie/reducer.h"
+
+static tw_comm *comm;
+
+enum { COUNT = 20011, PIECES = 23 };
+
+/* Values of such different size that another order of summation gives other bits. */
+static float element(int rank, int64_t step, int64_t i)
+{
+    uint32_t x = (uint32_t)(i * 2654435761u + (int64_t)rank * 40503 + step * 97);
+    x ^= x >> 15;
+    x *= 2246822519u;
+    x ^= x >> 13;
+    return ((float)x / 4294967296.0f - 0.5f) * ldexpf(1, (int)(x % 13));
+}
+
+static float tree(const float *v, int n)
+{
+    int half = 1;
+    if (n == 1) return v[0];
+    while (half * 2 < n) half *= 2;
+    return tree(v, half) + tree(v + half, n - half);
+}
+
+static float expected(int64_t step, int64_t i)
+{
+    float all[64];
+    for (int r = 0; r < tw_comm_size(comm); r++) all[r] = element(r, step, i);
+    return tree(all, tw_comm_size(comm));
+}
+
+/* Unequal buckets from the high end to the low one, as a backward pass fills them. */
+static const tw_reducer_bucket buckets[] = {{12000, 8011}, {4001, 7999}, {4000, 1}, {100, 3900}, {0, 100}};
+
+/* Reports [0, COUNT) in PIECES, in an order that differs from rank to rank and step to step. */
+static void report(tw_reducer *r, int64_t step)
+{
+    int64_t size = COUNT / PIECES;
+    for (int k = 0; k < PIECES; k++) {
+        int64_t piece = (k * 7 + 3 * tw_comm_rank(comm) + step) % PIECES;
+        int64_t begin = piece * size, end = piece == PIECES - 1 ? COUNT : begin + size;
+        tw_reducer_ready(r, begin, end - begin);
+    }
+}
+
+static void fill(tw_reducer *r, int64_t step)
+{
+    float *g = tw_reducer_gradient(r);
+    for (int64_t i = 0; i < COUNT; i++) g[i] = element(tw_comm_rank(comm), step, i);
+}
+
+static void check_sum(tw_reducer *r, int64_t step)
+{
+    const float *g = tw_reducer_gradient(r);
+    for (int64_t i = 0; i < COUNT; i++) {
+        float e = expected(step, i);
+        if (memcmp(&g[i], &e, sizeof e) != 0) fail_msg("step %d, element %d: %.9g, expected %.9g", (int)step, (int)i, g[i], e);
+    }
+}
+
+static void run_steps(const tw_reducer_options *options, bool exact)
+{
+    tw_reducer *r = NULL;
+    assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, options), TW_OK);
+    assert_int_equal((uintptr_t)tw_reducer_gradient(r) % TW_ALIGNMENT, 0);
+    for (int64_t step = 1; step <= 20; step++) {
+        tw_reducer_begin(r, step);
+        fill(r, step);
+        report(r, step);
+        double values[2] = {tw_comm_rank(comm) + 1, 0.1 * (double)step}, n = tw_comm_size(comm);
+        assert_int_equal(tw_reducer_finish(r, TW_OK, values, 2), TW_OK);
+        assert_true(values[0] == n * (n + 1) / 2);
+        assert_true(fabs(values[1] - 0.1 * (double)step * n) < 1e-12 * n * (double)step);
+        if (exact) check_sum(r, step);
+        for (int64_t i = 0; !exact && i < COUNT; i++) /* any order of summation: three additions of numbers below 2^12 */
+            assert_true(fabsf(tw_reducer_gradient(r)[i] - expected(step, i)) <= 4 * 4096 * 6e-8f);
+        assert_true(tw_reducer_last_times(r).exposed >= 0);
+    }
+    tw_reducer_destroy(&r);
+    assert_null(r);
+}
+
+static void every_mode_gives_the_tree_sum_bit_for_bit(void **state)
+{
+    (void)state;
+    static const tw_reducer_mode modes[] = {TW_REDUCER_AUTO, TW_REDUCER_THREAD, TW_REDUCER_INLINE};
+    for (int m = 0; m < 3; m++) run_steps(&(tw_reducer_options){.mode = modes[m], .threads = 1}, true);
+    run_steps(NULL, true);
+}
+
+static void between_nodes_the_tree_gives_the_same_bits_as_on_one_node(void **state)
+{
+    (void)state;
+    for (int per_node = 1; per_node <= 2; per_node++)
+        for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE, .ranks_per_node = per_node}, true);
+}
+
+static void between_nodes_mpi_gives_the_sum_to_rounding(void **state)
+{
+    (void)state;
+    for (int per_node = 1; per_node <= 3; per_node++) /* 3: of four ranks, nodes of three and one */
+        for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .ranks_per_node = per_node}, false);
+    run_steps(&(tw_reducer_options){.plain = true}, false);
+    run_steps(&(tw_reducer_options){.plain = true, .mode = TW_REDUCER_THREAD}, false);
+}
+
+static void repetition_gives_the_same_bits(void **state)
+{
+    (void)state;
+    float *before = NULL;
+    assert_int_equal(tw_alloc(&before, COUNT, sizeof *before, "before"), TW_OK);
+    for (int k = 0; k < 4; k++) {
+        tw_reducer *r = NULL;
+        tw_reducer_options options = {.mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = 1};
+        assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+        tw_reducer_begin(r, 3);
+        fill(r, 3);
+        report(r, 3);
+        assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
+        if (k > 0) assert_memory_equal(before, tw_reducer_gradient(r), COUNT * sizeof *before);
+        memcpy(before, tw_reducer_gradient(r), COUNT * sizeof *before);
+        tw_reducer_destroy(&r);
+    }
+    tw_free(&before);
+}
+
+/* Any one rank fails in the middle of its backward pass; all learn, and the step after it is right again. */
+static void a_failed_rank_takes_part_and_all_learn_its_message(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 6; k++) {
+        tw_reducer *r = NULL;
+        tw_reducer_options options = {
+            .mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = k / 2, .exchange = TW_REDUCER_TREE};
+        assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+        for (int failing = 0; failing < tw_comm_size(comm); failing++) {
+            double values[1] = {1};
+            char text[64];
+            bool me = tw_comm_rank(comm) == failing;
+            tw_reducer_begin(r, failing);
+            fill(r, failing);
+            if (me)
+                tw_reducer_ready(r, 13000, 100);
+            else
+                report(r, failing);
+            tw_status st = me ? tw_error_set(TW_ENOMEM, "no memory for image %d", failing) : TW_OK;
+            assert_int_equal(tw_reducer_finish(r, st, values, 1), TW_ENOMEM);
+            snprintf(text, sizeof text, "no memory for image %d", failing);
+            assert_non_null(strstr(tw_error_message(), text));
+            tw_reducer_begin(r, 100 + failing);
+            fill(r, 100 + failing);
+            report(r, 100 + failing);
+            assert_int_equal(tw_reducer_finish(r, TW_OK, values, 1), TW_OK);
+            check_sum(r, 100 + failing);
+        }
+        tw_reducer_destroy(&r);
+    }
+}
+
+static void a_forgotten_or_repeated_range_is_an_error_on_all_ranks(void **state)
+{
+    (void)state;
+    tw_reducer *r = NULL;
+    assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, NULL), TW_OK);
+    tw_reducer_begin(r, 1);
+    report(r, 1);
+    if (tw_comm_rank(comm) == 0) tw_reducer_ready(r, 5, 1); /* a second time */
+    assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_EINTERNAL);
+    tw_reducer_begin(r, 2);
+    tw_reducer_ready(r, 1, COUNT - 1); /* one element short */
+    assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_EINTERNAL);
+    tw_reducer_begin(r, 3);
+    tw_reducer_ready(r, 0, COUNT + 1);
+    assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_EINTERNAL);
+    tw_reducer_begin(r, 4);
+    fill(r, 4);
+    report(r, 4);
+    assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
+    check_sum(r, 4);
+    tw_reducer_destroy(&r);
+}
+
+static void buckets_that_do_not_cut_the_gradient_are_refused(void **state)
+{
+    (void)state;
+    tw_reducer *r = NULL;
+    tw_reducer_bucket gap[] = {{10, 10}, {0, 9}}, overlap[] = {{9, 11}, {0, 10}}, short_of[] = {{0, 19}};
+    assert_int_equal(tw_reducer_create(&r, comm, 20, gap, 2, NULL), TW_EINTERNAL);
+    assert_int_equal(tw_reducer_create(&r, comm, 20, overlap, 2, NULL), TW_EINTERNAL);
+    assert_int_equal(tw_reducer_create(&r, comm, 20, short_of, 1, NULL), TW_EINTERNAL);
+    assert_null(r);
+}
+
+static void cutting_follows_the_backward_order_and_ends_small(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    int64_t offsets[N], sizes[N], at = 0, seen = 0;
+    tw_reducer_bucket cut[N];
+    int count;
+    for (int i = 0; i < N; i++) {
+        sizes[N - 1 - i] = 100 + 37 * (i % 5);
+        offsets[N - 1 - i] = at; /* the forward order; the list is the backward one */
+        at += sizes[N - 1 - i];
+    }
+    assert_int_equal(tw_reducer_cut(offsets, sizes, N, 1000, cut, &count), TW_OK);
+    assert_in_range(count, 5, 9);
+    for (int b = 0; b < count; b++) {
+        assert_true(b == count - 1 || cut[b].count < 1300);
+        assert_int_equal(cut[b].offset + cut[b].count, at - seen);
+        seen += cut[b].count;
+    }
+    assert_int_equal(seen, at);
+    assert_true(cut[count - 1].count <= 250);
+
+    offsets[3]++; /* a gap */
+    assert_int_equal(tw_reducer_cut(offsets, sizes, N, 1000, cut, &count), TW_EINTERNAL);
+}
+
+static void the_plain_reduction_gives_the_sum_to_rounding(void **state)
+{
+    (void)state;
+    float *v = NULL;
+    assert_int_equal(tw_alloc(&v, COUNT, sizeof *v, "v"), TW_OK);
+    for (int64_t i = 0; i < COUNT; i++) v[i] = element(tw_comm_rank(comm), 1, i);
+    assert_int_equal(tw_reduce_plain(comm, v, COUNT), TW_OK);
+    for (int64_t i = 0; i < COUNT; i++) assert_true(fabsf(v[i] - expected(1, i)) <= 4 * 4096 * 6e-8f);
+    tw_free(&v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_mode_gives_the_tree_sum_bit_for_bit),
+        cmocka_unit_test(between_nodes_the_tree_gives_the_same_bits_as_on_one_node),
+        cmocka_unit_test(between_nodes_mpi_gives_the_sum_to_rounding),
+        cmocka_unit_test(repetition_gives_the_same_bits),
+        cmocka_unit_test(a_failed_rank_takes_part_and_all_learn_its_message),
+        cmocka_unit_test(a_forgotten_or_repeated_range_is_an_error_on_all_ranks),
+        cmocka_unit_test(buckets_that_do_not_cut_the_gradient_are_refused),
+        cmocka_unit_test(cutting_follows_the_backward_order_and_ends_small),
+        cmocka_unit_test(the_plain_reduction_gives_the_sum_to_rounding),
+    };
+    if (tw_comm_create(&comm) != TW_OK) {
+        fprintf(stderr, "%s\n", tw_error_message());
+        return 1;
+    }
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tw_comm_destroy(&comm);
+    return failed;
+}

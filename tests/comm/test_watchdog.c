@@ -1,0 +1,129 @@
+/* The watchdog ends a hanging process in time, says where, and leaves a living one alone. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tweedie/clock.h"
+#include "tweedie/signals.h"
+#include "tweedie/watchdog.h"
+
+/* Runs `body` in a child whose standard error is kept; returns its wait status. */
+static int in_child(void (*body)(void), char *text, size_t size)
+{
+    int ends[2], status;
+    size_t n = 0;
+    ssize_t got;
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        body();
+        _exit(0);
+    }
+    close(ends[1]);
+    while (n < size - 1 && (got = read(ends[0], text + n, size - 1 - n)) > 0) n += (size_t)got;
+    text[n] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void hang(void)
+{
+    tw_watchdog *w = NULL;
+    if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
+    tw_watchdog_beat(w, "reduction", 1234, 1.0);
+    for (;;) pause();
+}
+
+static void a_hang_ends_with_code_70_and_names_section_and_step(void **state)
+{
+    (void)state;
+    char text[1000];
+    double start = tw_clock_seconds();
+    int status = in_child(hang, text, sizeof text);
+    double seconds = tw_clock_seconds() - start;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 70);
+    assert_non_null(strstr(text, "in 'reduction' of step 1234"));
+    assert_non_null(strstr(text, "limit 1 s"));
+    assert_true(seconds >= 1.0 && seconds < 3.0); /* the limit, a quarter of a second, and what a busy machine adds */
+}
+
+static void live(void)
+{
+    tw_watchdog *w = NULL;
+    if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
+    for (int step = 0; step < 20; step++) {
+        tw_watchdog_beat(w, "forward", step, 1.0);
+        usleep(80000);
+    }
+    tw_watchdog_beat(w, "save", 20, 0);
+    usleep(1300000); /* no limit holds */
+    tw_watchdog_destroy(&w);
+    _exit(w ? 1 : 0);
+}
+
+static void beats_and_sections_without_limit_keep_it_quiet(void **state)
+{
+    (void)state;
+    char text[1000];
+    int status = in_child(live, text, sizeof text);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_string_equal(text, "");
+}
+
+static void obey_signals(void)
+{
+    if (tw_signals_install() != TW_OK || tw_signals_stop() || tw_signals_take_save()) _exit(1);
+    raise(SIGUSR2);
+    if (!tw_signals_take_save() || tw_signals_take_save() || tw_signals_stop()) _exit(2);
+    raise(SIGUSR1);
+    if (!tw_signals_stop() || !tw_signals_stop()) _exit(3);
+    raise(SIGTERM);
+    raise(SIGTERM); /* delivered twice by a launcher: one request */
+    usleep(1100000);
+    raise(SIGTERM); /* meant */
+    _exit(4);
+}
+
+static void signals_set_flags_and_a_late_second_term_ends(void **state)
+{
+    (void)state;
+    char text[1000];
+    int status = in_child(obey_signals, text, sizeof text);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
+static void a_watchdog_that_is_not_there_accepts_beats(void **state)
+{
+    (void)state;
+    tw_watchdog *none = NULL;
+    tw_watchdog_beat(none, "forward", 1, 1);
+    tw_watchdog_destroy(&none);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
+        cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),
+        cmocka_unit_test(signals_set_flags_and_a_late_second_term_ends),
+        cmocka_unit_test(a_watchdog_that_is_not_there_accepts_beats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
