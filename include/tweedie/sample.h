@@ -48,7 +48,7 @@ typedef struct tw_sampler_settings {
 
 typedef struct tw_sampler tw_sampler;
 
-/* Plans a sampler and allocates all that its runs need: 3 · batch · dims floats. Not collective.
+/* Plans a sampler and allocates all that its runs need, 2 · batch · dims floats. Not collective.
  * @param schedule  the full discrete schedule; read during creation alone. NULL for onestep, which has none
  * @param dims      D of one sample
  * @param batch     points that the score is asked for at once
