@@ -1,0 +1,79 @@
+/* Finding networks, and the layers that they share. */
+#include "tweedie/net.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tweedie/memory.h"
+
+tw_status tw_net_find(const tw_net **out, const char *name)
+{
+    char known[256] = "";
+    size_t used = 0;
+    for (int i = 0; i < tw_net_count; i++) {
+        if (strcmp(tw_net_table[i]->name, name) == 0) {
+            *out = tw_net_table[i];
+            return TW_OK;
+        }
+        if (used < sizeof known) used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", tw_net_table[i]->name);
+    }
+    return tw_error_set(TW_ECONFIG, "network.kind: there is no network \"%s\"; there are %s", name, known);
+}
+
+void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *param, tw_shape shape, int64_t first, bool transposed)
+{
+    if (!p || tw_graph_status(g) != TW_OK) return;
+    if (p->count == p->capacity) {
+        tw_published *more = NULL;
+        const int capacity = p->capacity ? 2 * p->capacity : 128;
+        if (tw_alloc(&more, capacity, sizeof *more, "published parameter names") != TW_OK) {
+            tw_graph_fail(g, TW_ENOMEM, "%s", tw_error_message());
+            return;
+        }
+        if (p->count) memcpy(more, p->items, (size_t)p->count * sizeof *more);
+        tw_free(&p->items);
+        p->items = more;
+        p->capacity = capacity;
+    }
+    tw_published *e = &p->items[p->count++];
+    *e = (tw_published){.shape = shape, .first = first, .transposed = transposed};
+    snprintf(e->name, sizeof e->name, "%s", name);
+    snprintf(e->param, sizeof e->param, "%s", param);
+}
+
+void tw_publication_free(tw_publication *p)
+{
+    tw_free(&p->items);
+    *p = (tw_publication){0};
+}
+
+/* A parameter named PATH.LEAF. */
+static tw_value *param(tw_graph *g, const char *path, const char *leaf, tw_shape shape, tw_init init)
+{
+    char name[TW_NAME_MAX + 16];
+    snprintf(name, sizeof name, "%s.%s", path, leaf);
+    return tw_param(g, name, shape, init);
+}
+
+tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t out, tw_init weight, tw_init bias)
+{
+    if (!x) return NULL;
+    tw_value *w = param(g, path, "weight", TW_SHAPE(out, tw_shape_channels(x->shape)), weight);
+    return tw_linear(g, x, w, param(g, path, "bias", TW_SHAPE(out), bias));
+}
+
+tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel, tw_init weight)
+{
+    if (!x) return NULL;
+    const tw_conv_geometry same = tw_conv_square(1, (kernel - 1) / 2, kernel / 2);
+    tw_value *w = param(g, path, "weight", TW_SHAPE(out, tw_shape_channels(x->shape), kernel, kernel), weight);
+    return tw_conv(g, x, w, param(g, path, "bias", TW_SHAPE(out), tw_init_zeros), &same);
+}
+
+tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups, double eps)
+{
+    if (!x) return NULL;
+    const tw_shape c = TW_SHAPE(tw_shape_channels(x->shape));
+    tw_value *gamma = param(g, path, "weight", c, tw_init_ones);
+    return tw_group_norm(g, x, gamma, param(g, path, "bias", c, tw_init_zeros), groups, eps);
+}

@@ -1,0 +1,300 @@
+/* The U-Net of DDPM (Ho, Jain, Abbeel 2020), in both published attention placements: Ho's, after every block of the way up at an attention
+ * resolution, and score_sde's (Song et al. 2021), after the last one alone.
+ *
+ * Residual block: h = conv1(silu(GN(x))) + linear(silu(time)); h = conv2(dropout(silu(GN(h)))); x (through a 1x1 convolution where channels
+ * differ) + h. Attention: one head over all positions, softmax(q·k / √C). Way down: per level `blocks` blocks, then a convolution of
+ * stride 2, padded at the right and bottom alone; way up: per level blocks + 1 blocks over the concatenation with the way down, then
+ * nearest upsampling and a convolution. Initial weights: variance scaling; the last convolution of a block, of an attention and of the
+ * network begin at (nearly) zero. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tweedie/net.h"
+
+enum { LEVELS_MAX = 8, SKIPS_MAX = LEVELS_MAX * 10 + 1 };
+
+typedef enum placement { PLACEMENT_HO, PLACEMENT_SCORE_SDE } placement;
+
+typedef struct unet_config {
+    int64_t base, blocks, groups;
+    tw_config_ints mult, attention;
+    double dropout;
+    int placement;
+} unet_config;
+
+static const tw_config_field fields[] = {
+    {"network", "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true, .help = "channels of the first level"},
+    {"network", "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64, .fixed = true,
+     .help = "channels of each level, in units of base"},
+    {"network", "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true, .help = "residual blocks of a level"},
+    {"network", "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096, .fixed = true,
+     .help = "heights at which blocks are followed by attention; the middle always has it"},
+    {"network", "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho", .choices = "ho|score_sde", .fixed = true,
+     .help = "on the way up: after every block (Ho), or after a level's last (score_sde)"},
+    {"network", "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95, .fixed = true, .help = "rate in the blocks"},
+    {"network", "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024, .fixed = true,
+     .help = "groups of the normalisations"},
+};
+
+static const double eps = 1e-6;
+
+/* What the layers of one network share. */
+typedef struct builder {
+    tw_graph *g;
+    const unet_config *c;
+    tw_value *time; /* silu(time embedding) [N, 4 base] */
+    tw_publication *publication;
+    double nin_scale; /* of 1x1 convolutions: 1 in Ho's, 0.1 in score_sde's */
+} builder;
+
+static tw_status check(const void *config, tw_shape sample)
+{
+    const unet_config *c = config;
+    const int64_t factor = (int64_t)1 << (c->mult.count - 1);
+    if (sample.rank != 3) return tw_error_set(TW_ECONFIG, "network.kind: unet wants images, and the data are points");
+    if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
+        return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX, (long long)c->mult.count);
+    if (sample.dims[0] % factor || sample.dims[1] % factor)
+        return tw_error_set(TW_ECONFIG, "network.mult: %lld levels halve the image %lld times, and %lld x %lld is no multiple of %lld",
+                            (long long)c->mult.count, (long long)c->mult.count - 1, (long long)sample.dims[0], (long long)sample.dims[1],
+                            (long long)factor);
+    if (c->base % 2) return tw_error_set(TW_ECONFIG, "network.base: must be even, is %lld", (long long)c->base);
+    for (int64_t l = 0; l < c->mult.count; l++)
+        if (c->base * c->mult.values[l] % c->groups)
+            return tw_error_set(TW_ECONFIG, "network.groups: %lld does not divide the %lld channels of level %lld", (long long)c->groups,
+                                (long long)(c->base * c->mult.values[l]), (long long)l);
+    return TW_OK;
+}
+
+/* ---- published names: score_sde's flat list of modules ---- */
+
+/* "all_modules.MODULE.INNER" for our parameter PATH.LEAF. */
+static void publish(const builder *b, const char *inner, const char *path, const char *leaf, tw_shape shape, int64_t first, bool transposed)
+{
+    char name[TW_NAME_MAX + 32], ours[TW_NAME_MAX + 32];
+    if (!b->publication) return;
+    snprintf(name, sizeof name, "all_modules.%d.%s", b->publication->module, inner);
+    snprintf(ours, sizeof ours, "%s.%s", path, leaf);
+    tw_publish(b->publication, b->g, name, ours, shape, first, transposed);
+}
+
+/* A layer's weight and bias under PREFIXweight and PREFIXbias. */
+static void publish_pair(const builder *b, const char *prefix, const char *path, tw_shape weight)
+{
+    char inner[TW_NAME_MAX];
+    snprintf(inner, sizeof inner, "%sweight", prefix);
+    publish(b, inner, path, "weight", weight, 0, false);
+    snprintf(inner, sizeof inner, "%sbias", prefix);
+    publish(b, inner, path, "bias", TW_SHAPE(weight.dims[0]), 0, false);
+}
+
+/* A 1x1 convolution is a NIN with W [in, out]; `first` is the row of ours where it begins. */
+static void publish_nin(const builder *b, int k, const char *path, int64_t in, int64_t out, int64_t first)
+{
+    char inner[TW_NAME_MAX];
+    snprintf(inner, sizeof inner, "NIN_%d.W", k);
+    publish(b, inner, path, "weight", TW_SHAPE(in, out), first, true);
+    snprintf(inner, sizeof inner, "NIN_%d.b", k);
+    publish(b, inner, path, "bias", TW_SHAPE(out), first, false);
+}
+
+static void next_module(const builder *b)
+{
+    if (b->publication) b->publication->module++;
+}
+
+/* ---- layers ---- */
+
+static int64_t channels(const tw_value *x)
+{
+    return x ? tw_shape_channels(x->shape) : 1;
+}
+
+static tw_value *conv(const builder *b, const char *path, const char *published, tw_value *x, int64_t out, int64_t kernel, double scale)
+{
+    const int64_t in = channels(x), taps = kernel * kernel;
+    if (published) publish_pair(b, published, path, TW_SHAPE(out, in, kernel, kernel));
+    return tw_layer_conv(b->g, path, x, out, kernel, tw_init_variance_scaling(scale, in * taps, out * taps));
+}
+
+static tw_value *linear(const builder *b, const char *path, const char *published, tw_value *x, int64_t out)
+{
+    publish_pair(b, published, path, TW_SHAPE(out, channels(x)));
+    return tw_layer_linear(b->g, path, x, out, tw_init_variance_scaling(1, channels(x), out), tw_init_zeros);
+}
+
+static tw_value *norm(const builder *b, const char *path, const char *published, tw_value *x)
+{
+    publish_pair(b, published, path, TW_SHAPE(channels(x)));
+    return tw_layer_group_norm(b->g, path, x, b->c->groups, eps);
+}
+
+/* [N, C] as [N, 1, 1, C], to be added to every position. */
+static tw_value *everywhere(tw_graph *g, tw_value *e)
+{
+    return e ? tw_reshape(g, e, TW_SHAPE(e->shape.dims[0], 1, 1, e->shape.dims[1])) : NULL;
+}
+
+static tw_value *residual_block(const builder *b, const char *path, tw_value *x, int64_t out)
+{
+    tw_graph *g = b->g;
+    char p[5][TW_NAME_MAX];
+    static const char *const leaf[5] = {"norm1", "conv1", "time", "norm2", "conv2"};
+    for (int k = 0; k < 5; k++) snprintf(p[k], sizeof p[k], "%s.%s", path, leaf[k]);
+    tw_value *h = conv(b, p[1], NULL, tw_silu(g, norm(b, p[0], "GroupNorm_0.", x)), out, 3, 1);
+    publish_pair(b, "Conv_0.", p[1], TW_SHAPE(out, channels(x), 3, 3));
+    h = tw_add(g, h, everywhere(g, linear(b, p[2], "Dense_0.", b->time, out)));
+    h = tw_dropout(g, tw_silu(g, norm(b, p[3], "GroupNorm_1.", h)), b->c->dropout);
+    h = conv(b, p[4], "Conv_1.", h, out, 3, 0);
+    if (channels(x) != out) {
+        snprintf(p[0], sizeof p[0], "%s.shortcut", path);
+        publish_nin(b, 0, p[0], channels(x), out, 0);
+        x = conv(b, p[0], NULL, x, out, 1, b->nin_scale);
+    }
+    next_module(b);
+    return tw_add(g, h, x);
+}
+
+/* softmax(q kᵀ / √C) v over the positions of each image; qkv [N, H, W, 3C] */
+static tw_value *attend(tw_graph *g, tw_value *qkv, int64_t c)
+{
+    tw_value *part[3];
+    if (!qkv) return NULL;
+    const int64_t n = qkv->shape.dims[0], h = qkv->shape.dims[1], w = qkv->shape.dims[2];
+    for (int k = 0; k < 3; k++) part[k] = tw_reshape(g, tw_slice(g, qkv, k * c, c), TW_SHAPE(n, h * w, c));
+    tw_value *p = tw_softmax(g, tw_matmul(g, part[0], part[1], false, true), 1 / sqrt((double)c));
+    return tw_reshape(g, tw_matmul(g, p, part[2], false, false), TW_SHAPE(n, h, w, c));
+}
+
+/* q, k and v are one 1x1 convolution of 3C channels. */
+static tw_value *attention_block(const builder *b, const char *path, tw_value *x)
+{
+    tw_graph *g = b->g;
+    char p[3][TW_NAME_MAX];
+    static const char *const leaf[3] = {"norm", "qkv", "proj"};
+    for (int k = 0; k < 3; k++) snprintf(p[k], sizeof p[k], "%s.%s", path, leaf[k]);
+    const int64_t c = channels(x);
+    const tw_conv_geometry pointwise = tw_conv_square(1, 0, 0);
+    char name[TW_NAME_MAX + 8];
+    tw_value *h = norm(b, p[0], "GroupNorm_0.", x);
+    for (int k = 0; k < 3; k++) publish_nin(b, k, p[1], c, c, k * c);
+    snprintf(name, sizeof name, "%s.weight", p[1]);
+    tw_value *w = tw_param(g, name, TW_SHAPE(3 * c, c, 1, 1), tw_init_variance_scaling(b->nin_scale, c, c));
+    snprintf(name, sizeof name, "%s.bias", p[1]);
+    h = tw_conv(g, h, w, tw_param(g, name, TW_SHAPE(3 * c), tw_init_zeros), &pointwise);
+    h = attend(g, h, c);
+    publish_nin(b, 3, p[2], c, c, 0);
+    h = conv(b, p[2], NULL, h, c, 1, 0);
+    next_module(b);
+    return tw_add(g, h, x);
+}
+
+/* Padded at the end alone, as TensorFlow's SAME does for even extents. */
+static tw_value *downsample(const builder *b, const char *path, tw_value *x)
+{
+    const int64_t c = channels(x);
+    const tw_conv_geometry halve = tw_conv_square(2, 0, 1);
+    char name[TW_NAME_MAX + 8];
+    publish_pair(b, "Conv_0.", path, TW_SHAPE(c, c, 3, 3));
+    next_module(b);
+    snprintf(name, sizeof name, "%s.weight", path);
+    tw_value *w = tw_param(b->g, name, TW_SHAPE(c, c, 3, 3), tw_init_variance_scaling(1, 9 * c, 9 * c));
+    snprintf(name, sizeof name, "%s.bias", path);
+    return tw_conv(b->g, x, w, tw_param(b->g, name, TW_SHAPE(c), tw_init_zeros), &halve);
+}
+
+static tw_value *upsample(const builder *b, const char *path, tw_value *x)
+{
+    tw_value *y = conv(b, path, "Conv_0.", tw_upsample_nearest(b->g, x, 2), channels(x), 3, 1);
+    next_module(b);
+    return y;
+}
+
+static bool attends(const unet_config *c, const tw_value *x)
+{
+    for (int64_t k = 0; x && k < c->attention.count; k++)
+        if (c->attention.values[k] == x->shape.dims[1]) return true;
+    return false;
+}
+
+/* ---- the network ---- */
+
+static void embed_time(builder *b, const tw_net_inputs *in)
+{
+    const int64_t width = 4 * b->c->base;
+    tw_value *e = tw_cast(b->g, tw_embed_sinusoidal(b->g, in->t, b->c->base, 10000), TW_ACT);
+    e = tw_silu(b->g, linear(b, "time.linear1", "", e, width));
+    next_module(b);
+    b->time = tw_silu(b->g, linear(b, "time.linear2", "", e, width));
+    next_module(b);
+}
+
+static tw_value *way_down(const builder *b, tw_value *h, tw_value **skips, int *n)
+{
+    char path[TW_NAME_MAX];
+    skips[(*n)++] = h;
+    for (int64_t level = 0; level < b->c->mult.count; level++) {
+        const int64_t out = b->c->base * b->c->mult.values[level];
+        for (int64_t k = 0; k < b->c->blocks; k++) {
+            snprintf(path, sizeof path, "down.%d.res%d", (int)level, (int)k);
+            h = residual_block(b, path, h, out);
+            snprintf(path, sizeof path, "down.%d.attn%d", (int)level, (int)k);
+            if (attends(b->c, h)) h = attention_block(b, path, h);
+            skips[(*n)++] = h;
+        }
+        if (level == b->c->mult.count - 1) break;
+        snprintf(path, sizeof path, "down.%d.downsample", (int)level);
+        h = downsample(b, path, h);
+        skips[(*n)++] = h;
+    }
+    return h;
+}
+
+static tw_value *way_up(const builder *b, tw_value *h, tw_value **skips, int n)
+{
+    char path[TW_NAME_MAX];
+    for (int64_t level = b->c->mult.count - 1; level >= 0; level--) {
+        const int64_t out = b->c->base * b->c->mult.values[level];
+        for (int64_t k = 0; k <= b->c->blocks; k++) {
+            const bool place = b->c->placement == PLACEMENT_HO || k == b->c->blocks;
+            snprintf(path, sizeof path, "up.%d.res%d", (int)level, (int)k);
+            h = residual_block(b, path, tw_concat(b->g, h, skips[--n]), out);
+            snprintf(path, sizeof path, "up.%d.attn%d", (int)level, (int)k);
+            if (place && attends(b->c, h)) h = attention_block(b, path, h);
+        }
+        snprintf(path, sizeof path, "up.%d.upsample", (int)level);
+        if (level > 0) h = upsample(b, path, h);
+    }
+    return h;
+}
+
+static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
+{
+    const unet_config *c = config;
+    builder b = {.g = g, .c = c, .publication = in->publication, .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
+    tw_value *skips[SKIPS_MAX], *h;
+    int n = 0;
+    embed_time(&b, in);
+    h = conv(&b, "in", "", tw_cast(g, in->x, TW_ACT), c->base, 3, 1);
+    next_module(&b);
+    h = way_down(&b, h, skips, &n);
+    h = residual_block(&b, "mid.res0", h, channels(h));
+    h = attention_block(&b, "mid.attn", h);
+    h = residual_block(&b, "mid.res1", h, channels(h));
+    h = way_up(&b, h, skips, n);
+    h = tw_silu(g, norm(&b, "out.norm", "", h));
+    next_module(&b);
+    h = conv(&b, "out.conv", "", h, tw_shape_channels(in->sample), 3, 0);
+    return tw_cast(g, h, TW_F32);
+}
+
+const tw_net tw_net_unet = {
+    .name = "unet",
+    .summary = "the U-Net of DDPM",
+    .fields = fields,
+    .field_count = sizeof fields / sizeof *fields,
+    .config_size = sizeof(unet_config),
+    .check = check,
+    .build = build,
+};
