@@ -208,6 +208,24 @@ static void uniforms_fill_their_interval_evenly(void **state)
     free(u), free(o), free(d);
 }
 
+static void uniforms_are_the_stated_multiples_of_their_words(void **state)
+{
+    (void)state;
+    enum { N = 4096 };
+    static uint32_t w[2 * N];
+    static float u[N], o[N];
+    static double d[N];
+    tw_rng_u32(w, &stream, 0, 2 * N);
+    tw_rng_uniform(u, &stream, 0, N);
+    tw_rng_uniform_open(o, &stream, 0, N);
+    tw_rng_uniform_double(d, &stream, 0, N);
+    for (int i = 0; i < N; i++) {
+        assert_true(u[i] == ldexp(w[i] / 256, -24));
+        assert_true(o[i] == ldexp(w[i] / 512 * 2 + 1, -24)); /* odd: neither 0 nor 1 */
+        assert_true(d[i] == ldexp((double)(((uint64_t)w[2 * i + 1] << 32 | w[2 * i]) >> 11), -53));
+    }
+}
+
 static void indices_signs_and_bytes_are_even(void **state)
 {
     (void)state;
@@ -386,6 +404,7 @@ int main(void)
         cmocka_unit_test(extreme_words_give_finite_normals),
         cmocka_unit_test(normals_have_the_moments_and_quantiles_of_a_normal),
         cmocka_unit_test(uniforms_fill_their_interval_evenly),
+        cmocka_unit_test(uniforms_are_the_stated_multiples_of_their_words),
         cmocka_unit_test(indices_signs_and_bytes_are_even),
         cmocka_unit_test(each_part_of_the_name_makes_another_stream),
         cmocka_unit_test(rows_are_the_streams_of_their_positions),

@@ -15,10 +15,11 @@
 
 enum { MODES_MAX = 3, DIMS_MAX = 3 };
 
-/* Data Σ w_k N(mean_k, diag std_k²) seen through a schedule (or through scale x0 + 1 z, where there is none): its score at every time. */
+/* Data Σ w_k N(mean_k, diag std_k²) seen through a schedule (or through scale x0 + sigma z, where there is none): its score at every time.
+ */
 typedef struct mixture {
     const tw_schedule *schedule;
-    double scale;
+    double scale, sigma;
     int modes;
     int64_t dims;
     double weight[MODES_MAX], mean[MODES_MAX][DIMS_MAX], std[MODES_MAX][DIMS_MAX];
@@ -29,7 +30,7 @@ typedef struct mixture {
 static void mixture_score_at(const mixture *m, const float *x, double t, float *score)
 {
     const double a = m->schedule ? m->schedule->sqrt_alphabar[(int64_t)t] : m->scale;
-    const double noise = m->schedule ? 1 - m->schedule->alphabar[(int64_t)t] : 1;
+    const double noise = m->schedule ? 1 - m->schedule->alphabar[(int64_t)t] : m->sigma * m->sigma;
     double log_density[MODES_MAX], top = -INFINITY, total = 0, sum[DIMS_MAX] = {0};
     for (int k = 0; k < m->modes; k++) {
         log_density[k] = log(m->weight[k]);
@@ -255,9 +256,11 @@ static void onestep_returns_the_posterior_mean(void **state)
 {
     (void)state;
     enum { N = 100 };
-    mixture m = {.scale = 0.01, .modes = 1, .dims = 2, .weight = {1}, .mean = {{0.5, -0.25}}, .std = {{0.5, 0.25}}};
+    mixture m = {.scale = 0.02, .sigma = 2, .modes = 1, .dims = 2, .weight = {1}, .mean = {{0.5, -0.25}}, .std = {{0.5, 0.25}}};
     tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
     settings.kind = "onestep";
+    settings.onestep_scale = 0.02;
+    settings.onestep_sigma = 2;
     settings.seed = 5;
     float *x = draw(&m, &settings, NULL, 0, N, 32), start[N][2];
     const tw_rng_stream prior = {.seed = 5, .purpose = TW_RNG_SAMPLER_PRIOR};
@@ -265,8 +268,9 @@ static void onestep_returns_the_posterior_mean(void **state)
     for (int i = 0; i < N; i++)
         for (int d = 0; d < 2; d++) {
             const double v = m.std[0][d] * m.std[0][d], mean = m.mean[0][d];
-            /* 100 (xt − ẑ) cancels all but two digits fewer than a float has. */
-            close_to(x[2 * i + d], mean + 0.01 * v / (1e-4 * v + 1) * (start[i][d] - 0.01 * mean), 1e-4);
+            const double xt = 2 * start[i][d];
+            /* (xt − σ ẑ) / α cancels two digits of the seven that a float has. */
+            close_to(x[2 * i + d], mean + 0.02 * v / (4e-4 * v + 4) * (xt - 0.02 * mean), 1e-4);
         }
     tw_free(&x);
 }
