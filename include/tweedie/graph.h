@@ -86,6 +86,9 @@ __attribute__((format(printf, 3, 4))) tw_value *tw_graph_fail(tw_graph *g, tw_st
 /* A value that is given anew for each run. `name` is unique in the graph. */
 tw_value *tw_input(tw_graph *g, const char *name, tw_type type, tw_shape shape);
 
+/* The input of that name, or NULL. */
+tw_value *tw_graph_input(const tw_graph *g, const char *name);
+
 /* A trainable parameter, f32, at most rank 5, in plain layout [out, in, kernel…]. Its name is a path in the module tree
  * ("down.0.res1.conv1.weight") and unique in the graph. The storage layout is chosen here, by shape alone. */
 tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init);

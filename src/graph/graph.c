@@ -90,6 +90,13 @@ tw_value *tw_input(tw_graph *g, const char *name, tw_type type, tw_shape shape)
     return add_leaf(g, name, TW_ROLE_INPUT, type, shape, tw_init_zeros);
 }
 
+tw_value *tw_graph_input(const tw_graph *g, const char *name)
+{
+    for (tw_leaf *l = g->leaves; l; l = l->next)
+        if (l->value.role == TW_ROLE_INPUT && strcmp(l->name, name) == 0) return &l->value;
+    return NULL;
+}
+
 /* Blocks of 16 fit only where both channel counts are multiples of 16; a 1x1 kernel's gradient is a matrix product and stays plain. */
 static tw_layout storage_layout(tw_shape s)
 {
