@@ -439,49 +439,42 @@ static void scores_are_asked_at_the_original_time_steps(void **state)
     tw_schedule_destroy(&schedule);
 }
 
+/* The defaults with one change, which must be refused with these words. */
+#define REFUSED(CHANGE, SCHEDULE, WORDS)                                                                                                   \
+    do {                                                                                                                                   \
+        tw_sampler *none = NULL;                                                                                                           \
+        tw_sampler_settings s = TW_SAMPLER_DEFAULTS;                                                                                       \
+        CHANGE;                                                                                                                            \
+        assert_int_equal(tw_sampler_create(&none, &s, (SCHEDULE), 2, 4), TW_ECONFIG);                                                      \
+        assert_non_null(strstr(tw_error_message(), (WORDS)));                                                                              \
+        assert_null(none);                                                                                                                 \
+    } while (0)
+
 static void bad_settings_are_refused(void **state)
 {
     (void)state;
     tw_schedule *schedule = linear_schedule(1000);
+    REFUSED(s.kind = "ancestrall", schedule, "ddim");
+    REFUSED(s.variance = "large", schedule, "fixedsmall");
+    REFUSED((void)s, NULL, "discrete");
+    REFUSED(s.steps = 1001, schedule, "1000");
+    REFUSED(s.steps = -1, schedule, "-1");
+    REFUSED(s.spacing = "ddim999", schedule, "ddim999");
+    REFUSED(s.clip_min = 2, schedule, "clip");
+    REFUSED(s.kind = "ddim"; s.eta = 1.5, schedule, "eta");
+    REFUSED(s.kind = "onestep"; s.onestep_scale = 0, NULL, "positive");
+    const tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
     tw_sampler *sampler = NULL;
-    tw_sampler_settings s = TW_SAMPLER_DEFAULTS;
-    s.kind = "ancestrall";
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    assert_non_null(strstr(tw_error_message(), "ddim"));
-    s = TW_SAMPLER_DEFAULTS;
-    s.variance = "large";
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s = TW_SAMPLER_DEFAULTS;
-    assert_int_equal(tw_sampler_create(&sampler, &s, NULL, 2, 4), TW_ECONFIG);
-    s.steps = 1001;
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s.steps = -1;
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s.steps = 0;
-    s.spacing = "ddim999";
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s = TW_SAMPLER_DEFAULTS;
-    s.clip_min = 2;
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s = TW_SAMPLER_DEFAULTS;
-    s.kind = "ddim";
-    s.eta = 1.5;
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_ECONFIG);
-    s.kind = "onestep";
-    s.onestep_scale = 0;
-    assert_int_equal(tw_sampler_create(&sampler, &s, NULL, 2, 4), TW_ECONFIG);
-    s = TW_SAMPLER_DEFAULTS;
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 0, 4), TW_ESHAPE);
+    assert_int_equal(tw_sampler_create(&sampler, &settings, schedule, 0, 4), TW_ESHAPE);
     assert_null(sampler);
     mixture m = {.modes = 1, .dims = 3, .weight = {1}};
-    const tw_score score = score_of(&m);
+    tw_score score = score_of(&m);
     float x[3];
-    assert_int_equal(tw_sampler_create(&sampler, &s, schedule, 2, 4), TW_OK);
+    assert_int_equal(tw_sampler_create(&sampler, &settings, schedule, 2, 4), TW_OK);
     assert_int_equal(tw_sampler_run(sampler, &score, 0, 1, x), TW_ESHAPE);
-    m.dims = 2;
-    const tw_score two = score_of(&m);
-    assert_int_equal(tw_sampler_run(sampler, &two, -1, 1, x), TW_EUSAGE);
-    assert_int_equal(tw_sampler_run(sampler, &two, (int64_t)1 << 44, 1, x), TW_EUSAGE);
+    score.dims = 2;
+    assert_int_equal(tw_sampler_run(sampler, &score, -1, 1, x), TW_EUSAGE);
+    assert_int_equal(tw_sampler_run(sampler, &score, (int64_t)1 << 44, 1, x), TW_EUSAGE);
     tw_sampler_destroy(&sampler);
     tw_schedule_destroy(&schedule);
 }
