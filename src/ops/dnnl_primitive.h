@@ -13,7 +13,7 @@ typedef struct tw_primitive {
     dnnl_exec_arg_t args[TW_PRIMITIVE_ARGS_MAX];
     void *bound[TW_PRIMITIVE_ARGS_MAX]; /* what each memory points to now */
     size_t scratch_bytes;
-    char implementation[TW_IMPLEMENTATION_MAX];
+    char implementation[64];
 } tw_primitive;
 
 /* What goes where: oneDNN's DNNL_ARG_* with the descriptor of its memory. */

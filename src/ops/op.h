@@ -14,7 +14,7 @@
 #include "tweedie/memory.h"
 #include "tweedie/status.h"
 
-enum { TW_OP_IN_MAX = 9, TW_OP_OUT_MAX = 5, TW_IMPLEMENTATION_MAX = 64 };
+enum { TW_OP_IN_MAX = 9, TW_OP_OUT_MAX = 5, TW_IMPLEMENTATION_MAX = 96 };
 
 /* Element type in memory. */
 typedef enum tw_dtype { TW_DTYPE_F32, TW_DTYPE_BF16, TW_DTYPE_I32 } tw_dtype;
@@ -37,7 +37,8 @@ struct tw_node {
     tw_value *in[TW_OP_IN_MAX]; /* NULL: an optional input that is absent */
     tw_value out[TW_OP_OUT_MAX];
     tw_attr attr;
-    int id; /* in order of creation, which is an order of execution */
+    int id;    /* in order of creation */
+    int order; /* of execution: the id, or the place of what a pass has replaced */
     tw_node *next;
 };
 

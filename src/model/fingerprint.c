@@ -1,0 +1,146 @@
+/* Filling a network by rule and measuring it. */
+#include "tweedie/fingerprint.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tweedie/memory.h"
+
+static double phase_of(const char *key)
+{
+    uint32_t h = 2166136261u;
+    for (; *key; key++) h = (h ^ (unsigned char)*key) * 16777619u;
+    return 2 * M_PI * (double)(h % 1000) / 1000;
+}
+
+static bool ends_in_weight(const char *key)
+{
+    const size_t n = strlen(key);
+    return n >= 6 && strcmp(key + n - 6, "weight") == 0;
+}
+
+static double rule(const tw_published *e, double phase, int64_t count, int64_t i)
+{
+    const double s = sin(phase + 0.7 * (double)i);
+    if (e->shape.rank >= 2) return s / sqrt((double)count / (double)e->shape.dims[0]);
+    return (ends_in_weight(e->name) ? 1 : 0) + 0.1 * s;
+}
+
+/* Writes one published array into the plain copy of the parameter that holds it. */
+static void fill_slice(const tw_published *e, const tw_param_view *v, float *plain)
+{
+    const int64_t count = tw_shape_count(e->shape), row = v->count / v->shape.dims[0];
+    const double phase = phase_of(e->name);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = i;
+        if (e->transposed) at = i % e->shape.dims[1] * e->shape.dims[0] + i / e->shape.dims[1]; /* [in, out] -> [out, in] */
+        plain[e->first * row + at] = (float)rule(e, phase, count, i);
+    }
+}
+
+static tw_status fill_params(tw_model *m)
+{
+    tw_status st = TW_OK;
+    tw_publication p = {0};
+    float *plain = NULL;
+    int64_t filled = 0;
+    TW_TRY(tw_model_publication(&p, m));
+    TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names", m->net->name);
+    TW_TRY(tw_alloc(&plain, m->params->size, sizeof *plain, "a parameter"));
+    for (int k = 0; k < p.count; k++) {
+        const tw_param_view *v = tw_params_find(m->params, p.items[k].param);
+        TW_CHECK(v, TW_EINTERNAL, "%s: published as a slice of %s, which is no parameter", p.items[k].name, p.items[k].param);
+        tw_params_to_plain(v, m->params->value, plain);
+        fill_slice(&p.items[k], v, plain);
+        tw_params_from_plain(v, plain, m->params->value);
+        filled += tw_shape_count(p.items[k].shape);
+    }
+    TW_CHECK(filled == tw_params_count(m->params), TW_EINTERNAL, "published names cover %lld of %lld parameters", (long long)filled,
+             (long long)tw_params_count(m->params));
+done:
+    tw_free(&plain);
+    tw_publication_free(&p);
+    return st;
+}
+
+/* The index in channels-first order of element `i` of a channels-last batch. */
+static int64_t channels_first(tw_shape s, int64_t i)
+{
+    const int64_t c = tw_shape_channels(s), n = s.dims[0], pixels = tw_shape_count(s) / (n * c);
+    const int64_t channel = i % c, pixel = i / c % pixels, image = i / (c * pixels);
+    return (image * c + channel) * pixels + pixel;
+}
+
+static tw_status plan(tw_plan **out, tw_model *m, int64_t n, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    tw_graph *g = NULL;
+    tw_value *x = NULL, *gx = NULL;
+    const tw_plan_options options = {.precision = precision};
+    TW_TRY(tw_graph_create(&g));
+    tw_value *y = tw_model_build(g, m, n, NULL);
+    TW_TRY(tw_graph_status(g));
+    tw_value *loss = tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0});
+    tw_graph_output(g, "y", y);
+    tw_graph_output(g, "loss", loss);
+    x = tw_graph_input(g, "x");
+    tw_graph_gradient(g, loss, NULL, &x, 1, &gx);
+    tw_graph_output(g, "gx", gx);
+    tw_graph_gradient_of_params(g, loss);
+    TW_TRY(tw_plan_create(out, g, m->params, &options));
+done:
+    tw_graph_destroy(&g);
+    return st;
+}
+
+static double sum_squares(const float *x, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)x[i] * (double)x[i];
+    return s;
+}
+
+static void measure(tw_fingerprint *f, const tw_model *m, tw_plan *p)
+{
+    const tw_shape s = tw_plan_shape(p, "y");
+    const int64_t count = tw_shape_count(s);
+    const float *y = tw_plan_output(p, "y");
+    f->params = tw_params_count(m->params);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t at = channels_first(s, i);
+        if (at < 8) f->first8[at] = (double)y[i];
+        f->sum += (double)y[i];
+    }
+    f->sumsq = sum_squares(y, count);
+    f->loss = (double)*(const float *)tw_plan_output(p, "loss");
+    f->input_grad_sumsq = sum_squares(tw_plan_output(p, "gx"), count);
+    f->param_grad_norm = sqrt(sum_squares(m->params->gradient, m->params->trainable));
+}
+
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    tw_plan *p = NULL;
+    tw_fingerprint f = {0};
+    const tw_plan_run run = {0};
+    TW_TRY(fill_params(m));
+    if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
+    TW_TRY(plan(&p, m, n, precision));
+    {
+        const tw_shape s = tw_plan_shape(p, "x");
+        float *x = tw_plan_input(p, "x"), *seed = tw_plan_input(p, "seed"), *t = tw_plan_input(p, "t");
+        for (int64_t i = 0; i < tw_shape_count(s); i++) {
+            const double at = (double)channels_first(s, i);
+            x[i] = (float)sin(0.3 + 0.11 * at);
+            seed[i] = (float)sin(1 + 0.23 * at);
+        }
+        for (int64_t i = 0; i < n; i++) t[i] = (float)times[i];
+    }
+    tw_plan_refresh(p);
+    tw_plan_execute(p, &run);
+    measure(&f, m, p);
+    *out = f;
+done:
+    tw_plan_destroy(&p);
+    return st;
+}
