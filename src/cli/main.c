@@ -9,15 +9,18 @@
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
-static tw_status find(const char *name, const tw_command **out)
+static const tw_command *find(const char *name)
+{
+    for (int i = 0; i < tw_cmd_count; i++) {
+        if (strcmp(tw_cmd_table[i]->name, name) == 0) return tw_cmd_table[i];
+    }
+    return NULL;
+}
+
+static tw_status refuse(const char *name)
 {
     tw_status st = TW_OK;
     const char **names = NULL;
-    for (int i = 0; i < tw_cmd_count; i++) {
-        if (strcmp(tw_cmd_table[i]->name, name) != 0) continue;
-        *out = tw_cmd_table[i];
-        return TW_OK;
-    }
     TW_TRY(tw_alloc(&names, tw_cmd_count, sizeof *names, "commands"));
     for (int i = 0; i < tw_cmd_count; i++) names[i] = tw_cmd_table[i]->name;
     const char *near = tw_text_nearest(name, names, tw_cmd_count);
@@ -107,7 +110,6 @@ static tw_status run_alone(const tw_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
-    const tw_command *command = NULL;
     static char version[] = "version";
 
     setvbuf(stdout, NULL, _IOLBF, 0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
@@ -119,7 +121,11 @@ int main(int argc, char **argv)
         goto done;
     }
     if (strcmp(argv[1], "--version") == 0) argv[1] = version;
-    TW_TRY(find(argv[1], &command));
+    const tw_command *command = find(argv[1]);
+    if (!command) {
+        st = refuse(argv[1]);
+        goto done;
+    }
     if (asks_for_help(argc - 2, argv + 2)) {
         TW_TRY(print_help(command));
         TW_TRY(flush());

@@ -169,6 +169,7 @@ tw_status tw_options_help(const tw_command *command, char **out)
     TW_TRY(tw_text_add(&text, "usage: tweedie %s%s%s%s\n\n%s.\n", command->name, usage[0] ? " " : "", usage,
                        command->option_count ? " [options]" : "", command->summary));
     if (command->help) TW_TRY(tw_text_add(&text, "\n%s\n", command->help));
+    if (command->parallel) TW_TRY(tw_text_add(&text, "\nRuns on all ranks of srun or mpirun; alone, on one.\n"));
     TW_TRY(tw_text_add(&text, "\noptions:\n"));
     for (int i = 0; i < command->option_count; i++) TW_TRY(describe(&command->options[i], &text));
     TW_TRY(tw_text_add(&text, "  %-24s %s\n", "--help", "this text"));

@@ -45,9 +45,16 @@ while read -r command; do
     expect_output "usage: tweedie $command"
     expect_output "  --help "
     expect_quiet
+    grep -q "^Runs on all ranks" "$OUT" && echo "$command" >>parallel
     expect_exit 64 "$TWEEDIE" "$command" --no-such-option
     expect_message "tweedie: there is no option --no-such-option"
 done <commands
+
+# ranks that fail together end together, and one of them speaks
+if [ -s parallel ]; then
+    expect_exit 64 ranks 2 "$TWEEDIE" "$(head -n 1 parallel)" --no-such-option
+    expect_equal "lines of message" "$(grep -c 'there is no option' "$ERR")" 1
+fi
 
 # an answer that cannot be written is a failure
 if [ -w /dev/full ]; then
