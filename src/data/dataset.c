@@ -1,0 +1,264 @@
+/* Opening datasets, alone or on all ranks, and reading from them.
+ *
+ * Parallel HDF5 opens and closes files collectively, and a rank that meets an error where the others do not would leave them hanging. So
+ * rank zero looks at the file alone first, serially, and all ranks agree before they open it together. Reading is independent. */
+#include "data/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "data/digest.h"
+#include "data/h5.h"
+#include "tweedie/comm_mpi.h"
+#include "tweedie/file.h"
+#include "tweedie/memory.h"
+
+static int size_of(const tw_comm *comm)
+{
+    return comm ? tw_comm_size(comm) : 1;
+}
+
+static tw_status agree(const tw_comm *comm, tw_status st)
+{
+    return size_of(comm) > 1 ? tw_comm_agree(comm, st) : st;
+}
+
+/* The file as one process sees it. */
+static tw_status look(const char *path)
+{
+    tw_status st = TW_OK;
+    tw_dataset_file format;
+    int64_t bytes;
+    TW_TRY(tw_file_size(&bytes, path));
+    htri_t is = H5Fis_hdf5(path);
+    TW_CHECK(is > 0, TW_EDATA, "%s: not an HDF5 file (%lld bytes); a dataset was expected", path, (long long)bytes);
+    TW_TRY(tw_dataset_file_open(&format, path, H5P_DEFAULT));
+    tw_dataset_file_close(&format);
+done:
+    return st;
+}
+
+static tw_status open_together(tw_dataset *d)
+{
+    tw_status st = TW_OK;
+    hid_t access = H5I_INVALID_HID;
+    TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
+    TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
+    if (d->parallel) {
+        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), MPI_INFO_NULL), TW_EINTERNAL, "%s: no parallel reading", d->path);
+        TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL, "%s: no parallel reading", d->path);
+    }
+    TW_TRY(tw_dataset_file_open(&d->format, d->path, access));
+done:
+    tw_h5_close(&access);
+    return st;
+}
+
+static tw_status choose_split(tw_dataset *d, const char *name)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = &d->format.spec;
+    const char *wanted = name && name[0] ? name : "train";
+    char splits[TW_DATASET_TEXT_MAX];
+    d->split = (tw_dataset_split){.name = "all", .first = 0, .last = spec->count};
+    for (int i = 0; i < spec->split_count; i++) {
+        if (strcmp(spec->splits[i].name, wanted) != 0) continue;
+        d->split = spec->splits[i];
+        return TW_OK;
+    }
+    if (!name || !name[0] || strcmp(name, "all") == 0) return TW_OK;
+    TW_TRY(tw_format_print_splits(spec, splits));
+    TW_FAIL(TW_ECONFIG, "%s: there is no split \"%s\"; there are %s, and \"all\"", d->path, name, splits);
+done:
+    return st;
+}
+
+/* What tw_dataset_open does on the thread that makes HDF5 calls. */
+typedef struct opening {
+    tw_dataset *d;
+    const tw_dataset_options *options;
+} opening;
+
+static tw_status look_first(void *self)
+{
+    const opening *o = self;
+    tw_status st = tw_h5_start();
+    return st == TW_OK && (!o->d->comm || tw_comm_rank(o->d->comm) == 0) ? look(o->d->path) : st;
+}
+
+static tw_status open_here(void *self)
+{
+    const opening *o = self;
+    return open_together(o->d);
+}
+
+static tw_status verify(tw_dataset *d)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = &d->format.spec;
+    const tw_dataset_split chosen = d->split;
+    tw_digest *digest = NULL;
+    char met[TW_DATASET_DIGEST_MAX];
+    d->split.first = 0; /* the digest is that of the whole file */
+    d->split.last = spec->count;
+    TW_TRY(tw_digest_create(&digest));
+    TW_TRY(tw_digest_add_dataset(digest, d));
+    tw_digest_text(digest, met);
+    TW_CHECK(strcmp(met, spec->digest) == 0, TW_EDATA, "%s: damaged: the digest of its samples is %s, the file says %s", d->path, met,
+             spec->digest);
+done:
+    d->split = chosen;
+    tw_digest_destroy(&digest);
+    return st;
+}
+
+tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm, const tw_dataset_options *options)
+{
+    tw_status st = TW_OK;
+    tw_dataset *d = NULL;
+    st = tw_alloc(&d, 1, sizeof *d, "a dataset");
+    if (st == TW_OK) {
+        d->comm = comm;
+        d->io = options->io;
+        d->format = (tw_dataset_file){.file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+        d->transfer = H5I_INVALID_HID;
+        /* an input thread that reads in parallel beside the main thread's reductions needs an MPI that bears it */
+        d->parallel = size_of(comm) > 1 && (!options->io || tw_comm_threaded(comm));
+        st = tw_strdup(&d->path, options->path);
+    }
+    TW_TRY(agree(comm, st));
+    opening o = {.d = d, .options = options};
+    TW_TRY(agree(comm, tw_io_call(d->io, look_first, &o)));
+    TW_TRY(agree(comm, tw_io_call(d->io, open_here, &o)));
+    TW_TRY(agree(comm, choose_split(d, options->split)));
+    if (options->verify) TW_TRY(agree(comm, comm && tw_comm_rank(comm) > 0 ? TW_OK : verify(d)));
+    *out = d;
+    d = NULL;
+done:
+    tw_dataset_destroy(&d);
+    return st;
+}
+
+static tw_status close_here(void *self)
+{
+    tw_dataset *d = self;
+    tw_h5_close(&d->transfer);
+    tw_dataset_file_close(&d->format);
+    return TW_OK;
+}
+
+void tw_dataset_destroy(tw_dataset **dataset)
+{
+    tw_dataset *d = *dataset;
+    if (!d) return;
+    (void)tw_io_call(d->io, close_here, d);
+    tw_free(&d->path);
+    tw_free(dataset);
+}
+
+const tw_dataset_spec *tw_dataset_get_spec(const tw_dataset *d)
+{
+    return &d->format.spec;
+}
+
+const tw_dataset_split *tw_dataset_get_split(const tw_dataset *d)
+{
+    return &d->split;
+}
+
+int64_t tw_dataset_count(const tw_dataset *d)
+{
+    return d->split.last - d->split.first;
+}
+
+tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored, int32_t *labels)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = &d->format.spec;
+    const int64_t block = tw_block_samples(spec) * 16; /* MPI-IO counts in int: stay far below 2 GiB */
+    const size_t bytes = tw_dataset_sample_bytes(spec);
+    TW_CHECK(first >= 0 && count >= 0 && first <= tw_dataset_count(d) - count, TW_EINTERNAL,
+             "%s: samples %lld to %lld of %lld were asked for", d->path, (long long)first, (long long)(first + count - 1),
+             (long long)tw_dataset_count(d));
+    for (int64_t done = 0; done < count; done += block) {
+        int64_t n = count - done < block ? count - done : block, from = d->split.first + first + done;
+        if (stored) {
+            void *to = (char *)stored + (size_t)done * bytes;
+            TW_TRY(tw_h5_read_rows(d->format.samples, d->transfer, tw_format_memory_type(spec->kind), from, n, to, d->path,
+                                   tw_format_object(spec->kind)));
+            TW_TRY(tw_format_check_samples(spec, from, n, to, d->path));
+        }
+        if (labels && spec->num_classes > 0) {
+            TW_TRY(tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, from, n, labels + done, d->path, "/labels"));
+            TW_TRY(tw_format_check_labels(spec, from, n, labels + done, d->path));
+        }
+    }
+    if (labels && spec->num_classes == 0)
+        for (int64_t i = 0; i < count; i++) labels[i] = -1;
+done:
+    return st;
+}
+
+typedef struct reading {
+    tw_dataset *d;
+    int64_t first, count;
+    void *stored;
+    int32_t *labels;
+} reading;
+
+static tw_status read_on_thread(void *self)
+{
+    const reading *r = self;
+    return tw_dataset_read_here(r->d, r->first, r->count, r->stored, r->labels);
+}
+
+tw_status tw_dataset_read_stored(tw_dataset *d, int64_t first, int64_t count, void *stored, int32_t *labels)
+{
+    reading r = {.d = d, .first = first, .count = count, .stored = stored, .labels = labels};
+    return tw_io_call(d->io, read_on_thread, &r);
+}
+
+tw_status tw_dataset_read(tw_dataset *d, int64_t first, int64_t count, float *x, int32_t *labels)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = &d->format.spec;
+    const int64_t block = tw_block_samples(spec), dims = tw_dataset_elements(spec);
+    void *stored = NULL;
+    TW_TRY(tw_alloc_arena(&stored, (size_t)(count < block ? count : block) * tw_dataset_sample_bytes(spec), "a block of samples"));
+    for (int64_t done = 0; done < count; done += block) {
+        int64_t n = count - done < block ? count - done : block;
+        TW_TRY(tw_dataset_read_stored(d, first + done, n, stored, labels ? labels + done : NULL));
+        tw_dataset_normalise(spec, n, stored, x + done * dims);
+    }
+done:
+    tw_free(&stored);
+    return st;
+}
+
+typedef struct text_request {
+    tw_dataset *d;
+    const char *key;
+    char *out;
+    size_t size;
+} text_request;
+
+static tw_status get_text_here(void *self)
+{
+    tw_status st = TW_OK;
+    const text_request *r = self;
+    bool found;
+    TW_TRY(tw_h5_has_attribute(&found, r->d->format.file, r->d->path, "/", r->key));
+    if (found)
+        TW_TRY(tw_h5_read_text(r->d->format.file, r->d->path, "/", r->key, r->out, r->size));
+    else
+        r->out[0] = '\0';
+done:
+    return st;
+}
+
+tw_status tw_dataset_get_text(tw_dataset *d, const char *key, char *out, size_t size)
+{
+    text_request r = {.d = d, .key = key, .out = out, .size = size};
+    return tw_io_call(d->io, get_text_here, &r);
+}

@@ -1,0 +1,21 @@
+/* An open dataset, as the loader sees it. */
+#ifndef TWEEDIE_DATA_DATASET_H
+#define TWEEDIE_DATA_DATASET_H
+
+#include "data/format.h"
+#include "tweedie/comm.h"
+
+struct tw_dataset {
+    tw_dataset_file format;
+    tw_dataset_split split;
+    const tw_comm *comm; /* borrowed; NULL: alone */
+    tw_io *io;           /* borrowed; NULL: the caller makes the HDF5 calls */
+    hid_t transfer;
+    bool parallel; /* opened with MPI-IO */
+    char *path;
+};
+
+/* tw_dataset_read_stored on the calling thread, which must be the one that makes HDF5 calls. */
+tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored, int32_t *labels);
+
+#endif
