@@ -7,12 +7,14 @@
 
 #include "tweedie/graph.h"
 
+enum { TW_PARAM_ALIGNMENT = 16 }; /* floats: a view begins on a cache line */
+
 typedef struct tw_param_view {
     char name[TW_NAME_MAX];
     tw_shape shape; /* plain: [out, in, kernel…] */
     tw_layout layout;
     tw_init init;
-    int64_t offset, count; /* in floats; offset is a multiple of 16 */
+    int64_t offset, count; /* in floats; offset is a multiple of TW_PARAM_ALIGNMENT */
     bool trainable;
 } tw_param_view;
 

@@ -40,7 +40,8 @@ tw_shape tw_plan_shape(const tw_plan *p, const char *name); /* of an input or ou
 /* To be called after each change of the parameters and before the first run. */
 void tw_plan_refresh(tw_plan *p);
 
-/* Called during a run, by the running thread, each time a stretch of the gradient buffer has become final. */
+/* Called during a run, by the running thread, each time a stretch of the gradient buffer has become final: each float of the buffer,
+ * padding included, once. The order is nearly that of the views reversed. */
 typedef void tw_gradient_ready(void *self, int64_t offset, int64_t count);
 
 typedef struct tw_plan_run {
@@ -55,9 +56,6 @@ typedef struct tw_plan_run {
 
 /* Computes. Cannot fail, allocates nothing. */
 void tw_plan_execute(tw_plan *p, const tw_plan_run *run);
-
-/* Gradient stretches in the order in which a run makes them final: offset, count of each; returns how many. */
-int tw_plan_gradient_order(const tw_plan *p, int64_t *offset, int64_t *count, int max);
 
 /* Prints ops, implementations, shapes, buffers, bytes, and times where profiled. */
 void tw_plan_print(const tw_plan *p, FILE *out);

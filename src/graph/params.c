@@ -6,8 +6,6 @@
 #include "graph/graph.h"
 #include "tweedie/rng.h"
 
-enum { PAD = 16 }; /* floats: a view begins on a cache line */
-
 static void describe(tw_param_view *v, const tw_leaf *l)
 {
     memcpy(v->name, l->name, sizeof v->name);
@@ -24,7 +22,7 @@ static int64_t place(tw_params *p, bool trainable, int64_t offset)
     for (int i = 0; i < p->view_count; i++) {
         if (p->views[i].trainable != trainable) continue;
         p->views[i].offset = offset;
-        offset += (p->views[i].count + PAD - 1) / PAD * PAD;
+        offset += (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
     }
     return offset;
 }

@@ -137,12 +137,28 @@ static void add_into(float *to, const float *from, int64_t n, bool add)
     for (int64_t i = 0; i < n; i++) to[i] = add ? to[i] + from[i] : from[i];
 }
 
+/* A view with the zeros behind it: a listener hears of every float of the buffer. */
+static int64_t padded(int64_t count)
+{
+    return (count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+}
+
 static void sink(tw_plan *p, const tw_step *s, const tw_plan_run *run)
 {
     for (int i = s->first_sink; i < s->first_sink + s->sink_count; i++) {
         const tw_gradient_sink *k = &p->sinks[i];
         if (k->from) add_into(p->params->gradient + k->offset, k->from, k->count, run->add_gradients);
-        if (run->ready) run->ready(run->self, k->offset, k->count);
+        if (run->ready) run->ready(run->self, k->offset, padded(k->count));
+    }
+}
+
+/* Parameters that the loss does not depend on: their gradients are zero, and final at the end. */
+static void sink_orphans(const tw_plan *p, const tw_plan_run *run)
+{
+    for (int i = p->sink_count; i < p->sink_count + p->orphan_count; i++) {
+        const tw_gradient_sink *k = &p->sinks[i];
+        if (!run->add_gradients) memset(p->params->gradient + k->offset, 0, (size_t)k->count * sizeof(float));
+        if (run->ready) run->ready(run->self, k->offset, padded(k->count));
     }
 }
 
@@ -160,6 +176,7 @@ void tw_plan_execute(tw_plan *p, const tw_plan_run *run)
         if (p->options.poison) bury(p, s);
         if (p->options.profile) s->seconds += tw_clock_seconds() - start;
     }
+    sink_orphans(p, run);
 }
 
 static const tw_slot *named(const tw_plan *p, const char *name, tw_shape *shape, bool inputs)
@@ -196,13 +213,4 @@ tw_shape tw_plan_shape(const tw_plan *p, const char *name)
     tw_shape shape = {0};
     named(p, name, &shape, true);
     return shape;
-}
-
-int tw_plan_gradient_order(const tw_plan *p, int64_t *offset, int64_t *count, int max)
-{
-    for (int i = 0; i < p->sink_count && i < max; i++) {
-        offset[i] = p->sinks[i].offset;
-        count[i] = p->sinks[i].count;
-    }
-    return p->sink_count;
 }

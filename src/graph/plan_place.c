@@ -153,6 +153,16 @@ static void make_sinks(tw_plan *p)
     }
 }
 
+static void list_orphans(tw_plan *p)
+{
+    bool gradients = p->sink_count > 0;
+    for (const tw_leaf *l = p->program->g->leaves; gradients && l; l = l->next) {
+        if (l->value.role != TW_ROLE_PARAM || l->gradient) continue;
+        const tw_param_view *view = tw_params_find(p->params, l->name);
+        p->sinks[p->sink_count + p->orphan_count++] = (tw_gradient_sink){view->offset, view->count, NULL};
+    }
+}
+
 static void list_dead(tw_plan *p)
 {
     int n = 0;
@@ -183,6 +193,7 @@ tw_status tw_plan_place(tw_plan *p)
     TW_TRY(allocate(p));
     point(p);
     make_sinks(p);
+    list_orphans(p);
     list_dead(p);
 done:
     tw_free(&last);
