@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -129,6 +130,40 @@ static void a_bad_value_names_place_key_value_and_what_is_expected(void **state)
     expect_message("", NULL, "data.path must be given: the dataset (a path)");
     char a[] = "train.steps=many";
     expect_message(PATH_LINE, (char *const[]){a, NULL}, "command line: train.steps = 'many': expected an integer from 1 to 1000000000");
+}
+
+static void the_ends_of_a_range_belong_to_it(void **state)
+{
+    (void)state;
+    tw_config *config = NULL;
+    settings s;
+    assert_int_equal(run(&config, &s, PATH_LINE "[train]\nsteps = 1000000000\n[optimizer]\nlearning_rate = 1\n[ema]\nrates = 0, 1\n", NULL),
+                     TW_OK);
+    assert_int_equal(s.steps, 1000000000);
+    tw_config_destroy(&config);
+    expect_message(PATH_LINE "[train]\nsteps = 1000000001\n", NULL,
+                   "/r/jobs/a.ini:4: train.steps = '1000000001': expected an integer from 1 to 1000000000");
+}
+
+static void a_path_through_a_link_stays_as_it_was_written(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_config.XXXXXX", path[256], wanted[256], text[256];
+    assert_non_null(mkdtemp(folder));
+    /* link -> real/deep, so link/../file is real/file, which no simplification of the text finds */
+    snprintf(path, sizeof path, "mkdir -p %s/real/deep && ln -s real/deep %s/link && touch %s/real/file", folder, folder, folder);
+    assert_int_equal(system(path), 0);
+    tw_config *config = NULL;
+    settings s;
+    snprintf(text, sizeof text, "[data]\npath = %s/link/../file\nextra = %s/real/../none\n", folder, folder);
+    assert_int_equal(run(&config, &s, text, NULL), TW_OK);
+    snprintf(wanted, sizeof wanted, "%s/link/../file", folder);
+    assert_string_equal(s.path, wanted);
+    snprintf(wanted, sizeof wanted, "%s/none", folder);
+    assert_string_equal(s.extra, wanted);
+    tw_config_destroy(&config);
+    snprintf(path, sizeof path, "rm -r %s", folder);
+    assert_int_equal(system(path), 0);
 }
 
 static void an_unknown_key_names_the_nearest(void **state)
@@ -356,6 +391,8 @@ int main(void)
         cmocka_unit_test(every_type_is_read_and_defaults_fill_the_rest),
         cmocka_unit_test(the_command_line_wins_and_its_paths_start_here),
         cmocka_unit_test(a_bad_value_names_place_key_value_and_what_is_expected),
+        cmocka_unit_test(the_ends_of_a_range_belong_to_it),
+        cmocka_unit_test(a_path_through_a_link_stays_as_it_was_written),
         cmocka_unit_test(an_unknown_key_names_the_nearest),
         cmocka_unit_test(a_bad_line_is_refused_by_its_number),
         cmocka_unit_test(a_nul_byte_is_refused_by_its_line),
