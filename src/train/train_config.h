@@ -1,0 +1,45 @@
+/* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [compute] [log]. */
+#ifndef TW_TRAIN_TRAIN_CONFIG_H
+#define TW_TRAIN_TRAIN_CONFIG_H
+
+#include "tweedie/config.h"
+#include "tweedie/optim.h"
+#include "tweedie/plan.h"
+
+typedef struct tw_train_config {
+    int64_t seed;
+
+    const char *data_path, *split, *validation_split;
+    bool flip, verify;
+    int64_t memory; /* MiB */
+
+    int64_t steps, batch, microbatch;
+
+    double learning_rate, beta1, beta2, epsilon, weight_decay, clip;
+    int64_t warmup;
+    int decay; /* tw_decay */
+
+    tw_config_doubles ema_rates;
+    bool ema_warmup;
+
+    int64_t checkpoint_every, keep, keep_every;
+
+    int precision; /* tw_precision in the order of the table */
+    int64_t threads;
+    int communication; /* tw_reducer_mode */
+    double watchdog;   /* seconds */
+
+    int64_t log_every, grid_every, grid_count, grid_steps, validate_every, validate_count;
+    double log_seconds;
+} tw_train_config;
+
+/* Binds the keys; errors are collected in the configuration. */
+tw_status tw_train_config_bind(tw_train_config *out, tw_config *config);
+
+/* The table, for help texts. */
+extern const tw_config_field tw_train_fields[];
+extern const int tw_train_field_count;
+
+tw_precision tw_train_config_precision(const tw_train_config *c);
+
+#endif

@@ -1,0 +1,99 @@
+/* What one training run holds, for the files of this module. */
+#ifndef TW_TRAIN_TRAINER_H
+#define TW_TRAIN_TRAINER_H
+
+#include "train/train_config.h"
+#include "tweedie/comm.h"
+#include "tweedie/data.h"
+#include "tweedie/io.h"
+#include "tweedie/loss.h"
+#include "tweedie/model.h"
+#include "tweedie/reducer.h"
+#include "tweedie/rundir.h"
+#include "tweedie/train.h"
+#include "tweedie/watchdog.h"
+
+typedef struct tw_saver tw_saver;
+typedef struct tw_preview tw_preview;
+typedef struct tw_progress tw_progress;
+
+/* What one step found out; the same on all ranks after the reduction. */
+typedef struct tw_step_result {
+    double loss;          /* mean over the global batch */
+    double gradient_norm; /* before clipping */
+    double learning_rate;
+    bool stop, save;                                                      /* some rank was asked to */
+    double seconds, read_seconds, compute_seconds, communication_seconds; /* of this rank */
+} tw_step_result;
+
+typedef struct tw_trainer {
+    const tw_comm *comm;
+    const tw_train_options *options;
+    tw_train_config c;
+    tw_config *config;
+    char *config_text; /* frozen */
+
+    tw_rundir *rundir; /* rank zero */
+    tw_watchdog *watchdog;
+    tw_io *io;
+    tw_dataset *data;
+    tw_loader *loader;
+    tw_model *model;
+    tw_precision precision;
+    tw_reducer *reducer;
+    tw_loss *loss;
+    int64_t micro, micro_count; /* samples of a microbatch; microbatches of a step on this rank */
+
+    float *m, *v;           /* Adam's moments */
+    float *ema[TW_EMA_MAX]; /* rank zero */
+    float *x0;              /* one microbatch */
+    int threads;
+
+    int64_t step; /* optimiser steps done */
+    int64_t restarts;
+    bool resumed;
+    double start; /* tw_clock_seconds when tw_train was called */
+
+    tw_saver *saver;     /* rank zero */
+    tw_preview *preview; /* grids and validation */
+    tw_progress *progress;
+} tw_trainer;
+
+/* train_setup.c: everything up to the first step. Collective. */
+tw_status tw_trainer_open(tw_trainer *t);
+void tw_trainer_close(tw_trainer *t);
+
+/* train_step.c: one optimiser step. Collective. */
+tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);
+
+/* saver.c: checkpoints on rank zero, written by the input and output thread from a copy. Not collective. */
+tw_status tw_saver_create(tw_saver **out, tw_trainer *t);
+void tw_saver_destroy(tw_saver **saver);
+/* Copies the state and starts writing; does nothing where the same step has been saved. A save in flight is finished first. */
+tw_status tw_saver_start(tw_saver *s);
+/* Moves a save on; tells of one that failed, and fails itself after two in a row. */
+tw_status tw_saver_poll(tw_saver *s);
+/* Waits for a save in flight; fails where it failed. */
+tw_status tw_saver_wait(tw_saver *s);
+/* The steps of the last complete checkpoint of this process, or -1. */
+int64_t tw_saver_last(const tw_saver *s);
+/* Loads a checkpoint into the trainer: all ranks. Collective. */
+tw_status tw_trainer_load(tw_trainer *t, const char *path);
+/* Starts from another run's weights. Collective. */
+tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *which);
+
+/* preview.c: validation loss and sample grids of the first average. Collective. */
+tw_status tw_preview_create(tw_preview **out, tw_trainer *t);
+void tw_preview_destroy(tw_preview **preview);
+tw_status tw_preview_validate(tw_preview *p, double *loss_out);
+tw_status tw_preview_grid(tw_preview *p);
+
+/* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
+tw_status tw_progress_create(tw_progress **out, tw_trainer *t);
+void tw_progress_destroy(tw_progress **progress);
+void tw_progress_step(tw_progress *p, const tw_step_result *r);
+void tw_progress_validation(tw_progress *p, double loss);
+/* Loss history's tail for the checkpoint: rows of step, loss. Borrowed. */
+const double *tw_progress_losses(const tw_progress *p, int64_t *rows);
+
+#endif
