@@ -119,10 +119,11 @@ done:
     return st;
 }
 
-static tw_status choose_splits(const tw_import_options *options, const tw_spool *spool, tw_dataset_spec *spec)
+static tw_status choose_splits(const tw_import_options *options, tw_spool *spool, tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     spec->split_count = 0;
+    tw_spool_put_first(spool, "train"); /* whatever the order of the inputs */
     for (int i = 0; i < tw_spool_parts(spool); i++) {
         const char *name = tw_spool_part_name(spool, i);
         const int64_t count = tw_spool_part_count(spool, i);

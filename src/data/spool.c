@@ -21,8 +21,9 @@ typedef struct channel {
 typedef struct part {
     char name[TW_DATASET_NAME_MAX]; /* "": the input did not say */
     int file;
-    int64_t count;   /* records, those in the buffer included */
-    size_t buffered; /* bytes */
+    int64_t count; /* records, those in the buffer included */
+    char *buffer;
+    size_t buffered; /* bytes in it */
 } part;
 
 struct tw_spool {
@@ -31,7 +32,6 @@ struct tw_spool {
     bool described, labelled;
     tw_dataset_spec spec;
     size_t record;
-    char *buffer[TW_DATASET_SPLITS_MAX];
     size_t capacity;
     part parts[TW_DATASET_SPLITS_MAX];
     int part_count;
@@ -64,7 +64,7 @@ void tw_spool_destroy(tw_spool **spool)
     if (!s) return;
     for (int i = 0; i < TW_DATASET_SPLITS_MAX; i++) {
         if (s->parts[i].file >= 0) close(s->parts[i].file);
-        tw_free(&s->buffer[i]);
+        tw_free(&s->parts[i].buffer);
     }
     for (int64_t i = 0; i < s->name_count; i++) tw_free(&s->names[i]);
     tw_free(&s->names);
@@ -137,7 +137,7 @@ static tw_status find_part(tw_spool *s, const char *split, int *out)
     part *p = &s->parts[s->part_count];
     TW_TRY(tw_format(p->name, sizeof p->name, "%s", split));
     TW_TRY(open_scratch(&p->file, s->path));
-    TW_TRY(tw_alloc_arena(&s->buffer[s->part_count], s->capacity, "a block of records"));
+    TW_TRY(tw_alloc_arena(&p->buffer, s->capacity, "a block of records"));
     *out = s->part_count++;
 done:
     return st;
@@ -148,7 +148,7 @@ static tw_status flush_part(tw_spool *s, int i)
     tw_status st = TW_OK;
     part *p = &s->parts[i];
     for (size_t done = 0; done < p->buffered;) {
-        ssize_t n = write(p->file, s->buffer[i] + done, p->buffered - done);
+        ssize_t n = write(p->file, p->buffer + done, p->buffered - done);
         TW_CHECK(n > 0 || errno == EINTR, TW_EIO, "%s: its scratch file cannot be written: %s", s->path, strerror(errno));
         if (n > 0) done += (size_t)n;
     }
@@ -188,8 +188,8 @@ tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, in
     if (s->spec.kind != TW_DATASET_UINT8) TW_TRY(measure(s, stored, where));
     TW_TRY(find_part(s, s->split ? s->split : split, &i));
     part *p = &s->parts[i];
-    memcpy(s->buffer[i] + p->buffered, stored, bytes);
-    memcpy(s->buffer[i] + p->buffered + bytes, &kept, sizeof kept);
+    memcpy(p->buffer + p->buffered, stored, bytes);
+    memcpy(p->buffer + p->buffered + bytes, &kept, sizeof kept);
     p->buffered += s->record;
     p->count++;
     if (kept > s->largest_label) s->largest_label = kept;
@@ -243,6 +243,16 @@ const char *const *tw_spool_class_names(const tw_spool *s, int64_t *count_out)
     return (const char *const *)s->names;
 }
 
+void tw_spool_put_first(tw_spool *s, const char *split)
+{
+    for (int i = s->part_count - 1; i > 0; i--) {
+        if (strcmp(s->parts[i].name, split) != 0) continue;
+        const part first = s->parts[i];
+        memmove(&s->parts[1], &s->parts[0], (size_t)i * sizeof first);
+        s->parts[0] = first;
+    }
+}
+
 int tw_spool_parts(const tw_spool *s)
 {
     return s->part_count;
@@ -258,11 +268,11 @@ int64_t tw_spool_part_count(const tw_spool *s, int i)
     return s->parts[i].count;
 }
 
-static tw_status read_record(const tw_spool *s, int i, int64_t record)
+static tw_status read_record(const tw_spool *s, const part *p, int64_t record)
 {
     tw_status st = TW_OK;
     for (size_t done = 0; done < s->record;) {
-        ssize_t n = pread(s->parts[i].file, s->buffer[i] + done, s->record - done, (off_t)(record * (int64_t)s->record + (int64_t)done));
+        ssize_t n = pread(p->file, p->buffer + done, s->record - done, (off_t)(record * (int64_t)s->record + (int64_t)done));
         TW_CHECK(n > 0 || (n < 0 && errno == EINTR), TW_EIO, "%s: its scratch file cannot be read: %s", s->path,
                  n < 0 ? strerror(errno) : "it became shorter");
         if (n > 0) done += (size_t)n;
@@ -275,14 +285,15 @@ tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed, tw_
 {
     tw_status st = TW_OK;
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_IMPORT_SHUFFLE, .position = i};
+    const part *p = &s->parts[i];
     tw_rng_permutation order;
     int32_t label;
-    tw_rng_permutation_init(&order, &stream, s->parts[i].count);
+    tw_rng_permutation_init(&order, &stream, p->count);
     TW_TRY(flush_part(s, i));
-    for (int64_t k = 0; k < s->parts[i].count; k++) {
-        TW_TRY(read_record(s, i, keep_order ? k : tw_rng_permute(&order, k)));
-        memcpy(&label, s->buffer[i] + s->record - sizeof label, sizeof label);
-        TW_TRY(tw_dataset_writer_append(writer, 1, s->buffer[i], s->labelled ? &label : NULL));
+    for (int64_t k = 0; k < p->count; k++) {
+        TW_TRY(read_record(s, p, keep_order ? k : tw_rng_permute(&order, k)));
+        memcpy(&label, p->buffer + s->record - sizeof label, sizeof label);
+        TW_TRY(tw_dataset_writer_append(writer, 1, p->buffer, s->labelled ? &label : NULL));
     }
 done:
     return st;

@@ -45,6 +45,7 @@ const char *const *tw_spool_class_names(const tw_spool *spool, int64_t *count_ou
 
 /* The parts in the order of their first samples: number, name (NULL: the input did not say), samples. */
 int tw_spool_parts(const tw_spool *spool);
+void tw_spool_put_first(tw_spool *spool, const char *split); /* if there is such a part */
 const char *tw_spool_part_name(const tw_spool *spool, int part);
 int64_t tw_spool_part_count(const tw_spool *spool, int part);
 
