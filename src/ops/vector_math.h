@@ -1,7 +1,7 @@
 /* Elementary functions of f32 as branch-free code that the compiler turns into vector code.
  *
  * exp and tanh are those of Moshier's Cephes library (single precision): range reduction by ln 2 in two parts and a polynomial, error
- * below 2 ulp. With `coarse` exp has a relative error below 8e-5, where rounding to bf16 makes 2e-3; it is for results that are stored so.
+ * below 2 ulp. With `coarse` exp has a relative error below 8e-5, where rounding to bf16 makes 4e-3; it is for results that are stored so.
  * NaN stays NaN. */
 #ifndef TW_OPS_VECTOR_MATH_H
 #define TW_OPS_VECTOR_MATH_H
