@@ -56,12 +56,12 @@ void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta);
 
 typedef struct tw_checkpoint_writer tw_checkpoint_writer;
 
-/* Prepares RUN/checkpoints/step-….h5; checks names, shapes and that all values are finite. Writes nothing yet.
+/* Prepares RUN/checkpoints/step-….h5; checks names and shapes. Writes nothing yet and does not call HDF5.
  * @param[out] out  tw_checkpoint_writer_destroy, which removes the temporary file of an unfinished write
  * @param run       the run directory; RUN/checkpoints must exist
  * @param arrays    names, shapes and meta's texts are copied; the data are borrowed and must not change until the writer is destroyed:
  *                  a snapshot where training goes on
- * @return TW_EDIVERGED naming the array that holds a value that is not finite; TW_EINTERNAL for impossible names or shapes */
+ * @return TW_EINTERNAL for impossible names or shapes */
 tw_status tw_checkpoint_writer_create(tw_checkpoint_writer **out, const char *run, const tw_checkpoint_array *arrays, int64_t count,
                                       const tw_checkpoint_meta *meta);
 
@@ -70,8 +70,10 @@ tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const 
                                               int64_t count, const tw_checkpoint_meta *meta);
 
 /* Does one piece of the write (some 16 MB), so that a thread that also reads batches never waits for long. Any failure deletes the
- * temporary file and leaves all older checkpoints untouched; further calls repeat the failure.
- * @param[out] finished  true when the file is there under its final name */
+ * temporary file and leaves all older checkpoints untouched; further calls repeat the failure. Also the destruction of a writer that has
+ * begun and not ended calls HDF5.
+ * @param[out] finished  true when the file is there under its final name
+ * @return TW_EDIVERGED naming the array that holds a value that is not finite */
 tw_status tw_checkpoint_writer_step(tw_checkpoint_writer *writer, bool *finished);
 
 /* Final path of the file. Borrowed. */
@@ -112,6 +114,7 @@ const tw_checkpoint_meta *tw_checkpoint_meta_view(const tw_checkpoint *file);
 int64_t tw_checkpoint_count(const tw_checkpoint *file);
 const tw_checkpoint_array *tw_checkpoint_array_view(const tw_checkpoint *file, int64_t index);
 bool tw_checkpoint_has_group(const tw_checkpoint *file, const char *group);
+int64_t tw_checkpoint_find(const tw_checkpoint *file, const char *group, const char *name); /* its index, or -1 */
 
 /* The floats of array `index` into `data`, which has room for them. */
 tw_status tw_checkpoint_read_array(const tw_checkpoint *file, int64_t index, float *data);

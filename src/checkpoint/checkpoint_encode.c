@@ -1,0 +1,262 @@
+/* A checkpoint as an HDF5 file: attributes, texts, arrays. The bytes are the same whenever the contents are. */
+#include "checkpoint/checkpoint_encode.h"
+
+#include <string.h>
+
+#include "checkpoint/container.h"
+#include "checkpoint/hdf5_try.h"
+#include "tweedie/memory.h"
+
+enum { CHUNK_BYTES = 1 << 20 };
+
+/* Access as both writing and reading back use it: closing the file closes what a failure left open in it. */
+static tw_status access_list(hid_t *out, const char *path)
+{
+    tw_status st = TW_OK;
+    hid_t list = -1;
+    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_FILE_ACCESS));
+    TRY_H5(TW_EIO, path, H5Pset_fclose_degree(list, H5F_CLOSE_STRONG));
+    TRY_H5(TW_EIO, path, H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V110)); /* readable from 1.10 on, whatever writes it */
+    *out = list;
+    list = -1;
+done:
+    if (list >= 0) H5Pclose(list);
+    return st;
+}
+
+static tw_status write_attribute(hid_t file, const char *path, const char *name, hid_t type, hid_t memory_type, const void *value)
+{
+    tw_status st = TW_OK;
+    hid_t space = -1, attribute = -1;
+    TRY_H5(TW_EIO, path, space = H5Screate(H5S_SCALAR));
+    TRY_H5(TW_EIO, path, attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
+    TRY_H5(TW_EIO, path, H5Awrite(attribute, memory_type, value));
+done:
+    if (attribute >= 0) H5Aclose(attribute);
+    if (space >= 0) H5Sclose(space);
+    return st;
+}
+
+/* Fixed length, UTF-8, padded with NUL: what h5py and h5dump read without ceremony. */
+static tw_status text_type(hid_t *out, const char *path, size_t length)
+{
+    tw_status st = TW_OK;
+    hid_t type = -1;
+    TRY_H5(TW_EIO, path, type = H5Tcopy(H5T_C_S1));
+    TRY_H5(TW_EIO, path, H5Tset_size(type, length > 0 ? length : 1));
+    TRY_H5(TW_EIO, path, H5Tset_cset(type, H5T_CSET_UTF8));
+    TRY_H5(TW_EIO, path, H5Tset_strpad(type, H5T_STR_NULLPAD));
+    *out = type;
+    type = -1;
+done:
+    if (type >= 0) H5Tclose(type);
+    return st;
+}
+
+static tw_status write_text_attribute(hid_t file, const char *path, const char *name, const char *text)
+{
+    tw_status st = TW_OK;
+    hid_t type = -1;
+    TW_TRY(text_type(&type, path, strlen(text)));
+    TW_TRY(write_attribute(file, path, name, type, type, text));
+done:
+    if (type >= 0) H5Tclose(type);
+    return st;
+}
+
+static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_meta *meta, bool weights)
+{
+    tw_status st = TW_OK;
+    int version = TW_CHECKPOINT_VERSION;
+    TW_TRY(write_text_attribute(file, path, "format", weights ? FORMAT_WEIGHTS : FORMAT_CHECKPOINT));
+    TW_TRY(write_attribute(file, path, "format_version", H5T_STD_I32LE, H5T_NATIVE_INT, &version));
+    for (int i = 0; i < meta_field_count; i++) {
+        const meta_field *f = &meta_fields[i];
+        const char *member = (const char *)meta + f->offset;
+        switch (f->type) {
+        case META_INT:
+            TW_TRY(write_attribute(file, path, f->name, H5T_STD_I32LE, H5T_NATIVE_INT, member));
+            break;
+        case META_INT64:
+            TW_TRY(write_attribute(file, path, f->name, H5T_STD_I64LE, H5T_NATIVE_INT64, member));
+            break;
+        case META_UINT64:
+            TW_TRY(write_attribute(file, path, f->name, H5T_STD_U64LE, H5T_NATIVE_UINT64, member));
+            break;
+        case META_TEXT:
+            TW_TRY(write_text_attribute(file, path, f->name, member));
+            break;
+        }
+    }
+done:
+    return st;
+}
+
+/* A dataset without time stamps, so that the same state gives the same bytes. */
+static tw_status creation_list(hid_t *out, const char *path)
+{
+    tw_status st = TW_OK;
+    hid_t list = -1;
+    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_DATASET_CREATE));
+    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(list, false));
+    TRY_H5(TW_EIO, path, H5Pset_fill_time(list, H5D_FILL_TIME_NEVER));
+    *out = list;
+    list = -1;
+done:
+    if (list >= 0) H5Pclose(list);
+    return st;
+}
+
+static tw_status write_dataset(hid_t file, const char *path, const char *name, hid_t type, hid_t memory_type, hid_t space, hid_t list,
+                               const void *data)
+{
+    tw_status st = TW_OK;
+    hid_t set = -1;
+    TRY_H5(TW_EIO, path, set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT));
+    TRY_H5(TW_EIO, path, H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
+    herr_t closed = H5Dclose(set);
+    set = -1;
+    TRY_H5(TW_EIO, path, closed);
+done:
+    if (set >= 0) H5Dclose(set);
+    return st;
+}
+
+/* What may be larger than the 64 KiB of an attribute. */
+static tw_status write_texts(hid_t file, const char *path, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    hid_t type = -1, space = -1, list = -1;
+    hsize_t dims[2] = {(hsize_t)meta->loss_count, 2};
+    TW_TRY(creation_list(&list, path));
+    TW_TRY(text_type(&type, path, strlen(meta->config)));
+    TRY_H5(TW_EIO, path, space = H5Screate(H5S_SCALAR));
+    TW_TRY(write_dataset(file, path, "config", type, type, space, list, meta->config));
+    H5Sclose(space);
+    space = -1;
+    if (meta->loss_count == 0) goto done;
+    TRY_H5(TW_EIO, path, space = H5Screate_simple(2, dims, NULL));
+    TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space, list, meta->losses));
+done:
+    if (list >= 0) H5Pclose(list);
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    return st;
+}
+
+tw_status encode_create(hid_t *out, const char *part, const char *path, const tw_checkpoint_meta *meta, bool weights)
+{
+    tw_status st = TW_OK;
+    hid_t access = -1, creation = -1, file = -1;
+    h5_prepare();
+    TW_TRY(access_list(&access, path));
+    TRY_H5(TW_EIO, path, creation = H5Pcreate(H5P_FILE_CREATE));
+    TRY_H5(TW_EIO, path, H5Pset_userblock(creation, CONTAINER_BLOCK));
+    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(creation, false)); /* of the root group */
+    TRY_H5(TW_EIO, path, file = H5Fcreate(part, H5F_ACC_EXCL, creation, access));
+    TW_TRY(write_meta(file, path, meta, weights));
+    TW_TRY(write_texts(file, path, meta));
+    *out = file;
+    file = -1;
+done:
+    if (file >= 0) H5Fclose(file);
+    if (creation >= 0) H5Pclose(creation);
+    if (access >= 0) H5Pclose(access);
+    return st;
+}
+
+/* Makes "ema" and "ema/0.9999" where they are not there yet. */
+static tw_status make_groups(hid_t file, const char *path, const char *group)
+{
+    tw_status st = TW_OK;
+    char prefix[NAME_BYTES];
+    hid_t list = -1, made = -1;
+    htri_t there = 1;
+    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_GROUP_CREATE));
+    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(list, false));
+    for (size_t n = 0; group[n]; n++) {
+        if (group[n + 1] && group[n + 1] != '/') continue;
+        memcpy(prefix, group, n + 1);
+        prefix[n + 1] = '\0';
+        TRY_H5(TW_EIO, path, there = H5Lexists(file, prefix, H5P_DEFAULT));
+        if (there > 0) continue;
+        TRY_H5(TW_EIO, path, made = H5Gcreate2(file, prefix, H5P_DEFAULT, list, H5P_DEFAULT));
+        H5Gclose(made);
+    }
+done:
+    if (list >= 0) H5Pclose(list);
+    return st;
+}
+
+/* fletcher32 works on chunks: of 1 MiB at most, by halving the outer dimensions. */
+static void choose_chunk(hsize_t *chunk, const tw_checkpoint_array *a)
+{
+    hsize_t bytes = sizeof(float);
+    for (int i = 0; i < a->rank; i++) bytes *= chunk[i] = (hsize_t)a->dims[i];
+    for (int i = 0; i < a->rank; i++)
+        while (chunk[i] > 1 && bytes > CHUNK_BYTES) {
+            bytes /= chunk[i];
+            chunk[i] = (chunk[i] + 1) / 2;
+            bytes *= chunk[i];
+        }
+}
+
+tw_status encode_array(hid_t file, const char *path, const tw_checkpoint_array *a)
+{
+    tw_status st = TW_OK;
+    char name[2 * NAME_BYTES];
+    hsize_t dims[TW_CHECKPOINT_DIMS], chunk[TW_CHECKPOINT_DIMS];
+    hid_t list = -1, space = -1;
+
+    TW_TRY(make_groups(file, path, a->group));
+    TW_TRY(tw_format(name, sizeof name, "%s/%s", a->group, a->name));
+    for (int i = 0; i < a->rank; i++) dims[i] = (hsize_t)a->dims[i];
+    choose_chunk(chunk, a);
+    TRY_H5(TW_EIO, path, space = H5Screate_simple(a->rank, dims, NULL));
+    TW_TRY(creation_list(&list, path));
+    TRY_H5(TW_EIO, path, H5Pset_chunk(list, a->rank, chunk));
+    TRY_H5(TW_EIO, path, H5Pset_fletcher32(list));
+    TW_TRY(write_dataset(file, path, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, a->data));
+done:
+    if (list >= 0) H5Pclose(list);
+    if (space >= 0) H5Sclose(space);
+    return st;
+}
+
+tw_status encode_reopen(hid_t *out, const char *part, const char *path)
+{
+    tw_status st = TW_OK;
+    hid_t access = -1;
+    h5_prepare();
+    TW_TRY(access_list(&access, path));
+    TRY_H5(TW_EIO, path, *out = H5Fopen(part, H5F_ACC_RDONLY, access));
+done:
+    if (access >= 0) H5Pclose(access);
+    return st;
+}
+
+tw_status encode_compare(hid_t file, const char *path, const tw_checkpoint_array *a, int64_t elements, float *buffer)
+{
+    tw_status st = TW_OK;
+    char name[2 * NAME_BYTES];
+    hid_t set = -1;
+    TW_TRY(tw_format(name, sizeof name, "%s/%s", a->group, a->name));
+    TRY_H5(TW_EIO, path, set = H5Dopen2(file, name, H5P_DEFAULT));
+    TRY_H5(TW_EIO, path, H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer));
+    TW_CHECK(memcmp(buffer, a->data, (size_t)elements * sizeof(float)) == 0, TW_EIO, "%s: /%s reads back differently than it was written",
+             path, name);
+done:
+    if (set >= 0) H5Dclose(set);
+    return st;
+}
+
+tw_status encode_close(hid_t *file, const char *path)
+{
+    tw_status st = TW_OK;
+    if (*file < 0) return TW_OK;
+    herr_t closed = H5Fclose(*file);
+    *file = -1;
+    TRY_H5(TW_EIO, path, closed);
+done:
+    return st;
+}

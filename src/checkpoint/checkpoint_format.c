@@ -1,0 +1,83 @@
+/* Spelling of files: attributes, names, shapes. */
+#include "checkpoint/checkpoint_format.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tweedie/memory.h"
+
+#define FIELD(member, type)                                                                                                                \
+    {                                                                                                                                      \
+#member, type, offsetof(tw_checkpoint_meta, member), sizeof(((tw_checkpoint_meta *)0)->member)                                     \
+    }
+const meta_field meta_fields[] = {
+    FIELD(step, META_INT64),    FIELD(samples, META_INT64), FIELD(seed, META_UINT64),    FIELD(ranks, META_INT),
+    FIELD(threads, META_INT),   FIELD(restarts, META_INT),  FIELD(precision, META_TEXT), FIELD(dataset_digest, META_TEXT),
+    FIELD(versions, META_TEXT), FIELD(weights, META_TEXT),  FIELD(source, META_TEXT),
+};
+#undef FIELD
+const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
+
+bool is_valid_name(const char *name, bool path)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    if (strlen(name) >= NAME_BYTES) return false;
+    for (;;) {
+        size_t n = strspn(name, letters);
+        if (n == 0 || name[0] == '.') return false;
+        name += n;
+        if (!*name) return true;
+        if (!path || *name != '/') return false;
+        name++;
+    }
+}
+
+tw_status count_elements(int64_t *out, const tw_checkpoint_array *a, tw_status code)
+{
+    tw_status st = TW_OK;
+    int64_t n = 1;
+    TW_CHECK(is_valid_name(a->group, true) && is_valid_name(a->name, false), code, "'%s/%s' cannot be the name of an array", a->group,
+             a->name);
+    TW_CHECK(a->rank >= 1 && a->rank <= TW_CHECKPOINT_DIMS, code, "%s/%s has %d dimensions, expected 1 to %d", a->group, a->name, a->rank,
+             TW_CHECKPOINT_DIMS);
+    for (int i = 0; i < a->rank; i++) {
+        TW_CHECK(a->dims[i] >= 1, code, "%s/%s: dimension %d is %lld", a->group, a->name, i, (long long)a->dims[i]);
+        TW_CHECK(!__builtin_mul_overflow(n, a->dims[i], &n) && n <= INT64_MAX / (int64_t)sizeof(float), code, "%s/%s is too large",
+                 a->group, a->name);
+    }
+    *out = n;
+done:
+    return st;
+}
+
+bool weights_of_group(char *out, size_t size, const char *group)
+{
+    if (strcmp(group, "params") == 0) return snprintf(out, size, "raw") < (int)size;
+    if (strncmp(group, "ema/", 4) == 0) return snprintf(out, size, "ema:%s", group + 4) < (int)size;
+    return false;
+}
+
+void describe_dims(char *out, size_t size, int rank, const int64_t *dims)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (int i = 0; i < rank && n < size; i++) n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? " x " : "", (long long)dims[i]);
+}
+
+void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta)
+{
+    tw_free(&meta->config);
+    tw_free(&meta->losses);
+    meta->loss_count = 0;
+}
+
+int64_t tw_checkpoint_estimate(const tw_checkpoint_array *arrays, int64_t count)
+{
+    double bytes = 1 << 20; /* head, attributes, configuration */
+    for (int64_t i = 0; i < count; i++) {
+        double n = sizeof(float);
+        for (int k = 0; k < arrays[i].rank; k++) n *= (double)arrays[i].dims[k];
+        bytes += n * 1.001 + 2048; /* checksums, and the object itself */
+    }
+    return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
+}

@@ -1,0 +1,39 @@
+/* What the writer and the reader of a file must spell alike. */
+#ifndef TWEEDIE_CHECKPOINT_FORMAT_H
+#define TWEEDIE_CHECKPOINT_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tweedie/checkpoint.h"
+
+#define FORMAT_CHECKPOINT "tweedie-checkpoint"
+#define FORMAT_WEIGHTS "tweedie-weights"
+
+enum { NAME_BYTES = 128, PIECE = 16 << 20 }; /* longest group or name with its NUL; bytes of one piece of work */
+
+/* The attributes of the root that stand for members of tw_checkpoint_meta, in one list for both directions. */
+typedef enum meta_type { META_INT, META_INT64, META_UINT64, META_TEXT } meta_type;
+
+typedef struct meta_field {
+    const char *name;
+    meta_type type;
+    size_t offset, size; /* of the member; size of a text's array */
+} meta_field;
+
+extern const meta_field meta_fields[];
+extern const int meta_field_count;
+
+/* Words of [A-Za-z0-9._-] that do not begin with a dot; with `path`, several joined by '/'. */
+bool is_valid_name(const char *name, bool path);
+
+/* The floats of an array, or an error naming it for impossible names or dims. `code` as the caller judges where it came from. */
+tw_status count_elements(int64_t *out, const tw_checkpoint_array *array, tw_status code);
+
+/* "ema:0.9999" for the group "ema/0.9999", "raw" for "params"; false for another group. */
+bool weights_of_group(char *out, size_t size, const char *group);
+
+/* "3 x 64 x 3 x 3" */
+void describe_dims(char *out, size_t size, int rank, const int64_t *dims);
+
+#endif

@@ -1,0 +1,218 @@
+/* Copying checkpoints to durable storage: each under a temporary name, flushed, compared with the hash that it carries, renamed; then a
+ * line in the manifest. Whatever kills this leaves complete files and one hidden temporary one, which the next drain removes. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checkpoint/lock.h"
+#include "tweedie/checkpoint.h"
+#include "tweedie/clock.h"
+#include "tweedie/file.h"
+#include "tweedie/json.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+
+enum { BUFFER = 1 << 20 };
+
+static tw_status write_all(int file, const char *data, size_t bytes, const char *path)
+{
+    tw_status st = TW_OK;
+    while (bytes > 0) {
+        ssize_t n = write(file, data, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path, n < 0 ? strerror(errno) : "nothing was taken");
+        data += n;
+        bytes -= (size_t)n;
+    }
+done:
+    return st;
+}
+
+/* Copies the bytes of `source` and flushes them; the pages are given up, so that what is compared comes from the disk. */
+static tw_status copy_bytes(const char *part, const char *source, const char *path)
+{
+    tw_status st = TW_OK;
+    char *buffer = NULL;
+    int in = -1, out = -1;
+    ssize_t n;
+    TW_TRY(tw_alloc(&buffer, BUFFER, 1, "a copy buffer"));
+    in = open(source, O_RDONLY | O_CLOEXEC);
+    TW_CHECK(in >= 0, TW_ENOINPUT, "%s: cannot be read: %s", source, strerror(errno));
+    out = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    TW_CHECK(out >= 0, TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    while ((n = read(in, buffer, BUFFER)) != 0) {
+        if (n < 0 && errno == EINTR) continue;
+        TW_CHECK(n > 0, TW_EIO, "%s: reading failed: %s", source, strerror(errno));
+        TW_TRY(write_all(out, buffer, (size_t)n, path));
+    }
+    TW_CHECK(fsync(out) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+    (void)posix_fadvise(out, 0, 0, POSIX_FADV_DONTNEED);
+    int closed = close(out);
+    out = -1;
+    TW_CHECK(closed == 0, TW_EIO, "%s: closing failed: %s", path, strerror(errno));
+done:
+    if (in >= 0) close(in);
+    if (out >= 0) close(out);
+    tw_free(&buffer);
+    return st;
+}
+
+static tw_status note(const char *to, const char *name, const char *source, const char *digest)
+{
+    tw_status st = TW_OK;
+    tw_json json = {0};
+    char path[TW_CHECKPOINT_PATH], file_path[TW_CHECKPOINT_PATH], host[128] = "";
+    int64_t bytes;
+    int file = -1;
+    TW_TRY(tw_format(path, sizeof path, "%s/manifest.jsonl", to));
+    TW_TRY(tw_format(file_path, sizeof file_path, "%s/%s", to, name));
+    TW_TRY(tw_file_size(&bytes, file_path));
+    (void)gethostname(host, sizeof host - 1);
+    tw_json_object(&json, NULL);
+    tw_json_string(&json, "file", name);
+    tw_json_string(&json, "source", source);
+    tw_json_int64(&json, "bytes", bytes);
+    tw_json_string(&json, "xxh3_128", digest);
+    tw_json_string(&json, "host", host);
+    tw_json_double(&json, "time", (double)(int64_t)tw_clock_wall_seconds());
+    tw_json_end(&json);
+    TW_TRY(tw_json_finish(&json));
+    TW_TRY(tw_text_add(&json.text, "\n"));
+    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    TW_TRY(write_all(file, json.text.data, (size_t)json.text.length, path));
+    TW_CHECK(fsync(file) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+done:
+    if (file >= 0) close(file);
+    tw_text_free(&json.text);
+    return st;
+}
+
+/* Whether the manifest has a line for this file with this hash: a kill between rename and line leaves none. */
+static tw_status is_noted(bool *out, const char *to, const char *name, const char *digest)
+{
+    tw_status st = TW_OK;
+    char path[TW_CHECKPOINT_PATH], line[2 * TW_CHECKPOINT_PATH], quoted[512];
+    *out = false;
+    TW_TRY(tw_format(path, sizeof path, "%s/manifest.jsonl", to));
+    TW_TRY(tw_format(quoted, sizeof quoted, "\"%s\"", name));
+    FILE *file = fopen(path, "re");
+    if (!file) goto done;
+    while (fgets(line, (int)sizeof line, file))
+        if (strstr(line, quoted) && strstr(line, digest)) *out = true;
+    fclose(file);
+done:
+    return st;
+}
+
+typedef struct drain {
+    const char *to;
+    int64_t copied, skipped;
+} drain;
+
+static tw_status drain_file(drain *d, const char *source, const char *name)
+{
+    tw_status st = TW_OK;
+    char path[TW_CHECKPOINT_PATH], part[TW_CHECKPOINT_PATH] = "", wanted[TW_CHECKPOINT_DIGEST], met[TW_CHECKPOINT_DIGEST];
+    bool noted, there;
+    if (tw_checkpoint_check(source, wanted) != TW_OK) {
+        /* pruned meanwhile, or damaged: the trainer and `verify` are those to complain */
+        if (tw_file_exists(source)) tw_log_warn("%s; not drained", tw_error_message());
+        return TW_OK;
+    }
+    TW_TRY(tw_format(path, sizeof path, "%s/%s", d->to, name));
+    there = tw_file_exists(path) && tw_checkpoint_check(path, met) == TW_OK && strcmp(met, wanted) == 0;
+    if (!there) {
+        TW_TRY(tw_file_temporary(part, sizeof part, path));
+        TW_TRY(copy_bytes(part, source, path));
+        st = tw_checkpoint_check(part, met);
+        TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO, "%s: the copy reads back differently than %s", path, source);
+        TW_TRY(tw_file_publish(part, path));
+        part[0] = '\0';
+        tw_log_info("%s: copied to %s", source, d->to);
+        d->copied++;
+    } else {
+        d->skipped++;
+    }
+    TW_TRY(is_noted(&noted, d->to, name, wanted));
+    if (!noted) TW_TRY(note(d->to, name, source, wanted));
+done:
+    tw_file_discard(part);
+    return st;
+}
+
+static tw_status drain_checkpoints(drain *d, const char *run)
+{
+    tw_status st = TW_OK;
+    char source[TW_CHECKPOINT_PATH];
+    int64_t *steps = NULL, count = 0;
+    TW_TRY(tw_checkpoint_list(run, &steps, &count));
+    for (int64_t i = 0; i < count; i++) { /* the newest first: it is worth most */
+        TW_TRY(tw_checkpoint_name(source, sizeof source, run, steps[i]));
+        TW_TRY(drain_file(d, source, strrchr(source, '/') + 1));
+    }
+done:
+    tw_free(&steps);
+    return st;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
+static tw_status drain_weights(drain *d, const char *run)
+{
+    tw_status st = TW_OK;
+    char directory[TW_CHECKPOINT_PATH], source[TW_CHECKPOINT_PATH];
+    struct dirent *entry;
+    DIR *folder = NULL;
+    TW_TRY(tw_format(directory, sizeof directory, "%s/weights", run));
+    folder = opendir(directory);
+    if (!folder) goto done; /* nothing was exported */
+    while ((entry = readdir(folder))) {
+        if (entry->d_name[0] == '.' || !ends_in(entry->d_name, ".h5")) continue;
+        TW_TRY(tw_format(source, sizeof source, "%s/%s", directory, entry->d_name));
+        TW_TRY(drain_file(d, source, entry->d_name));
+    }
+done:
+    if (folder) closedir(folder);
+    return st;
+}
+
+/* What a killed drain left: the lock is ours, so nobody writes these. */
+static void remove_debris(const char *to)
+{
+    struct dirent *entry;
+    DIR *folder = opendir(to);
+    if (!folder) return;
+    while ((entry = readdir(folder)))
+        if (strncmp(entry->d_name, ".step-", 6) == 0 && ends_in(entry->d_name, ".tmp")) (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+}
+
+tw_status tw_checkpoint_drain(const char *run, const char *to, int64_t *copied, int64_t *skipped)
+{
+    tw_status st = TW_OK;
+    char path[TW_CHECKPOINT_PATH], what[TW_CHECKPOINT_PATH];
+    lock_file lock = {.file = -1};
+    drain d = {.to = to};
+
+    TW_CHECK(mkdir(to, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: the directory cannot be made: %s", to, strerror(errno));
+    TW_TRY(tw_format(path, sizeof path, "%s/.drain.lock", to));
+    TW_TRY(tw_format(what, sizeof what, "draining to %s", to));
+    TW_TRY(lock_take(&lock, path, what));
+    remove_debris(to);
+    TW_TRY(drain_checkpoints(&d, run));
+    TW_TRY(drain_weights(&d, run));
+    *copied = d.copied;
+    *skipped = d.skipped;
+done:
+    lock_release(&lock);
+    return st;
+}
