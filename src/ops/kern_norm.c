@@ -5,6 +5,7 @@
  * shape and the instruction set. */
 #include "ops/kern_norm.h"
 
+#include "ops/dropout_bytes.h"
 #include "ops/simd.h"
 
 enum {
@@ -219,7 +220,7 @@ FOR_EACH_STORAGE(gradient_apply)
 
 static void bytes(uint8_t *out, tw_rng_key key, int layer, int64_t first, int64_t n)
 {
-    for (int64_t e = 0; e < n; e += 256) tw_rng_dropout256(out + e, key, layer, (uint32_t)((first + e) / 16));
+    for (int64_t e = 0; e < n; e += 256) tw_dropout_bytes256(out + e, key, layer, (uint32_t)((first + e) / 16));
 }
 
 const tw_kern_norm TW_KERNEL(tw_kern_norm) = {
