@@ -11,7 +11,8 @@ int main(void)
     tw_config *config = NULL;
     tw_comm *comm = NULL;
     int64_t steps = 0;
-    if (tw_config_create(&config) != TW_OK || tw_config_bind(config, table, 1, &steps) != TW_OK || tw_config_finish(config) != TW_OK) return 1;
+    if (tw_config_create(&config) != TW_OK || tw_config_bind(config, table, 1, &steps) != TW_OK || tw_config_finish(config) != TW_OK)
+        return 1;
     if (tw_comm_create(&comm) != TW_OK) return 2;
     int size;
     if (MPI_Comm_size(tw_comm_mpi(comm), &size) != MPI_SUCCESS) return 3;
