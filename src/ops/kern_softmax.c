@@ -6,7 +6,7 @@
 
 #include "ops/vector_math.h"
 
-enum { STRETCH = 1024, KEPT = 4096 };
+enum { STRETCH = 256, KEPT = 4096 };
 
 TW_INLINE float largest(const void *x, int64_t n, float scale, tw_dtype type)
 {

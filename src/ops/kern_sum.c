@@ -3,7 +3,7 @@
 
 #include "ops/element.h"
 
-enum { STRETCH = 1024, WIDTH = 256, DEPTH = 32 };
+enum { STRETCH = 256, WIDTH = 256, DEPTH = 32 };
 
 /* DEPTH rows of at most WIDTH columns. */
 TW_INLINE void block(float sum[WIDTH], const void *x, int64_t at, int64_t rows, int64_t n, int64_t step, tw_dtype type)

@@ -50,7 +50,7 @@ static tw_value *example(tw_graph *g, int variant)
     case 1:
         return tw_broadcast(g, tw_input(g, "x", TW_F32, TW_SHAPE(3)), TW_SHAPE(2, 5, 3));
     case 2:
-        return tw_broadcast(g, tw_input(g, "x", TW_ACT, tw_shape_make(NULL, 0)), TW_SHAPE(7));
+        return tw_broadcast(g, tw_input(g, "x", TW_ACT, (tw_shape){.rank = 0}), TW_SHAPE(7));
     case 3:
         return tw_broadcast(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 1)), TW_SHAPE(2, 3, 3));
     case 4:

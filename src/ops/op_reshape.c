@@ -41,7 +41,7 @@ static tw_value *example(tw_graph *g, int variant)
     case 0:
         return tw_reshape(g, tw_input(g, "x", TW_ACT, TW_SHAPE(3, 2, 5)), TW_SHAPE(6, 5));
     case 1:
-        return tw_reshape(g, tw_input(g, "x", TW_F32, TW_SHAPE(1, 1)), tw_shape_make(NULL, 0));
+        return tw_reshape(g, tw_input(g, "x", TW_F32, TW_SHAPE(1, 1)), (tw_shape){.rank = 0});
     default:
         return NULL;
     }

@@ -167,7 +167,7 @@ static tw_value *example(tw_graph *g, int variant)
     case 2:
         return tw_sum_to(g, tw_input(g, "x", TW_ACT, x), TW_SHAPE(2, 1, 1, 1));
     case 3:
-        return tw_sum_to(g, tw_input(g, "x", TW_F32, x), tw_shape_make(NULL, 0));
+        return tw_sum_to(g, tw_input(g, "x", TW_F32, x), (tw_shape){.rank = 0});
     case 4:
         return tw_sum_to(g, tw_input(g, "x", TW_ACT, x), TW_SHAPE(1, 3, 1, 7));
     case 5:

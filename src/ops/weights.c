@@ -7,7 +7,7 @@ tw_status tw_weights_md(tw_md *out, tw_shape s, tw_layout layout)
 {
     static const dnnl_format_tag_t plain[] = {dnnl_abc, dnnl_abcd, dnnl_abcde};
     static const dnnl_format_tag_t blocked[] = {dnnl_ABc16b16a, dnnl_ABcd16b16a, dnnl_ABcde16b16a};
-    return tw_md_tag(out, s.rank, s.dims, TW_DTYPE_F32, (layout == TW_BLOCKED ? blocked : plain)[s.rank - 3]);
+    return tw_md_tag(out, s.rank, s.dims, TW_DTYPE_F32, layout == TW_BLOCKED ? blocked[s.rank - 3] : plain[s.rank - 3]);
 }
 
 tw_shape tw_weights_flipped_shape(tw_shape s)

@@ -73,7 +73,7 @@ static void naive_sum(const tw_node *n, double *const *in, double *out)
     for (int64_t j = 0; j < tw_shape_count(n->in[0]->shape); j++) out[repeated_index(n->in[0]->shape, n->out[0].shape, j)] += in[0][j];
 }
 
-/* Up to 10^5 terms of about 1/2: f32 lanes of 1024 or 32 terms err by some 10^-6 of their own size. */
+/* f32 sums of up to 256 terms err by a few last places of what they have reached, and these errors add up like a random walk. */
 static void sums_are_those_of_double(void **state)
 {
     (void)state;
@@ -82,7 +82,7 @@ static void sums_are_those_of_double(void **state)
             tw_graph *g = new_graph();
             tw_value *x = tw_input(g, "x", types & 1 ? TW_F32 : TW_ACT, broadcasts[i].a);
             tw_value *y = tw_sum_to_as(g, x, broadcasts[i].b, types & 2 ? TW_F32 : TW_ACT);
-            if (y != x && y->node->op->name[0] == 's') agrees(y, naive_sum, 1, 64, &plain_run);
+            if (y != x && y->node->op->name[0] == 's') agrees(y, naive_sum, 1, 16 + 4 * sqrt((double)tw_shape_count(x->shape)), &plain_run);
             tw_graph_destroy(&g);
         }
 }
@@ -96,11 +96,11 @@ static void long_sums_do_not_drift(void **state)
     const int64_t n = 1 << 22;
     float *x = malloc((size_t)n * sizeof *x), y;
     for (int64_t j = 0; j < n; j++) x[j] = 0.1f;
-    single_create(&s, tw_sum_to(g, tw_input(g, "x", TW_F32, TW_SHAPE(n)), tw_shape_make(NULL, 0)), TW_DTYPE_F32, 0);
+    single_create(&s, tw_sum_to(g, tw_input(g, "x", TW_F32, TW_SHAPE(n)), (tw_shape){.rank = 0}), TW_DTYPE_F32, 0);
     single_set(&s, 0, x);
     single_run(&s, &plain_run);
     single_get(&s, 0, &y);
-    assert_true(fabs((double)y / ((double)n * (double)0.1f) - 1) < 1e-6);
+    assert_true(fabs((double)y / ((double)n * (double)0.1f) - 1) < 1e-5);
     single_destroy(&s);
     tw_graph_destroy(&g);
     free(x);
