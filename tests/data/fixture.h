@@ -42,12 +42,12 @@ static inline int remove_directory(void **state)
     return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A path in the test's directory. Four of them live at a time. */
+/* A path in the test's directory. Many of them live at a time. */
 static inline const char *in(const char *name)
 {
-    static char paths[4][512];
+    static char paths[64][512];
     static int next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", directory, name);
     return path;
 }
