@@ -6,8 +6,8 @@
 #ifndef TW_OPS_DROPOUT_MASK_H
 #define TW_OPS_DROPOUT_MASK_H
 
+#include "ops/dropout_bytes.h"
 #include "ops/element.h"
-#include "tweedie/rng_block.h"
 
 enum { TW_DROPOUT_STRETCH = 256 }; /* elements whose bytes are drawn together */
 
@@ -35,10 +35,12 @@ static inline tw_rng_key tw_dropout_key(const tw_run *run, int64_t n)
 /* factor[i] = 0 or scale, for the sample's elements first … first + 255; first is a multiple of 256. */
 TW_INLINE void tw_dropout_factors(float factor[TW_DROPOUT_STRETCH], const tw_dropout_mask *m, tw_rng_key key, int64_t first)
 {
+    const int threshold = m->threshold;
+    const float scale = m->scale; /* not read in the loop: a load under a condition is not vectorised */
     uint8_t bytes[TW_DROPOUT_STRETCH];
-    tw_rng_dropout256(bytes, key, m->layer, (uint32_t)(first / 16));
+    tw_dropout_bytes256(bytes, key, m->layer, (uint32_t)(first / 16));
 #pragma omp simd
-    for (int i = 0; i < TW_DROPOUT_STRETCH; i++) factor[i] = bytes[i] < m->threshold ? 0.0f : m->scale;
+    for (int i = 0; i < TW_DROPOUT_STRETCH; i++) factor[i] = bytes[i] < threshold ? 0.0f : scale;
 }
 
 #endif
