@@ -74,4 +74,14 @@ int tw_plan_task_count(const tw_plan *p);
 tw_plan_task_info tw_plan_task(const tw_plan *p, int i);
 void tw_plan_profile_reset(tw_plan *p);
 
+/* The plan's convolutions alone, as oneDNN's convolution primitives give them: forward, backward-data and backward-weights at the plan's
+ * sizes, in its order and layout, on its activations (which a run overwrites), also where the plan itself does better. */
+typedef struct tw_conv_limit tw_conv_limit;
+typedef struct tw_conv_limit_times {
+    double forward, backward_data, backward_weights; /* seconds */
+} tw_conv_limit_times;
+tw_status tw_conv_limit_create(tw_conv_limit **out, const tw_plan *p); /* p must outlive it */
+void tw_conv_limit_destroy(tw_conv_limit **limit);
+tw_conv_limit_times tw_conv_limit_run(tw_conv_limit *limit);
+
 #endif

@@ -1,10 +1,9 @@
-/* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [compute] [log]. */
+/* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [log], and what training alone needs of [compute]. */
 #ifndef TW_TRAIN_TRAIN_CONFIG_H
 #define TW_TRAIN_TRAIN_CONFIG_H
 
 #include "tweedie/config.h"
 #include "tweedie/optim.h"
-#include "tweedie/plan.h"
 
 typedef struct tw_train_config {
     int64_t seed;
@@ -24,8 +23,6 @@ typedef struct tw_train_config {
 
     int64_t checkpoint_every, keep, keep_every;
 
-    int precision; /* tw_precision in the order of the table */
-    int64_t threads;
     int communication; /* tw_reducer_mode */
     double watchdog;   /* seconds */
 
@@ -39,7 +36,5 @@ tw_status tw_train_config_bind(tw_train_config *out, tw_config *config);
 /* The table, for help texts. */
 extern const tw_config_field tw_train_fields[];
 extern const int tw_train_field_count;
-
-tw_precision tw_train_config_precision(const tw_train_config *c);
 
 #endif

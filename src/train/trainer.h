@@ -2,6 +2,8 @@
 #ifndef TW_TRAIN_TRAINER_H
 #define TW_TRAIN_TRAINER_H
 
+#include "train/compute.h"
+#include "train/sample_config.h"
 #include "train/train_config.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
@@ -30,6 +32,8 @@ typedef struct tw_trainer {
     const tw_comm *comm;
     const tw_train_options *options;
     tw_train_config c;
+    tw_compute_config compute;
+    tw_sample_config sample;
     tw_config *config;
     char *config_text; /* frozen */
 
@@ -69,18 +73,20 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);
 /* saver.c: checkpoints on rank zero, written by the input and output thread from a copy. Not collective. */
 tw_status tw_saver_create(tw_saver **out, tw_trainer *t);
 void tw_saver_destroy(tw_saver **saver);
-/* Copies the state and starts writing; does nothing where the same step has been saved. A save in flight is finished first. */
-tw_status tw_saver_start(tw_saver *s);
-/* Moves a save on; tells of one that failed, and fails itself after two in a row. */
+/* Copies the state and starts writing; does nothing where the same step has been saved. A save in flight is finished first. A failure is
+ * told to the user and tried again at the next interval; tw_saver_poll fails after two in a row. */
+void tw_saver_start(tw_saver *s);
+/* Moves a save on. Never waits. */
 tw_status tw_saver_poll(tw_saver *s);
 /* Waits for a save in flight; fails where it failed. */
 tw_status tw_saver_wait(tw_saver *s);
-/* The steps of the last complete checkpoint of this process, or -1. */
-int64_t tw_saver_last(const tw_saver *s);
 /* Loads a checkpoint into the trainer: all ranks. Collective. */
 tw_status tw_trainer_load(tw_trainer *t, const char *path);
 /* Starts from another run's weights. Collective. */
 tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *which);
+
+/* estimate.c: what --dry-run says: memory, disk, time. Collective. */
+tw_status tw_trainer_estimate(tw_trainer *t);
 
 /* preview.c: validation loss and sample grids of the first average. Collective. */
 tw_status tw_preview_create(tw_preview **out, tw_trainer *t);

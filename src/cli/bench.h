@@ -1,0 +1,26 @@
+/* A benchmark of `tweedie bench`: src/cli/bench_NAME.c defines `const tw_bench tw_bench_NAME` and is found by the build. */
+#ifndef TWEEDIE_CLI_BENCH_H
+#define TWEEDIE_CLI_BENCH_H
+
+#include "tweedie/comm.h"
+#include "tweedie/config.h"
+
+typedef struct tw_bench_options {
+    const char *config; /* NULL where none was given */
+    int assignment_count;
+    char *const *assignments;
+    tw_config_ints shape; /* H, W, C, or D; empty: the data's */
+    int64_t repetitions;
+    bool json;
+} tw_bench_options;
+
+typedef struct tw_bench {
+    const char *name, *summary;
+    /* Measures and prints on rank zero's standard output. Collective. */
+    tw_status (*run)(const tw_comm *comm, const tw_bench_options *options);
+} tw_bench;
+
+extern const tw_bench *const tw_bench_table[];
+extern const int tw_bench_count;
+
+#endif

@@ -1,0 +1,69 @@
+/* tweedie bench: the speed of this machine. */
+#include <string.h>
+
+#include "cli/bench.h"
+#include "cli/command.h"
+
+typedef struct options {
+    tw_config_ints shape;
+    int64_t repetitions;
+    bool json;
+} options;
+
+static const tw_option table[] = {
+    {"shape", TW_CONFIG_INTS, offsetof(options, shape), "", .min = 1, .max = 65536, .value = "H,W,C",
+     .help = "shape of a sample, where the configuration's dataset is not at hand"},
+    {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000, .value = "N",
+     .help = "how often everything is measured, in turn"},
+    {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
+};
+
+extern const tw_command tw_cmd_bench;
+
+static tw_status find(const tw_bench **out, const char *name)
+{
+    for (int i = 0; i < tw_bench_count; i++)
+        if (strcmp(tw_bench_table[i]->name, name) == 0) {
+            *out = tw_bench_table[i];
+            return TW_OK;
+        }
+    return tw_error_set(TW_EUSAGE, "there is no benchmark \"%s\"; tweedie bench --help lists them", name);
+}
+
+static tw_status run(struct tw_comm *comm, int argc, char **argv)
+{
+    tw_status st = TW_OK;
+    options o;
+    tw_arguments a;
+    const tw_bench *bench = NULL;
+    TW_TRY(tw_options_parse(&tw_cmd_bench, argc, argv, &o, &a));
+    TW_TRY(find(&bench, a.values[0]));
+    {
+        const tw_bench_options b = {.config = a.count > 1 ? a.values[1] : NULL,
+                                    .assignment_count = a.assignment_count,
+                                    .assignments = a.assignments,
+                                    .shape = o.shape,
+                                    .repetitions = o.repetitions,
+                                    .json = o.json};
+        TW_TRY(bench->run(comm, &b));
+    }
+done:
+    return st;
+}
+
+const tw_command tw_cmd_bench = {
+    .name = "bench",
+    .summary = "the speed of this machine: a training step against its convolutions, and more",
+    .usage = "step|sample|reduce|read [CONFIG.ini] [section.key=value ...]",
+    .help = "step     a whole training step against the sum of its convolutions as oneDNN's primitives give them, interleaved\n"
+            "sample   a denoising step against its forward convolutions\n"
+            "reduce   the gradient reduction against a plain MPI_Allreduce\n"
+            "read     drawing batches from the dataset",
+    .options = table,
+    .option_count = sizeof table / sizeof *table,
+    .least = 1,
+    .most = 2,
+    .takes_assignments = true,
+    .parallel = true,
+    .run = run,
+};

@@ -1,0 +1,182 @@
+/* Lines for people and metrics.jsonl. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "train/trainer.h"
+#include "tweedie/clock.h"
+#include "tweedie/file.h"
+#include "tweedie/json.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+
+enum { HISTORY = 4096 }; /* rows of the loss history that a checkpoint keeps */
+
+/* Sums since some moment. */
+typedef struct window {
+    int64_t steps;
+    double loss, seconds, read, compute, communication;
+} window;
+
+struct tw_progress {
+    tw_trainer *t;
+    int file;          /* metrics.jsonl */
+    window line, json; /* since the last line on the terminal, and in the file */
+    double last_line;
+    double history[2 * HISTORY];
+    int64_t rows;
+    double pace; /* seconds of a step, smoothed, for the time left */
+};
+
+tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    tw_progress *p = NULL;
+    char path[TW_PATH_MAX];
+    if (!t->rundir) return TW_OK;
+    TW_TRY(tw_alloc(&p, 1, sizeof *p, "the progress of training"));
+    p->t = t;
+    p->file = -1;
+    p->last_line = tw_clock_seconds();
+    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
+    p->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, gradients by %s", t->model->net->name,
+                (long long)tw_params_count(t->model->params), tw_comm_size(t->comm), (long long)t->c.batch, (long long)t->micro,
+                tw_precision_name(t->precision), tw_reducer_description(t->reducer));
+    *out = p;
+    p = NULL;
+done:
+    tw_progress_destroy(&p);
+    return st;
+}
+
+void tw_progress_destroy(tw_progress **progress)
+{
+    if (!*progress) return;
+    if ((*progress)->file >= 0) close((*progress)->file);
+    tw_free(progress);
+}
+
+static void add(window *w, const tw_step_result *r)
+{
+    w->steps++;
+    w->loss += r->loss;
+    w->seconds += r->seconds;
+    w->read += r->read_seconds;
+    w->compute += r->compute_seconds;
+    w->communication += r->communication_seconds;
+}
+
+static double left(const tw_progress *p)
+{
+    return p->pace * (double)(p->t->c.steps - p->t->step);
+}
+
+/* "1 h 05 min", "12 min", "40 s" */
+static void duration(char out[32], double seconds)
+{
+    const long long s = (long long)seconds;
+    if (s >= 3600)
+        (void)tw_format(out, 32, "%lld h %02lld min", s / 3600, s / 60 % 60);
+    else if (s >= 120)
+        (void)tw_format(out, 32, "%lld min", s / 60);
+    else
+        (void)tw_format(out, 32, "%lld s", s);
+}
+
+static double percent(double part, double whole)
+{
+    return whole > 0 ? 100 * part / whole : 0;
+}
+
+static void print_line(tw_progress *p, const tw_step_result *r)
+{
+    char eta[32];
+    const window *w = &p->line;
+    duration(eta, left(p));
+    tw_log_info("step %lld/%lld  loss %.4f  norm %.3g  %.1f images/s  read %.0f%% compute %.0f%% communicate %.0f%%  %s left",
+                (long long)p->t->step, (long long)p->t->c.steps, w->loss / (double)w->steps, r->gradient_norm,
+                (double)(w->steps * p->t->c.batch) / w->seconds, percent(w->read, w->seconds), percent(w->compute, w->seconds),
+                percent(w->communication, w->seconds), eta);
+    p->line = (window){0};
+    p->last_line = tw_clock_seconds();
+}
+
+/* A line that cannot be written is told once and lost: training is worth more. */
+static void write_line(tw_progress *p, tw_json *json)
+{
+    if (tw_json_finish(json) == TW_OK && tw_text_add(&json->text, "\n") == TW_OK && p->file >= 0 &&
+        write(p->file, json->text.data, (size_t)json->text.length) != (ssize_t)json->text.length) {
+        tw_log_warn("metrics.jsonl: cannot be written: %s", strerror(errno));
+        close(p->file);
+        p->file = -1;
+    }
+    tw_text_free(&json->text);
+}
+
+static void write_metrics(tw_progress *p, const tw_step_result *r)
+{
+    tw_json json = {0};
+    const window *w = &p->json;
+    tw_json_object(&json, NULL);
+    tw_json_int64(&json, "step", p->t->step);
+    tw_json_int64(&json, "samples", p->t->step * p->t->c.batch);
+    tw_json_double(&json, "loss", w->loss / (double)w->steps);
+    tw_json_double(&json, "gradient_norm", r->gradient_norm);
+    tw_json_double(&json, "learning_rate", r->learning_rate);
+    tw_json_double(&json, "images_per_second", (double)(w->steps * p->t->c.batch) / w->seconds);
+    tw_json_double(&json, "share_read", w->read / w->seconds);
+    tw_json_double(&json, "share_compute", w->compute / w->seconds);
+    tw_json_double(&json, "share_communication", w->communication / w->seconds);
+    tw_json_double(&json, "seconds_left", left(p));
+    tw_json_int64(&json, "restart", p->t->restarts);
+    tw_json_double(&json, "time", tw_clock_wall_seconds());
+    tw_json_end(&json);
+    write_line(p, &json);
+    p->json = (window){0};
+}
+
+static void remember(tw_progress *p, const tw_step_result *r)
+{
+    if (p->rows == HISTORY) {
+        memmove(p->history, p->history + HISTORY, HISTORY * sizeof *p->history); /* the older half goes */
+        p->rows = HISTORY / 2;
+    }
+    p->history[2 * p->rows] = (double)p->t->step;
+    p->history[2 * p->rows++ + 1] = r->loss;
+}
+
+void tw_progress_step(tw_progress *p, const tw_step_result *r)
+{
+    if (!p) return;
+    const bool last = p->t->step == p->t->c.steps || r->stop;
+    p->pace = p->pace > 0 ? 0.95 * p->pace + 0.05 * r->seconds : r->seconds;
+    remember(p, r);
+    add(&p->line, r);
+    add(&p->json, r);
+    if (p->t->step % p->t->c.log_every == 0 || last) write_metrics(p, r);
+    if (tw_clock_seconds() - p->last_line >= p->t->c.log_seconds || last) print_line(p, r);
+}
+
+void tw_progress_validation(tw_progress *p, double loss)
+{
+    tw_json json = {0};
+    if (!p) return;
+    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->step, loss);
+    tw_json_object(&json, NULL);
+    tw_json_int64(&json, "step", p->t->step);
+    tw_json_double(&json, "validation_loss", loss);
+    tw_json_int64(&json, "restart", p->t->restarts);
+    tw_json_double(&json, "time", tw_clock_wall_seconds());
+    tw_json_end(&json);
+    write_line(p, &json);
+}
+
+const double *tw_progress_losses(const tw_progress *p, int64_t *rows)
+{
+    *rows = p ? p->rows : 0;
+    return p ? p->history : NULL;
+}

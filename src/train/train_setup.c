@@ -1,0 +1,250 @@
+/* From a configuration file to the first step. Each part may fail on one rank alone, so the ranks agree after it. */
+#include <string.h>
+
+#include "train/state.h"
+#include "train/trainer.h"
+#include "tweedie/checkpoint.h"
+#include "tweedie/file.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/signals.h"
+
+/* ---- configuration ---- */
+
+/* A text file as rank zero sees it, on all ranks. A missing one is NULL where `optional`. */
+static tw_status share_text(const tw_comm *comm, char **out, const char *path, bool optional)
+{
+    tw_status st = TW_OK;
+    char *text = NULL;
+    double length = -1;
+    if (tw_comm_rank(comm) == 0 && (!optional || tw_file_exists(path))) st = tw_rundir_read_text(&text, path);
+    TW_TRY(tw_comm_agree(comm, st));
+    if (text) length = (double)strlen(text);
+    TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
+    if (length >= 0) {
+        if (!text) st = tw_alloc(&text, (int64_t)length + 1, 1, "a configuration");
+        TW_TRY(tw_comm_agree(comm, st));
+        TW_TRY(tw_comm_broadcast(comm, text, (size_t)length + 1, 0));
+    }
+    *out = text;
+    text = NULL;
+done:
+    tw_free(&text);
+    return st;
+}
+
+static tw_status set(tw_config *config, const char *assignment)
+{
+    char copy[256];
+    tw_status st = tw_format(copy, sizeof copy, "%s", assignment);
+    return st == TW_OK ? tw_config_override(config, 1, (char *[]){copy}) : st;
+}
+
+static tw_status bind(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_train_config_bind(&t->c, t->config));
+    TW_TRY(tw_compute_config_bind(&t->compute, t->config));
+    TW_TRY(tw_sample_config_bind(&t->sample, t->config));
+    tw_model_destroy(&t->model);
+    TW_TRY(tw_model_configure(&t->model, t->config));
+done:
+    return st;
+}
+
+/* `auto` becomes what the run began with, or what all ranks can do; the frozen configuration holds the answer. */
+static tw_status resolve_precision(tw_trainer *t, tw_config *run)
+{
+    tw_status st = TW_OK;
+    tw_compute_config before = {0};
+    char assignment[64];
+    if (run && t->compute.precision == TW_PRECISION_AUTO) {
+        TW_TRY(tw_compute_config_bind(&before, run));
+        t->compute.precision = before.precision;
+    }
+    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->compute, t->comm));
+    TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s", tw_precision_name(t->precision)));
+    TW_TRY(set(t->config, assignment));
+done:
+    return st;
+}
+
+static tw_status read_config(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char *text = NULL, *frozen = NULL, path[TW_PATH_MAX];
+    tw_config *run = NULL;
+    const tw_train_options *o = t->options;
+    TW_TRY(tw_format(path, sizeof path, "%s/config.ini", o->run));
+    TW_TRY(share_text(t->comm, &text, o->config, false));
+    TW_TRY(share_text(t->comm, &frozen, path, true));
+    TW_TRY(tw_config_create(&t->config));
+    TW_TRY(tw_config_parse(t->config, text, (int64_t)strlen(text), o->config));
+    TW_TRY(tw_config_override(t->config, o->assignment_count, o->assignments));
+    TW_TRY(bind(t));
+    TW_TRY(tw_config_finish(t->config));
+    if (frozen) {
+        TW_TRY(tw_config_create(&run));
+        TW_TRY(tw_config_parse(run, frozen, (int64_t)strlen(frozen), path));
+    }
+    TW_TRY(resolve_precision(t, run));
+    TW_TRY(bind(t));
+    if (run) TW_TRY(tw_config_diff_fixed(run, t->config));
+    TW_TRY(tw_config_text(t->config, &t->config_text));
+done:
+    tw_config_destroy(&run);
+    tw_free(&text);
+    tw_free(&frozen);
+    return st;
+}
+
+/* ---- data, network, state ---- */
+
+static tw_status open_data(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .io = t->io};
+    const tw_loader_options loader = {.batch = t->c.batch, .seed = (uint64_t)t->c.seed, .flip = t->c.flip, .memory = t->c.memory << 20};
+    TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
+    TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
+    const int64_t positions = tw_loader_positions(t->loader);
+    t->micro = t->c.microbatch > 0 && t->c.microbatch < positions ? t->c.microbatch : positions;
+    t->micro_count = (positions + t->micro - 1) / t->micro;
+done:
+    return st;
+}
+
+static tw_status make_state(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_model_create(t->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)), (uint64_t)t->c.seed));
+    const tw_params *p = t->model->params;
+    const int64_t n = p->trainable;
+    TW_TRY(tw_alloc(&t->m, n, sizeof(float), "Adam's first moments"));
+    TW_TRY(tw_alloc(&t->v, n, sizeof(float), "Adam's second moments"));
+    TW_TRY(tw_alloc(&t->x0, t->micro * t->model->dims, sizeof(float), "a microbatch"));
+    for (int64_t k = 0; tw_comm_rank(t->comm) == 0 && k < t->c.ema_rates.count; k++) {
+        TW_TRY(tw_alloc(&t->ema[k], n, sizeof(float), "a moving average"));
+        memcpy(t->ema[k], p->value, (size_t)n * sizeof(float));
+    }
+done:
+    return st;
+}
+
+/* Gradients become final nearly in the reverse order of the views, which is what the buckets follow. */
+static tw_status make_reducer(tw_trainer *t)
+{
+    enum { BUCKET = 2 << 20 }; /* floats: 8 MB */
+    tw_status st = TW_OK;
+    const tw_params *p = t->model->params;
+    int64_t *offsets = NULL, *sizes = NULL, n = 0;
+    tw_reducer_bucket *buckets = NULL;
+    int count = 0;
+    const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication, .threads = t->threads};
+    TW_TRY(tw_alloc(&offsets, p->view_count, sizeof *offsets, "the buckets of the gradient"));
+    TW_TRY(tw_alloc(&sizes, p->view_count, sizeof *sizes, "the buckets of the gradient"));
+    TW_TRY(tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient"));
+    for (int i = p->view_count - 1; i >= 0; i--) {
+        if (!p->views[i].trainable) continue;
+        offsets[n] = p->views[i].offset;
+        sizes[n++] = (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+    }
+    TW_TRY(tw_reducer_cut(offsets, sizes, n, BUCKET, buckets, &count));
+    TW_TRY(tw_reducer_create(&t->reducer, t->comm, p->trainable, buckets, count, &options));
+    TW_TRY(tw_params_use_gradient(t->model->params, tw_reducer_gradient(t->reducer)));
+done:
+    tw_free(&offsets);
+    tw_free(&sizes);
+    tw_free(&buckets);
+    return st;
+}
+
+static tw_status make_loss(tw_trainer *t)
+{
+    const tw_loss_options options = {.batch = t->micro, .precision = t->precision, .gradients = true, .accumulate = t->micro_count > 1};
+    return tw_loss_create(&t->loss, t->model, &options);
+}
+
+static tw_status restore(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char path[TW_CHECKPOINT_PATH] = "";
+    int64_t step = -1;
+    TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
+    if (step >= 0)
+        TW_TRY(tw_trainer_load(t, path));
+    else if (t->options->init && *t->options->init)
+        TW_TRY(tw_trainer_init_from(t, t->options->init, t->options->init_weights));
+done:
+    return st;
+}
+
+/* ---- the run directory ---- */
+
+static tw_status open_run(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    if (t->options->dry_run || tw_comm_rank(t->comm) != 0) return TW_OK;
+    TW_TRY(tw_rundir_create(&t->rundir, t->options->run));
+    TW_TRY(tw_checkpoint_clean(t->options->run));
+    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "train.log"));
+    TW_TRY(tw_log_open(path));
+done:
+    return st;
+}
+
+static tw_status freeze_config(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    if (!t->rundir) return TW_OK;
+    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "config.ini"));
+    TW_TRY(tw_file_write(path, t->config_text, strlen(t->config_text)));
+done:
+    return st;
+}
+
+tw_status tw_trainer_open(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_comm_agree(t->comm, read_config(t)));
+    TW_TRY(tw_comm_agree(t->comm, open_run(t)));
+    TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
+    TW_TRY(open_data(t));
+    TW_TRY(tw_comm_agree(t->comm, make_state(t)));
+    TW_TRY(make_reducer(t));
+    TW_TRY(tw_comm_agree(t->comm, make_loss(t)));
+    TW_TRY(restore(t));
+    TW_TRY(tw_comm_agree(t->comm, freeze_config(t)));
+    TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
+    TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
+    TW_TRY(tw_preview_create(&t->preview, t));
+    TW_TRY(tw_comm_agree(t->comm, tw_signals_install()));
+    TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
+    tw_loss_refresh(t->loss);
+done:
+    return st;
+}
+
+void tw_trainer_close(tw_trainer *t)
+{
+    tw_watchdog_destroy(&t->watchdog);
+    tw_preview_destroy(&t->preview);
+    tw_saver_destroy(&t->saver);
+    tw_progress_destroy(&t->progress);
+    tw_loss_destroy(&t->loss);
+    tw_model_destroy(&t->model);
+    tw_reducer_destroy(&t->reducer);
+    tw_loader_destroy(&t->loader);
+    tw_dataset_destroy(&t->data);
+    tw_io_destroy(&t->io);
+    tw_free(&t->m);
+    tw_free(&t->v);
+    tw_free(&t->x0);
+    for (int k = 0; k < TW_EMA_MAX; k++) tw_free(&t->ema[k]);
+    tw_free(&t->config_text);
+    tw_config_destroy(&t->config);
+    tw_log_close();
+    tw_rundir_destroy(&t->rundir);
+}

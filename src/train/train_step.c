@@ -1,0 +1,101 @@
+/* One optimiser step, read as five calls: draw, differentiate, reduce, judge, update. */
+#include <math.h>
+
+#include "train/trainer.h"
+#include "tweedie/clock.h"
+#include "tweedie/optim.h"
+#include "tweedie/signals.h"
+
+enum { VALUE_LOSS, VALUE_STOP, VALUE_SAVE, VALUE_COUNT };
+
+static void ready(void *self, int64_t offset, int64_t count)
+{
+    tw_reducer_ready(self, offset, count);
+}
+
+/* Draws and differentiates the microbatches of this rank. A failure to read is carried into the reduction, so nothing is skipped. */
+static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
+{
+    tw_status st = TW_OK;
+    const int64_t positions = tw_loader_positions(t->loader);
+    for (int64_t k = 0; k < t->micro_count; k++) {
+        const int64_t first = k * t->micro, rest = positions - first, count = rest < t->micro ? rest : t->micro;
+        const bool last = k == t->micro_count - 1;
+        const tw_loss_step step = {.seed = (uint64_t)t->c.seed,
+                                   .step = t->step,
+                                   .position = tw_loader_first_position(t->loader) + first,
+                                   .count = count,
+                                   .weight = 1.0 / (double)t->c.batch,
+                                   .add_gradients = k > 0,
+                                   .ready = last ? ready : NULL,
+                                   .self = t->reducer};
+        const double start = tw_clock_seconds();
+        TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
+        r->read_seconds += tw_clock_seconds() - start;
+        *loss += tw_loss_run(t->loss, &step, t->x0);
+    }
+done:
+    return st;
+}
+
+/* Asked by a signal, a file, the clock or the step number to stop or save? */
+static void requests(const tw_trainer *t, double *values)
+{
+    const tw_train_options *o = t->options;
+    const bool hours = o->max_hours > 0 && tw_clock_seconds() - t->start > o->max_hours * 3600;
+    const bool step = o->stop_at_step > 0 && t->step + 1 >= o->stop_at_step;
+    values[VALUE_STOP] = tw_signals_stop() || hours || step;
+    values[VALUE_SAVE] = tw_signals_take_save() || (t->rundir && tw_rundir_take_request(t->rundir, "checkpoint-now"));
+}
+
+/* A loss or gradient that is not finite must not reach the parameters. All ranks hold the same numbers and judge alike. */
+static tw_status judge(const tw_trainer *t, const tw_step_result *r)
+{
+    if (isfinite(r->loss) && isfinite(r->gradient_norm)) return TW_OK;
+    return tw_error_set(TW_EDIVERGED,
+                        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands, and a lower "
+                        "optimizer.learning_rate or optimizer.clip may help",
+                        (long long)t->step + 1, r->loss, r->gradient_norm);
+}
+
+static void update(tw_trainer *t, const tw_step_result *r)
+{
+    const tw_adam adam = {t->c.beta1, t->c.beta2, t->c.epsilon, t->c.weight_decay};
+    const double scale = tw_optim_clip_scale(r->gradient_norm, t->c.clip);
+    const int64_t k = t->step + 1, n = t->model->params->trainable;
+    const int rates = tw_comm_rank(t->comm) == 0 ? (int)t->c.ema_rates.count : 0;
+    double decay[TW_EMA_MAX];
+    for (int i = 0; i < rates; i++) decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
+    tw_adam_update_ema(&adam, k, r->learning_rate, scale, n, t->model->params->value, t->m, t->v, t->model->params->gradient, rates, decay,
+                       t->ema);
+    tw_loss_refresh(t->loss);
+}
+
+tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
+{
+    tw_status st = TW_OK;
+    tw_step_result r = {0};
+    double values[VALUE_COUNT] = {0};
+    const tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay, t->c.steps};
+    const double start = tw_clock_seconds();
+    tw_watchdog_beat(t->watchdog, "step", t->step + 1, t->c.watchdog);
+    tw_reducer_begin(t->reducer, t->step);
+    st = t->saver ? tw_saver_poll(t->saver) : TW_OK; /* a failure of rank zero's is learnt by all in the reduction */
+    if (st == TW_OK) st = differentiate(t, &values[VALUE_LOSS], &r);
+    requests(t, values);
+    TW_TRY(tw_reducer_finish(t->reducer, st, values, VALUE_COUNT));
+    r.loss = values[VALUE_LOSS];
+    r.stop = values[VALUE_STOP] > 0;
+    r.save = values[VALUE_SAVE] > 0;
+    r.gradient_norm = sqrt(tw_optim_sum_squares(t->model->params->gradient, t->model->params->trainable));
+    r.learning_rate = tw_learning_rate_at(&rate, t->step);
+    TW_TRY(judge(t, &r));
+    update(t, &r);
+    t->step++;
+    r.seconds = tw_clock_seconds() - start;
+    r.communication_seconds = tw_reducer_last_times(t->reducer).exposed;
+    r.compute_seconds = r.seconds - r.read_seconds - r.communication_seconds;
+    *out = r;
+done:
+    return st;
+}
