@@ -22,10 +22,13 @@ static tw_status infer(tw_node *n)
 {
     tw_status st = TW_OK;
     char text[64];
-    const tw_shape shape = tw_attr_shape(&n->attr, 0);
+    tw_shape shape;
+    tw_type type;
     TW_TRY(tw_infer_plain(n));
+    TW_TRY(tw_infer_wanted_shape(n, 0, &shape));
+    TW_TRY(tw_infer_wanted_type(n, 6, &type));
     if (!tw_shape_repeats_to(n->in[0]->shape, shape)) return tw_op_shape_error(n, "does not repeat up to %s", tw_shape_text(shape, text));
-    tw_set_output(n, 0, (tw_type)n->attr.i[6], shape);
+    tw_set_output(n, 0, type, shape);
 done:
     return st;
 }

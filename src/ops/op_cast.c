@@ -14,10 +14,10 @@ tw_value *tw_cast(tw_graph *g, tw_value *x, tw_type type)
 static tw_status infer(tw_node *n)
 {
     tw_status st = TW_OK;
-    const int64_t type = n->attr.i[0];
+    tw_type type;
     TW_TRY(tw_infer_floating(n));
-    if (type != TW_ACT && type != TW_F32) return tw_op_shape_error(n, "type %lld is not floating", (long long)type);
-    tw_set_output(n, 0, (tw_type)type, n->in[0]->shape);
+    TW_TRY(tw_infer_wanted_type(n, 0, &type));
+    tw_set_output(n, 0, type, n->in[0]->shape);
     n->out[0].layout = n->in[0]->layout;
 done:
     return st;

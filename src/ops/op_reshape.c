@@ -15,8 +15,9 @@ static tw_status infer(tw_node *n)
 {
     tw_status st = TW_OK;
     char text[64];
-    const tw_shape shape = tw_attr_shape(&n->attr, 0);
+    tw_shape shape;
     TW_TRY(tw_infer_plain(n));
+    TW_TRY(tw_infer_wanted_shape(n, 0, &shape));
     if (tw_shape_count(shape) != tw_shape_count(n->in[0]->shape))
         return tw_op_shape_error(n, "%s has another number of elements", tw_shape_text(shape, text));
     tw_set_output(n, 0, n->in[0]->type, shape);

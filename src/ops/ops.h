@@ -31,6 +31,11 @@ bool tw_shape_repeats_to(tw_shape small, tw_shape big);
 void tw_attr_set_shape(tw_attr *a, int at, tw_shape s);
 tw_shape tw_attr_shape(const tw_attr *a, int at);
 
+/* The shape that attributes ask for (see above) and, behind it, the type: fails unless its dimensions are positive, and the type floating.
+ */
+tw_status tw_infer_wanted_shape(const tw_node *n, int at, tw_shape *out);
+tw_status tw_infer_wanted_type(const tw_node *n, int at, tw_type *out);
+
 /* Fails unless all inputs are floating (TW_ACT or TW_F32), respectively plainly laid out too. */
 tw_status tw_infer_floating(const tw_node *n);
 tw_status tw_infer_plain(const tw_node *n);
