@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tweedie/memory.h"
 
@@ -27,6 +29,15 @@ tw_status tw_h5_fail(tw_status code, const char *format, ...)
     if (!words[0]) return tw_error_set(code, "%s", text);
     const char *hint = strstr(words, "lock") ? " (a file system without locks? then set HDF5_USE_FILE_LOCKING=FALSE)" : "";
     return tw_error_set(code, "%s: HDF5: %s%s", text, words, hint);
+}
+
+/* HDF5 1.10 keeps an object whose last write failed (a full disk), and crashes on it when it closes what is left: in an exit handler, and
+ * in MPI_Finalize where MPI was initialised before HDF5. So it starts before MPI and without the handler. Whatever matters was closed, and
+ * its status told, long before. */
+__attribute__((constructor)) static void start_before_mpi(void)
+{
+    (void)H5dont_atexit();
+    (void)H5open();
 }
 
 tw_status tw_h5_start(void)
@@ -64,6 +75,16 @@ void tw_h5_close(hid_t *id)
         break;
     }
     *id = H5I_INVALID_HID;
+}
+
+void tw_h5_divert(hid_t file)
+{
+    int *descriptor = NULL;
+    if (file < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) < 0 || !descriptor) return;
+    const int memory = memfd_create("tweedie", MFD_CLOEXEC);
+    if (memory < 0) return;
+    (void)dup2(memory, *descriptor);
+    close(memory);
 }
 
 /* Whether `name` (a path of one or more steps, whose parents exist) is a hard link. */

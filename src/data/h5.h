@@ -27,6 +27,10 @@ tw_status tw_h5_start(void);
  * TRY_H5 with the proper close where they matter. */
 void tw_h5_close(hid_t *id);
 
+/* Takes a file that is being written away from the disk: what HDF5 still has to write goes to memory and is lost with it. After a failed
+ * write HDF5 1.10 cannot close a file whose flushing fails again, and crashes when the process ends. Serial driver alone. */
+void tw_h5_divert(hid_t file);
+
 /* Opens the dataset `object` ("/a/b") of a file that is called `path` in messages. Every step of the way must be a hard link: a link may
  * name another file. @return TW_EDATA if it is missing or not a dataset */
 tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const char *object);

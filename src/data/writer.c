@@ -11,8 +11,8 @@
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 
-/* Chunks of a compressed dataset: small enough that reading one sample does not unpack a megabyte. MNIST packs to 11.40 MB with chunks of 64
- * KiB, 11.36 with 96, 11.34 with 256 and 11.31 with 1024. */
+/* Chunks of a compressed dataset: small enough that reading one sample does not unpack a megabyte. MNIST packs to 11.40 MB with chunks of
+ * 64 KiB, 11.36 with 96, 11.34 with 256 and 11.31 with 1024. */
 enum { CHUNK_BYTES = 96 << 10, LABEL_CHUNK = 16384 };
 
 struct tw_dataset_writer {
@@ -286,6 +286,7 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     TW_TRY(digest_labels(w));
     tw_digest_text(w->digest, w->spec.digest);
     TW_TRY(tw_h5_write_text(w->file, w->path, "digest", w->spec.digest));
+    TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written", w->path); /* now, while it can still be diverted */
     tw_h5_close(&w->labels);
     tw_h5_close(&w->samples);
     file = w->file; /* a failed close is not tried again */
@@ -303,6 +304,7 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer)
 {
     tw_dataset_writer *w = *writer;
     if (!w) return;
+    tw_h5_divert(w->file);
     tw_h5_close(&w->labels);
     tw_h5_close(&w->samples);
     tw_h5_close(&w->file);
