@@ -44,12 +44,15 @@ typedef struct tw_checkpoint_meta {
     char versions[1024];     /* of the program and its libraries, one line        */
     char weights[64];        /* weights files: "raw" or "ema:RATE"; in a checkpoint: what a reader takes by default */
     char source[512];        /* weights files: the checkpoint that they came from */
-    const char *config;      /* the whole configuration as INI text; NULL counts as "" */
-    const double *losses;    /* tail of the loss history: loss_count rows of step, loss */
+    char sample_kind[16];    /* what samples are: "uint8", "float32", "points"; "" where nobody said */
+    int64_t height, width, channels, num_classes;
+    const float *offset, *scale; /* [channels]: stored values are x scale + offset; NULL for uint8 */
+    const char *config;          /* the whole configuration as INI text; NULL counts as "" */
+    const double *losses;        /* tail of the loss history: loss_count rows of step, loss */
     int64_t loss_count;
 } tw_checkpoint_meta;
 
-/* Frees config and losses of a meta that a reader here filled, and nulls them. */
+/* Frees config, losses, offset and scale of a meta that a reader here filled, and nulls them. */
 void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta);
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------------------- */

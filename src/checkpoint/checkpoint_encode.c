@@ -134,13 +134,30 @@ static tw_status write_texts(hid_t file, const char *path, const tw_checkpoint_m
     TW_TRY(write_dataset(file, path, "config", type, type, space, list, meta->config));
     H5Sclose(space);
     space = -1;
-    if (meta->loss_count == 0) goto done;
-    TRY_H5(TW_EIO, path, space = H5Screate_simple(2, dims, NULL));
-    TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space, list, meta->losses));
+    if (meta->loss_count > 0) {
+        TRY_H5(TW_EIO, path, space = H5Screate_simple(2, dims, NULL));
+        TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space, list, meta->losses));
+    }
 done:
     if (list >= 0) H5Pclose(list);
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);
+    return st;
+}
+
+static tw_status write_units(hid_t file, const char *path, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    hid_t space = -1, list = -1;
+    hsize_t channels = (hsize_t)meta->channels;
+    if (!meta->offset) return TW_OK;
+    TW_TRY(creation_list(&list, path));
+    TRY_H5(TW_EIO, path, space = H5Screate_simple(1, &channels, NULL));
+    TW_TRY(write_dataset(file, path, "sample_offset", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, meta->offset));
+    TW_TRY(write_dataset(file, path, "sample_scale", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, meta->scale));
+done:
+    if (list >= 0) H5Pclose(list);
+    if (space >= 0) H5Sclose(space);
     return st;
 }
 
@@ -156,6 +173,7 @@ tw_status encode_create(hid_t *out, const char *part, const char *path, const tw
     TRY_H5(TW_EIO, path, file = H5Fcreate(part, H5F_ACC_EXCL, creation, access));
     TW_TRY(write_meta(file, path, meta, weights));
     TW_TRY(write_texts(file, path, meta));
+    TW_TRY(write_units(file, path, meta));
     *out = file;
     file = -1;
 done:

@@ -13,7 +13,8 @@
 const meta_field meta_fields[] = {
     FIELD(step, META_INT64),    FIELD(samples, META_INT64), FIELD(seed, META_UINT64),    FIELD(ranks, META_INT),
     FIELD(threads, META_INT),   FIELD(restarts, META_INT),  FIELD(precision, META_TEXT), FIELD(dataset_digest, META_TEXT),
-    FIELD(versions, META_TEXT), FIELD(weights, META_TEXT),  FIELD(source, META_TEXT),
+    FIELD(versions, META_TEXT), FIELD(weights, META_TEXT),  FIELD(source, META_TEXT),    FIELD(sample_kind, META_TEXT),
+    FIELD(height, META_INT64),  FIELD(width, META_INT64),   FIELD(channels, META_INT64), FIELD(num_classes, META_INT64),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
@@ -50,6 +51,37 @@ done:
     return st;
 }
 
+tw_status copy_units(float **out, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    float *units = NULL;
+    if (meta->offset) {
+        const size_t bytes = (size_t)meta->channels * sizeof *units;
+        TW_CHECK(meta->channels >= 1 && meta->channels <= CHANNELS_MAX && meta->scale, TW_EINTERNAL, "%lld channel offsets and scales",
+                 (long long)meta->channels);
+        TW_TRY(tw_alloc(&units, 2 * meta->channels, sizeof *units, "channel offsets and scales"));
+        memcpy(units, meta->offset, bytes);
+        memcpy(units + meta->channels, meta->scale, bytes);
+    }
+    *out = units;
+done:
+    return st;
+}
+
+void set_units(tw_checkpoint_meta *meta, const float *units)
+{
+    meta->offset = units;
+    meta->scale = units ? units + meta->channels : NULL;
+}
+
+bool is_meta_dataset(const char *name)
+{
+    static const char *const known[] = {"config", "loss_history", "sample_offset", "sample_scale"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i]) == 0) return true;
+    return false;
+}
+
 bool weights_of_group(char *out, size_t size, const char *group)
 {
     if (strcmp(group, "params") == 0) return snprintf(out, size, "raw") < (int)size;
@@ -68,6 +100,8 @@ void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta)
 {
     tw_free(&meta->config);
     tw_free(&meta->losses);
+    tw_free(&meta->offset);
+    meta->scale = NULL; /* lies behind offset */
     meta->loss_count = 0;
 }
 

@@ -10,7 +10,8 @@
 #define FORMAT_CHECKPOINT "tweedie-checkpoint"
 #define FORMAT_WEIGHTS "tweedie-weights"
 
-enum { NAME_BYTES = 128, PIECE = 16 << 20 }; /* longest group or name with its NUL; bytes of one piece of work */
+/* longest group or name with its NUL; bytes of one piece of work; channels of a sample */
+enum { NAME_BYTES = 128, PIECE = 16 << 20, CHANNELS_MAX = 1 << 20 };
 
 /* The attributes of the root that stand for members of tw_checkpoint_meta, in one list for both directions. */
 typedef enum meta_type { META_INT, META_INT64, META_UINT64, META_TEXT } meta_type;
@@ -29,6 +30,15 @@ bool is_valid_name(const char *name, bool path);
 
 /* The floats of an array, or an error naming it for impossible names or dims. `code` as the caller judges where it came from. */
 tw_status count_elements(int64_t *out, const tw_checkpoint_array *array, tw_status code);
+
+/* A copy of the channels' offsets, then scales; NULL where there are none. */
+tw_status copy_units(float **out, const tw_checkpoint_meta *meta);
+
+/* Makes such a copy the meta's own: tw_checkpoint_meta_clear frees it. */
+void set_units(tw_checkpoint_meta *meta, const float *units);
+
+/* Whether a dataset of the root belongs to the meta and is no array. */
+bool is_meta_dataset(const char *name);
 
 /* "ema:0.9999" for the group "ema/0.9999", "raw" for "params"; false for another group. */
 bool weights_of_group(char *out, size_t size, const char *group);

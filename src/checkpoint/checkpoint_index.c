@@ -87,7 +87,7 @@ static tw_status add_array(tw_checkpoint *c, hid_t set, const char *path)
 {
     tw_status st = TW_OK;
     const char *slash = strrchr(path, '/');
-    TW_CHECK(slash, TW_EDATA, "%s: /%s is unknown", c->path, path); /* config and loss_history never come here */
+    TW_CHECK(slash, TW_EDATA, "%s: /%s is unknown", c->path, path); /* what belongs to the meta never comes here */
     TW_TRY(make_room(c));
     index_entry *e = &c->entries[c->count];
     TW_CHECK(snprintf(e->group, sizeof e->group, "%.*s", (int)(slash - path), path) < NAME_BYTES &&
@@ -111,7 +111,7 @@ static tw_status visit(tw_checkpoint *c, hid_t group, const char *prefix, int de
     H5L_info_t link;
 
     TW_TRY(tw_format(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "/" : "", name));
-    if (strcmp(path, "config") == 0 || strcmp(path, "loss_history") == 0) goto done;
+    if (is_meta_dataset(path)) goto done;
     TRY_H5(TW_EDATA, c->path, H5Lget_info(group, name, &link, H5P_DEFAULT));
     TW_CHECK(link.type == H5L_TYPE_HARD, TW_EDATA, "%s: /%s is a link, which is not followed", c->path, path);
     TRY_H5(TW_EDATA, c->path, object = H5Oopen(group, name, H5P_DEFAULT));

@@ -105,6 +105,45 @@ done:
     return st;
 }
 
+/* One number of each channel, finite. */
+static tw_status read_channels(const tw_checkpoint *c, const char *name, float *out)
+{
+    tw_status st = TW_OK;
+    hid_t set = -1, space = -1;
+    hsize_t dims = 0;
+    TRY_H5(TW_EDATA, c->path, set = H5Dopen2(c->file, name, H5P_DEFAULT));
+    TRY_H5(TW_EDATA, c->path, space = H5Dget_space(set));
+    TW_CHECK(H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &dims, NULL) == 1 &&
+                 dims == (hsize_t)c->meta.channels,
+             TW_EDATA, "%s: /%s does not have one number for each of %lld channels", c->path, name, (long long)c->meta.channels);
+    TRY_H5(TW_EDATA, c->path, H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out));
+    for (int64_t i = 0; i < c->meta.channels; i++)
+        TW_CHECK(isfinite(out[i]), TW_EDATA, "%s: /%s holds %g for channel %lld", c->path, name, (double)out[i], (long long)i);
+done:
+    if (space >= 0) H5Sclose(space);
+    if (set >= 0) H5Dclose(set);
+    return st;
+}
+
+static tw_status read_units(tw_checkpoint *c)
+{
+    tw_status st = TW_OK;
+    float *units = NULL;
+    htri_t there;
+    TRY_H5(TW_EDATA, c->path, there = H5Lexists(c->file, "sample_offset", H5P_DEFAULT));
+    if (there == 0) goto done;
+    TW_CHECK(c->meta.channels >= 1 && c->meta.channels <= CHANNELS_MAX, TW_EDATA, "%s: samples of %lld channels", c->path,
+             (long long)c->meta.channels);
+    TW_TRY(tw_alloc(&units, 2 * c->meta.channels, sizeof *units, "channel offsets and scales"));
+    TW_TRY(read_channels(c, "sample_offset", units));
+    TW_TRY(read_channels(c, "sample_scale", units + c->meta.channels));
+    set_units(&c->meta, units);
+    units = NULL;
+done:
+    tw_free(&units);
+    return st;
+}
+
 static tw_status read_meta(tw_checkpoint *c)
 {
     tw_status st = TW_OK;
@@ -116,6 +155,7 @@ static tw_status read_meta(tw_checkpoint *c)
     }
     TW_TRY(read_config(c));
     TW_TRY(read_losses(c));
+    TW_TRY(read_units(c));
 done:
     return st;
 }

@@ -22,6 +22,7 @@ typedef struct fixture {
 } fixture;
 
 static const int64_t fixture_dims[2][4] = {{8, 4, 3, 3}, {17, 1, 1, 1}};
+static const float fixture_offset[3] = {273.15f, 0, -4}, fixture_scale[3] = {12.5f, 1, 0.001f};
 static const double fixture_losses[3][2] = {{10, 1.5}, {20, 0.75}, {30, 0.5}};
 
 static inline int64_t fixture_elements(int array)
@@ -48,8 +49,23 @@ static inline void fixture_fill(fixture *f, int64_t step)
     strcpy(f->meta.dataset_digest, "0123456789abcdef");
     strcpy(f->meta.versions, "tweedie 0.1.0; HDF5 1.10.8");
     f->meta.config = "[run]\nseed = 1\n";
+    strcpy(f->meta.sample_kind, "float32");
+    f->meta.height = 32;
+    f->meta.width = 48;
+    f->meta.channels = 3;
+    f->meta.num_classes = 10;
+    f->meta.offset = fixture_offset;
+    f->meta.scale = fixture_scale;
     f->meta.losses = &fixture_losses[0][0];
     f->meta.loss_count = 3;
+}
+
+/* That a meta says of the samples what the fixture's does. */
+static inline int fixture_same_samples(const tw_checkpoint_meta *m)
+{
+    return strcmp(m->sample_kind, "float32") == 0 && m->height == 32 && m->width == 48 && m->channels == 3 && m->num_classes == 10 &&
+           m->offset && memcmp(m->offset, fixture_offset, sizeof fixture_offset) == 0 &&
+           memcmp(m->scale, fixture_scale, sizeof fixture_scale) == 0;
 }
 
 static inline void fixture_run(char *run, size_t size)

@@ -61,6 +61,7 @@ static void a_round_trip_is_bitwise_and_keeps_every_fact(void **state)
     assert_string_equal(m->dataset_digest, "0123456789abcdef");
     assert_string_equal(m->versions, saved.meta.versions);
     assert_string_equal(m->config, saved.meta.config);
+    assert_true(fixture_same_samples(m));
     assert_string_equal(m->weights, "ema:0.9999"); /* the first EMA is the default */
     assert_int_equal(m->loss_count, 3);
     assert_memory_equal(m->losses, fixture_losses, sizeof fixture_losses);
@@ -392,6 +393,7 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_string_equal(w->meta.weights, "ema:0.999");
     assert_string_equal(w->meta.source, checkpoint);
     assert_string_equal(w->meta.config, saved.meta.config);
+    assert_true(fixture_same_samples(&w->meta));
     assert_memory_equal(w->arrays[1].data, saved.data[4], 288 * sizeof(float)); /* sorted: the bias first */
     tw_weights_destroy(&w);
     assert_int_equal(tw_weights_load(&w, NULL, made, "raw"), TW_EDATA);

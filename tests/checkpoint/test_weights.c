@@ -46,6 +46,7 @@ static void every_rank_holds_the_same_weights(void **state)
     assert_memory_equal(loaded.data[0], saved.data[4], 288 * sizeof(float));
     assert_memory_equal(loaded.data[1], saved.data[5], 17 * sizeof(float));
     assert_string_equal(w->meta.config, saved.meta.config);
+    assert_true(fixture_same_samples(&w->meta));
     assert_int_equal(w->meta.step, 50);
     assert_int_equal(strlen(w->digest), 32);
     tw_weights_destroy(&w);
