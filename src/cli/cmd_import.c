@@ -52,11 +52,11 @@ static const tw_option table[] = {
     {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .help = "images: three channels"},
     {"background", TW_CONFIG_STRING, offsetof(options, background), "white", .value = "COLOUR",
      .help = "images: white, black, grey or #rrggbb under transparent pixels"},
-    {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW", .help = "hdf5: the order of the axes"},
+    {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW", .value = "ORDER",
+     .help = "hdf5: the order of the axes"},
     {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path", .help = "hdf5: integers, one for each sample"},
-    {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto", .choices = "auto|range|standard|none",
-     .help = "float32: range takes each channel's least and most to -1 and 1, standard its mean and deviation to 0 and 1 "
-             "(auto: range for images, standard for points, none for drawn points)"},
+    {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto", .choices = "auto|range|standard|none", .value = "HOW",
+     .help = "float32: each channel to -1 … 1, or to mean 0 and deviation 1"},
 };
 
 /* "64" or "48x64". */
@@ -147,6 +147,9 @@ const tw_command tw_cmd_import = {
             "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or float\n"
             "  points   text, one point a line\n"
             "Formats that draw points in the plane: circles, mixture, spiral.\n"
+            "Values that are not uint8 become float32 with an offset and scale for each channel, measured here and undone in what is "
+            "sampled: by\n"
+            "--normalise range for images, standard for points, none for drawn points.\n"
             "Samples are stored in an order that is random but given by --seed. Memory does not grow with their number.",
     .options = table,
     .option_count = sizeof table / sizeof *table,

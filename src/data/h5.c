@@ -12,15 +12,22 @@
 /* Deflate makes at most 1032 bytes of one (zlib's technical notes): what a file's size bounds. */
 enum { DEFLATE_MOST = 1032 };
 
+enum { WORDS_MAX = 256 };
+
+/* The deepest line of the error stack; of a failed system call only the system's words. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *out)
 {
-    if (n == 0 && error->desc) snprintf(out, 256, "%s", error->desc);
+    static const char system[] = "error message = '";
+    if (n > 0 || !error->desc) return 0;
+    const char *words = strstr(error->desc, system);
+    words = words ? words + sizeof system - 1 : error->desc;
+    snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words, words == error->desc ? "\n" : "'\n"), words);
     return 0;
 }
 
 tw_status tw_h5_fail(tw_status code, const char *format, ...)
 {
-    char words[256] = "", text[1536];
+    char words[WORDS_MAX] = "", text[1536];
     va_list args;
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
     va_start(args, format);

@@ -1,5 +1,7 @@
 /* Importers: each format to a dataset and back, and each kind of bad input with its code and message. */
 #include <math.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <zlib.h>
 
 #include "data/fixture.h"
@@ -536,6 +538,32 @@ static void an_existing_file_is_only_replaced_when_asked(void **state)
     assert_fails(tw_dataset_import(&o, NULL), TW_EIO, "no/folder.h5");
 }
 
+/* The peak memory, in KiB, of a process that imports so many points. */
+static long peak_of(int64_t count)
+{
+    struct rusage used;
+    int code;
+    const pid_t child = fork();
+    if (child == 0) {
+        tw_import_options o = importing("circles", 0, NULL);
+        o.count = count;
+        _exit(tw_dataset_import(&o, NULL) == TW_OK ? 0 : 1);
+    }
+    assert_int_equal(wait4(child, &code, 0, &used), child);
+    assert_int_equal(code, 0);
+    return used.ru_maxrss;
+}
+
+static void memory_does_not_grow_with_the_number_of_samples(void **state)
+{
+    (void)state;
+#ifdef TWEEDIE_SANITIZE
+    skip(); /* the sanitizers keep what was freed */
+#endif
+    const long few = peak_of(20000), many = peak_of(1000000); /* records of 0.24 and 12 MB */
+    assert_true(many < few + 2048);
+}
+
 static void formats_are_listed(void **state)
 {
     (void)state;
@@ -568,6 +596,7 @@ int main(void)
         cmocka_unit_test(bad_text_is_refused_by_its_line),
         cmocka_unit_test(generated_points_have_the_density_they_are_named_for),
         cmocka_unit_test(an_existing_file_is_only_replaced_when_asked),
+        cmocka_unit_test(memory_does_not_grow_with_the_number_of_samples),
         cmocka_unit_test(formats_are_listed),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
