@@ -31,10 +31,12 @@ tw_status tw_restore(tw_restored **out, const tw_comm *comm, const char *path, c
 /* Accepts NULL inside. */
 void tw_restore_destroy(tw_restored **restored);
 
-/* A configuration of the sections named: as the run was configured, with assignments over it, which may name no other section. Not
- * collective.
- * @param sections  "sample compute": what may be changed without changing the model
- * @param[out] out  tw_config_destroy; to be bound and finished by the caller */
-tw_status tw_restore_config(tw_config **out, const tw_restored *r, const char *sections, int count, char *const *assignments);
+/* A configuration that begins as the run's own, with assignments over it. Not collective.
+ * @param inherited      what is taken from the run: sections and keys, "sample compute.precision"
+ * @param free_sections  the sections that assignments may name: "sample compute", what does not change the model
+ * @param[out] out       tw_config_destroy; to be bound and finished by the caller
+ * @return TW_EUSAGE for an assignment to another section */
+tw_status tw_restore_config(tw_config **out, const tw_restored *r, const char *inherited, const char *free_sections, int count,
+                            char *const *assignments);
 
 #endif
