@@ -109,8 +109,12 @@ tw_status container_seal(const char *path, const container_pass *pass)
     container_pass_hash(pass, block + 24);
     file = open(path, O_WRONLY | O_CLOEXEC);
     TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened again: %s", path, strerror(errno));
-    ssize_t n = pwrite(file, block, sizeof block, 0);
-    TW_CHECK(n == (ssize_t)sizeof block, TW_EIO, "%s: writing failed: %s", path, n < 0 ? strerror(errno) : "only a part was taken");
+    for (size_t at = 0; at < sizeof block;) {
+        ssize_t n = pwrite(file, block + at, sizeof block - at, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path, n < 0 ? strerror(errno) : "nothing was taken");
+        at += (size_t)n;
+    }
     /* a failed fsync is final: the kernel reports an error once and then forgets the pages */
     TW_CHECK(fsync(file) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
     (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);

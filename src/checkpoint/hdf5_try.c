@@ -1,8 +1,20 @@
-/* Errors of HDF5. */
+/* Errors of HDF5, and how the library starts. */
 #include "checkpoint/hdf5_try.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { WORDS_MAX = 512 };
+
+/* HDF5 1.10.8 keeps a file that could not be flushed (a full disk) and crashes on it when it closes what is left (H5F__close_cb): in its
+ * handler of exit(), and in MPI_Finalize where MPI was initialised first. That would turn the exit code of such a run into that of a crash.
+ * So it starts before MPI and without the handler; every file is closed, and its status told, long before. Doing this twice in a process is
+ * harmless. */
+__attribute__((constructor)) static void start_before_mpi(void)
+{
+    (void)H5dont_atexit();
+    (void)H5open();
+}
 
 void h5_prepare(void)
 {
@@ -10,18 +22,26 @@ void h5_prepare(void)
     H5PLset_loading_state(0);
 }
 
+/* The deepest line of the error stack; of a failed system call only the system's words. */
 static herr_t innermost(unsigned n, const H5E_error2_t *record, void *out)
 {
-    if (n == 0 && record->desc) snprintf(out, 512, "%s", record->desc);
+    static const char system[] = "error message = '";
+    if (n > 0 || !record->desc) return 0;
+    const char *words = strstr(record->desc, system);
+    if (words)
+        snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words + sizeof system - 1, "'\n"), words + sizeof system - 1);
+    else
+        snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(record->desc, "\n"), record->desc);
     return 0;
 }
 
 tw_status h5_error(tw_status code, const char *path, const char *call)
 {
-    char words[512] = "no details";
+    char words[WORDS_MAX] = "no details";
     /* "id = H5Dopen2(…)": the name alone */
     const char *name = strstr(call, "H5");
-    int length = name ? (int)strcspn(name, "(") : 0;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
-    return tw_error_set(code, "%s: %.*s failed: %s", path, length, name ? name : "", words);
+    const char *hint = strstr(words, "lock") ? " (a file system without locks? then set HDF5_USE_FILE_LOCKING=FALSE)" : "";
+    if (!name) return tw_error_set(code, "%s: HDF5: %s%s", path, words, hint);
+    return tw_error_set(code, "%s: HDF5: %s (%.*s)%s", path, words, (int)strcspn(name, "("), name, hint);
 }
