@@ -169,6 +169,11 @@ tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *bet
 /* softmax(scale · x) over the last dimension. */
 tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
 
+/* softmax(scale · q kᵀ) v over the positions of each image and in each head by itself (Vaswani et al. 2017), as one operation whose
+ * intermediates stay in cache. qkv [N, spatial…, 3C]: q, k and v one after the other along the channels, heads along the channels of each.
+ * Gives [N, spatial…, C]. heads divides C; scale > 0. It has no second derivative. */
+tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale);
+
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);

@@ -240,6 +240,33 @@ TW_INLINE tw_vec tw_vreciprocal(tw_vec v, bool fine)
 #endif
 }
 
+/* The sum of all lanes, and the largest: of neighbours at half, a quarter, … of the width. */
+TW_INLINE float tw_vsum(tw_vec v)
+{
+#if defined(TW_SIMD_AVX512)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    float t[TW_LANES];
+    memcpy(t, &v, sizeof t);
+    for (int h = TW_LANES / 2; h; h /= 2)
+        for (int l = 0; l < h; l++) t[l] += t[l + h];
+    return t[0];
+#endif
+}
+
+TW_INLINE float tw_vlargest(tw_vec v)
+{
+#if defined(TW_SIMD_AVX512)
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    float t[TW_LANES];
+    memcpy(t, &v, sizeof t);
+    for (int h = TW_LANES / 2; h; h /= 2)
+        for (int l = 0; l < h; l++) t[l] = t[l] > t[l + h] ? t[l] : t[l + h];
+    return t[0];
+#endif
+}
+
 /* Half (0: the lower, 1: the upper) of the lanes as f64. */
 TW_INLINE tw_vecd tw_vto_double(tw_vec v, int half)
 {
@@ -287,22 +314,22 @@ TW_INLINE tw_vec tw_vexp_fine(tw_vec r)
 }
 
 /* exp(-u): relative error about 1e-7 where `fine`, else 8e-5, which bf16 storage cannot see. Beyond |u| = 87 it may stay at its value
- * there. exp(-u) = 2^n exp(r), n whole. */
+ * there. exp(-u) = 2^n exp(r), n whole. NaN stays NaN. */
 TW_INLINE tw_vec tw_vexp_negative(tw_vec u, bool fine)
 {
-    const float log2e = 1.44269504f;
-#ifdef TW_SIMD_AVX512
-    if (!fine) {
-        const __m512 t = (__m512)(u * -log2e), n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        return (tw_vec)_mm512_scalef_ps((__m512)tw_vexp2_coarse((tw_vec)_mm512_sub_ps(t, n)), n);
-    }
-#endif
+    const float log2e = 1.44269504f, high = 0.693145752f,
+                low = 1.42860677e-6f; /* ln 2 in two parts, the first of 15 bits: n times it is exact */
     const tw_vec x = tw_vmax(tw_vset(-87.0f), tw_vmin(tw_vset(87.0f), u)); /* a NaN passes both */
+#ifdef TW_SIMD_AVX512
+    const __m512 t = (__m512)((fine ? x : u) * -log2e), n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const tw_vec p = fine ? tw_vexp_fine((-x - (tw_vec)n * high) - (tw_vec)n * low) : tw_vexp2_coarse((tw_vec)_mm512_sub_ps(t, n));
+    return (tw_vec)_mm512_scalef_ps((__m512)p, n);
+#else
     const tw_vec magic = tw_vset(12582912.0f); /* 1.5 · 2^23: adding it rounds to a whole number, which is then in the low bits */
     const tw_vec m = x * -log2e + magic, n = m - magic;
-    /* ln 2 in two parts, the first of 15 bits, so that n times it is exact */
-    const tw_vec p = fine ? tw_vexp_fine((-x - n * 0.693145752f) - n * 1.42860677e-6f) : tw_vexp2_coarse(x * -log2e - n);
-    return (tw_vec)((tw_veci)p + ((tw_veci)m << 23));
+    const tw_vec p = fine ? tw_vexp_fine((-x - n * high) - n * low) : tw_vexp2_coarse(x * -log2e - n);
+    return p * (tw_vec)(((tw_veci)m << 23) + 0x3f800000);
+#endif
 }
 
 /* 1 / (1 + exp(-u)): relative error about 2e-7 where `fine`, else 2e-4. */
