@@ -2,10 +2,7 @@
 #ifndef TWEEDIE_STEP_BENCH_H
 #define TWEEDIE_STEP_BENCH_H
 
-#include "tweedie/comm.h"
-#include "tweedie/config.h"
-#include "tweedie/graph.h"
-#include "tweedie/status.h"
+#include "tweedie/setup.h"
 
 enum { TW_STEP_BENCH_KINDS = 64, TW_STEP_BENCH_REFERENCES = 16 };
 
@@ -26,10 +23,9 @@ typedef struct tw_step_bench {
     char references[TW_STEP_BENCH_REFERENCES][128];
 } tw_step_bench;
 
-/* Measures a configuration's step on this process: `repetitions` times the convolutions and the whole step (noise, forward, loss, backward,
- * clipping, Adam, EMA, packing), in turn.
- * @param sample  the shape of a sample; rank 0: that of the configuration's dataset
- * @return as tw_model_create and tw_loss_create */
-tw_status tw_step_bench_run(tw_step_bench *out, tw_config *config, tw_shape sample, int64_t repetitions, const tw_comm *comm);
+/* Measures a network's step on this process: `repetitions` times the convolutions and the whole step (noise, forward, loss, backward,
+ * clipping, Adam, EMA, packing), in turn. Not collective.
+ * @return as tw_loss_create */
+tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t repetitions);
 
 #endif

@@ -9,7 +9,6 @@ typedef struct tw_bench_options {
     const char *config; /* NULL where none was given */
     int assignment_count;
     char *const *assignments;
-    tw_config_ints shape; /* H, W, C, or D; empty: the data's */
     int64_t repetitions;
     bool json;
 } tw_bench_options;

@@ -50,23 +50,18 @@ static void print_text(const tw_step_bench *r)
 static tw_status run(const tw_comm *comm, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
-    tw_config *config = NULL;
+    tw_setup setup = {0};
     tw_step_bench r;
-    tw_shape shape = {0};
     TW_CHECK(o->config, TW_EUSAGE, "bench step: a configuration is needed");
-    TW_CHECK(o->shape.count <= 3, TW_EUSAGE, "bench step: --shape is H,W,C, or D for points");
-    TW_TRY(tw_config_create(&config));
-    TW_TRY(tw_config_read(config, o->config));
-    TW_TRY(tw_config_override(config, o->assignment_count, o->assignments));
-    if (o->shape.count > 0) shape = tw_shape_make(o->shape.values, (int)o->shape.count);
-    TW_TRY(tw_step_bench_run(&r, config, shape, o->repetitions, comm));
+    TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
+    TW_TRY(tw_step_bench_run(&r, &setup, o->repetitions));
     if (tw_comm_rank(comm) != 0) goto done;
     if (o->json)
         TW_TRY(print_json(&r));
     else
         print_text(&r);
 done:
-    tw_config_destroy(&config);
+    tw_setup_close(&setup);
     return st;
 }
 

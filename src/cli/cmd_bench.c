@@ -5,14 +5,11 @@
 #include "cli/command.h"
 
 typedef struct options {
-    tw_config_ints shape;
     int64_t repetitions;
     bool json;
 } options;
 
 static const tw_option table[] = {
-    {"shape", TW_CONFIG_INTS, offsetof(options, shape), "", .min = 1, .max = 65536, .value = "H,W,C",
-     .help = "shape of a sample, where the configuration's dataset is not at hand"},
     {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000, .value = "N",
      .help = "how often everything is measured, in turn"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
@@ -42,7 +39,6 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         const tw_bench_options b = {.config = a.count > 1 ? a.values[1] : NULL,
                                     .assignment_count = a.assignment_count,
                                     .assignments = a.assignments,
-                                    .shape = o.shape,
                                     .repetitions = o.repetitions,
                                     .json = o.json};
         TW_TRY(bench->run(comm, &b));

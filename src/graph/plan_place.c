@@ -115,6 +115,7 @@ static tw_status allocate(tw_plan *p)
     TW_TRY(tw_alloc(&p->inputs, (int64_t)p->memory.inputs, 1, "a plan's inputs"));
     TW_TRY(tw_alloc_arena(&p->scratch, p->memory.scratch, "a plan's scratch memory"));
     TW_TRY(tw_alloc_arena(&p->packed, p->memory.packed, "a plan's packed weights"));
+    memset(p->packed, 0, p->memory.packed); /* what layouts pad stays zero: packing never writes it */
 done:
     return st;
 }

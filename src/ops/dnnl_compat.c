@@ -109,6 +109,58 @@ size_t tw_md_size(const tw_md *md)
     return md->set ? dnnl_memory_desc_get_size(ref(md)) : 0;
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride, const int64_t **size, const int64_t **dim)
+{
+    tw_status st = TW_OK;
+    dnnl_format_kind_t kind;
+    dnnl_dims_t *strides, *sizes, *dims;
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_format_kind, &kind));
+    TW_CHECK(kind == dnnl_blocked, TW_EUNSUPPORTED, "oneDNN chose weights in a layout that is not blocked");
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_ndims_s32, &b->rank));
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_strides, (void *)&strides));
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_inner_nblks_s32, &b->inner_count));
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_inner_blks, (void *)&sizes));
+    TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_inner_idxs, (void *)&dims));
+    *stride = *strides;
+    *size = *sizes;
+    *dim = *dims;
+done:
+    return st;
+}
+#else
+static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride, const int64_t **size, const int64_t **dim)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(m->md.format_kind == dnnl_blocked, TW_EUNSUPPORTED, "oneDNN chose weights in a layout that is not blocked");
+    b->rank = m->md.ndims;
+    b->inner_count = m->md.format_desc.blocking.inner_nblks;
+    *stride = m->md.format_desc.blocking.strides;
+    *size = m->md.format_desc.blocking.inner_blks;
+    *dim = m->md.format_desc.blocking.inner_idxs;
+done:
+    return st;
+}
+#endif
+
+tw_status tw_md_get_blocking(tw_md_blocking *out, const tw_md *md)
+{
+    tw_status st = TW_OK;
+    tw_md_blocking b = {0};
+    const int64_t *stride, *size, *dim;
+    TW_TRY(query_blocking(&b, md, &stride, &size, &dim));
+    TW_CHECK(b.rank <= TW_RANK_MAX && b.inner_count <= 4, TW_EUNSUPPORTED, "oneDNN chose a layout of %d dimensions and %d inner blocks",
+             b.rank, b.inner_count);
+    for (int d = 0; d < b.rank; d++) b.stride[d] = stride[d];
+    for (int i = 0; i < b.inner_count; i++) {
+        b.inner_size[i] = size[i];
+        b.inner_dim[i] = (int)dim[i];
+    }
+    *out = b;
+done:
+    return st;
+}
+
 /* Scratchpads come from the plan; `add` is the descriptor of a tensor that a binary post-op adds. */
 static tw_status make_attr(dnnl_primitive_attr_t *out, const tw_md *add)
 {
@@ -248,20 +300,6 @@ tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md
     TW_TRY(tw_dnnl_open(&engine, &stream));
     TW_TRY(make_attr(&attr, NULL));
     TRY_DNNL(matmul_pd(out, engine, attr, src, weights, bias, dst));
-done:
-    if (attr) dnnl_primitive_attr_destroy(attr);
-    return st;
-}
-
-tw_status tw_pd_reorder(dnnl_primitive_desc_t *out, const tw_md *from, const tw_md *to)
-{
-    tw_status st = TW_OK;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-    dnnl_primitive_attr_t attr = NULL;
-    TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, NULL));
-    TRY_DNNL(dnnl_reorder_primitive_desc_create(out, ref(from), engine, ref(to), engine, attr));
 done:
     if (attr) dnnl_primitive_attr_destroy(attr);
     return st;

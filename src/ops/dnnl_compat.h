@@ -29,6 +29,16 @@ void tw_md_destroy(tw_md *md);
 bool tw_md_equal(const tw_md *a, const tw_md *b);
 size_t tw_md_size(const tw_md *md);
 
+/* A blocked layout: the offset of an element is Σ over dimensions of a function of that coordinate alone. */
+typedef struct tw_md_blocking {
+    int rank;
+    int64_t stride[TW_RANK_MAX]; /* of the outer blocks, in elements */
+    int inner_count;             /* inner blocks, outermost first; together they lie densely */
+    int64_t inner_size[4];
+    int inner_dim[4];
+} tw_md_blocking;
+tw_status tw_md_get_blocking(tw_md_blocking *out, const tw_md *md); /* TW_EUNSUPPORTED where it is none */
+
 typedef enum tw_conv_direction { TW_CONV_FORWARD, TW_CONV_BACKWARD_DATA, TW_CONV_BACKWARD_WEIGHTS } tw_conv_direction;
 
 /* Spatial geometry in oneDNN's terms (dilation 0 = dense). */
@@ -42,7 +52,6 @@ typedef struct tw_conv_problem {
 /* Primitive descriptors. Scratchpads are the user's. */
 tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem);
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst);
-tw_status tw_pd_reorder(dnnl_primitive_desc_t *out, const tw_md *from, const tw_md *to);
 
 typedef enum tw_pd_what { TW_PD_WEIGHTS, TW_PD_DIFF_WEIGHTS, TW_PD_SCRATCHPAD } tw_pd_what;
 tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what); /* a copy of one of its descriptors */

@@ -9,7 +9,7 @@
 
 typedef struct state {
     tw_primitive conv;
-    tw_packed_weights weights;
+    tw_weights_copy weights;
 } state;
 
 static bool as_forward(const tw_attr *a, tw_shape w)
@@ -52,7 +52,7 @@ static void destroy(tw_task *t)
     state *s = t->state;
     if (!s) return;
     tw_primitive_destroy(&s->conv);
-    tw_packed_weights_destroy(&s->weights);
+    tw_weights_copy_destroy(&s->weights);
     tw_free(&t->state);
 }
 
@@ -61,9 +61,11 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p, bool forwa
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL, given;
     tw_md weights = {.set = false};
+    const tw_value *w = t->node->in[1];
     TW_TRY(tw_pd_conv(&pd, p));
     TW_TRY(tw_pd_md(&weights, pd, TW_PD_WEIGHTS));
-    TW_TRY(tw_packed_weights_plan(&s->weights, t, t->node->in[1], forward, &weights));
+    TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, forward, &weights, t->act));
+    if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
     {
         const tw_primitive_arg turned[] = {{DNNL_ARG_SRC, &p->src},
                                            {DNNL_ARG_WEIGHTS, &weights},
@@ -111,14 +113,14 @@ done:
 static void pack(const tw_task *t)
 {
     state *s = t->state;
-    tw_packed_weights_pack(&s->weights, t, t->in[1]);
+    if (!s->weights.direct) tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
 }
 
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    void *data[4] = {t->in[0], tw_packed_weights_data(&s->weights, t, t->in[1]), t->out[0], t->node->nin > 2 ? t->in[2] : NULL};
+    void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0], t->node->nin > 2 ? t->in[2] : NULL};
     tw_primitive_run(&s->conv, data, t->scratch);
 }
 

@@ -13,8 +13,8 @@ typedef enum choice { CHOICE_PRIMITIVE, CHOICE_MATMUL } choice;
 
 typedef struct state {
     choice choice;
-    tw_primitive main, reorder;
-    bool reordered; /* the primitive writes another layout than the store's */
+    tw_primitive main;
+    tw_weights_copy unpack; /* of the primitive, where it writes another layout than the store's */
     size_t scratch_main, scratch_weights;
 } state;
 
@@ -39,7 +39,7 @@ static void destroy(tw_task *t)
     state *s = t->state;
     if (!s) return;
     tw_primitive_destroy(&s->main);
-    tw_primitive_destroy(&s->reorder);
+    tw_weights_copy_destroy(&s->unpack);
     tw_free(&t->state);
 }
 
@@ -48,30 +48,17 @@ static size_t aligned(size_t bytes)
     return (bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
 }
 
-static tw_status make_reorder(state *s, const tw_md *from, const tw_md *to)
-{
-    tw_status st = TW_OK;
-    dnnl_primitive_desc_t pd = NULL;
-    const tw_primitive_arg args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {0}};
-    TW_TRY(tw_pd_reorder(&pd, from, to));
-    TW_TRY(tw_primitive_create(&s->reorder, pd, args));
-    s->reordered = true;
-    s->scratch_weights = aligned(tw_md_size(from));
-done:
-    return st;
-}
-
 static tw_status make_primitive(state *s, const tw_node *n, const tw_conv_shapes *shapes, tw_dtype act)
 {
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL, given;
-    tw_md weights = {.set = false}, stored = {.set = false};
+    tw_md weights = {.set = false};
     tw_conv_problem p = {0};
     TW_TRY(tw_conv_describe(&p, TW_CONV_BACKWARD_WEIGHTS, shapes, &n->attr, act, n->nout > 1));
     TW_TRY(tw_pd_conv(&pd, &p));
     TW_TRY(tw_pd_md(&weights, pd, TW_PD_DIFF_WEIGHTS));
-    TW_TRY(tw_weights_md(&stored, shapes->w, n->out[0].layout));
-    if (!tw_md_equal(&weights, &stored)) TW_TRY(make_reorder(s, &weights, &stored));
+    TW_TRY(tw_weights_copy_unpack(&s->unpack, shapes->w, n->out[0].layout, &weights));
+    if (!s->unpack.direct) s->scratch_weights = aligned(tw_md_size(&weights));
     {
         const tw_primitive_arg args[] = {{DNNL_ARG_SRC, &p.src},
                                          {DNNL_ARG_DIFF_DST, &p.dst},
@@ -87,7 +74,6 @@ done:
     if (pd) dnnl_primitive_desc_destroy(pd);
     tw_conv_problem_destroy(&p);
     tw_md_destroy(&weights);
-    tw_md_destroy(&stored);
     return st;
 }
 
@@ -127,7 +113,7 @@ static tw_status plan(tw_task *t)
     } else {
         TW_TRY(make_primitive(s, n, &shapes, t->act));
     }
-    t->scratch_bytes = s->scratch_main + s->scratch_weights + aligned(s->reorder.scratch_bytes);
+    t->scratch_bytes = s->scratch_main + s->scratch_weights;
     snprintf(t->implementation, sizeof t->implementation, "%s%s", s->choice == CHOICE_MATMUL ? "matmul:" : "", s->main.implementation);
 done:
     return st;
@@ -151,9 +137,9 @@ static void run(const tw_task *t, const tw_run *r)
         run_matmul(t, s);
         return;
     }
-    void *gw = s->reordered ? scratch + s->scratch_main : t->out[0];
+    void *gw = s->unpack.direct ? t->out[0] : scratch + s->scratch_main;
     tw_primitive_run(&s->main, (void *[]){t->in[0], t->in[1], gw, t->out[1]}, scratch);
-    if (s->reordered) tw_primitive_run(&s->reorder, (void *[]){gw, t->out[0]}, scratch + s->scratch_main + s->scratch_weights);
+    if (!s->unpack.direct) tw_weights_copy_run(&s->unpack, t->out[0], gw);
 }
 
 const tw_op tw_op_conv_backward_weights = {

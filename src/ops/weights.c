@@ -1,7 +1,9 @@
-/* Weights of convolutions in the store's layouts. */
+/* Copies of weights by tables, in tiles of 16 x 16 (o, i) for one k. */
 #include "ops/weights.h"
 
 #include <string.h>
+
+#include "ops/kern_tile.h"
 
 tw_status tw_weights_md(tw_md *out, tw_shape s, tw_layout layout)
 {
@@ -18,88 +20,137 @@ tw_shape tw_weights_flipped_shape(tw_shape s)
     return s;
 }
 
-static void flip_blocked(int64_t blocks_out, int64_t blocks_in, int64_t taps, const float *w, float *f)
+/* The part of an element's offset that coordinate x of dimension d gives. */
+static int64_t part(const tw_md_blocking *b, int d, int64_t x)
 {
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t i = 0; i < blocks_in; i++)
-        for (int64_t o = 0; o < blocks_out; o++)
-            for (int64_t k = 0; k < taps; k++) {
-                const float *from = w + ((o * blocks_in + i) * taps + k) * 256;
-                float *to = f + ((i * blocks_out + o) * taps + taps - 1 - k) * 256;
-                for (int64_t a = 0; a < 16; a++)
-                    for (int64_t b = 0; b < 16; b++) to[a * 16 + b] = from[b * 16 + a];
-            }
+    int64_t inner = 1, offset = 0;
+    for (int i = b->inner_count - 1; i >= 0; i--) {
+        if (b->inner_dim[i] == d) {
+            offset += x % b->inner_size[i] * inner;
+            x /= b->inner_size[i];
+        }
+        inner *= b->inner_size[i];
+    }
+    return offset + x * b->stride[d];
 }
 
-static void flip_plain(int64_t out, int64_t in, int64_t taps, const float *w, float *f)
+static int64_t tap_part(const tw_md_blocking *b, tw_shape s, int64_t k)
 {
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < in; i++)
-        for (int64_t o = 0; o < out; o++)
-            for (int64_t k = 0; k < taps; k++) f[(i * out + o) * taps + taps - 1 - k] = w[(o * in + i) * taps + k];
+    int64_t offset = 0;
+    for (int d = s.rank - 1; d >= 2; d--) {
+        offset += part(b, d, k % s.dims[d]);
+        k /= s.dims[d];
+    }
+    return offset;
 }
 
-void tw_weights_flip(tw_shape s, tw_layout layout, const float *weights, float *flipped)
+static void fill_side(const tw_weights_side *side, const tw_md_blocking *b, tw_shape s, int64_t taps)
 {
-    int64_t taps = 1;
-    for (int d = 2; d < s.rank; d++) taps *= s.dims[d];
-    if (layout == TW_BLOCKED)
-        flip_blocked(s.dims[0] / 16, s.dims[1] / 16, taps, weights, flipped);
-    else
-        flip_plain(s.dims[0], s.dims[1], taps, weights, flipped);
+    for (int64_t o = 0; o < s.dims[0]; o++) side->o[o] = part(b, 0, o);
+    for (int64_t i = 0; i < s.dims[1]; i++) side->i[i] = part(b, 1, i);
+    for (int64_t k = 0; k < taps; k++) side->k[k] = tap_part(b, s, k);
 }
 
-static tw_status plan_reorder(tw_packed_weights *p, tw_task *t, const tw_md *stored, const tw_md *wanted)
+static tw_status allocate(tw_weights_copy *c, tw_shape s)
 {
     tw_status st = TW_OK;
-    dnnl_primitive_desc_t pd = NULL;
-    const tw_primitive_arg args[] = {{DNNL_ARG_FROM, stored}, {DNNL_ARG_TO, wanted}, {0}};
-    TW_TRY(tw_pd_reorder(&pd, stored, wanted));
-    TW_TRY(tw_primitive_create(&p->reorder, pd, args));
-    p->reordered = true;
-    if (p->flip) p->flip_bytes = ((size_t)tw_shape_count(p->shape) * sizeof(float) + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
-    if (t->scratch_bytes < p->flip_bytes + p->reorder.scratch_bytes) t->scratch_bytes = p->flip_bytes + p->reorder.scratch_bytes;
+    c->out = s.dims[0];
+    c->in = s.dims[1];
+    c->taps = tw_shape_count(s) / (c->out * c->in);
+    const int64_t side = c->out + c->in + c->taps;
+    TW_TRY(tw_alloc(&c->tables, 2 * side, sizeof *c->tables, "the tables of a weights copy"));
+    c->from = (tw_weights_side){c->tables, c->tables + c->out, c->tables + c->out + c->in};
+    c->to = (tw_weights_side){c->tables + side, c->tables + side + c->out, c->tables + side + c->out + c->in};
 done:
     return st;
 }
 
-tw_status tw_packed_weights_plan(tw_packed_weights *out, tw_task *t, const tw_value *w, bool flip, const tw_md *wanted)
+static void reverse(int64_t *x, int64_t n)
+{
+    for (int64_t a = 0, b = n - 1; a < b; a++, b--) {
+        const int64_t t = x[a];
+        x[a] = x[b];
+        x[b] = t;
+    }
+}
+
+tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type)
 {
     tw_status st = TW_OK;
-    tw_packed_weights p = {.flip = flip, .layout = w->layout, .shape = w->shape};
+    tw_weights_copy c = {.to_type = type};
     tw_md stored = {.set = false};
-    TW_TRY(tw_weights_md(&stored, flip ? tw_weights_flipped_shape(w->shape) : w->shape, w->layout));
-    if (!tw_md_equal(&stored, wanted))
-        TW_TRY(plan_reorder(&p, t, &stored, wanted));
-    else
-        p.direct = !flip;
-    if (!p.direct) t->packed_bytes += tw_md_size(wanted);
-    *out = p;
-    memset(&p, 0, sizeof p);
+    tw_md_blocking from, to;
+    TW_TRY(tw_weights_md(&stored, shape, layout));
+    TW_TRY(tw_md_get_blocking(&from, &stored));
+    TW_TRY(tw_md_get_blocking(&to, wanted));
+    TW_TRY(allocate(&c, shape));
+    fill_side(&c.from, &from, shape, c.taps);
+    if (flip) { /* the other side's o is our i */
+        const tw_weights_side turned = {c.to.i, c.to.o, c.to.k};
+        fill_side(&turned, &to, tw_weights_flipped_shape(shape), c.taps);
+        reverse(c.to.k, c.taps);
+    } else {
+        fill_side(&c.to, &to, shape, c.taps);
+        c.direct = tw_md_equal(&stored, wanted);
+    }
+    *out = c;
+    c.tables = NULL;
 done:
     tw_md_destroy(&stored);
-    tw_packed_weights_destroy(&p);
+    tw_weights_copy_destroy(&c);
     return st;
 }
 
-void tw_packed_weights_destroy(tw_packed_weights *p)
+tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout, const tw_md *given)
 {
-    tw_primitive_destroy(&p->reorder);
+    tw_status st = TW_OK;
+    tw_weights_copy c = {.to_type = TW_DTYPE_F32};
+    tw_md stored = {.set = false};
+    tw_md_blocking from, to;
+    TW_TRY(tw_weights_md(&stored, shape, layout));
+    TW_TRY(tw_md_get_blocking(&from, given));
+    TW_TRY(tw_md_get_blocking(&to, &stored));
+    TW_TRY(allocate(&c, shape));
+    fill_side(&c.from, &from, shape, c.taps);
+    fill_side(&c.to, &to, shape, c.taps);
+    c.direct = tw_md_equal(&stored, given);
+    *out = c;
+    c.tables = NULL;
+done:
+    tw_md_destroy(&stored);
+    tw_weights_copy_destroy(&c);
+    return st;
 }
 
-void tw_packed_weights_pack(tw_packed_weights *p, const tw_task *t, float *param)
+void tw_weights_copy_destroy(tw_weights_copy *c)
 {
-    float *from = param;
-    if (p->direct) return;
-    if (p->flip) {
-        float *flipped = p->reordered ? t->scratch : t->packed;
-        tw_weights_flip(p->shape, p->layout, param, flipped);
-        from = flipped;
-    }
-    if (p->reordered) tw_primitive_run(&p->reorder, (void *[]){from, t->packed}, (char *)t->scratch + p->flip_bytes);
+    tw_free(&c->tables);
 }
 
-void *tw_packed_weights_data(const tw_packed_weights *p, const tw_task *t, float *param)
+static int64_t least(int64_t a, int64_t b)
 {
-    return p->direct ? param : t->packed;
+    return a < b ? a : b;
+}
+
+void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)
+{
+    const tw_kern_tile *kernel = TW_KERNEL_SELECT(tw_kern_tile);
+    const int64_t out_tiles = (c->out + TW_TILE - 1) / TW_TILE, in_tiles = (c->in + TW_TILE - 1) / TW_TILE;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t ot = 0; ot < out_tiles; ot++)
+        for (int64_t it = 0; it < in_tiles; it++) {
+            const int64_t o = ot * TW_TILE, i = it * TW_TILE;
+            const tw_tile tile = {.rows = least(TW_TILE, c->in - i),
+                                  .columns = least(TW_TILE, c->out - o),
+                                  .from_row = c->from.i + i,
+                                  .from_column = c->from.o + o,
+                                  .to_row = c->to.i + i,
+                                  .to_column = c->to.o + o};
+            for (int64_t k = 0; k < c->taps; k++) {
+                if (c->to_type == TW_DTYPE_BF16)
+                    kernel->to_bf16(&tile, (tw_bf16 *)to + c->to.k[k], from + c->from.k[k]);
+                else
+                    kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
+            }
+        }
 }

@@ -1,4 +1,7 @@
-/* A convolution's weights on their way from the parameter store to the layout and type that a primitive wants. */
+/* A convolution's weights between the parameter store and the layouts and types that oneDNN's primitives want.
+ *
+ * Every layout that occurs is blocked, so the offset of w[o, i, k] is a sum of a function of o, one of i and one of k. A copy between two
+ * of them is described by the six tables; transposing and turning the kernel round exchange and reverse tables. */
 #ifndef TW_OPS_WEIGHTS_H
 #define TW_OPS_WEIGHTS_H
 
@@ -10,24 +13,28 @@ tw_status tw_weights_md(tw_md *out, tw_shape shape, tw_layout layout);
 /* The shape of `flipped` weights: [in, out, kernel…]. */
 tw_shape tw_weights_flipped_shape(tw_shape shape);
 
-/* flipped[i][o][k] = weights[o][i][K - 1 - k], both in `layout`: a backward-data convolution of stride 1 is a forward one with these. */
-void tw_weights_flip(tw_shape shape, tw_layout layout, const float *weights, float *flipped);
+/* One side of a copy: offsets of each o, i and k, in elements. */
+typedef struct tw_weights_side {
+    int64_t *o, *i, *k;
+} tw_weights_side;
 
-/* Weights packed for one primitive. Where the store's layout is the wanted one nothing is packed and the parameter itself is read. */
-typedef struct tw_packed_weights {
-    tw_primitive reorder;
-    bool direct, reordered, flip;
-    tw_layout layout;
-    tw_shape shape;
-    size_t flip_bytes; /* scratch for the flipped copy that the reorder then reads */
-} tw_packed_weights;
+typedef struct tw_weights_copy {
+    bool direct; /* both sides are the same: nothing is copied */
+    int64_t out, in, taps;
+    tw_dtype to_type;
+    tw_weights_side from, to;
+    int64_t *tables; /* owned: the memory of all six */
+} tw_weights_copy;
 
-/* @param w        a parameter's value
- * @param wanted   descriptor of the primitive's weights
- * Adds to the task's packed_bytes, and raises its scratch_bytes. */
-tw_status tw_packed_weights_plan(tw_packed_weights *out, tw_task *t, const tw_value *w, bool flip, const tw_md *wanted);
-void tw_packed_weights_destroy(tw_packed_weights *p);
-void tw_packed_weights_pack(tw_packed_weights *p, const tw_task *t, float *param);
-void *tw_packed_weights_data(const tw_packed_weights *p, const tw_task *t, float *param);
+/* From the store to `wanted` (f32 or bf16). With `flip`, wanted is of the flipped shape: to[i][o][k] = from[o][i][K - 1 - k], which makes a
+ * backward-data convolution of stride 1 a forward one. */
+tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type);
+
+/* From what a backward-weights primitive writes (f32) to the store. */
+tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout, const tw_md *given);
+void tw_weights_copy_destroy(tw_weights_copy *c);
+
+/* Copies; what `to` pads beyond the weights' own shape is left alone. */
+void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from);
 
 #endif

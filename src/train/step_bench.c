@@ -7,19 +7,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "train/compute.h"
-#include "train/sample_config.h"
-#include "train/state.h"
-#include "train/train_config.h"
 #include "tweedie/clock.h"
-#include "tweedie/data.h"
 #include "tweedie/loss.h"
 #include "tweedie/memory.h"
 #include "tweedie/optim.h"
 
 typedef struct bench {
-    tw_train_config c;
-    tw_model *model;
+    const tw_setup *setup;
+    tw_model *model; /* the setup's */
     tw_loss *loss;
     tw_conv_limit *limit;
     float *m, *v, *ema, *x0;
@@ -32,7 +27,6 @@ static void destroy(bench *b)
 {
     tw_conv_limit_destroy(&b->limit);
     tw_loss_destroy(&b->loss);
-    tw_model_destroy(&b->model);
     tw_free(&b->m);
     tw_free(&b->v);
     tw_free(&b->ema);
@@ -41,37 +35,16 @@ static void destroy(bench *b)
     tw_free(&b->steps);
 }
 
-/* The shape of the configuration's samples. */
-static tw_status data_shape(tw_shape *out, const tw_train_config *c)
+static tw_status make(bench *b, const tw_setup *setup, int64_t repetitions)
 {
     tw_status st = TW_OK;
-    tw_dataset *data = NULL;
-    const tw_dataset_options options = {.path = c->data_path, .split = c->split};
-    TW_TRY(tw_dataset_open(&data, NULL, &options));
-    *out = tw_state_sample_shape(tw_dataset_get_spec(data));
-done:
-    tw_dataset_destroy(&data);
-    return st;
-}
-
-static tw_status make(bench *b, tw_config *config, tw_shape sample, int64_t repetitions, tw_precision *precision, const tw_comm *comm)
-{
-    tw_status st = TW_OK;
-    tw_compute_config compute;
-    tw_sample_config drawing;
     const tw_rng_stream stream = {.seed = 1, .purpose = TW_RNG_TEST};
-    TW_TRY(tw_train_config_bind(&b->c, config));
-    TW_TRY(tw_compute_config_bind(&compute, config));
-    TW_TRY(tw_sample_config_bind(&drawing, config));
-    TW_TRY(tw_model_configure(&b->model, config));
-    TW_TRY(tw_config_finish(config));
-    TW_TRY(tw_compute_prepare(precision, NULL, &compute, comm));
-    if (sample.rank == 0) TW_TRY(data_shape(&sample, &b->c));
-    TW_TRY(tw_model_create(b->model, sample, 1));
-    TW_TRY(tw_params_use_gradient(b->model->params, NULL));
-    b->batch = b->c.microbatch > 0 && b->c.microbatch < b->c.batch ? b->c.microbatch : b->c.batch;
+    b->setup = setup;
+    b->model = setup->model;
+    b->batch = setup->batch;
     b->n = b->model->params->trainable;
-    const tw_loss_options options = {.batch = b->batch, .precision = *precision, .gradients = true, .profile = true};
+    TW_TRY(tw_params_use_gradient(b->model->params, NULL));
+    const tw_loss_options options = {.batch = b->batch, .precision = setup->precision, .gradients = true, .profile = true};
     TW_TRY(tw_loss_create(&b->loss, b->model, &options));
     TW_TRY(tw_conv_limit_create(&b->limit, tw_loss_plan(b->loss)));
     TW_TRY(tw_alloc(&b->m, b->n, sizeof(float), "moments"));
@@ -90,14 +63,14 @@ done:
 static double step(bench *b, int64_t k)
 {
     const tw_loss_step s = {.seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
-    const tw_adam adam = {b->c.beta1, b->c.beta2, b->c.epsilon, b->c.weight_decay};
+    const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon, b->setup->weight_decay};
     const double start = tw_clock_seconds(), decay = 0.9999;
     tw_params *p = b->model->params;
     tw_loss_run(b->loss, &s, b->x0);
     const double differentiated = tw_clock_seconds();
     const double norm = sqrt(tw_optim_sum_squares(p->gradient, b->n));
     const double clipped = tw_clock_seconds();
-    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->c.clip), b->n, p->value, b->m, b->v, p->gradient, 1, &decay,
+    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n, p->value, b->m, b->v, p->gradient, 1, &decay,
                        &b->ema);
     const double updated = tw_clock_seconds();
     tw_loss_refresh(b->loss);
@@ -159,14 +132,13 @@ static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
     sort_kinds(out);
 }
 
-tw_status tw_step_bench_run(tw_step_bench *out, tw_config *config, tw_shape sample, int64_t repetitions, const tw_comm *comm)
+tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t repetitions)
 {
     tw_status st = TW_OK;
     bench b = {0};
     tw_step_bench r = {0};
-    tw_precision precision;
     struct rusage usage;
-    TW_TRY(make(&b, config, sample, repetitions, &precision, comm));
+    TW_TRY(make(&b, setup, repetitions));
     step(&b, 0);
     getrusage(RUSAGE_SELF, &usage); /* before the limit's own weights are touched: the step's memory */
     tw_conv_limit_run(b.limit);
@@ -189,7 +161,7 @@ tw_status tw_step_bench_run(tw_step_bench *out, tw_config *config, tw_shape samp
     r.batch = b.batch;
     r.images_per_second = 1e3 * (double)b.batch / r.step_ms;
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
-    snprintf(r.precision, sizeof r.precision, "%s", tw_precision_name(precision));
+    snprintf(r.precision, sizeof r.precision, "%s", tw_precision_name(setup->precision));
     report_kinds(&r, &b, repetitions);
     *out = r;
 done:

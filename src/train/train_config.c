@@ -8,7 +8,9 @@
 const tw_config_field tw_train_fields[] = {
     {FIELD("run", "seed", TW_CONFIG_INT64, seed), "0", 0, 9e18, .fixed = true, .help = "of all random numbers"},
 
-    {FIELD("data", "path", TW_CONFIG_PATH, data_path), NULL, .help = "the dataset (tweedie import makes one)"},
+    {FIELD("data", "path", TW_CONFIG_PATH, data_path), "", .help = "the dataset (tweedie import makes one)"},
+    {FIELD("data", "shape", TW_CONFIG_INTS, shape), "", .min = 1, .max = 65536, .fixed = true,
+     .help = "shape of a sample, H, W, C (points: D); empty: as the dataset says. For inspecting and timing without data"},
     {FIELD("data", "split", TW_CONFIG_STRING, split), "train", .fixed = true, .help = "the split that is trained on"},
     {FIELD("data", "validation_split", TW_CONFIG_STRING, validation_split), "test", .help = "the split of the validation loss"},
     {FIELD("data", "flip", TW_CONFIG_BOOL, flip), "no", .fixed = true, .help = "mirror images at random, left to right"},
@@ -16,7 +18,7 @@ const tw_config_field tw_train_fields[] = {
     {FIELD("data", "memory", TW_CONFIG_INT64, memory), "1024", 1, 1e7,
      .help = "MiB of samples that a rank keeps in memory; beyond, it streams"},
 
-    {FIELD("train", "steps", TW_CONFIG_INT64, steps), NULL, 1, 1e12, .help = "optimiser steps of the whole run"},
+    {FIELD("train", "steps", TW_CONFIG_INT64, steps), "0", 0, 1e12, .help = "optimiser steps of the whole run"},
     {FIELD("train", "batch", TW_CONFIG_INT64, batch), "128", 1, 1e9, .fixed = true, .help = "samples of a step, over all ranks"},
     {FIELD("train", "microbatch", TW_CONFIG_INT64, microbatch), "0", 0, 1e9,
      .help = "samples that a rank computes at once, gradients added up; 0: its whole share"},

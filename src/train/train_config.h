@@ -8,7 +8,8 @@
 typedef struct tw_train_config {
     int64_t seed;
 
-    const char *data_path, *split, *validation_split;
+    const char *data_path, *split, *validation_split; /* data_path may be empty where no data are read */
+    tw_config_ints shape;                             /* of a sample: H, W, C or D; empty: the dataset's */
     bool flip, verify;
     int64_t memory; /* MiB */
 

@@ -44,6 +44,8 @@ static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_train_config_bind(&t->c, t->config));
+    if (t->c.steps < 1) TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
+    if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
     TW_TRY(tw_compute_config_bind(&t->compute, t->config));
     TW_TRY(tw_sample_config_bind(&t->sample, t->config));
     tw_model_destroy(&t->model);

@@ -1,0 +1,24 @@
+/* A configuration file made ready for what needs a network but no run: inspecting, timing. */
+#ifndef TWEEDIE_SETUP_H
+#define TWEEDIE_SETUP_H
+
+#include "tweedie/comm.h"
+#include "tweedie/model.h"
+
+typedef struct tw_setup {
+    tw_config *config; /* that texts are borrowed from */
+    tw_model *model;   /* created, with initial parameters */
+    tw_precision precision;
+    int threads;
+    int64_t batch;                                    /* what one rank computes at once: train.microbatch, or train.batch */
+    double beta1, beta2, epsilon, weight_decay, clip; /* [optimizer] */
+} tw_setup;
+
+/* Reads, binds and checks a configuration, and builds its network for samples of data.shape, or of the dataset where that is empty.
+ * Collective on `comm`; NULL: this process alone.
+ * @param[out] out  tw_setup_close, in any case
+ * @return TW_ECONFIG with all errors of the configuration; what opening the dataset returns */
+tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count, char *const *assignments);
+void tw_setup_close(tw_setup *setup);
+
+#endif

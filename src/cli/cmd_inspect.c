@@ -1,0 +1,65 @@
+/* tweedie inspect: what a file, a run, a network or a plan is. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/inspect.h"
+
+typedef struct options {
+    const char *fingerprint, *plan;
+    tw_config_doubles times;
+    tw_config_ints labels;
+    bool json;
+} options;
+
+static const tw_option table[] = {
+    {"fingerprint", TW_CONFIG_STRING, offsetof(options, fingerprint), "", .value = "CONFIG.ini",
+     .help = "build its network, fill it by rule, and print the numbers that any implementation must give"},
+    {"times", TW_CONFIG_DOUBLES, offsetof(options, times), "", .value = "A,B,...",
+     .help = "fingerprint: a time for each sample, as the embedding receives it"},
+    {"labels", TW_CONFIG_INTS, offsetof(options, labels), "", .value = "A,B,...",
+     .help = "fingerprint: class indices, for networks that take them"},
+    {"plan", TW_CONFIG_STRING, offsetof(options, plan), "", .value = "CONFIG.ini", .help = "print the plan of its training step"},
+    {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
+};
+
+extern const tw_command tw_cmd_inspect;
+
+static tw_status run(struct tw_comm *comm, int argc, char **argv)
+{
+    tw_status st = TW_OK;
+    options o;
+    tw_arguments a;
+    (void)comm;
+    TW_TRY(tw_options_parse(&tw_cmd_inspect, argc, argv, &o, &a));
+    {
+        const bool fingerprint = *o.fingerprint, plan = *o.plan;
+        const tw_inspect_network network = {.config = fingerprint ? o.fingerprint : o.plan,
+                                            .assignment_count = a.assignment_count,
+                                            .assignments = a.assignments,
+                                            .times = o.times,
+                                            .json = o.json};
+        TW_CHECK(fingerprint + plan + a.count == 1, TW_EUSAGE, "inspect: a file or run, or --fingerprint, or --plan: one of them");
+        TW_CHECK(o.labels.count == 0, TW_EUSAGE, "inspect: no network of this version takes labels");
+        if (fingerprint)
+            TW_TRY(tw_inspect_fingerprint(&network));
+        else if (plan)
+            TW_TRY(tw_inspect_plan(&network));
+        else
+            TW_TRY(tw_inspect_file(a.values[0], o.json));
+    }
+done:
+    return st;
+}
+
+const tw_command tw_cmd_inspect = {
+    .name = "inspect",
+    .summary = "what a file, run, network or plan is",
+    .usage = "FILE_OR_RUN | --fingerprint CONFIG.ini --times A,B | --plan CONFIG.ini [section.key=value ...]",
+    .options = table,
+    .option_count = sizeof table / sizeof *table,
+    .least = 0,
+    .most = 1,
+    .takes_assignments = true,
+    .run = run,
+};

@@ -1,0 +1,24 @@
+/* The parts of `tweedie inspect`. None is collective; answers go to standard output. */
+#ifndef TWEEDIE_CLI_INSPECT_H
+#define TWEEDIE_CLI_INSPECT_H
+
+#include "tweedie/config.h"
+
+typedef struct tw_inspect_network {
+    const char *config;
+    int assignment_count;
+    char *const *assignments;
+    tw_config_doubles times;
+    bool json;
+} tw_inspect_network;
+
+/* Prints what any implementation of the configured network must give. */
+tw_status tw_inspect_fingerprint(const tw_inspect_network *network);
+
+/* Prints the plan of a training step. */
+tw_status tw_inspect_plan(const tw_inspect_network *network);
+
+/* Prints what a dataset, checkpoint, weights file or run directory is. */
+tw_status tw_inspect_file(const char *path, bool json);
+
+#endif

@@ -1,0 +1,67 @@
+/* Networks and plans, as `tweedie inspect` shows them. */
+#include <stdio.h>
+
+#include "cli/inspect.h"
+#include "tweedie/fingerprint.h"
+#include "tweedie/json.h"
+#include "tweedie/loss.h"
+#include "tweedie/setup.h"
+
+static tw_status print_fingerprint(const tw_fingerprint *f, const tw_inspect_network *n)
+{
+    tw_status st = TW_OK;
+    tw_json json = {0};
+    tw_json_object(&json, NULL);
+    tw_json_int64(&json, "params", f->params);
+    tw_json_list(&json, "first8");
+    for (int i = 0; i < 8; i++) tw_json_double(&json, NULL, f->first8[i]);
+    tw_json_end(&json);
+    tw_json_double(&json, "sum", f->sum);
+    tw_json_double(&json, "sumsq", f->sumsq);
+    tw_json_double(&json, "L", f->loss);
+    tw_json_double(&json, "input_grad_sumsq", f->input_grad_sumsq);
+    tw_json_double(&json, "param_grad_norm", f->param_grad_norm);
+    tw_json_end(&json);
+    TW_TRY(tw_json_finish(&json));
+    if (n->json) {
+        printf("%s\n", json.text.data);
+    } else {
+        printf("parameters             %lld\noutput, first 8       ", (long long)f->params);
+        for (int i = 0; i < 8; i++) printf(" %.9g", f->first8[i]);
+        printf("\nsum                    %.9g\nsum of squares         %.9g\nL                      %.9g\n", f->sum, f->sumsq, f->loss);
+        printf("|dL/dx| squared        %.9g\n|dL/dtheta|            %.9g\n", f->input_grad_sumsq, f->param_grad_norm);
+    }
+done:
+    tw_text_free(&json.text);
+    return st;
+}
+
+tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
+{
+    tw_status st = TW_OK;
+    tw_setup setup = {0};
+    tw_fingerprint f;
+    TW_CHECK(n->times.count > 0, TW_EUSAGE, "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
+    TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
+    TW_TRY(tw_fingerprint_measure(&f, setup.model, n->times.values, n->times.count, setup.precision));
+    TW_TRY(print_fingerprint(&f, n));
+done:
+    tw_setup_close(&setup);
+    return st;
+}
+
+tw_status tw_inspect_plan(const tw_inspect_network *n)
+{
+    tw_status st = TW_OK;
+    tw_setup setup = {0};
+    tw_loss *loss = NULL;
+    TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
+    TW_TRY(tw_params_use_gradient(setup.model->params, NULL));
+    const tw_loss_options options = {.batch = setup.batch, .precision = setup.precision, .gradients = true};
+    TW_TRY(tw_loss_create(&loss, setup.model, &options));
+    tw_plan_print(tw_loss_plan(loss), stdout);
+done:
+    tw_loss_destroy(&loss);
+    tw_setup_close(&setup);
+    return st;
+}

@@ -1,0 +1,59 @@
+/* From a configuration file to a network. */
+#include "tweedie/setup.h"
+
+#include "train/compute.h"
+#include "train/sample_config.h"
+#include "train/state.h"
+#include "train/train_config.h"
+
+static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c)
+{
+    tw_status st = TW_OK;
+    tw_dataset *data = NULL;
+    const tw_dataset_options options = {.path = c->data_path, .split = c->split};
+    if (c->shape.count > 0) {
+        *out = tw_shape_make(c->shape.values, (int)c->shape.count);
+        return TW_OK;
+    }
+    TW_CHECK(*c->data_path, TW_ECONFIG, "data.path or data.shape must be given");
+    TW_TRY(tw_dataset_open(&data, comm, &options));
+    *out = tw_state_sample_shape(tw_dataset_get_spec(data));
+done:
+    tw_dataset_destroy(&data);
+    return st;
+}
+
+tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count, char *const *assignments)
+{
+    tw_status st = TW_OK;
+    tw_train_config c;
+    tw_compute_config compute;
+    tw_sample_config sample;
+    tw_shape shape;
+    *out = (tw_setup){0};
+    TW_TRY(tw_config_create(&out->config));
+    TW_TRY(tw_config_read(out->config, path));
+    TW_TRY(tw_config_override(out->config, assignment_count, assignments));
+    TW_TRY(tw_train_config_bind(&c, out->config));
+    TW_TRY(tw_compute_config_bind(&compute, out->config));
+    TW_TRY(tw_sample_config_bind(&sample, out->config));
+    TW_TRY(tw_model_configure(&out->model, out->config));
+    TW_TRY(tw_config_finish(out->config));
+    TW_TRY(sample_shape(&shape, comm, &c));
+    TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &compute, comm));
+    TW_TRY(tw_model_create(out->model, shape, (uint64_t)c.seed));
+    out->batch = c.microbatch > 0 && c.microbatch < c.batch ? c.microbatch : c.batch;
+    out->beta1 = c.beta1;
+    out->beta2 = c.beta2;
+    out->epsilon = c.epsilon;
+    out->weight_decay = c.weight_decay;
+    out->clip = c.clip;
+done:
+    return st;
+}
+
+void tw_setup_close(tw_setup *setup)
+{
+    tw_model_destroy(&setup->model);
+    tw_config_destroy(&setup->config);
+}
