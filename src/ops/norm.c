@@ -271,38 +271,35 @@ static void backward_start(const job *j, int64_t image)
     }
 }
 
-/* A group's c1, c2, c3, its share of the gradients of γ and β, and that of the embedding. */
+/* A group's c1, c2, c3, its share of the gradients of γ and β, and that of the embedding. x̂ = r (x - s) here: what s was rounded by is no
+ * more than what μ was rounded by when it was stored. */
 static void backward_group(const job *j, int64_t image, int64_t group)
 {
     const tw_norm *p = j->p;
     const double *g = total_of(j, image), *gd = g + p->width, *d = gd + p->width;
-    const float *stats = j->x->stats + 2 * (image * p->groups + group);
-    float *shift = coefficients_of(j, image), *c1 = shift + 3 * p->width, *c2 = c1 + p->width, *c3 = c2 + p->width;
+    float *c1 = coefficients_of(j, image) + 3 * p->width, *c2 = c1 + p->width, *c3 = c2 + p->width;
     double *ggamma = j->partial + image * 2 * p->width, *gbeta = ggamma + p->width;
     const int64_t size = p->channels / p->groups;
-    const double r = (double)stats[1], m = (double)(p->pixels * size);
+    const double r = (double)j->x->stats[2 * (image * p->groups + group) + 1], m = (double)(p->pixels * size);
     double a1 = 0, a2 = 0;
-    for (int64_t c = group * size; c < (group + 1) * size; c++) { /* Σ g x̂ = r (Σ g (x - s) + (s + t - μ) Σ g) */
+    for (int64_t c = group * size; c < (group + 1) * size; c++) {
         const int64_t i = position(p, c);
-        const double rest = (double)shift[i] + embedding_at(j, image, c) - (double)stats[0], gamma = (double)j->x->gamma[c];
-        ggamma[c] = r * (gd[i] + rest * g[i]);
+        const double gamma = (double)j->x->gamma[c];
+        ggamma[c] = r * gd[i];
         gbeta[c] = g[i];
         a1 += gamma * g[i];
         a2 += gamma * ggamma[c];
     }
-    a1 /= m;
-    a2 /= m;
+    const double k2 = -r * r * a2 / m, k3 = -r * a1 / m;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
         const int64_t i = position(p, c);
-        const double rest = (double)shift[i] + embedding_at(j, image, c) - (double)stats[0];
-        const double k1 = r * (double)j->x->gamma[c], k2 = -r * r * a2, k3 = -r * a1 + k2 * rest;
+        const double k1 = r * (double)j->x->gamma[c];
         c1[i] = (float)k1;
         c2[i] = (float)k2;
         c3[i] = (float)k3;
-        if (j->x->gembedding) {
-            const double sum = k1 * g[i] + k2 * d[i] + k3 * (double)p->pixels;
-            tw_store(j->x->gembedding, image * p->channels + c, p->dtype, (float)sum);
-        }
+        if (!j->x->gembedding) continue;
+        const double sum = k1 * g[i] + k2 * d[i] + k3 * (double)p->pixels;
+        tw_store(j->x->gembedding, image * p->channels + c, p->dtype, (float)sum);
     }
 }
 

@@ -29,6 +29,7 @@ static const problem problems[] = {
     {.rank = 5, .x = {1, 3, 5, 7, 3}, .groups = 3, .rate = 0.5},
     {.rank = 4, .x = {2, 32, 32, 48}, .c2 = 16, .groups = 32, .embedding = true, .activation = true, .rate = 0.1},
     {.rank = 3, .x = {1, 2, 8200}, .c2 = 8, .groups = 3, .embedding = true, .activation = true, .rate = 0.2, .add = true},
+    {.rank = 4, .x = {1, 40, 17, 35}, .groups = 5, .activation = true, .rate = 0.2},
     {.rank = 4, .x = {9, 4, 4, 64}, .groups = 64, .activation = true, .offset = 3},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
