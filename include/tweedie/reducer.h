@@ -19,6 +19,7 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+struct tw_watchdog;
 typedef struct tw_reducer tw_reducer;
 
 /* Elements [offset, offset + count) of the gradient. */
@@ -95,6 +96,9 @@ void tw_reducer_ready(tw_reducer *reducer, int64_t offset, int64_t count);
  * @param value_count    0 … TW_REDUCER_VALUES, the same on all ranks
  * @return the agreed status, as tw_comm_agree */
 tw_status tw_reducer_finish(tw_reducer *reducer, tw_status status, double *values, int value_count);
+
+/* Has tw_reducer_finish tell the watchdog that this rank waits for others. Borrowed until the last finish; NULL: nobody. Not collective. */
+void tw_reducer_watch(tw_reducer *reducer, struct tw_watchdog *watchdog);
 
 /* Times of the last finished step. */
 tw_reducer_times tw_reducer_last_times(const tw_reducer *reducer);

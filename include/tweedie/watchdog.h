@@ -29,4 +29,8 @@ void tw_watchdog_destroy(tw_watchdog **watchdog);
  * @param section  "forward", "reduction", "save": copied */
 void tw_watchdog_beat(tw_watchdog *watchdog, const char *section, int64_t step, double limit);
 
+/* From here until the next beat this rank only waits for others: where the time runs out, it is not the one that is missing. The gradient
+ * reduction says so by itself (tw_reducer_watch). Accepts NULL. */
+void tw_watchdog_wait(tw_watchdog *watchdog);
+
 #endif

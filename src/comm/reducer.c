@@ -16,9 +16,11 @@
 #include "comm/reducer_node.h"
 #include "tweedie/clock.h"
 #include "tweedie/memory.h"
+#include "tweedie/watchdog.h"
 
 struct tw_reducer {
     const tw_comm *comm;
+    tw_watchdog *watchdog; /* or NULL */
     reducer_node node;
     int64_t count;
     int bucket_count;
@@ -237,6 +239,11 @@ float *tw_reducer_gradient(const tw_reducer *r)
     return r->node.gradient[r->node.rank];
 }
 
+void tw_reducer_watch(tw_reducer *r, tw_watchdog *watchdog)
+{
+    r->watchdog = watchdog;
+}
+
 tw_reducer_times tw_reducer_last_times(const tw_reducer *r)
 {
     return r->times;
@@ -357,6 +364,7 @@ tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int
 
     if (!r->open) tw_reducer_begin(r, r->step);
     status = complete_rest(r, status);
+    tw_watchdog_wait(r->watchdog);
     wait_for_buckets(r);
     if (status == TW_OK && r->failure != TW_OK) status = tw_error_set(r->failure, "%s", r->message);
     memset(&mine, 0, sizeof mine);

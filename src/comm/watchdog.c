@@ -1,9 +1,9 @@
 /* The watchdog: a beat per rank in a board that the ranks of a node share, and a thread that compares it with the clock.
  *
- * A rank that hangs in a collective is itself innocent: the one that is missing is the one that did something else when it was last heard.
- * So the message lists the ranks of the node that are not in the same place as the rank that speaks, and how long each has been there. A
- * rank that was stopped altogether (SIGSTOP, a lost disk) cannot speak; the others do. Each rank's text is written only by itself, and read
- * by the others only when the run is over anyway, so it is not locked; what is torn is a word of a message. */
+ * A rank that hangs in a collective is itself innocent: the one that is missing is the one that does not wait. So each rank also says when
+ * it only waits for others, and the message lists the ranks of the node that do not, with what they do and for how long. A rank that was
+ * stopped altogether (SIGSTOP, a lost disk) cannot speak; the others do. Each rank's text is written only by itself, and read by the others
+ * only when the run is over anyway, so it is not locked; what is torn is a word of a message. */
 #include "tweedie/watchdog.h"
 
 #include <errno.h>
@@ -22,6 +22,7 @@ typedef struct beat {
     _Alignas(64) _Atomic int64_t nanoseconds; /* of the beat, on the monotonic clock, the same for all processes of a node; 0: none yet */
     _Atomic int64_t limit;                    /* nanoseconds; 0: none */
     _Atomic int64_t step;
+    atomic_bool waiting; /* for other ranks */
     char section[TW_WATCHDOG_SECTION_MAX + 1];
     int rank; /* in the whole run */
 } beat;
@@ -78,22 +79,21 @@ static void add_place(line *l, const beat *b, int64_t now)
     add(l, b->section);
     add(l, "' of step ");
     add_number(l, atomic_load(&b->step));
-    add(l, " for ");
+    add(l, atomic_load(&b->waiting) ? ", waiting for other ranks, for " : " for ");
     add_number(l, (now - atomic_load(&b->nanoseconds)) / 1000000000);
     add(l, " s");
 }
 
-/* The others of this node that are elsewhere. One that was last heard before the speaker is what the speaker waits for. */
+/* The others of this node that may be at fault: those that do not wait themselves, or wait in an earlier step than the speaker. */
 static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
 {
     bool found = false;
     for (int i = 0; i < w->size; i++) {
         const beat *b = &w->board->beats[i];
-        bool with_me = atomic_load(&b->step) == atomic_load(&me->step) && strcmp(b->section, me->section) == 0;
-        if (i == w->mine || with_me || atomic_load(&b->nanoseconds) == 0) continue;
-        bool before = atomic_load(&b->nanoseconds) < atomic_load(&me->nanoseconds);
+        bool behind = !atomic_load(&b->waiting) || atomic_load(&b->step) < atomic_load(&me->step);
+        if (i == w->mine || !behind || atomic_load(&b->nanoseconds) == 0) continue;
         line l = {.length = 0};
-        add(&l, before ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
+        add(&l, atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
         add_number(&l, b->rank);
         add(&l, " on ");
         add(&l, w->host);
@@ -102,11 +102,11 @@ static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
         put(&l);
         found = true;
     }
-    if (found || w->nodes == 1) return;
+    if (found || w->nodes == 1 || !atomic_load(&me->waiting)) return;
     line l = {.length = 0};
     add(&l, "tweedie: watchdog: all ranks of ");
     add(&l, w->host);
-    add(&l, " wait in the same place: the missing rank is on another node, or the network is gone");
+    add(&l, " wait for others: the missing rank is on another node, or the network is gone");
     put(&l);
 }
 
@@ -259,10 +259,16 @@ void tw_watchdog_beat(tw_watchdog *w, const char *section, int64_t step, double 
     if (!w) return;
     beat *b = &w->board->beats[w->mine];
     atomic_store(&b->limit, 0); /* the thread must not see the new limit with the old time */
+    atomic_store(&b->waiting, false);
     atomic_store(&b->step, step);
     size_t n = strnlen(section, TW_WATCHDOG_SECTION_MAX);
     memcpy(b->section, section, n);
     b->section[n] = '\0';
     atomic_store(&b->nanoseconds, monotonic());
     atomic_store(&b->limit, limit > 0 ? (int64_t)(limit * 1e9) : 0);
+}
+
+void tw_watchdog_wait(tw_watchdog *w)
+{
+    if (w) atomic_store(&w->board->beats[w->mine].waiting, true);
 }

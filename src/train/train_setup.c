@@ -210,6 +210,7 @@ done:
 tw_status tw_trainer_open(tw_trainer *t)
 {
     tw_status st = TW_OK;
+    TW_TRY(tw_comm_agree(t->comm, tw_signals_install())); /* first: a signal while starting is a request too, not the end */
     TW_TRY(tw_comm_agree(t->comm, read_config(t)));
     TW_TRY(tw_comm_agree(t->comm, open_run(t)));
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
@@ -222,8 +223,8 @@ tw_status tw_trainer_open(tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
     TW_TRY(tw_preview_create(&t->preview, t));
-    TW_TRY(tw_comm_agree(t->comm, tw_signals_install()));
     TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
+    tw_reducer_watch(t->reducer, t->watchdog);
     tw_loss_refresh(t->loss);
 done:
     return st;

@@ -1,4 +1,7 @@
-/* The watchdog ends a hanging process in time, says where, and leaves a living one alone. */
+/* The watchdog ends a hanging process in time, says where, and leaves a living one alone.
+ *
+ * `test_watchdog victim stop|spin|exit` is a rank of a run whose rank 1 stops, spins or leaves with code 0 in its third step: for
+ * tests/cli/watchdog.sh, which starts it under mpirun. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +16,7 @@
 #include <cmocka.h>
 
 #include "tweedie/clock.h"
+#include "tweedie/reducer.h"
 #include "tweedie/signals.h"
 #include "tweedie/watchdog.h"
 
@@ -45,6 +49,7 @@ static void hang(void)
     tw_watchdog *w = NULL;
     if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
     tw_watchdog_beat(w, "reduction", 1234, 1.0);
+    tw_watchdog_wait(w);
     for (;;) pause();
 }
 
@@ -57,7 +62,7 @@ static void a_hang_ends_with_code_70_and_names_section_and_step(void **state)
     double seconds = tw_clock_seconds() - start;
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 70);
-    assert_non_null(strstr(text, "in 'reduction' of step 1234"));
+    assert_non_null(strstr(text, "in 'reduction' of step 1234, waiting for other ranks, for 1 s"));
     assert_non_null(strstr(text, "limit 1 s"));
     assert_true(seconds >= 1.0 && seconds < 3.0); /* the limit, a quarter of a second, and what a busy machine adds */
 }
@@ -114,11 +119,44 @@ static void a_watchdog_that_is_not_there_accepts_beats(void **state)
     (void)state;
     tw_watchdog *none = NULL;
     tw_watchdog_beat(none, "forward", 1, 1);
+    tw_watchdog_wait(none);
     tw_watchdog_destroy(&none);
 }
 
-int main(void)
+static void misbehave(const char *how)
 {
+    if (strcmp(how, "stop") == 0) raise(SIGSTOP);
+    if (strcmp(how, "exit") == 0) exit(0);
+    for (;;) usleep(1000);
+}
+
+static int victim(const char *how)
+{
+    enum { COUNT = 1000 };
+    static const tw_reducer_bucket bucket = {0, COUNT};
+    tw_comm *comm = NULL;
+    tw_watchdog *w = NULL;
+    tw_reducer *r = NULL;
+    if (tw_comm_create(&comm) != TW_OK || tw_watchdog_create(&w, comm) != TW_OK ||
+        tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK)
+        return 1;
+    tw_reducer_watch(r, w);
+    for (int64_t step = 0; step < 5; step++) {
+        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == 1 ? 3 : 2);
+        tw_reducer_begin(r, step);
+        if (step == 2 && tw_comm_rank(comm) == 1) misbehave(how);
+        tw_reducer_ready(r, 0, COUNT);
+        if (tw_reducer_finish(r, TW_OK, NULL, 0) != TW_OK) return 1;
+    }
+    tw_reducer_destroy(&r);
+    tw_watchdog_destroy(&w);
+    tw_comm_destroy(&comm);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "victim") == 0) return victim(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
         cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),

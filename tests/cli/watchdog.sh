@@ -1,0 +1,25 @@
+# A rank that stops, spins or leaves: the run ends in time with a code that is not 0, and says which rank is missing, and where.
+. "$(dirname "$0")/lib.sh"
+
+VICTIM=$(dirname "$TWEEDIE")/tests/test_watchdog
+[ -x "$VICTIM" ] || skip "the victim was not built"
+
+expect_exit 0 timeout 40 mpirun -n 1 "$VICTIM" victim stop # rank 1 is not there
+
+SECONDS=0
+expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop
+expect_message "is in 'backward' of step 2, waiting for other ranks, for "
+expect_message "(limit 2 s); ending the run"
+expect_message "watchdog: missing: rank 1 on "
+expect_message "is in 'backward' of step 2 for "
+[ "$SECONDS" -le 20 ] || fail "it took $SECONDS s"
+
+expect_exit 70 timeout 40 mpirun -n 2 "$VICTIM" victim spin
+expect_message "watchdog: missing: rank 1 on "
+
+expect_exit 70 timeout 40 mpirun -n 2 "$VICTIM" victim exit
+expect_message "a rank called exit() before it had left the others"
+
+# srun without PMIx: single processes that each believe to be the whole run
+expect_exit 78 env SLURM_STEP_NUM_TASKS=8 "$TWEEDIE" train none.ini --run run
+expect_message "srun started 8 tasks but MPI sees 1: use srun --mpi=pmix or mpirun"
