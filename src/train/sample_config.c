@@ -19,7 +19,7 @@ static const tw_config_field fields[] = {
     {FIELD("clip_min", TW_CONFIG_DOUBLE, clip_min), "-1", -1e30, 1e30, .help = "to this, in model units"},
     {FIELD("clip_max", TW_CONFIG_DOUBLE, clip_max), "1", -1e30, 1e30, .help = "and this"},
     {FIELD("eta", TW_CONFIG_DOUBLE, eta), "0", 0, 1, .help = "ddim: 0 is deterministic, 1 has the ancestral variance"},
-    {FIELD("batch", TW_CONFIG_INT64, batch), "64", 1, 1048576, .help = "samples that a rank draws at once: a part of a sample set"},
+    {FIELD("batch", TW_CONFIG_INT64, batch), "32", 1, 1048576, .help = "samples that a rank draws at once: a part of a sample set"},
     {FIELD("seed", TW_CONFIG_INT64, seed), "0", 0, 9e18, .help = "of the samples' random numbers"},
 };
 

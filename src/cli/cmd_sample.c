@@ -1,0 +1,115 @@
+/* tweedie sample: draw a sample set from what training left. */
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "tweedie/comm.h"
+#include "tweedie/draw.h"
+#include "tweedie/text.h"
+
+typedef struct options {
+    int64_t count;
+    const char *out;
+    const char *first, *weights, *seed;
+    bool join, force, clean;
+    const char *grid;
+    int64_t grid_count;
+    const char *images;
+} options;
+
+extern const tw_command tw_cmd_sample;
+
+static const tw_option table[] = {
+    {"count", TW_CONFIG_INT64, offsetof(options, count), NULL, .min = 1, .max = 8e12, .value = "N", .help = "samples"},
+    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "the sample set, a dataset file"},
+    {"first", TW_CONFIG_STRING, offsetof(options, first), "", .value = "I",
+     .help = "index of the first sample: this job draws a share, and joins it to no file unless --join is given"},
+    {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
+     .help = "raw or ema:RATE (default: the run's first average)"},
+    {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S", .help = "of the samples (sample.seed)"},
+    {"join", TW_CONFIG_BOOL, offsetof(options, join), "false",
+     .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is drawn, and all parts must be there"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false", .help = "replace a FILE of other settings or with other samples"},
+    {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false", .help = "remove the parts when they are joined"},
+    {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG",
+     .help = "a picture of the first samples; of points, a heat map"},
+    {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535, .value = "N", .help = "images in it"},
+    {"images", TW_CONFIG_STRING, offsetof(options, images), "", .value = "DIR", .help = "write each sample as DIR/INDEX.png too"},
+};
+
+/* The number of an option that may be left out. */
+static tw_status read_number(int64_t *out, const char *name, const char *text, int64_t otherwise, double most)
+{
+    const tw_config_field field = {.type = TW_CONFIG_INT64, .max = most};
+    if (!text[0]) {
+        *out = otherwise;
+        return TW_OK;
+    }
+    tw_status st = tw_config_value(&field, text, out);
+    return st == TW_ECONFIG ? tw_error_set(TW_EUSAGE, "--%s %s", name, tw_error_message()) : st;
+}
+
+static void report(const options *o, const tw_draw_options *d, const tw_draw_result *r)
+{
+    const long long first = d->first, last = d->first + d->count - 1;
+    if (d->join)
+        printf("%s: samples %lld to %lld%s; digest %s\n", o->out, first, last, r->complete ? ", there already" : "", r->digest);
+    else
+        printf("%s.parts: samples %lld to %lld are there; --join makes one file of them and others\n", o->out, first, last);
+}
+
+static tw_status run(struct tw_comm *comm, int argc, char **argv)
+{
+    tw_status st = TW_OK;
+    options o;
+    tw_arguments a;
+    tw_draw_result result = {0};
+    char seed[64], *assignments[256];
+    int n = 0;
+    int64_t first, number;
+    TW_TRY(tw_options_parse(&tw_cmd_sample, argc, argv, &o, &a));
+    TW_CHECK(a.assignment_count < 255, TW_EUSAGE, "%d settings are too many", a.assignment_count);
+    for (; n < a.assignment_count; n++) assignments[n] = a.assignments[n];
+    TW_TRY(read_number(&first, "first", o.first, 0, 8e12));
+    TW_TRY(read_number(&number, "seed", o.seed, 0, 9e18));
+    if (o.seed[0]) {
+        snprintf(seed, sizeof seed, "sample.seed=%lld", (long long)number);
+        assignments[n++] = seed;
+    }
+    const tw_draw_options draw = {.weights = a.count ? a.values[0] : NULL,
+                                  .which = o.weights,
+                                  .first = first,
+                                  .count = o.count,
+                                  .join = o.join || !o.first[0],
+                                  .out = o.out,
+                                  .replace = o.force,
+                                  .clean = o.clean,
+                                  .grid = o.grid,
+                                  .grid_count = o.grid_count,
+                                  .images = o.images,
+                                  .assignment_count = n,
+                                  .assignments = assignments};
+    TW_CHECK(a.count || o.join, TW_EUSAGE, "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
+             tw_cmd_sample.usage);
+    TW_TRY(tw_draw(comm, &draw, &result));
+    if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
+done:
+    return st;
+}
+
+const tw_command tw_cmd_sample = {
+    .name = "sample",
+    .summary = "draw samples from a trained network",
+    .usage = "[RUN_OR_WEIGHTS] --count N --out FILE [sample.key=value ...]",
+    .help =
+        "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. A job that was killed goes on with what is\n"
+        "missing. Several jobs share the work with --first; then `tweedie sample --join --count N --out FILE` joins. Sample i depends on\n"
+        "weights, settings, seed and i alone. Exit 65: parts are there that were drawn with other weights or settings. Exit 75: stopped\n"
+        "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, batch, seed; compute.threads, precision.",
+    .options = table,
+    .option_count = sizeof table / sizeof *table,
+    .least = 0,
+    .most = 1,
+    .takes_assignments = true,
+    .parallel = true,
+    .run = run,
+};

@@ -1,0 +1,263 @@
+/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make pictures. */
+#include "train/draw.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "train/compute.h"
+#include "train/sample_config.h"
+#include "train/state.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+
+tw_status draw_agree(const draw_job *d, tw_status st)
+{
+    return d->comm ? tw_comm_agree(d->comm, st) : st;
+}
+
+/* ---- planning ---- */
+
+static tw_status read_settings(draw_job *d, tw_sample_config *sample, tw_compute_config *compute)
+{
+    tw_status st = TW_OK;
+    const tw_draw_options *o = d->options;
+    TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute", o->assignment_count, o->assignments));
+    TW_TRY(tw_sample_config_bind(sample, d->config));
+    TW_TRY(tw_compute_config_bind(compute, d->config));
+    TW_TRY(tw_config_finish(d->config));
+done:
+    return st;
+}
+
+/* The line that parts are compared by: digest of the weights, then everything that a sample depends on. */
+static tw_status describe(draw_job *d, const tw_sampler_settings *settings, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    draw_parts *p = &d->parts;
+    const tw_checkpoint_meta *meta = &d->restored->meta;
+    char text[TW_DATASET_TEXT_MAX / 2];
+    TW_TRY(tw_sample_config_describe(text, sizeof text, settings, tw_sampler_evaluations(d->sampler), p->batch, precision));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s", d->restored->digest, text));
+    TW_TRY(tw_format(p->source, sizeof p->source, "drawn from %s after %lld steps", meta->weights, (long long)meta->step));
+done:
+    return st;
+}
+
+static tw_status plan_drawing(draw_job *d, const tw_sample_config *sample, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    tw_sampler_settings settings;
+    draw_parts *p = &d->parts;
+    tw_model *m = d->restored->model;
+    int64_t numbers;
+    p->batch = sample->batch;
+    p->spec = d->restored->samples;
+    p->spec.num_classes = 0;
+    tw_sample_config_settings(&settings, sample, m, &d->restored->samples);
+    settings.watch = draw_watch;
+    settings.watch_self = d;
+    TW_TRY(tw_sampler_create(&d->sampler, &settings, m->schedule, m->dims, p->batch));
+    TW_TRY(describe(d, &settings, precision));
+    TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
+    TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
+    TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
+    TW_TRY(tw_model_score_create(&d->score, m, p->batch, precision));
+done:
+    return st;
+}
+
+static tw_status prepare(draw_job *d)
+{
+    tw_status st = TW_OK;
+    tw_sample_config sample;
+    tw_compute_config compute;
+    tw_precision precision;
+    TW_TRY(tw_restore(&d->restored, d->comm, d->options->weights, d->options->which));
+    TW_TRY(draw_agree(d, read_settings(d, &sample, &compute)));
+    TW_TRY(tw_compute_prepare(&precision, NULL, &compute, d->comm));
+    TW_TRY(draw_agree(d, plan_drawing(d, &sample, precision)));
+done:
+    return st;
+}
+
+/* ---- what is there ---- */
+
+static int64_t first_block(const draw_job *d)
+{
+    return d->options->first / d->parts.batch;
+}
+
+static int64_t block_count(const draw_job *d)
+{
+    return (d->options->first + d->options->count - 1) / d->parts.batch + 1 - first_block(d);
+}
+
+/* A file under the final name must be what this job makes, or something that it may replace. */
+static tw_status judge_existing(draw_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_draw_options *o = d->options;
+    const draw_existing *e = &d->existing;
+    if (!e->there || !o->join || o->replace) return TW_OK;
+    TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it", o->out);
+    TW_CHECK(e->ours, TW_EDATA,
+             "%s: was drawn with other weights or settings; use another --out, or --force replaces it\n  there: %s\n  here:  %s", o->out,
+             e->sampling, d->parts.sampling);
+    TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EIO,
+             "%s: exists and holds the samples %lld to %lld, not all of which were asked for now; --force replaces it", o->out,
+             (long long)e->first, (long long)(e->first + e->count - 1));
+    d->result.complete = e->first == o->first && e->count == o->count;
+done:
+    return st;
+}
+
+static tw_status look_at_out(draw_job *d)
+{
+    tw_status st = TW_OK;
+    double complete;
+    if (d->rank == 0) {
+        st = draw_existing_look(&d->existing, &d->parts);
+        if (st == TW_OK) st = judge_existing(d);
+    }
+    TW_TRY(draw_agree(d, st));
+    complete = d->result.complete;
+    if (d->comm) TW_TRY(tw_comm_max(d->comm, &complete, 1));
+    d->result.complete = complete > 0;
+done:
+    return st;
+}
+
+/* Each rank looks at every ranks-th block. flags [blocks]: 1 where it is there */
+static tw_status look_at_parts(const draw_job *d, double *flags)
+{
+    tw_status st = TW_OK;
+    for (int64_t i = d->rank; i < block_count(d); i += d->ranks) {
+        bool there;
+        TW_TRY(draw_parts_check(&there, &d->parts, first_block(d) + i));
+        flags[i] = there;
+    }
+done:
+    return st;
+}
+
+static tw_status list_missing(draw_job *d)
+{
+    tw_status st = TW_OK;
+    double *flags = NULL;
+    const int64_t blocks = block_count(d);
+    st = tw_alloc(&flags, blocks, sizeof *flags, "the list of parts");
+    if (st == TW_OK) st = tw_alloc(&d->missing, blocks, sizeof *d->missing, "the list of parts");
+    TW_TRY(draw_agree(d, st));
+    TW_TRY(draw_agree(d, look_at_parts(d, flags)));
+    if (d->comm) TW_TRY(tw_comm_sum(d->comm, flags, blocks));
+    for (int64_t i = 0; i < blocks; i++)
+        if (flags[i] == 0) d->missing[d->missing_count++] = first_block(d) + i;
+    d->result.found = (blocks - d->missing_count) * d->parts.batch;
+done:
+    tw_free(&flags);
+    return st;
+}
+
+/* ---- the job ---- */
+
+static tw_status make_directory(const char *path)
+{
+    tw_status st = TW_OK;
+    struct stat info;
+    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is no directory", path);
+done:
+    return st;
+}
+
+static tw_status draw_missing(draw_job *d)
+{
+    tw_status st = TW_OK;
+    TW_TRY(list_missing(d));
+    if (d->missing_count == 0) goto done;
+    TW_CHECK(d->restored, TW_ENOINPUT, "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
+             d->parts.directory, (long long)(d->missing[0] * d->parts.batch), (long long)((d->missing[0] + 1) * d->parts.batch - 1));
+    if (d->rank == 0) st = make_directory(d->parts.directory);
+    TW_TRY(draw_agree(d, st));
+    TW_TRY(draw_blocks(d));
+done:
+    return st;
+}
+
+static tw_status join(draw_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_draw_options *o = d->options;
+    if (d->rank == 0) {
+        if (d->result.complete)
+            memcpy(d->result.digest, d->existing.digest, sizeof d->existing.digest);
+        else
+            st = draw_parts_join(&d->parts, o->first, o->count, d->result.digest);
+    }
+    return draw_agree(d, st);
+}
+
+/* Before hours of drawing, not after. */
+static tw_status check_pictures(const draw_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_draw_options *o = d->options;
+    const bool points = d->parts.spec.kind == TW_DATASET_POINTS;
+    TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE, "points have no single pictures, only a heat map of all");
+    TW_CHECK(!points || !o->grid || !*o->grid || d->parts.spec.channels == 2, TW_EUSAGE,
+             "points of %lld coordinates have no heat map; 2 were expected", (long long)d->parts.spec.channels);
+done:
+    return st;
+}
+
+static tw_status run(draw_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_draw_options *o = d->options;
+    if (o->weights)
+        TW_TRY(prepare(d));
+    else
+        TW_TRY(draw_agree(d, draw_parts_adopt(&d->parts)));
+    TW_TRY(check_pictures(d));
+    TW_TRY(look_at_out(d));
+    if (!d->result.complete) TW_TRY(draw_missing(d));
+    if (o->join) TW_TRY(join(d));
+    TW_TRY(draw_pictures(d));
+    if (o->join && o->clean) TW_TRY(draw_agree(d, d->rank == 0 ? draw_parts_remove(&d->parts) : TW_OK));
+done:
+    return st;
+}
+
+static tw_status check(const tw_draw_options *o)
+{
+    tw_status st = TW_OK;
+    const int64_t limit = (int64_t)1 << 43; /* a stream's position has 44 bits, and blocks are drawn whole */
+    TW_CHECK(o->first >= 0 && o->count >= 1 && o->count <= limit && o->first <= limit - o->count, TW_EUSAGE,
+             "%lld samples from index %lld: indices lie between 0 and 2^43", (long long)o->count, (long long)o->first);
+    TW_CHECK(o->weights || o->join, TW_EUSAGE, "which weights? (a run, a checkpoint or a weights file)");
+    TW_CHECK(o->weights || o->assignment_count == 0, TW_EUSAGE, "%s: joining takes no settings", o->assignments[0]);
+    TW_CHECK(!o->clean || o->join, TW_EUSAGE, "parts are removed only when they are joined");
+done:
+    return st;
+}
+
+tw_status tw_draw(const tw_comm *comm, const tw_draw_options *options, tw_draw_result *out)
+{
+    tw_status st = TW_OK;
+    draw_job d = {.comm = comm, .rank = comm ? tw_comm_rank(comm) : 0, .ranks = comm ? tw_comm_size(comm) : 1, .options = options};
+    TW_TRY(check(options));
+    TW_TRY(draw_parts_name(&d.parts, options->out));
+    TW_TRY(run(&d));
+    if (out) *out = d.result;
+done:
+    tw_sampler_destroy(&d.sampler);
+    tw_model_score_destroy(&d.score);
+    tw_config_destroy(&d.config);
+    tw_restore_destroy(&d.restored);
+    draw_parts_close(&d.parts);
+    tw_free(&d.x);
+    tw_free(&d.stored);
+    tw_free(&d.missing);
+    return st;
+}
