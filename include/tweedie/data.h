@@ -181,7 +181,8 @@ typedef struct tw_dataset_writer_options {
 } tw_dataset_writer_options;
 
 /* Begins a dataset of exactly spec->count samples, in the order in which they will be appended; in memory is one block of 1 MiB. The file
- * appears under its name only when tw_dataset_writer_finish succeeds. Not collective: one process writes one file.
+ * appears under its name only when tw_dataset_writer_finish succeeds. Not collective: one process writes one file. HDF5 is called by the
+ * calling thread: where an input thread lives, all of a writer's functions are its jobs.
  * @return TW_EIO if the file exists or cannot be created; TW_EDATA if the spec is not a dataset (naming what); TW_ENOMEM */
 tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec, const tw_dataset_writer_options *options);
 
@@ -245,7 +246,7 @@ typedef struct tw_import_result {
 } tw_import_result;
 
 /* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples. Samples are stored in an order that is
- * random, but given by the seed, inside each split. Not collective.
+ * random, but given by the seed, inside each split. Not collective; format "hdf5" forks, so not where MPI or threads have been started.
  * @param[out] result  may be NULL
  * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable; TW_EDATA for bad data, naming file, object
  * or line and what was expected; TW_EIO */

@@ -6,6 +6,7 @@
 
 #include "data/format.h"
 #include "data/importer.h"
+#include "data/isolate.h"
 #include "data/points.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
@@ -224,13 +225,20 @@ done:
     return st;
 }
 
-tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result)
+/* The import itself, in this process. */
+typedef struct importing {
+    const tw_import_options *options;
+    tw_import_result result;
+} importing;
+
+static tw_status import_here(void *self)
 {
     tw_status st = TW_OK;
+    importing *im = self;
+    const tw_import_options *options = im->options;
     tw_spool *spool = NULL;
     tw_dataset_spec spec;
     float *units = NULL;
-    TW_TRY(check_options(options));
     TW_TRY(tw_spool_create(&spool, options->path, options->split));
     TW_TRY(fill(options, spool));
     spec = *tw_spool_get_spec(spool);
@@ -245,13 +253,32 @@ tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *
         choose_units(options, spool, units, units + spec.channels);
     }
     TW_TRY(write_dataset(options, spool, &spec));
-    if (result) {
-        result->spec = spec;
-        result->spec.offset = result->spec.scale = NULL;
-        result->spec.class_names = NULL;
-    }
+    im->result.spec = spec;
+    im->result.spec.offset = im->result.spec.scale = NULL;
+    im->result.spec.class_names = NULL;
 done:
     tw_free(&units);
     tw_spool_destroy(&spool);
+    return st;
+}
+
+static bool is_isolated(const char *format)
+{
+    for (int i = 0; i < tw_import_count; i++)
+        if (strcmp(tw_import_table[i]->name, format) == 0) return tw_import_table[i]->isolated;
+    return false;
+}
+
+tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result)
+{
+    tw_status st = TW_OK;
+    importing im = {.options = options};
+    TW_TRY(check_options(options));
+    if (options->input_count > 0 && is_isolated(options->format))
+        TW_TRY(tw_isolate(import_here, &im, &im.result, sizeof im.result, options->inputs[0]));
+    else
+        TW_TRY(import_here(&im));
+    if (result) *result = im.result;
+done:
     return st;
 }

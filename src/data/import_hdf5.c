@@ -143,7 +143,7 @@ static tw_status run(const tw_import_options *options, tw_spool *spool)
 {
     tw_status st = TW_OK;
     array a = {.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID}, labels = a;
-    tw_import_layout layout;
+    tw_import_layout layout = TW_LAYOUT_AUTO;
     TW_CHECK(options->input_count == 1, TW_EUSAGE, "%d inputs; one FILE:/path was expected", options->input_count);
     TW_TRY(tw_h5_start());
     TW_TRY(open_array(&a, options->inputs[0], ""));
@@ -164,4 +164,8 @@ done:
 }
 
 const tw_importer tw_import_hdf5 = {
-    .name = "hdf5", .summary = "an array of any HDF5 file, FILE:/path: images [N,H,W,C], [N,C,H,W], [N,H,W] or points [N,D]", .run = run};
+    .name = "hdf5",
+    .summary = "an array of any HDF5 file, FILE:/path: images [N,H,W,C], [N,C,H,W], [N,H,W] or points [N,D]",
+    .isolated = true,
+    .run = run,
+};

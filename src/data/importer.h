@@ -8,6 +8,7 @@
 typedef struct tw_importer {
     const char *name;    /* of the format: --format NAME */
     const char *summary; /* one line: what it reads */
+    bool isolated;       /* the library that reads the inputs may crash where they are damaged: a child process does it */
 
     /* Reads the inputs, of which there is at least one, one sample at a time, and puts every sample into the spool: in the same order
      * whenever it is called with the same inputs. Options that it does not know are not its business.

@@ -273,6 +273,29 @@ static void what_does_not_fit_the_spec_is_not_written(void **state)
     assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EIO, "no/folder.h5");
 }
 
+static void the_embedded_mnist_is_whole(void **state)
+{
+    (void)state;
+    const char *source = getenv("TWEEDIE_SOURCE_DIR");
+    char path[512];
+    static int32_t label[70000];
+    int count[10] = {0};
+    tw_dataset *d = NULL;
+    if (!source) skip();
+    snprintf(path, sizeof path, "%s/datasets/mnist.h5", source);
+    assert_ok(open_verified(&d, path));
+    const tw_dataset_spec *spec = tw_dataset_get_spec(d);
+    assert_int_equal(spec->count, 70000);
+    assert_int_equal(spec->num_classes, 10);
+    assert_int_equal(spec->splits[0].last, 60000);
+    assert_string_equal(spec->splits[1].name, "test");
+    assert_ok(tw_dataset_read_stored(d, 0, 70000, NULL, label));
+    for (int i = 60000; i < 70000; i++) count[label[i]]++;
+    static const int expected[10] = {980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}; /* of the test set, as published */
+    assert_memory_equal(count, expected, sizeof count);
+    tw_dataset_destroy(&d);
+}
+
 /* A limit on the size of files stands for a full disk. It is lifted before giving up, as the disk is not full for the memory to which the
  * writer then turns. */
 static void a_full_disk_is_told_and_leaves_no_file(void **state)
@@ -515,6 +538,7 @@ int main(void)
         cmocka_unit_test(model_units_are_those_of_the_formula_and_lead_back),
         cmocka_unit_test(floats_and_points_keep_their_units_in_the_file),
         cmocka_unit_test(a_dataset_read_on_the_input_thread_is_the_same),
+        cmocka_unit_test(the_embedded_mnist_is_whole),
         cmocka_unit_test(what_does_not_fit_the_spec_is_not_written),
         cmocka_unit_test(a_full_disk_is_told_and_leaves_no_file),
         cmocka_unit_test(files_that_are_no_datasets_are_refused),

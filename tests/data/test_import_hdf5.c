@@ -1,8 +1,10 @@
 /* Importing arrays of foreign HDF5 files. */
 #include <hdf5.h>
 #include <math.h>
+#include <signal.h>
 
 #include "data/fixture.h"
+#include "data/isolate.h"
 #include "tweedie/data.h"
 
 enum { N = 30, C = 3, H = 4, W = 5, ELEMENTS = N * C * H * W };
@@ -188,10 +190,41 @@ static void arrays_that_do_not_fit_are_refused(void **state)
     assert_int_equal(count_files("out"), 0);
 }
 
+static tw_status crashes(void *self)
+{
+    *(int *)self = 1;
+    signal(SIGSEGV, SIG_DFL); /* cmocka's handler would report it */
+    raise(SIGSEGV);
+    return TW_OK;
+}
+
+static tw_status complains(void *self)
+{
+    return tw_error_set(TW_ENOINPUT, "of %d", *(int *)self);
+}
+
+static tw_status succeeds(void *self)
+{
+    *(int *)self += 5;
+    return TW_OK;
+}
+
+static void a_crash_in_a_child_is_bad_data_and_all_else_comes_back(void **state)
+{
+    (void)state;
+    int i = 2;
+    assert_fails(tw_isolate(crashes, &i, &i, sizeof i, "odd.h5"), TW_EDATA, "odd.h5", "crashes", "Segmentation fault");
+    assert_int_equal(i, 2);
+    assert_fails(tw_isolate(complains, &i, &i, sizeof i, "odd.h5"), TW_ENOINPUT, "of 2");
+    assert_ok(tw_isolate(succeeds, &i, &i, sizeof i, "odd.h5"));
+    assert_int_equal(i, 7);
+}
+
 int main(void)
 {
     for (int i = 0; i < ELEMENTS; i++) ramp[i] = i % 127;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crash_in_a_child_is_bad_data_and_all_else_comes_back),
         cmocka_unit_test(arrays_that_do_not_fit_are_refused),
         cmocka_unit_test(every_width_and_order_of_axes_gives_the_same_values),
         cmocka_unit_test(each_channel_is_normalised_and_the_way_back_is_exact),
