@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ops/convert.h"
+
 int64_t tw_conv_extent(const tw_attr *a, int d, int64_t in, int64_t kernel)
 {
     int64_t reach = a->i[CONV_DILATION + d] * (kernel - 1) + 1;
@@ -62,4 +64,9 @@ double tw_conv_flops(const tw_conv_shapes *s)
     double taps = (double)s->w.dims[1];
     for (int d = 2; d < s->w.rank; d++) taps *= (double)s->w.dims[d];
     return 2 * taps * (double)tw_shape_count(s->y);
+}
+
+void tw_conv_add_from(const tw_task *t, const void *summand)
+{
+    if (summand != t->out[0]) tw_convert(t->out[0], t->act, summand, t->act, tw_shape_count(t->node->out[0].shape));
 }

@@ -28,6 +28,9 @@ tw_status tw_conv_describe(tw_conv_problem *out, tw_conv_direction direction, co
                            bool bias);
 void tw_conv_problem_destroy(tw_conv_problem *p);
 
+/* Puts the tensor that the task's convolution will add to where its output goes, unless the plan has let it lie there. */
+void tw_conv_add_from(const tw_task *t, const void *summand);
+
 /* 2 · multiply-adds of one pass. */
 double tw_conv_flops(const tw_conv_shapes *s);
 

@@ -161,17 +161,30 @@ done:
     return st;
 }
 
-/* Scratchpads come from the plan; `add` is the descriptor of a tensor that a binary post-op adds. */
-static tw_status make_attr(dnnl_primitive_attr_t *out, const tw_md *add)
+#if DNNL_VERSION_MAJOR >= 3
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
+}
+#else
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1);
+}
+#endif
+
+/* Scratchpads come from the plan. A sum is the one post-op used: with a binary one, which could add a tensor that lies elsewhere, oneDNN
+ * 2.6 leaves its fastest convolutions, and for some broadcasts all of them (3,000 times slower). */
+static tw_status make_attr(dnnl_primitive_attr_t *out, bool sum)
 {
     tw_status st = TW_OK;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     TRY_DNNL(dnnl_primitive_attr_create(&attr));
     TRY_DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
-    if (add) {
+    if (sum) {
         TRY_DNNL(dnnl_post_ops_create(&ops));
-        TRY_DNNL(dnnl_post_ops_append_binary(ops, dnnl_binary_add, ref(add)));
+        TRY_DNNL(append_sum(ops));
         TRY_DNNL(dnnl_primitive_attr_set_post_ops(attr, ops));
     }
     *out = attr;
@@ -261,7 +274,7 @@ tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
     dnnl_primitive_desc_t hint = NULL, pd = NULL;
     tw_md any = {.set = false};
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, c->add ? &c->dst : NULL));
+    TW_TRY(make_attr(&attr, c->add));
     if (c->direction == TW_CONV_FORWARD) {
         TRY_DNNL(conv_forward_pd(&pd, engine, attr, c));
     } else {
@@ -298,7 +311,7 @@ tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md
     dnnl_stream_t stream;
     dnnl_primitive_attr_t attr = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, NULL));
+    TW_TRY(make_attr(&attr, false));
     TRY_DNNL(matmul_pd(out, engine, attr, src, weights, bias, dst));
 done:
     if (attr) dnnl_primitive_attr_destroy(attr);

@@ -46,7 +46,7 @@ typedef struct tw_conv_problem {
     tw_conv_direction direction;
     tw_md src, weights, bias, dst; /* borrowed; bias.set false: none. weights may be of format any */
     dnnl_dims_t stride, dilation, before, after;
-    bool add; /* a binary post-op adds a tensor like dst (forward only) */
+    bool add; /* dst = dst + convolution, by the sum post-op (forward only) */
 } tw_conv_problem;
 
 /* Primitive descriptors. Scratchpads are the user's. */

@@ -96,10 +96,9 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p)
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, false, &weights, t->act));
     if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
     {
-        tw_primitive_arg args[6] = {{DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
+        tw_primitive_arg args[5] = {{DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
         int n = 3;
         if (p->bias.set) args[n++] = (tw_primitive_arg){DNNL_ARG_BIAS, &p->bias};
-        if (p->add) args[n++] = (tw_primitive_arg){DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &p->dst};
         dnnl_primitive_desc_t given = pd;
         pd = NULL;
         TW_TRY(tw_primitive_create(&s->conv, given, args));
@@ -140,10 +139,10 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    void *data[5] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};
+    void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};
     int n = 3;
     if (t->in[2]) data[n++] = t->in[2];
-    if (t->node->nin > 3) data[n++] = t->in[3];
+    if (t->node->nin > 3) tw_conv_add_from(t, t->in[3]);
     tw_primitive_run(&s->conv, data, t->scratch);
 }
 
@@ -178,5 +177,6 @@ const tw_op tw_op_conv = {
     .pack = pack,
     .run = run,
     .destroy = destroy,
+    .in_place = 1u << 3,
     .example = example,
 };

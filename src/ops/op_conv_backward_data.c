@@ -70,7 +70,6 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p, bool forwa
         const tw_primitive_arg turned[] = {{DNNL_ARG_SRC, &p->src},
                                            {DNNL_ARG_WEIGHTS, &weights},
                                            {DNNL_ARG_DST, &p->dst},
-                                           {p->add ? DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1 : 0, &p->dst},
                                            {0}};
         const tw_primitive_arg back[] = {{DNNL_ARG_DIFF_DST, &p->dst}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DIFF_SRC, &p->src}, {0}};
         given = pd;
@@ -120,7 +119,8 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0], t->node->nin > 2 ? t->in[2] : NULL};
+    void *data[3] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};
+    if (t->node->nin > 2) tw_conv_add_from(t, t->in[2]);
     tw_primitive_run(&s->conv, data, t->scratch);
 }
 
@@ -132,4 +132,5 @@ const tw_op tw_op_conv_backward_data = {
     .pack = pack,
     .run = run,
     .destroy = destroy,
+    .in_place = 1u << 2,
 };
