@@ -23,7 +23,9 @@ tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t cou
 /* Writes the density of points as a heat map (viridis; colour follows the square root of the count, so that tails are seen).
  * @param points      [count][2]: x to the right, y upwards, in the units of `bounds`; points outside are left out
  * @param bounds      x least, x most, y least, y most
- * @param resolution  pixels of the longer side, 16…8192 */
-tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count, const double bounds[4], int64_t resolution);
+ * @param resolution  pixels of the longer side, 16…8192
+ * @param blur        deviation of the normal that each point is spread over, in pixels, 0…32; 0: none */
+tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count, const double bounds[4], int64_t resolution,
+                               double blur);
 
 #endif

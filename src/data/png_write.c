@@ -10,7 +10,7 @@
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 
-enum { GRID_GREY = 32, SIDE_MAX = 65535 };
+enum { GRID_GREY = 32, SIDE_MAX = 65535, BLUR_MAX = 32 };
 
 static tw_status write_part(const char *part, const char *path, const uint8_t *pixels, int64_t height, int64_t width, bool colour)
 {
@@ -91,29 +91,68 @@ static void viridis(double t, uint8_t *rgb)
     for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)lrint(stops[i][c] + (place - i) * (stops[i + 1][c] - stops[i][c]));
 }
 
-tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count, const double bounds[4], int64_t resolution)
+/* Gaussian weights of a blur of deviation `blur` out to 3 of them, together 1; returns the reach. */
+static int64_t blur_weights(double *weights, double blur)
+{
+    const int64_t reach = (int64_t)ceil(3 * blur);
+    double sum = 0;
+    for (int64_t k = -reach; k <= reach; k++) sum += weights[k + reach] = exp(-0.5 * (double)(k * k) / (blur * blur));
+    for (int64_t k = 0; k <= 2 * reach; k++) weights[k] /= sum;
+    return reach;
+}
+
+/* Blurs lines of `length` values, `step` apart; beyond the ends there is nothing. */
+static void blur_lines(double *to, const double *from, int64_t lines, int64_t line_step, int64_t length, int64_t step,
+                       const double *weights, int64_t reach)
+{
+    for (int64_t line = 0; line < lines; line++)
+        for (int64_t i = 0; i < length; i++) {
+            const int64_t first = i < reach ? 0 : i - reach, last = i + reach < length ? i + reach : length - 1;
+            double s = 0;
+            for (int64_t k = first; k <= last; k++) s += weights[k - i + reach] * from[line * line_step + k * step];
+            to[line * line_step + i * step] = s;
+        }
+}
+
+static tw_status blur_density(double *density, int64_t h, int64_t w, double blur)
 {
     tw_status st = TW_OK;
-    int64_t *counts = NULL, most = 1;
+    double weights[2 * 3 * BLUR_MAX + 1], *between = NULL;
+    if (blur <= 0) return TW_OK;
+    const int64_t reach = blur_weights(weights, blur);
+    TW_TRY(tw_alloc(&between, h * w, sizeof *between, "a heat map"));
+    blur_lines(between, density, h, w, w, 1, weights, reach);
+    blur_lines(density, between, w, 1, h, w, weights, reach);
+done:
+    tw_free(&between);
+    return st;
+}
+
+tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count, const double bounds[4], int64_t resolution,
+                               double blur)
+{
+    tw_status st = TW_OK;
+    double *density = NULL, most = 0;
     uint8_t *picture = NULL;
     const double x_range = bounds[1] - bounds[0], y_range = bounds[3] - bounds[2];
-    TW_CHECK(x_range > 0 && y_range > 0 && isfinite(x_range) && isfinite(y_range) && resolution >= 16 && resolution <= 8192, TW_ESHAPE,
-             "%s: a heat map of %lld pixels over %g … %g by %g … %g", path, (long long)resolution, bounds[0], bounds[1], bounds[2],
-             bounds[3]);
+    TW_CHECK(x_range > 0 && y_range > 0 && isfinite(x_range) && isfinite(y_range) && resolution >= 16 && resolution <= 8192 && blur >= 0 &&
+                 blur <= BLUR_MAX,
+             TW_ESHAPE, "%s: a heat map of %lld pixels over %g … %g by %g … %g", path, (long long)resolution, bounds[0], bounds[1],
+             bounds[2], bounds[3]);
     const double pixel = fmax(x_range, y_range) / (double)resolution;
     const int64_t w = (int64_t)fmax(1, floor(x_range / pixel + 0.5)), h = (int64_t)fmax(1, floor(y_range / pixel + 0.5));
-    TW_TRY(tw_alloc(&counts, h * w, sizeof *counts, "a heat map"));
+    TW_TRY(tw_alloc(&density, h * w, sizeof *density, "a heat map"));
     TW_TRY(tw_alloc(&picture, h * w * 3, 1, "a heat map"));
     for (int64_t i = 0; i < count; i++) {
         const double x = floor((points[2 * i] - bounds[0]) / pixel), y = floor((bounds[3] - points[2 * i + 1]) / pixel);
-        if (!(x >= 0 && x < (double)w && y >= 0 && y < (double)h)) continue; /* NaN too */
-        const int64_t n = ++counts[(int64_t)y * w + (int64_t)x];
-        if (n > most) most = n;
+        if (x >= 0 && x < (double)w && y >= 0 && y < (double)h) density[(int64_t)y * w + (int64_t)x]++; /* NaN is nowhere */
     }
-    for (int64_t i = 0; i < h * w; i++) viridis(sqrt((double)counts[i] / (double)most), picture + 3 * i);
+    TW_TRY(blur_density(density, h, w, blur));
+    for (int64_t i = 0; i < h * w; i++) most = fmax(most, density[i]);
+    for (int64_t i = 0; i < h * w; i++) viridis(most > 0 ? sqrt(density[i] / most) : 0, picture + 3 * i);
     TW_TRY(write_file(path, picture, h, w, true));
 done:
-    tw_free(&counts);
+    tw_free(&density);
     tw_free(&picture);
     return st;
 }

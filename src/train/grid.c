@@ -82,13 +82,14 @@ static tw_status write_points(const char *path, const tw_dataset_spec *spec, int
 {
     tw_status st = TW_OK;
     float *points = NULL;
-    double bound;
+    double bound, blur = 0.5 * HEATMAP_PIXELS / sqrt((double)count); /* half of the distance between points that fill the picture */
+    blur = fmin(fmax(blur, 1), 12);
     TW_CHECK(spec->channels == 2, TW_EUNSUPPORTED, "%s: points of %lld coordinates have no picture; 2 were expected", path,
              (long long)spec->channels);
     TW_TRY(tw_alloc(&points, count * 2, sizeof *points, "points of a picture"));
     tw_dataset_denormalise(spec, count, x, points);
     TW_TRY(find_bound(&bound, points, 2 * count));
-    TW_TRY(tw_png_write_heatmap(path, points, count, (const double[]){-bound, bound, -bound, bound}, HEATMAP_PIXELS));
+    TW_TRY(tw_png_write_heatmap(path, points, count, (const double[]){-bound, bound, -bound, bound}, HEATMAP_PIXELS, blur));
 done:
     tw_free(&points);
     return st;

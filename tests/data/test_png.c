@@ -56,7 +56,7 @@ static void a_heat_map_is_brightest_where_the_points_are(void **state)
     const float points[] = {0.9f, 0.9f, 0.9f, 0.9f, -0.9f, -0.9f, 5, 5, 1.0f / 0.0f, 0};
     const double bounds[] = {-1, 1, -1, 1};
     picture p = {0};
-    assert_ok(tw_png_write_heatmap(in("heat.png"), points, 5, bounds, 16));
+    assert_ok(tw_png_write_heatmap(in("heat.png"), points, 5, bounds, 16, 0));
     assert_ok(tw_picture_read(&p, in("heat.png")));
     assert_int_equal(p.width, 16);
     assert_int_equal(p.height, 16);
@@ -64,6 +64,25 @@ static void a_heat_map_is_brightest_where_the_points_are(void **state)
     const uint8_t *lower_left = p.pixels + 15 * 16 * 3, *empty = p.pixels;
     assert_true(lower_left[1] > empty[1]);
     assert_int_equal(empty[0], 68);
+    tw_picture_free(&p);
+}
+
+static void a_blurred_point_is_round_and_brightest_in_its_middle(void **state)
+{
+    (void)state;
+    const float point[] = {0.01f, -0.01f};
+    const double bounds[] = {-1, 1, -1, 1};
+    picture p = {0};
+    assert_ok(tw_png_write_heatmap(in("blur.png"), point, 1, bounds, 32, 2));
+    assert_ok(tw_picture_read(&p, in("blur.png")));
+    const uint8_t *at = p.pixels + (16 * 32 + 16) * 3;
+    assert_int_equal(at[0], 253);
+    for (int d = 1; d <= 6; d++) {
+        assert_true(at[3 * d + 1] < at[3 * d - 2]); /* green falls outwards … */
+        assert_memory_equal(at + 3 * d, at - 3 * d, 3);
+        assert_memory_equal(at + 3 * d, at + 32 * 3 * d, 3); /* … alike in each direction */
+    }
+    assert_int_equal(p.pixels[0], 68);
     tw_picture_free(&p);
 }
 
@@ -75,7 +94,7 @@ static void pictures_that_cannot_be_written_say_why(void **state)
     assert_fails(tw_png_write(in("no/folder.png"), pixel, 1, 1, 1), TW_EIO, "no/folder.png");
     assert_fails(tw_png_write(in("wide.png"), pixel, 1, 70000, 1), TW_ESHAPE, "wide.png", "70000");
     assert_fails(tw_png_write_grid(in("none.png"), pixel, 0, 1, 1, 1, 0), TW_ESHAPE, "none.png");
-    assert_fails(tw_png_write_heatmap(in("heat.png"), NULL, 0, bounds, 100), TW_ESHAPE, "heat.png");
+    assert_fails(tw_png_write_heatmap(in("heat.png"), NULL, 0, bounds, 100, 0), TW_ESHAPE, "heat.png");
     assert_int_equal(count_files("wide"), 0);
 }
 
@@ -235,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_written_image_is_read_back),
         cmocka_unit_test(a_grid_has_each_image_in_its_place),
         cmocka_unit_test(a_heat_map_is_brightest_where_the_points_are),
+        cmocka_unit_test(a_blurred_point_is_round_and_brightest_in_its_middle),
         cmocka_unit_test(pictures_that_cannot_be_written_say_why),
         cmocka_unit_test(every_truncated_or_flipped_png_is_refused_or_whole),
         cmocka_unit_test(a_jpeg_is_read_near_enough_and_a_truncated_one_refused),
