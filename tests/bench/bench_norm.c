@@ -101,7 +101,7 @@ static void bench(const shape *k, tw_dtype act, int repetitions)
 int main(int argc, char **argv)
 {
     const int repetitions = argc > 1 ? atoi(argv[1]) : 50;
-    static const shape shapes[] = {{16, 32, 128}, {16, 16, 256}, {16, 4, 256}, {2, 32, 128}};
+    static const shape shapes[] = {{16, 32, 128}, {16, 16, 256}, {16, 4, 256}, {2, 32, 128}, {96, 32, 128}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         bench(&shapes[i], TW_DTYPE_F32, repetitions);
         bench(&shapes[i], TW_DTYPE_BF16, repetitions);
