@@ -64,11 +64,6 @@ static void reduce_bucket(tw_reducer *r, int b, uint32_t epoch)
     if (b == 0) r->began = tw_clock_seconds();
     tw_status st = reducer_node_reduce(&r->node, b, r->buckets[b], epoch);
     if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
-}
-
-static void end_buckets(tw_reducer *r, uint32_t epoch)
-{
-    for (int b = 0; b < r->bucket_count; b++) reducer_node_wait(&r->node, b, epoch);
     r->busy = tw_clock_seconds() - r->began;
 }
 
@@ -86,9 +81,6 @@ static void *communicate(void *self)
             reduce_bucket(r, b, epoch);
             pthread_mutex_lock(&r->lock);
         }
-        pthread_mutex_unlock(&r->lock);
-        end_buckets(r, epoch);
-        pthread_mutex_lock(&r->lock);
         r->ended = epoch;
         pthread_cond_broadcast(&r->changed);
     }
@@ -352,7 +344,6 @@ static void wait_for_buckets(tw_reducer *r)
         return;
     }
     while (r->next < r->bucket_count) reduce_bucket(r, r->next++, r->epoch);
-    end_buckets(r, r->epoch);
 }
 
 tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int value_count)

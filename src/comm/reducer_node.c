@@ -80,8 +80,8 @@ done:
 static tw_status map_control(reducer_node *node)
 {
     tw_status st = TW_OK;
-    size_t counters = (4 * (size_t)node->buckets + 1) * sizeof(node_counter);
-    size_t bytes = counters + 2 * (size_t)node->size * sizeof(reducer_record) + TW_ALIGNMENT;
+    size_t counters = (3 * (size_t)node->buckets + 1) * sizeof(node_counter);
+    size_t bytes = counters + (size_t)node->size * sizeof(reducer_record) + TW_ALIGNMENT;
     void *base;
     TW_TRY(window(&node->control, node->local, node->rank == 0 ? bytes : 0));
     TW_TRY(window_of(node->control, 0, &base));
@@ -89,8 +89,7 @@ static tw_status map_control(reducer_node *node)
     node->arrived = base;
     node->summed = node->arrived + node->buckets;
     node->exchanged = node->summed + node->buckets;
-    node->finished = node->exchanged + node->buckets;
-    node->reported = node->finished + node->buckets;
+    node->reported = node->exchanged + node->buckets;
     node->records = (reducer_record *)(void *)(node->reported + 1);
     TRY_MPI(MPI_Barrier(node->local)); /* nobody raises a counter before it is zero */
 done:
@@ -310,13 +309,7 @@ tw_status reducer_node_reduce(reducer_node *node, int b, tw_reducer_bucket bucke
         st = reduce_by_slice(node, bucket);
     else
         st = reduce_by_leader(node, b, bucket, epoch);
-    counter_raise(&node->finished[b], 1);
     return st;
-}
-
-void reducer_node_wait(reducer_node *node, int b, uint32_t epoch)
-{
-    if (!node->plain) counter_wait(&node->finished[b], epoch * (uint32_t)node->size);
 }
 
 tw_status reducer_node_exchange_records(reducer_node *node, const reducer_record *record, reducer_record *all, uint32_t epoch)
@@ -330,11 +323,12 @@ tw_status reducer_node_exchange_records(reducer_node *node, const reducer_record
         TRY_MPI(MPI_Allgather(record, (int)sizeof *record, MPI_BYTE, all, (int)sizeof *record, MPI_BYTE, node->everyone));
         return TW_OK;
     }
-    reducer_record *set = node->records + (epoch & 1) * (uint32_t)node->size; /* a slow rank may still read the set of the epoch before */
-    set[node->rank] = *record;
+    /* who comes here has done its share of all buckets, for which all ranks had to arrive in this epoch, after they had read the records of
+     * the last one: so nobody reads these any more, and when all have reported all sums are in place */
+    node->records[node->rank] = *record;
     counter_raise(node->reported, 1);
     counter_wait(node->reported, epoch * (uint32_t)node->size);
-    memcpy(all, set, (size_t)node->size * sizeof *all);
+    memcpy(all, node->records, (size_t)node->size * sizeof *all);
 done:
     return st;
 }

@@ -21,11 +21,11 @@ typedef struct reducer_node {
     int nodes;
     bool plain, equal, tree; /* equal: all nodes hold as many ranks, so each local rank exchanges its own slice */
     int buckets;
-    float **gradient;                                      /* of each local rank */
-    float *heap;                                           /* mine, where there is no window */
-    node_counter *arrived, *summed, *exchanged, *finished; /* one per bucket, in the control window */
+    float **gradient;                           /* of each local rank */
+    float *heap;                                /* mine, where there is no window */
+    node_counter *arrived, *summed, *exchanged; /* one per bucket, in the control window */
     node_counter *reported;
-    reducer_record *records; /* two sets, by parity of the step, of one per local rank */
+    reducer_record *records; /* one per local rank */
     float *scratch;          /* blocks for the tree of local ranks */
     float *incoming;         /* half a slice, for the tree between nodes */
 } reducer_node;
@@ -44,10 +44,7 @@ bool reducer_node_is_ready(reducer_node *node, int b, uint32_t epoch);
 /* My share of the work on bucket b; waits for the other ranks' gradients. In the same order of buckets on all ranks. */
 tw_status reducer_node_reduce(reducer_node *node, int b, tw_reducer_bucket bucket, uint32_t epoch);
 
-/* Waits until all ranks of the node have done their share of bucket b. */
-void reducer_node_wait(reducer_node *node, int b, uint32_t epoch);
-
-/* All ranks' records, in rank order, into `all`. Collective. */
+/* All ranks' records, in rank order, into `all`; afterwards all buckets hold their sums. Collective, after the last bucket. */
 tw_status reducer_node_exchange_records(reducer_node *node, const reducer_record *mine, reducer_record *all, uint32_t epoch);
 
 #endif

