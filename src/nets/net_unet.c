@@ -156,17 +156,6 @@ static tw_value *residual_block(const builder *b, const char *path, tw_value *x,
     return tw_add(g, h, x);
 }
 
-/* softmax(q kᵀ / √C) v over the positions of each image; qkv [N, H, W, 3C] */
-static tw_value *attend(tw_graph *g, tw_value *qkv, int64_t c)
-{
-    tw_value *part[3];
-    if (!qkv) return NULL;
-    const int64_t n = qkv->shape.dims[0], h = qkv->shape.dims[1], w = qkv->shape.dims[2];
-    for (int k = 0; k < 3; k++) part[k] = tw_reshape(g, tw_slice(g, qkv, k * c, c), TW_SHAPE(n, h * w, c));
-    tw_value *p = tw_softmax(g, tw_matmul(g, part[0], part[1], false, true), 1 / sqrt((double)c));
-    return tw_reshape(g, tw_matmul(g, p, part[2], false, false), TW_SHAPE(n, h, w, c));
-}
-
 /* q, k and v are one 1x1 convolution of 3C channels. */
 static tw_value *attention_block(const builder *b, const char *path, tw_value *x)
 {
@@ -183,7 +172,7 @@ static tw_value *attention_block(const builder *b, const char *path, tw_value *x
     tw_value *w = tw_param(g, name, TW_SHAPE(3 * c, c, 1, 1), tw_init_variance_scaling(b->nin_scale, c, c));
     snprintf(name, sizeof name, "%s.bias", p[1]);
     h = tw_conv(g, h, w, tw_param(g, name, TW_SHAPE(3 * c), tw_init_zeros), &pointwise);
-    h = attend(g, h, c);
+    h = tw_attention(g, h, 1, 1 / sqrt((double)c));
     publish_nin(b, 3, p[2], c, c, 0);
     h = conv(b, p[2], NULL, h, c, 1, 0);
     next_module(b);
