@@ -487,6 +487,19 @@ static void arrays_of_another_type_shape_or_storage_are_refused(void **state)
     H5Pclose(list);
     expect_refusal(in(path), TW_EDATA, "claims 1099511627776 bytes", "0 are stored");
 
+    const hsize_t many[4] = {40000, H, W, C}; /* one chunk of 1.2 MB */
+    list = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(list, 4, many);
+    H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY);
+    file = H5Fopen(in(path), H5F_ACC_RDWR, H5P_DEFAULT);
+    space = H5Screate_simple(4, many, NULL);
+    H5Ldelete(file, "/images", H5P_DEFAULT);
+    H5Dclose(H5Dcreate2(file, "/images", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Fclose(file);
+    H5Pclose(list);
+    expect_refusal(in(path), TW_EDATA, "chunks of 1200000 bytes", "at most 1048576");
+
     list = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(list, 4, dims);
     H5Pset_nbit(list);
