@@ -130,7 +130,7 @@ tw_status tw_dataset_read(tw_dataset *dataset, int64_t first, int64_t count, flo
 typedef struct tw_loader tw_loader;
 
 typedef enum tw_loader_mode {
-    TW_LOADER_AUTO,     /* in memory where the rank's samples fit `memory`, else streaming */
+    TW_LOADER_AUTO,     /* in memory where the rank's samples fit `memory` or streaming would take more, else streaming */
     TW_LOADER_RESIDENT, /* the rank's samples in memory, as stored */
     TW_LOADER_STREAMING /* two blocks of at most 1 MiB for each position of the rank: one in use, one read ahead by the input thread */
 } tw_loader_mode;

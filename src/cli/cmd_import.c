@@ -93,6 +93,37 @@ static void report(const char *path, const tw_dataset_spec *spec)
     printf("; digest %s\n", spec->digest);
 }
 
+static tw_import_options translate(const options *o, const tw_arguments *arguments)
+{
+    return (tw_import_options){
+        .format = o->format,
+        .inputs = (const char *const *)(arguments->values + 1),
+        .input_count = arguments->count - 1,
+        .path = arguments->values[0],
+        .replace = o->force,
+        .gzip = (int)o->gzip,
+        .seed = (uint64_t)o->seed,
+        .name = given(o->name),
+        .source = given(o->source),
+        .license = given(o->license),
+        .split = given(o->split),
+        .test_fraction = o->test_fraction,
+        .num_classes = o->classes,
+        .class_names = given(o->class_names),
+        .keep_order = o->keep_order,
+        .transpose = o->transpose,
+        .crop = o->crop,
+        .colour = o->grey  ? TW_COLOUR_GREY
+                  : o->rgb ? TW_COLOUR_RGB
+                           : TW_COLOUR_FIRST,
+        .background = o->background,
+        .layout = (tw_import_layout)o->layout,
+        .labels = given(o->labels),
+        .normalise = (tw_import_normalise)o->normalise,
+        .count = o->count,
+    };
+}
+
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
     tw_status st = TW_OK;
@@ -102,33 +133,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_import, argc, argv, &o, &arguments));
     TW_CHECK(!(o.grey && o.rgb), TW_EUSAGE, "--grey and --rgb exclude each other");
-    tw_import_options import = {
-        .format = o.format,
-        .inputs = (const char *const *)(arguments.values + 1),
-        .input_count = arguments.count - 1,
-        .path = arguments.values[0],
-        .replace = o.force,
-        .gzip = (int)o.gzip,
-        .seed = (uint64_t)o.seed,
-        .name = given(o.name),
-        .source = given(o.source),
-        .license = given(o.license),
-        .split = given(o.split),
-        .test_fraction = o.test_fraction,
-        .num_classes = o.classes,
-        .class_names = given(o.class_names),
-        .keep_order = o.keep_order,
-        .transpose = o.transpose,
-        .crop = o.crop,
-        .colour = o.grey  ? TW_COLOUR_GREY
-                  : o.rgb ? TW_COLOUR_RGB
-                          : TW_COLOUR_FIRST,
-        .background = o.background,
-        .layout = (tw_import_layout)o.layout,
-        .labels = given(o.labels),
-        .normalise = (tw_import_normalise)o.normalise,
-        .count = o.count,
-    };
+    tw_import_options import = translate(&o, &arguments);
     TW_TRY(parse_size(o.size, &import.height, &import.width));
     TW_TRY(tw_dataset_import(&import, &result));
     report(import.path, &result.spec);

@@ -123,8 +123,9 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     const int64_t slot_samples = shard < l->order.block ? shard : l->order.block;
     const size_t memory = options->memory > 0 ? (size_t)options->memory : DEFAULT_MEMORY;
     l->bytes = (size_t)samples * l->sample_bytes;
-    l->resident = options->mode == TW_LOADER_RESIDENT || (options->mode == TW_LOADER_AUTO && l->bytes <= memory);
-    if (!l->resident) l->bytes = (size_t)(2 * l->count * slot_samples) * l->sample_bytes;
+    const size_t streaming = (size_t)(2 * l->count * slot_samples) * l->sample_bytes;
+    l->resident = options->mode == TW_LOADER_RESIDENT || (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
+    if (!l->resident) l->bytes = streaming;
     TW_TRY(l->resident ? make_resident(l, samples) : make_slots(l, slot_samples));
     *out = l;
     l = NULL;
