@@ -28,7 +28,9 @@ static bool stride_one(const tw_node *n)
 /* The convolution that produces `v` for this sum alone and can still take a summand, or NULL. */
 static tw_node *convolution(const tw_program *p, const tw_value *v, const tw_value *other)
 {
-    if (v->role != TW_ROLE_NODE || p->uses[v->id] != 1 || !tw_shape_equal(v->shape, other->shape) || other->type != TW_ACT) return NULL;
+    if (v->role != TW_ROLE_NODE || v->id >= p->settled || p->uses[v->id] != 1 || !tw_shape_equal(v->shape, other->shape) ||
+        other->type != TW_ACT)
+        return NULL;
     tw_node *n = v->node;
     bool free_conv = n->op == &tw_op_conv && n->nin == 3;
     bool free_back = n->op == &tw_op_conv_backward_data && n->nin == 2 && stride_one(n);

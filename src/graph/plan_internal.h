@@ -40,7 +40,7 @@ struct tw_plan {
     int buffer_count;
     tw_gradient_sink *sinks;
     int sink_count, orphan_count; /* orphans, without a task, lie behind the sinks */
-    int *dead; /* buffer numbers, ordered by the step at which they die */
+    int *dead;                    /* buffer numbers, ordered by the step at which they die */
     char *arena, *inputs, *scratch, *packed;
     tw_plan_memory memory;
 };

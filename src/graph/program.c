@@ -156,6 +156,7 @@ tw_status tw_program_settle(tw_program *p)
     const int nodes = p->g->node_count;
     int n = 0;
     TW_TRY(tw_graph_status(p->g));
+    p->settled = p->g->value_count;
     tw_free(&p->nodes);
     tw_free(&p->uses);
     tw_free(&p->user);

@@ -8,6 +8,7 @@ typedef struct tw_program {
     tw_graph *g;     /* owned; its leaves' gradients and its outputs are what must be computed */
     tw_node **nodes; /* [count] in an order of execution */
     int count;
+    int settled;    /* values with ids below it are counted in uses and user; not those that a pass has just added */
     int *uses;      /* by value id: how many inputs, outputs and gradients refer to it */
     tw_node **user; /* by value id: its only user where uses is 1 and that is a node */
 } tw_program;

@@ -9,7 +9,7 @@
 tw_shape tw_shape_make(const int64_t *dims, int rank)
 {
     tw_shape s = {.rank = rank};
-    memcpy(s.dims, dims, (size_t)rank * sizeof *dims);
+    for (int d = 0; d < rank; d++) s.dims[d] = dims[d];
     return s;
 }
 

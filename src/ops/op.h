@@ -59,7 +59,7 @@ typedef struct tw_task {
     void *out[TW_OP_OUT_MAX]; /* NULL where nobody reads the output */
     size_t scratch_bytes;     /* memory for the time of one run() */
     void *scratch;
-    size_t packed_bytes; /* memory that pack() fills and run() reads */
+    size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts may pad */
     void *packed;
     void *state; /* the op's own; destroy() frees it */
     char implementation[TW_IMPLEMENTATION_MAX];

@@ -62,7 +62,6 @@ static inline void single_run(single *s, const tw_run *run)
     const tw_node *n = s->task.node;
     for (int k = 0; k < n->nout; k++) single_fill(s->task.out[k], single_bytes(s, &n->out[k]));
     single_fill(s->scratch, s->task.scratch_bytes);
-    single_fill(s->packed, s->task.packed_bytes);
     if (n->op->pack) n->op->pack(&s->task);
     n->op->run(&s->task, run);
 }
