@@ -9,7 +9,7 @@
 
 enum { CHUNK_BYTES = 1 << 20 };
 
-/* Access as both writing and reading back use it: closing the file closes what a failure left open in it. */
+/* Closing the file closes what a failure left open in it. */
 static tw_status access_list(hid_t *out, const char *path)
 {
     tw_status st = TW_OK;
@@ -238,33 +238,6 @@ tw_status encode_array(hid_t file, const char *path, const tw_checkpoint_array *
 done:
     if (list >= 0) H5Pclose(list);
     if (space >= 0) H5Sclose(space);
-    return st;
-}
-
-tw_status encode_reopen(hid_t *out, const char *part, const char *path)
-{
-    tw_status st = TW_OK;
-    hid_t access = -1;
-    h5_prepare();
-    TW_TRY(access_list(&access, path));
-    TRY_H5(TW_EIO, path, *out = H5Fopen(part, H5F_ACC_RDONLY, access));
-done:
-    if (access >= 0) H5Pclose(access);
-    return st;
-}
-
-tw_status encode_compare(hid_t file, const char *path, const tw_checkpoint_array *a, int64_t elements, float *buffer)
-{
-    tw_status st = TW_OK;
-    char name[2 * NAME_BYTES];
-    hid_t set = -1;
-    TW_TRY(tw_format(name, sizeof name, "%s/%s", a->group, a->name));
-    TRY_H5(TW_EIO, path, set = H5Dopen2(file, name, H5P_DEFAULT));
-    TRY_H5(TW_EIO, path, H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer));
-    TW_CHECK(memcmp(buffer, a->data, (size_t)elements * sizeof(float)) == 0, TW_EIO, "%s: /%s reads back differently than it was written",
-             path, name);
-done:
-    if (set >= 0) H5Dclose(set);
     return st;
 }
 

@@ -12,12 +12,6 @@ tw_status encode_create(hid_t *out, const char *part, const char *path, const tw
 /* Adds an array; its names were checked. */
 tw_status encode_array(hid_t file, const char *path, const tw_checkpoint_array *a);
 
-/* Opens the closed file for comparing. */
-tw_status encode_reopen(hid_t *out, const char *part, const char *path);
-
-/* Reads an array back into `buffer` and compares it with a->data, bit for bit. */
-tw_status encode_compare(hid_t file, const char *path, const tw_checkpoint_array *a, int64_t elements, float *buffer);
-
 /* Closes the file with whatever is open in it. Accepts -1. */
 tw_status encode_close(hid_t *file, const char *path);
 

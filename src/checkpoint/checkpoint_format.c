@@ -74,6 +74,27 @@ void set_units(tw_checkpoint_meta *meta, const float *units)
     meta->scale = units ? units + meta->channels : NULL;
 }
 
+/* Whether two vectors that may be missing hold the same bytes. */
+static bool same_bytes(const void *a, const void *b, size_t bytes)
+{
+    return bytes == 0 || (!a && !b) || (a && b && memcmp(a, b, bytes) == 0);
+}
+
+const char *compare_meta(const tw_checkpoint_meta *a, const tw_checkpoint_meta *b)
+{
+    for (int i = 0; i < meta_field_count; i++) {
+        const meta_field *f = &meta_fields[i];
+        const char *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
+        if (f->type == META_TEXT ? strcmp(x, y) != 0 : memcmp(x, y, f->size) != 0) return f->name;
+    }
+    if (strcmp(a->config, b->config) != 0) return "config";
+    if (a->loss_count != b->loss_count || !same_bytes(a->losses, b->losses, 2 * (size_t)a->loss_count * sizeof *a->losses))
+        return "loss_history";
+    if (!same_bytes(a->offset, b->offset, (size_t)a->channels * sizeof *a->offset)) return "sample_offset";
+    if (!same_bytes(a->scale, b->scale, (size_t)a->channels * sizeof *a->scale)) return "sample_scale";
+    return NULL;
+}
+
 bool is_meta_dataset(const char *name)
 {
     static const char *const known[] = {"config", "loss_history", "sample_offset", "sample_scale"};

@@ -37,6 +37,9 @@ tw_status copy_units(float **out, const tw_checkpoint_meta *meta);
 /* Makes such a copy the meta's own: tw_checkpoint_meta_clear frees it. */
 void set_units(tw_checkpoint_meta *meta, const float *units);
 
+/* The name of the first fact in which two metas differ, bit for bit; NULL where they are the same. */
+const char *compare_meta(const tw_checkpoint_meta *a, const tw_checkpoint_meta *b);
+
 /* Whether a dataset of the root belongs to the meta and is no array. */
 bool is_meta_dataset(const char *name);
 

@@ -23,6 +23,9 @@ struct tw_checkpoint {
     tw_checkpoint_array *arrays; /* point into entries; sorted by group and name */
 };
 
+/* Opens a file whose hash was verified a moment ago. */
+tw_status checkpoint_open_checked(tw_checkpoint **out, const char *path, const char digest[TW_CHECKPOINT_DIGEST]);
+
 /* Fills entries and arrays from the open file. */
 tw_status checkpoint_index(tw_checkpoint *c);
 

@@ -160,14 +160,12 @@ done:
     return st;
 }
 
-tw_status tw_checkpoint_open(tw_checkpoint **out, const char *path)
+tw_status checkpoint_open_checked(tw_checkpoint **out, const char *path, const char digest[TW_CHECKPOINT_DIGEST])
 {
     tw_status st = TW_OK;
     tw_checkpoint *c = NULL;
     hid_t access = -1;
-    char digest[TW_CHECKPOINT_DIGEST];
 
-    TW_TRY(tw_checkpoint_check(path, digest));
     h5_prepare();
     TW_TRY(tw_alloc(&c, 1, sizeof *c, "an open checkpoint"));
     c->file = -1;
@@ -187,6 +185,16 @@ tw_status tw_checkpoint_open(tw_checkpoint **out, const char *path)
 done:
     if (access >= 0) H5Pclose(access);
     tw_checkpoint_close(&c);
+    return st;
+}
+
+tw_status tw_checkpoint_open(tw_checkpoint **out, const char *path)
+{
+    tw_status st = TW_OK;
+    char digest[TW_CHECKPOINT_DIGEST];
+    TW_TRY(tw_checkpoint_check(path, digest));
+    TW_TRY(checkpoint_open_checked(out, path, digest));
+done:
     return st;
 }
 

@@ -4,12 +4,13 @@
  *
  * HDF5 leaves nothing usable when a write fails or the process dies in between, and repairs nothing; an update in place leaves files that
  * open, read without any error and mix two steps. So a file is always written anew, under a name that no reader looks for. Each stage works
- * in pieces; the arrays are compared with the caller's memory at the end, since a hash of what was written wrongly verifies too. */
+ * in pieces; everything is compared with the caller's memory at the end, since a hash of what was written wrongly verifies too. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "checkpoint/checkpoint_encode.h"
+#include "checkpoint/checkpoint_index.h"
 #include "checkpoint/container.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
@@ -33,7 +34,8 @@ struct tw_checkpoint_writer {
     tw_checkpoint_meta meta;
     float *buffer; /* for reading back: as large as the largest array */
     int64_t largest;
-    hid_t file;
+    hid_t file;             /* being written */
+    tw_checkpoint *written; /* being read back */
     container_pass pass;
     unsigned char hash[CONTAINER_HASH_BYTES];
     tw_status status; /* of the first failure, with its message */
@@ -246,19 +248,42 @@ done:
 
 static tw_status compare_array(tw_checkpoint_writer *w, int64_t index)
 {
-    return encode_compare(w->file, w->path, &w->arrays[index], w->entries[index].elements, w->buffer);
+    tw_status st = TW_OK;
+    const tw_checkpoint_array *a = &w->arrays[index];
+    int64_t k = tw_checkpoint_find(w->written, a->group, a->name);
+    TW_CHECK(k >= 0, TW_EIO, "%s: /%s/%s was written and is not there", w->path, a->group, a->name);
+    const tw_checkpoint_array *f = tw_checkpoint_array_view(w->written, k);
+    TW_CHECK(f->rank == a->rank && memcmp(f->dims, a->dims, (size_t)a->rank * sizeof *a->dims) == 0, TW_EIO,
+             "%s: /%s/%s reads back with another shape than it was written", w->path, a->group, a->name);
+    TW_TRY(tw_checkpoint_read_array(w->written, k, w->buffer));
+    TW_CHECK(memcmp(w->buffer, a->data, (size_t)w->entries[index].elements * sizeof(float)) == 0, TW_EIO,
+             "%s: /%s/%s reads back differently than it was written", w->path, a->group, a->name);
+done:
+    return st;
 }
 
-static tw_status compare_arrays(tw_checkpoint_writer *w, bool *done_out)
+/* Through the reader that everybody uses, so that it is known to understand the file. */
+static tw_status open_written(tw_checkpoint_writer *w)
 {
     tw_status st = TW_OK;
-    bool over = false;
-    if (w->file < 0) {
-        TW_TRY(encode_reopen(&w->file, w->part, w->path));
-        w->next = 0;
-    }
-    TW_TRY(some_arrays(w, compare_array, &over));
-    if (over) TW_TRY(close_file(w, done_out));
+    char digest[TW_CHECKPOINT_DIGEST];
+    container_hex(digest, w->hash);
+    TW_TRY(checkpoint_open_checked(&w->written, w->part, digest));
+    const char *differing = compare_meta(&w->meta, tw_checkpoint_meta_view(w->written));
+    TW_CHECK(!differing, TW_EIO, "%s: %s reads back differently than it was written", w->path, differing);
+    TW_CHECK(tw_checkpoint_count(w->written) == w->count && tw_checkpoint_is_weights(w->written) == w->weights, TW_EIO,
+             "%s: reads back differently than it was written", w->path);
+    w->next = 0;
+done:
+    return st;
+}
+
+static tw_status compare(tw_checkpoint_writer *w, bool *done_out)
+{
+    tw_status st = TW_OK;
+    if (!w->written) TW_TRY(open_written(w));
+    TW_TRY(some_arrays(w, compare_array, done_out));
+    if (*done_out) tw_checkpoint_close(&w->written);
 done:
     return st;
 }
@@ -282,12 +307,13 @@ done:
 /* ---- the sequence ----------------------------------------------------------------------------------------------------------------- */
 
 static tw_status (*const stages[])(tw_checkpoint_writer *, bool *) = {
-    create_file, write_arrays, close_file, hash_and_seal, hash_again, compare_arrays, publish,
+    create_file, write_arrays, close_file, hash_and_seal, hash_again, compare, publish,
 };
 
 static void abandon(tw_checkpoint_writer *w)
 {
     (void)encode_close(&w->file, w->path);
+    tw_checkpoint_close(&w->written);
     container_pass_close(&w->pass);
     tw_file_discard(w->part);
     w->part[0] = '\0';

@@ -1,6 +1,7 @@
 /* slow */
-/* Every call of a save fails once, in every way: an error, a full disk, half a write, SIGKILL, an error of HDF5. Whatever happens, the
- * older checkpoint is untouched, nothing bad has a final name, nothing temporary stays but after a kill, and the exit code is right.
+/* Every call of a save fails once, in every way: an error, a full disk, half a write, a wrong byte, SIGKILL, an error of HDF5. Whatever
+ * happens, the older checkpoint is untouched, nothing bad has a final name, nothing temporary stays but after a kill, and the exit code is
+ * right.
  *
  * The test runs itself as the victim (`test_checkpoint_faults save RUN`, which makes steps 200 and 300) under the library of tests/faults/;
  * tests/cli/checkpoint.sh gets its files that way too. */
@@ -70,6 +71,12 @@ static bool holds(const char *path, int64_t step)
     fixture_fill(&state_of, step);
     bool ok = tw_checkpoint_open(&c, path) == TW_OK && tw_checkpoint_read(c, got.arrays, FIXTURE_ARRAYS) == TW_OK &&
               memcmp(got.data, state_of.data, sizeof got.data) == 0;
+    if (ok) { /* and what it says about them */
+        const tw_checkpoint_meta *m = tw_checkpoint_meta_view(c);
+        ok = m->step == step && m->samples == state_of.meta.samples && m->seed == state_of.meta.seed && fixture_same_samples(m) &&
+             strcmp(m->config, state_of.meta.config) == 0 && memcmp(m->losses, fixture_losses, sizeof fixture_losses) == 0 &&
+             strcmp(m->versions, state_of.meta.versions) == 0;
+    }
     tw_checkpoint_close(&c);
     return ok;
 }
@@ -149,7 +156,7 @@ static void inject(const char *action, long number, const char *old_bytes, size_
 static void every_call_of_a_save_may_fail(void **state)
 {
     (void)state;
-    static const char *const actions[] = {"kill", "errno:28", "errnoall:28", "errno:5", "short"};
+    static const char *const actions[] = {"kill", "errno:28", "errnoall:28", "errno:5", "short", "corrupt"};
     char path[512];
     size_t old_size;
     long files, hdf5;

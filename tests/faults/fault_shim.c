@@ -6,6 +6,7 @@
  *                   errno:N       the call fails with errno N, once
  *                   errnoall:N    this and all later calls fail
  *                   short         a write takes half
+ *                   corrupt       a write writes a wrong byte in its middle and says nothing
  *                   hdf5          an HDF5 call fails without having been made (a close: after)
  *     FAULT_LOG     append the name of every counted call, a line each
  *
@@ -27,7 +28,7 @@
 
 #include <hdf5.h>
 
-enum { PASS, FAIL, SHORT };
+enum { PASS, FAIL, SHORT, CORRUPT };
 
 static const char *path_part, *action, *log_path;
 static long wanted;
@@ -82,6 +83,7 @@ static int judge_file(const char *name)
     bool now = call == wanted;
     if (strcmp(action, "kill") == 0 && now) kill(getpid(), SIGKILL);
     if (strcmp(action, "short") == 0 && now) return SHORT;
+    if (strcmp(action, "corrupt") == 0 && now) return CORRUPT;
     if ((strncmp(action, "errno:", 6) == 0 && now) || (strncmp(action, "errnoall:", 9) == 0 && call >= wanted)) {
         errno = atoi(strchr(action, ':') + 1);
         return FAIL;
@@ -98,29 +100,33 @@ static bool fails_hdf5(const char *name)
 
 /* ---- files ------------------------------------------------------------------------------------------------------------------------ */
 
-ssize_t write(int file, const void *data, size_t bytes)
+/* A copy of `data` with a wrong byte; the caller frees it. */
+static void *corrupted(const void *data, size_t bytes)
 {
-    REAL(write);
-    int verdict = matches(file) ? judge_file("write") : PASS;
-    if (verdict == FAIL) return -1;
-    return real(file, data, verdict == SHORT ? (bytes + 1) / 2 : bytes);
+    unsigned char *copy = malloc(bytes + 1);
+    if (!copy) abort();
+    memcpy(copy, data, bytes);
+    copy[bytes / 2] ^= 0x20;
+    return copy;
 }
 
-ssize_t pwrite(int file, const void *data, size_t bytes, off_t at)
-{
-    REAL(pwrite);
-    int verdict = matches(file) ? judge_file("pwrite") : PASS;
-    if (verdict == FAIL) return -1;
-    return real(file, data, verdict == SHORT ? (bytes + 1) / 2 : bytes, at);
-}
+#define WRITE(name, call_name, parameters, arguments)                                                                                      \
+    ssize_t name parameters                                                                                                                \
+    {                                                                                                                                      \
+        REAL(name);                                                                                                                        \
+        int verdict = matches(file) ? judge_file(call_name) : PASS;                                                                        \
+        if (verdict == FAIL) return -1;                                                                                                    \
+        if (verdict == SHORT) bytes = (bytes + 1) / 2;                                                                                     \
+        void *wrong = verdict == CORRUPT ? corrupted(data, bytes) : NULL;                                                                  \
+        if (wrong) data = wrong;                                                                                                           \
+        ssize_t n = real arguments;                                                                                                        \
+        free(wrong);                                                                                                                       \
+        return n;                                                                                                                          \
+    }
 
-ssize_t pwrite64(int file, const void *data, size_t bytes, off64_t at)
-{
-    REAL(pwrite64);
-    int verdict = matches(file) ? judge_file("pwrite") : PASS;
-    if (verdict == FAIL) return -1;
-    return real(file, data, verdict == SHORT ? (bytes + 1) / 2 : bytes, at);
-}
+WRITE(write, "write", (int file, const void *data, size_t bytes), (file, data, bytes))
+WRITE(pwrite, "pwrite", (int file, const void *data, size_t bytes, off_t at), (file, data, bytes, at))
+WRITE(pwrite64, "pwrite", (int file, const void *data, size_t bytes, off64_t at), (file, data, bytes, at))
 
 ssize_t pread(int file, void *data, size_t bytes, off_t at)
 {
