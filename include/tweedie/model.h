@@ -65,5 +65,7 @@ void tw_model_score_refresh(tw_model_score *score);
 const tw_score *tw_model_score_view(const tw_model_score *score);
 /* The noise prediction itself: ε(x, t) = -σ_t s(x, t). x, out [n][dims] */
 tw_status tw_model_score_noise(tw_model_score *score, int64_t n, const float *x, const double *t, float *out);
+/* The forward plan, for printing and profiling. Borrowed. */
+tw_plan *tw_model_score_plan(const tw_model_score *score);
 
 #endif

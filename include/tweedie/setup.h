@@ -10,7 +10,9 @@ typedef struct tw_setup {
     tw_model *model;   /* created, with initial parameters */
     tw_precision precision;
     int threads;
-    int64_t batch;                                    /* what one rank computes at once: train.microbatch, or train.batch */
+    int64_t batch;        /* what one rank computes at once: train.microbatch, or train.batch */
+    int64_t global_batch; /* train.batch */
+    const char *data_path, *split;
     double beta1, beta2, epsilon, weight_decay, clip; /* [optimizer] */
 } tw_setup;
 

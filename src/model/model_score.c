@@ -164,3 +164,8 @@ tw_status tw_model_score_noise(tw_model_score *s, int64_t n, const float *x, con
 {
     return evaluate(s, n, x, t, false, out);
 }
+
+tw_plan *tw_model_score_plan(const tw_model_score *score)
+{
+    return score->forward;
+}

@@ -43,6 +43,9 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &compute, comm));
     TW_TRY(tw_model_create(out->model, shape, (uint64_t)c.seed));
     out->batch = c.microbatch > 0 && c.microbatch < c.batch ? c.microbatch : c.batch;
+    out->global_batch = c.batch;
+    out->data_path = c.data_path;
+    out->split = c.split;
     out->beta1 = c.beta1;
     out->beta2 = c.beta2;
     out->epsilon = c.epsilon;
