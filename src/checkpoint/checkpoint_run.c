@@ -119,12 +119,27 @@ done:
     return st;
 }
 
+/* Cuts a path down to what there is of it already. */
+static void to_existing(char *path)
+{
+    while (access(path, F_OK) != 0 && errno == ENOENT) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path) {
+            strcpy(path, slash ? "/" : ".");
+            return;
+        }
+        *slash = '\0';
+    }
+}
+
 tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep)
 {
     tw_status st = TW_OK;
     struct statvfs fs;
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
+    to_existing(path);
+    TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
     TW_CHECK(statvfs(path, &fs) == 0, TW_EIO, "%s: its file system cannot be asked: %s", path, strerror(errno));
     double wanted = (double)bytes * (keep + 2), available = (double)fs.f_bavail * (double)fs.f_frsize;
     TW_CHECK(available >= wanted, TW_EIO, "%s: %.1f GB free, %.1f GB wanted for %d checkpoints of %.1f GB and one being written", path,

@@ -30,13 +30,16 @@ static void describe_self(char *out, size_t size)
     snprintf(out, size, "host %s, process %ld, job %s, since %s\n", host, (long)getpid(), job ? job : "none", start);
 }
 
-/* The text of a lock file in one line; "an unknown process" where it is empty. */
-static void read_holder(char *out, size_t size, int file)
+/* The text of a lock file in one line. Returns false, with "an unknown process", where it is empty: its maker has not come to writing it.
+ */
+static bool read_holder(char *out, size_t size, int file)
 {
     ssize_t n = pread(file, out, size - 1, 0);
     out[n > 0 ? n : 0] = '\0';
     out[strcspn(out, "\n")] = '\0';
-    if (!out[0]) snprintf(out, size, "an unknown process");
+    if (out[0]) return true;
+    snprintf(out, size, "an unknown process");
+    return false;
 }
 
 static int try_lock(int file)
@@ -85,13 +88,13 @@ tw_status lock_take(lock_file *lock, const char *path, const char *what)
 {
     tw_status st = TW_OK;
     char holder[LOCK_TEXT];
-    bool existed;
+    bool existed, known = false;
     lock->file = -1;
     TW_TRY(tw_format(lock->path, sizeof lock->path, "%s", path));
     for (;;) {
         TW_TRY(open_file(&lock->file, &existed, path));
         int code = try_lock(lock->file);
-        read_holder(holder, sizeof holder, lock->file);
+        known = read_holder(holder, sizeof holder, lock->file);
         TW_CHECK(code != EAGAIN && code != EACCES, TW_ELOCKED, "%s is in use by another process: %s", what, holder);
         TW_CHECK(code == 0 || !existed, TW_ELOCKED,
                  "%s is in use by another process: %s (this file system has no locks: if that process is gone, remove %s)", what, holder,
@@ -100,7 +103,7 @@ tw_status lock_take(lock_file *lock, const char *path, const char *what)
         close(lock->file);
         lock->file = -1;
     }
-    if (existed) tw_log_warn("%s was left locked by a process that is gone: %s; taking over", what, holder);
+    if (existed && known) tw_log_warn("%s was left locked by a process that is gone: %s; taking over", what, holder);
     TW_TRY(write_self(lock));
     return TW_OK;
 done:
@@ -115,7 +118,7 @@ tw_status lock_check(const lock_file *lock, const char *what)
     char holder[LOCK_TEXT];
     int file = open(lock->path, O_RDONLY | O_CLOEXEC);
     TW_CHECK(file >= 0, TW_ELOCKED, "%s: its lock was removed (%s: %s)", what, lock->path, strerror(errno));
-    read_holder(holder, sizeof holder, file);
+    (void)read_holder(holder, sizeof holder, file);
     TW_CHECK(strncmp(lock->text, holder, strlen(holder)) == 0, TW_ELOCKED, "%s was taken over by another process: %s", what, holder);
 done:
     if (file >= 0) close(file);

@@ -273,6 +273,15 @@ static void a_writer_that_is_dropped_midway_leaves_nothing(void **state)
     }
 }
 
+static void assert_steps(const int64_t *expected, int64_t n)
+{
+    int64_t *steps = NULL, count;
+    assert_int_equal(tw_checkpoint_list(run, &steps, &count), TW_OK);
+    assert_int_equal(count, n);
+    for (int64_t i = 0; i < n; i++) assert_int_equal(steps[i], expected[i]);
+    tw_free(&steps);
+}
+
 static void the_newest_valid_one_is_found_past_damaged_and_temporary_ones(void **state)
 {
     (void)state;
@@ -294,6 +303,7 @@ static void the_newest_valid_one_is_found_past_damaged_and_temporary_ones(void *
         snprintf(other, sizeof other, "%s/checkpoints/%s", run, lures[i]);
         fixture_spill(other, bytes, n);
     }
+    assert_steps((const int64_t[]){2000, 1500, 1000, 999}, 4);
     bytes[n / 2] ^= 1;
     fixture_spill(path, bytes, n);
     free(bytes);
@@ -311,15 +321,6 @@ static void the_newest_valid_one_is_found_past_damaged_and_temporary_ones(void *
     assert_false(tw_file_exists(other));
     snprintf(other, sizeof other, "%s/checkpoints/%s", run, lures[0]); /* not ours */
     assert_true(tw_file_exists(other));
-}
-
-static void assert_steps(const int64_t *expected, int64_t n)
-{
-    int64_t *steps = NULL, count;
-    assert_int_equal(tw_checkpoint_list(run, &steps, &count), TW_OK);
-    assert_int_equal(count, n);
-    for (int64_t i = 0; i < n; i++) assert_int_equal(steps[i], expected[i]);
-    tw_free(&steps);
 }
 
 static void pruning_keeps_the_newest_the_verified_the_milestones_and_the_held(void **state)
@@ -436,6 +437,13 @@ static void draining_is_idempotent_repairs_and_leaves_damaged_ones_out(void **st
     snprintf(copy, sizeof copy, "%s/step-000000002.h5", to);
     snprintf(path, sizeof path, "%s/checkpoints/step-000000002.h5", run);
     assert_int_equal(truncate(copy, 2000), 0);
+    assert_int_equal(tw_checkpoint_drain(run, to, &copied, &skipped), TW_OK);
+    assert_true(copied == 1 && skipped == 2);
+    char first[512];
+    snprintf(first, sizeof first, "%s/checkpoints/step-000000001.h5", run);
+    text = fixture_slurp(first, &n);
+    fixture_spill(copy, text, n); /* a good file, but another one */
+    free(text);
     assert_int_equal(tw_checkpoint_drain(run, to, &copied, &skipped), TW_OK);
     assert_true(copied == 1 && skipped == 2);
     char *a = fixture_slurp(path, &n), *b = fixture_slurp(copy, &m);

@@ -1,4 +1,5 @@
 /* The run directory and its lock. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,6 +42,7 @@ static pid_t hold_in_child(void)
     pid_t child = fork();
     if (child == 0) {
         tw_rundir *run = NULL;
+        alarm(60); /* never outlives the test */
         if (tw_rundir_create(&run, path) != TW_OK) _exit(1);
         if (write(ends[1], "x", 1) != 1) _exit(1);
         for (;;) pause();
@@ -137,6 +139,43 @@ static void one_of_many_that_start_at_once_gets_it(void **state)
     assert_int_equal(owners, 1);
 }
 
+/* Takes and gives back the run many times; returns the number of times that somebody else was in it too. */
+static int contend(const char *mark)
+{
+    int intruders = 0;
+    for (int k = 0; k < 300; k++) {
+        tw_rundir *run = NULL;
+        if (tw_rundir_create(&run, path) != TW_OK) continue;
+        int file = open(mark, O_WRONLY | O_CREAT | O_EXCL, 0666);
+        if (file < 0)
+            intruders++;
+        else
+            close(file);
+        if (k % 8 == 0) usleep(100);
+        unlink(mark);
+        tw_rundir_destroy(&run);
+    }
+    return intruders;
+}
+
+static void giving_back_never_lets_two_in(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    pid_t children[N];
+    char mark[512];
+    snprintf(mark, sizeof mark, "%s/inside", base);
+    for (int i = 0; i < N; i++) {
+        children[i] = fork();
+        if (children[i] == 0) _exit(contend(mark) ? 1 : 0);
+    }
+    for (int i = 0; i < N; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+}
+
 static void losing_the_lock_is_noticed(void **state)
 {
     (void)state;
@@ -212,6 +251,7 @@ int main(void)
         TEST(a_second_trainer_is_refused_with_the_holder_named),
         TEST(a_lock_whose_holder_was_killed_is_taken_over),
         TEST(one_of_many_that_start_at_once_gets_it),
+        TEST(giving_back_never_lets_two_in),
         TEST(losing_the_lock_is_noticed),
         TEST(a_directory_that_cannot_be_made_is_named),
         TEST(a_request_file_is_taken_once),
