@@ -142,7 +142,7 @@ static void warn_of_rank(const placement *p, int rank)
     int cpus = CPU_COUNT(&p->cpus);
     if (p->threads > cpus)
         tw_log_warn(
-            "rank %d on %s: %d threads on %d CPU%s: give it more (srun --cpus-per-task=%d, mpirun --map-by ppr:N:node:PE=%d), or set "
+            "rank %d on %s: %d threads on %d CPU%s: give it as many (srun --cpus-per-task=%d, mpirun --map-by ppr:N:node:PE=%d), or set "
             "OMP_NUM_THREADS",
             rank, p->host, p->threads, cpus, cpus == 1 ? "" : "s", p->threads, p->threads);
     if (p->runtime_count > 1)
@@ -185,8 +185,8 @@ tw_status tw_comm_report_placement(const tw_comm *comm, int threads, const char 
             snprintf(numa, sizeof numa, "%d", all[r].numa);
         else
             strcpy(numa, "several");
-        tw_log_info("rank %d of %d: %s, %d CPUs (%s), %d threads, NUMA node %s, %s, %s", r, comm->size, all[r].host,
-                    CPU_COUNT(&all[r].cpus), cpus, all[r].threads, numa, all[r].isa, all[r].precision);
+        tw_log_info("rank %d of %d: %s, CPUs %s (%d), threads %d, NUMA node %s, %s, %s", r, comm->size, all[r].host, cpus,
+                    CPU_COUNT(&all[r].cpus), all[r].threads, numa, all[r].isa, all[r].precision);
         warn_of_rank(&all[r], r);
     }
     for (int node = 0; comm->rank == 0 && node < comm->nodes; node++) warn_of_node(all, comm->size, node);
