@@ -31,6 +31,7 @@ tw_status tw_trainer_estimate(tw_trainer *t)
     tw_step_result r;
     const double steps = (double)(t->c.steps - t->step);
     tell_memory(t);
+    TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
     for (int k = 0; k < STEPS; k++) {
         TW_TRY(tw_trainer_step(t, &r));
         if (k > 0 && r.seconds < best) best = r.seconds;

@@ -8,7 +8,7 @@
 #include "tweedie/memory.h"
 #include "tweedie/png.h"
 
-enum { HEATMAP_PIXELS = 512 };
+enum { HEATMAP_PIXELS = 512, BOUND_LEAST = 2 };
 
 /* Whole batches first … last of `total` that rank r of R draws. */
 static void share(int64_t *first, int64_t *last, int64_t total, int r, int ranks)
@@ -63,7 +63,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The bound of the picture: a tenth more than what 99.5 % of all coordinates keep to, so that a few strays do not shrink the rest. */
+/* The picture's bound: a tenth more than what 99.5 % of all coordinates keep to, so that a few strays do not shrink the rest; but no less
+ * than where data of unit size lie, so that pictures can be compared and a heap at the origin looks like one. */
 static tw_status find_bound(double *out, const float *points, int64_t numbers)
 {
     tw_status st = TW_OK;
@@ -72,7 +73,7 @@ static tw_status find_bound(double *out, const float *points, int64_t numbers)
     for (int64_t i = 0; i < numbers; i++) size[i] = fabsf(points[i]);
     qsort(size, (size_t)numbers, sizeof *size, ascending);
     const double bound = 1.1 * (double)size[(int64_t)(0.995 * (double)(numbers - 1))];
-    *out = bound > 0 && isfinite(bound) ? bound : 1;
+    *out = bound > BOUND_LEAST && isfinite(bound) ? bound : BOUND_LEAST;
 done:
     tw_free(&size);
     return st;
@@ -81,17 +82,13 @@ done:
 static tw_status write_points(const char *path, const tw_dataset_spec *spec, int64_t count, const float *x)
 {
     tw_status st = TW_OK;
-    float *points = NULL;
     double bound, blur = 0.5 * HEATMAP_PIXELS / sqrt((double)count); /* half of the distance between points that fill the picture */
     blur = fmin(fmax(blur, 1), 12);
     TW_CHECK(spec->channels == 2, TW_EUNSUPPORTED, "%s: points of %lld coordinates have no picture; 2 were expected", path,
              (long long)spec->channels);
-    TW_TRY(tw_alloc(&points, count * 2, sizeof *points, "points of a picture"));
-    tw_dataset_denormalise(spec, count, x, points);
-    TW_TRY(find_bound(&bound, points, 2 * count));
-    TW_TRY(tw_png_write_heatmap(path, points, count, (const double[]){-bound, bound, -bound, bound}, HEATMAP_PIXELS, blur));
+    TW_TRY(find_bound(&bound, x, 2 * count));
+    TW_TRY(tw_png_write_heatmap(path, x, count, (const double[]){-bound, bound, -bound, bound}, HEATMAP_PIXELS, blur));
 done:
-    tw_free(&points);
     return st;
 }
 

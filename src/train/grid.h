@@ -15,8 +15,8 @@
 tw_status tw_grid_draw(const tw_comm *comm, tw_sampler *sampler, const tw_score *score, int64_t batch, int64_t first, int64_t count,
                        float *x);
 
-/* Writes samples as one picture: a grid of images, or for points in the plane a heat map over [-bound, bound]² where bound holds nearly all
- * of them. Not collective.
+/* Writes samples as one picture: a grid of images, or for points in the plane a heat map of [-b, b]², b the bound of nearly all of them and
+ * at least 2, in model units. Not collective.
  * @param x  [count][dims], model units
  * @return TW_EUNSUPPORTED for points that are not in the plane */
 tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t count, const float *x);

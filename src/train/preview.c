@@ -91,7 +91,7 @@ tw_status tw_preview_create(tw_preview **out, tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_preview *p = NULL;
-    if (t->options->dry_run || (!wants_validation(t) && !wants_grid(t))) return TW_OK;
+    if (!wants_validation(t) && !wants_grid(t)) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
     p->copied = -1;

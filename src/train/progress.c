@@ -40,6 +40,8 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
     p->t = t;
     p->file = -1;
     p->last_line = tw_clock_seconds();
+    p->rows = t->loss_rows < HISTORY ? t->loss_rows : HISTORY;
+    if (p->rows) memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows), 2 * (size_t)p->rows * sizeof *p->history);
     TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
     p->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));

@@ -54,6 +54,23 @@ static tw_status make_state(tw_state **out, const tw_trainer *t)
     return tw_state_create(out, t->model->params, groups, n);
 }
 
+static tw_status check_disk(const tw_trainer *t, const tw_state *state)
+{
+    return tw_checkpoint_preflight(t->options->run, tw_checkpoint_estimate(state->arrays, state->count), (int)t->c.keep);
+}
+
+tw_status tw_saver_check_disk(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    tw_state *state = NULL;
+    if (tw_comm_rank(t->comm) != 0) return TW_OK;
+    TW_TRY(make_state(&state, t));
+    TW_TRY(check_disk(t, state));
+done:
+    tw_state_destroy(&state);
+    return st;
+}
+
 tw_status tw_saver_create(tw_saver **out, tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -63,7 +80,7 @@ tw_status tw_saver_create(tw_saver **out, tw_trainer *t)
     s->t = t;
     s->saved = t->resumed ? t->step : -1;
     TW_TRY(make_state(&s->state, t));
-    TW_TRY(tw_checkpoint_preflight(t->options->run, tw_checkpoint_estimate(s->state->arrays, s->state->count), (int)t->c.keep));
+    TW_TRY(check_disk(t, s->state));
     *out = s;
     s = NULL;
 done:
@@ -197,11 +214,9 @@ void tw_saver_start(tw_saver *s)
 
 tw_status tw_saver_poll(tw_saver *s)
 {
-    if (!s->busy || !atomic_load(&s->complete)) return TW_OK;
-    tw_status st = settle(s);
-    if (st == TW_OK || s->failures < 2) return TW_OK;
-    tw_error_prefix("two checkpoints in a row could not be written: ");
-    return st;
+    if (s->busy && atomic_load(&s->complete)) (void)settle(s);
+    if (s->failures < 2) return TW_OK;
+    return tw_error_set(s->status, "two checkpoints in a row could not be written: %s", s->message);
 }
 
 tw_status tw_saver_wait(tw_saver *s)
@@ -213,6 +228,18 @@ tw_status tw_saver_wait(tw_saver *s)
 
 /* ---- loading ---- */
 
+/* The history goes on where it ended. */
+static tw_status keep_losses(tw_trainer *t, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    if (meta->loss_count == 0) return TW_OK;
+    TW_TRY(tw_alloc(&t->losses, 2 * meta->loss_count, sizeof *t->losses, "the loss history"));
+    memcpy(t->losses, meta->losses, 2 * (size_t)meta->loss_count * sizeof *t->losses);
+    t->loss_rows = meta->loss_count;
+done:
+    return st;
+}
+
 static tw_status read_state(tw_trainer *t, const char *path, double *facts)
 {
     tw_status st = TW_OK;
@@ -220,14 +247,16 @@ static tw_status read_state(tw_trainer *t, const char *path, double *facts)
     tw_state *state = NULL;
     TW_TRY(make_state(&state, t));
     TW_TRY(tw_checkpoint_open(&file, path));
+    const tw_checkpoint_meta *meta = tw_checkpoint_meta_view(file);
+    const char *digest = tw_dataset_get_spec(t->data)->digest;
+    TW_CHECK(strcmp(meta->dataset_digest, digest) == 0, TW_ECONFIG,
+             "data.path: %s is another dataset than the run was trained on (digest %s, not %s)", t->c.data_path, digest,
+             meta->dataset_digest);
     TW_TRY(tw_checkpoint_read(file, state->arrays, state->count));
     tw_state_restore(state);
-    const tw_checkpoint_meta *meta = tw_checkpoint_meta_view(file);
+    TW_TRY(keep_losses(t, meta));
     facts[0] = (double)meta->step;
     facts[1] = (double)meta->restarts;
-    if (strcmp(meta->dataset_digest, tw_dataset_get_spec(t->data)->digest) != 0)
-        TW_FAIL(TW_ECONFIG, "data.path: %s is another dataset than the run was trained on (digest %s, not %s)", t->c.data_path,
-                tw_dataset_get_spec(t->data)->digest, meta->dataset_digest);
 done:
     if (st == TW_EDATA) tw_error_prefix("%s: ", path);
     tw_checkpoint_close(&file);

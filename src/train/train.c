@@ -52,7 +52,8 @@ static tw_status save_and_wait(tw_trainer *t)
 static tw_status loop(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    tw_step_result r = {0};
+    tw_step_result r = {.stop = t->options->stop_at_step > 0 && t->step >= t->options->stop_at_step};
+    if (t->step >= t->c.steps) tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step, (long long)t->c.steps);
     while (t->step < t->c.steps && !r.stop) {
         TW_TRY(tw_trainer_step(t, &r));
         tw_progress_step(t->progress, &r);

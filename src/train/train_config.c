@@ -22,6 +22,8 @@ const tw_config_field tw_train_fields[] = {
     {FIELD("train", "batch", TW_CONFIG_INT64, batch), "128", 1, 1e9, .fixed = true, .help = "samples of a step, over all ranks"},
     {FIELD("train", "microbatch", TW_CONFIG_INT64, microbatch), "0", 0, 1e9,
      .help = "samples that a rank computes at once, gradients added up; 0: its whole share"},
+    {FIELD("train", "rank_independent", TW_CONFIG_BOOL, rank_independent), "no", .fixed = true,
+     .help = "the same bits on 1, 2, 4, ... ranks of the same threads: gradients of microbatches are added in one tree"},
 
     {FIELD("optimizer", "learning_rate", TW_CONFIG_DOUBLE, learning_rate), "0.0002", TW_CONFIG_ABOVE_ZERO, 10, .fixed = true,
      .help = "Adam's, after the warm-up"},

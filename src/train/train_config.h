@@ -14,6 +14,7 @@ typedef struct tw_train_config {
     int64_t memory; /* MiB */
 
     int64_t steps, batch, microbatch;
+    bool rank_independent;
 
     double learning_rate, beta1, beta2, epsilon, weight_decay, clip;
     int64_t warmup;

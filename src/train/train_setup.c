@@ -102,11 +102,33 @@ done:
 
 /* ---- data, network, state ---- */
 
+static bool power_of_two(int64_t n)
+{
+    return n > 0 && (n & (n - 1)) == 0;
+}
+
+/* One tree over all microbatches is made of the ranks' own and the reduction's only where both are whole. */
+static tw_status check_tree(const tw_trainer *t)
+{
+    const int64_t batch = t->c.batch, micro = t->c.microbatch, ranks = tw_comm_size(t->comm);
+    if (!t->c.rank_independent) return TW_OK;
+    if (micro < 1 || batch % micro || !power_of_two(batch / micro))
+        return tw_error_set(
+            TW_ECONFIG,
+            "train.rank_independent: train.microbatch must be given and cut train.batch = %lld into 1, 2, 4, 8, ... parts; it is %lld",
+            (long long)batch, (long long)micro);
+    if (!power_of_two(ranks) || ranks > batch / micro)
+        return tw_error_set(TW_ECONFIG, "train.rank_independent: %lld ranks; it takes 1, 2, 4, ... up to %lld", (long long)ranks,
+                            (long long)(batch / micro));
+    return TW_OK;
+}
+
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
     const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .io = t->io};
     const tw_loader_options loader = {.batch = t->c.batch, .seed = (uint64_t)t->c.seed, .flip = t->c.flip, .memory = t->c.memory << 20};
+    TW_TRY(check_tree(t));
     TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     const int64_t positions = tw_loader_positions(t->loader);
@@ -142,7 +164,9 @@ static tw_status make_reducer(tw_trainer *t)
     int64_t *offsets = NULL, *sizes = NULL, n = 0;
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
-    const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication, .threads = t->threads};
+    const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
+                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE : TW_REDUCER_MPI,
+                                        .threads = t->threads};
     TW_TRY(tw_alloc(&offsets, p->view_count, sizeof *offsets, "the buckets of the gradient"));
     TW_TRY(tw_alloc(&sizes, p->view_count, sizeof *sizes, "the buckets of the gradient"));
     TW_TRY(tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient"));
@@ -163,8 +187,21 @@ done:
 
 static tw_status make_loss(tw_trainer *t)
 {
-    const tw_loss_options options = {.batch = t->micro, .precision = t->precision, .gradients = true, .accumulate = t->micro_count > 1};
-    return tw_loss_create(&t->loss, t->model, &options);
+    tw_status st = TW_OK;
+    const bool tree = t->c.rank_independent;
+    const tw_loss_options options = {
+        .batch = t->micro, .precision = t->precision, .gradients = true, .accumulate = t->micro_count > 1 && !tree};
+    TW_TRY(tw_loss_create(&t->loss, t->model, &options));
+    if (tree) TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient, t->model->params->trainable, t->micro_count));
+done:
+    return st;
+}
+
+/* A dry run of a new run finds no folder, and makes none. */
+static tw_status has_folder(const tw_trainer *t, double *there)
+{
+    *there = tw_comm_rank(t->comm) == 0 && tw_file_exists(t->options->run);
+    return tw_comm_broadcast(t->comm, there, sizeof *there, 0);
 }
 
 static tw_status restore(tw_trainer *t)
@@ -172,7 +209,9 @@ static tw_status restore(tw_trainer *t)
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH] = "";
     int64_t step = -1;
-    TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
+    double there = 0;
+    TW_TRY(has_folder(t, &there));
+    if (there > 0) TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
     if (step >= 0)
         TW_TRY(tw_trainer_load(t, path));
     else if (t->options->init && *t->options->init)
@@ -236,6 +275,7 @@ void tw_trainer_close(tw_trainer *t)
     tw_preview_destroy(&t->preview);
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
+    tw_gradient_tree_destroy(&t->tree);
     tw_loss_destroy(&t->loss);
     tw_model_destroy(&t->model);
     tw_reducer_destroy(&t->reducer);
@@ -246,8 +286,8 @@ void tw_trainer_close(tw_trainer *t)
     tw_free(&t->v);
     tw_free(&t->x0);
     for (int k = 0; k < TW_EMA_MAX; k++) tw_free(&t->ema[k]);
+    tw_free(&t->losses);
     tw_free(&t->config_text);
     tw_config_destroy(&t->config);
-    tw_log_close();
     tw_rundir_destroy(&t->rundir);
 }

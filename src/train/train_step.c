@@ -10,7 +10,9 @@ enum { VALUE_LOSS, VALUE_STOP, VALUE_SAVE, VALUE_COUNT };
 
 static void ready(void *self, int64_t offset, int64_t count)
 {
-    tw_reducer_ready(self, offset, count);
+    tw_trainer *t = self;
+    if (t->tree) tw_gradient_tree_complete(t->tree, offset, count);
+    tw_reducer_ready(t->reducer, offset, count);
 }
 
 /* Draws and differentiates the microbatches of this rank. A failure to read is carried into the reduction, so nothing is skipped. */
@@ -26,13 +28,14 @@ static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
                                    .position = tw_loader_first_position(t->loader) + first,
                                    .count = count,
                                    .weight = 1.0 / (double)t->c.batch,
-                                   .add_gradients = k > 0,
+                                   .add_gradients = k > 0 && !t->tree,
                                    .ready = last ? ready : NULL,
-                                   .self = t->reducer};
+                                   .self = t};
         const double start = tw_clock_seconds();
         TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
         r->read_seconds += tw_clock_seconds() - start;
         *loss += tw_loss_run(t->loss, &step, t->x0);
+        if (t->tree && !last) tw_gradient_tree_keep(t->tree, k);
     }
 done:
     return st;
@@ -53,8 +56,8 @@ static tw_status judge(const tw_trainer *t, const tw_step_result *r)
 {
     if (isfinite(r->loss) && isfinite(r->gradient_norm)) return TW_OK;
     return tw_error_set(TW_EDIVERGED,
-                        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands, and a lower "
-                        "optimizer.learning_rate or optimizer.clip may help",
+                        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands; a new run with a lower "
+                        "optimizer.learning_rate or optimizer.clip may help (--init starts it from these weights)",
                         (long long)t->step + 1, r->loss, r->gradient_norm);
 }
 

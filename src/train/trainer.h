@@ -18,6 +18,7 @@
 typedef struct tw_saver tw_saver;
 typedef struct tw_preview tw_preview;
 typedef struct tw_progress tw_progress;
+typedef struct tw_gradient_tree tw_gradient_tree;
 
 /* What one step found out; the same on all ranks after the reduction. */
 typedef struct tw_step_result {
@@ -46,6 +47,7 @@ typedef struct tw_trainer {
     tw_precision precision;
     tw_reducer *reducer;
     tw_loss *loss;
+    tw_gradient_tree *tree;     /* where train.rank_independent */
     int64_t micro, micro_count; /* samples of a microbatch; microbatches of a step on this rank */
 
     float *m, *v;           /* Adam's moments */
@@ -56,6 +58,8 @@ typedef struct tw_trainer {
     int64_t step; /* optimiser steps done */
     int64_t restarts;
     bool resumed;
+    double *losses; /* rank zero: rows of step, loss that the checkpoint resumed from holds */
+    int64_t loss_rows;
     double start; /* tw_clock_seconds when tw_train was called */
 
     tw_saver *saver;     /* rank zero */
@@ -70,9 +74,20 @@ void tw_trainer_close(tw_trainer *t);
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);
 
+/* gradient_tree.c: the gradients of this rank's microbatches, added in a balanced binary tree over their positions. The reduction goes on
+ * with the same tree over the ranks, so that the sum does not depend on how many there are. Not collective. */
+tw_status tw_gradient_tree_create(tw_gradient_tree **out, float *gradient, int64_t count, int64_t microbatches);
+void tw_gradient_tree_destroy(tw_gradient_tree **tree);
+/* The buffer holds the gradient of microbatch k, not the last: puts it away. */
+void tw_gradient_tree_keep(tw_gradient_tree *tree, int64_t k);
+/* Adds all that was put away to a stretch of the last microbatch's gradient, in the buffer. */
+void tw_gradient_tree_complete(tw_gradient_tree *tree, int64_t offset, int64_t count);
+
 /* saver.c: checkpoints on rank zero, written by the input and output thread from a copy. Not collective. */
 tw_status tw_saver_create(tw_saver **out, tw_trainer *t);
 void tw_saver_destroy(tw_saver **saver);
+/* Whether the run's disk has room for its checkpoints. Rank zero looks; creating a saver does so too. */
+tw_status tw_saver_check_disk(const tw_trainer *t);
 /* Copies the state and starts writing; does nothing where the same step has been saved. A save in flight is finished first. A failure is
  * told to the user and tried again at the next interval; tw_saver_poll fails after two in a row. */
 void tw_saver_start(tw_saver *s);
