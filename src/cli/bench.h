@@ -10,6 +10,8 @@ typedef struct tw_bench_options {
     int assignment_count;
     char *const *assignments;
     int64_t repetitions;
+    double compute_ms; /* reduce: timed waits in the place of a backward pass */
+    int64_t megabytes; /* reduce: of the gradient */
     bool json;
 } tw_bench_options;
 

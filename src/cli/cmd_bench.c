@@ -5,13 +5,18 @@
 #include "cli/command.h"
 
 typedef struct options {
-    int64_t repetitions;
+    int64_t repetitions, megabytes;
+    double compute_ms;
     bool json;
 } options;
 
 static const tw_option table[] = {
     {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000, .value = "N",
      .help = "how often everything is measured, in turn"},
+    {"compute-ms", TW_CONFIG_DOUBLE, offsetof(options, compute_ms), "0", .min = 0, .max = 1e6, .value = "MS",
+     .help = "reduce: waits in the place of a backward pass of so long, and tells what of the reduction they hide"},
+    {"megabytes", TW_CONFIG_INT64, offsetof(options, megabytes), "143", .min = 1, .max = 100000, .value = "MB",
+     .help = "reduce: size of the gradient"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
 };
 
@@ -40,6 +45,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                     .assignment_count = a.assignment_count,
                                     .assignments = a.assignments,
                                     .repetitions = o.repetitions,
+                                    .compute_ms = o.compute_ms,
+                                    .megabytes = o.megabytes,
                                     .json = o.json};
         TW_TRY(bench->run(comm, &b));
     }
