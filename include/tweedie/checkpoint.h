@@ -92,7 +92,7 @@ tw_status tw_weights_write(const char *path, const tw_checkpoint_array *arrays, 
 /* The bytes of a checkpoint of these arrays, nearly. */
 int64_t tw_checkpoint_estimate(const tw_checkpoint_array *arrays, int64_t count);
 
-/* Whether RUN has room for keep + 2 checkpoints of `bytes` beside those that are there.
+/* Whether RUN, which need not exist yet, can be written and has room for keep + 2 checkpoints of `bytes` beside those that are there.
  * @return TW_EIO saying how much is free and how much is wanted */
 tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep);
 

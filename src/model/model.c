@@ -85,7 +85,9 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     TW_TRY(m->net->check(m->net_config, sample));
     m->sample = sample;
     m->dims = tw_shape_count(sample);
-    if (o->kind == TW_OBJECTIVE_DDPM) TW_TRY(tw_schedule_create(&m->schedule, o->schedule, o->timesteps, o->beta_min, o->beta_max));
+    if (o->kind == TW_OBJECTIVE_DDPM) st = tw_schedule_create(&m->schedule, o->schedule, o->timesteps, o->beta_min, o->beta_max);
+    if (st == TW_ECONFIG) tw_error_prefix("[objective] ");
+    TW_TRY(st);
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));

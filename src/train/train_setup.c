@@ -71,6 +71,20 @@ done:
     return st;
 }
 
+/* Takes the lock, and opens the log for all that is said from here on. */
+static tw_status open_run(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    if (t->options->dry_run || tw_comm_rank(t->comm) != 0) return TW_OK;
+    TW_TRY(tw_rundir_create(&t->rundir, t->options->run));
+    TW_TRY(tw_checkpoint_clean(t->options->run));
+    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "train.log"));
+    TW_TRY(tw_log_open(path));
+done:
+    return st;
+}
+
 static tw_status read_config(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -79,12 +93,13 @@ static tw_status read_config(tw_trainer *t)
     const tw_train_options *o = t->options;
     TW_TRY(tw_format(path, sizeof path, "%s/config.ini", o->run));
     TW_TRY(share_text(t->comm, &text, o->config, false));
-    TW_TRY(share_text(t->comm, &frozen, path, true));
     TW_TRY(tw_config_create(&t->config));
     TW_TRY(tw_config_parse(t->config, text, (int64_t)strlen(text), o->config));
     TW_TRY(tw_config_override(t->config, o->assignment_count, o->assignments));
     TW_TRY(bind(t));
     TW_TRY(tw_config_finish(t->config));
+    TW_TRY(tw_comm_agree(t->comm, open_run(t)));
+    TW_TRY(share_text(t->comm, &frozen, path, true));
     if (frozen) {
         TW_TRY(tw_config_create(&run));
         TW_TRY(tw_config_parse(run, frozen, (int64_t)strlen(frozen), path));
@@ -220,21 +235,6 @@ done:
     return st;
 }
 
-/* ---- the run directory ---- */
-
-static tw_status open_run(tw_trainer *t)
-{
-    tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    if (t->options->dry_run || tw_comm_rank(t->comm) != 0) return TW_OK;
-    TW_TRY(tw_rundir_create(&t->rundir, t->options->run));
-    TW_TRY(tw_checkpoint_clean(t->options->run));
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "train.log"));
-    TW_TRY(tw_log_open(path));
-done:
-    return st;
-}
-
 static tw_status freeze_config(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -251,7 +251,6 @@ tw_status tw_trainer_open(tw_trainer *t)
     tw_status st = TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_signals_install())); /* first: a signal while starting is a request too, not the end */
     TW_TRY(tw_comm_agree(t->comm, read_config(t)));
-    TW_TRY(tw_comm_agree(t->comm, open_run(t)));
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
     TW_TRY(open_data(t));
     TW_TRY(tw_comm_agree(t->comm, make_state(t)));
