@@ -39,6 +39,8 @@ static tw_status start_mpi(tw_comm *comm)
     int initialized, level;
     TRY_MPI(MPI_Initialized(&initialized));
     if (!initialized) {
+        /* Shared file pointers, which nobody here uses, leave a semaphore, or a file beside the dataset, where a rank is killed. */
+        (void)setenv("OMPI_MCA_sharedfp", "^sm,lockedfile", 0);
         TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
         comm->finalize = true;
     }
