@@ -90,7 +90,9 @@ typedef struct tw_dataset_options {
     const char *path;
     const char *split; /* NULL or "": "train" where there is one, else all samples; "all": all samples */
     bool verify;       /* read everything once and compare it with the digest (rank zero) */
-    tw_io *io;         /* the rank's input thread, on which all HDF5 calls are then made; NULL: they are made by the caller. Borrowed. */
+    const char
+        *hints; /* "key=value, key=value" for MPI-IO (striping, aggregators), what the file system's page advises; NULL or "": none */
+    tw_io *io;  /* the rank's input thread, on which all HDF5 calls are then made; NULL: they are made by the caller. Borrowed. */
 } tw_dataset_options;
 
 /* Opens a dataset and checks its structure. Nothing is read of the samples but for `verify`.

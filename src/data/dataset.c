@@ -39,19 +39,43 @@ done:
     return st;
 }
 
-static tw_status open_together(tw_dataset *d)
+/* "striping_factor=8, romio_cb_read=enable" as an MPI_Info. */
+static tw_status make_hints(MPI_Info *out, const char *text)
+{
+    tw_status st = TW_OK;
+    MPI_Info info = MPI_INFO_NULL;
+    char copy[TW_DATASET_TEXT_MAX], *rest = NULL;
+    TW_TRY(tw_format(copy, sizeof copy, "%s", text));
+    TRY_MPI(MPI_Info_create(&info));
+    for (char *pair = strtok_r(copy, ", ", &rest); pair; pair = strtok_r(NULL, ", ", &rest)) {
+        char *value = strchr(pair, '=');
+        TW_CHECK(value && value != pair && value[1], TW_ECONFIG, "data.hints: \"%s\" is not key=value", pair);
+        *value++ = '\0';
+        TRY_MPI(MPI_Info_set(info, pair, value));
+    }
+    *out = info;
+    info = MPI_INFO_NULL;
+done:
+    if (info != MPI_INFO_NULL) MPI_Info_free(&info);
+    return st;
+}
+
+static tw_status open_together(tw_dataset *d, const char *hints)
 {
     tw_status st = TW_OK;
     hid_t access = H5I_INVALID_HID;
+    MPI_Info info = MPI_INFO_NULL;
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
     TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
     if (d->parallel) {
-        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), MPI_INFO_NULL), TW_EINTERNAL, "%s: no parallel reading", d->path);
+        if (hints && *hints) TW_TRY(make_hints(&info, hints));
+        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), info), TW_EINTERNAL, "%s: no parallel reading", d->path);
         TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL, "%s: no parallel reading", d->path);
     }
     TW_TRY(tw_dataset_file_open(&d->format, d->path, access));
 done:
     tw_h5_close(&access);
+    if (info != MPI_INFO_NULL) MPI_Info_free(&info);
     return st;
 }
 
@@ -90,7 +114,7 @@ static tw_status look_first(void *self)
 static tw_status open_here(void *self)
 {
     const opening *o = self;
-    return open_together(o->d);
+    return open_together(o->d, o->options->hints);
 }
 
 static tw_status verify(tw_dataset *d)

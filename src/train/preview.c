@@ -73,7 +73,8 @@ done:
 
 static tw_status open_validation(tw_preview *p)
 {
-    const tw_dataset_options options = {.path = p->t->c.data_path, .split = p->t->c.validation_split, .io = p->t->io};
+    const tw_dataset_options options = {
+        .path = p->t->c.data_path, .split = p->t->c.validation_split, .hints = p->t->c.hints, .io = p->t->io};
     return tw_dataset_open(&p->data, p->t->comm, &options);
 }
 

@@ -15,6 +15,7 @@ const tw_config_field tw_train_fields[] = {
     {FIELD("data", "validation_split", TW_CONFIG_STRING, validation_split), "test", .help = "the split of the validation loss"},
     {FIELD("data", "flip", TW_CONFIG_BOOL, flip), "no", .fixed = true, .help = "mirror images at random, left to right"},
     {FIELD("data", "verify", TW_CONFIG_BOOL, verify), "no", .help = "read all samples once and compare them with the file's digest"},
+    {FIELD("data", "hints", TW_CONFIG_STRING, hints), "", .help = "key=value, ... for MPI-IO, as the file system's page advises"},
     {FIELD("data", "memory", TW_CONFIG_INT64, memory), "1024", 1, 1e7,
      .help = "MiB of samples that a rank keeps in memory; beyond, it streams"},
 

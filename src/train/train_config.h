@@ -11,7 +11,8 @@ typedef struct tw_train_config {
     const char *data_path, *split, *validation_split; /* data_path may be empty where no data are read */
     tw_config_ints shape;                             /* of a sample: H, W, C or D; empty: the dataset's */
     bool flip, verify;
-    int64_t memory; /* MiB */
+    const char *hints; /* for MPI-IO */
+    int64_t memory;    /* MiB */
 
     int64_t steps, batch, microbatch;
     bool rank_independent;

@@ -141,7 +141,7 @@ static tw_status check_tree(const tw_trainer *t)
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .io = t->io};
+    const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .hints = t->c.hints, .io = t->io};
     const tw_loader_options loader = {.batch = t->c.batch, .seed = (uint64_t)t->c.seed, .flip = t->c.flip, .memory = t->c.memory << 20};
     TW_TRY(check_tree(t));
     TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
@@ -215,8 +215,13 @@ done:
 /* A dry run of a new run finds no folder, and makes none. */
 static tw_status has_folder(const tw_trainer *t, double *there)
 {
-    *there = tw_comm_rank(t->comm) == 0 && tw_file_exists(t->options->run);
-    return tw_comm_broadcast(t->comm, there, sizeof *there, 0);
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", t->options->run));
+    *there = tw_comm_rank(t->comm) == 0 && tw_file_exists(path);
+    TW_TRY(tw_comm_broadcast(t->comm, there, sizeof *there, 0));
+done:
+    return st;
 }
 
 static tw_status restore(tw_trainer *t)
