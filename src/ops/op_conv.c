@@ -2,12 +2,14 @@
  *
  * y[n, p, o] = b[o] + Σ_{k, i} w[o, i, k] x[n, p·stride + k·dilation - before, i]. The residual (input 3) is no part of the graph's
  * language: the plan puts it in where a sum follows the convolution. */
-#include "ops/conv.h"
+#include "ops/conv_direct.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct state {
+    bool own; /* computed by conv_direct.c, else by a primitive */
+    tw_conv_direct direct;
     tw_primitive conv;
     tw_weights_copy weights;
 } state;
@@ -80,6 +82,7 @@ static void destroy(tw_task *t)
 {
     state *s = t->state;
     if (!s) return;
+    tw_conv_direct_destroy(&s->direct);
     tw_primitive_destroy(&s->conv);
     tw_weights_copy_destroy(&s->weights);
     tw_free(&t->state);
@@ -118,6 +121,8 @@ static tw_status plan(tw_task *t)
     state *s = NULL;
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
     t->state = s;
+    s->own = tw_conv_direct_suits(&shapes, &n->attr, t->act);
+    if (s->own) return tw_conv_direct_create(&s->direct, t, &shapes, &n->attr, false);
     TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &n->attr, t->act, n->in[2] != NULL));
     p.add = n->nin > 3;
     TW_TRY(make(s, t, &p));
@@ -132,13 +137,20 @@ done:
 static void pack(const tw_task *t)
 {
     state *s = t->state;
-    if (!s->weights.direct) tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
+    if (s->own)
+        tw_weights_copy_run(&s->direct.weights, t->packed, t->in[1]);
+    else if (!s->weights.direct)
+        tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
 }
 
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
+    if (s->own) {
+        tw_conv_direct_run(&s->direct, t, t->in[2], t->node->nin > 3 ? t->in[3] : NULL);
+        return;
+    }
     void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};
     int n = 3;
     if (t->in[2]) data[n++] = t->in[2];

@@ -74,30 +74,45 @@ static void reverse(int64_t *x, int64_t n)
     }
 }
 
-tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type)
+tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md_blocking *to,
+                                       tw_dtype type)
 {
     tw_status st = TW_OK;
     tw_weights_copy c = {.to_type = type};
     tw_md stored = {.set = false};
-    tw_md_blocking from, to;
+    tw_md_blocking from;
     TW_TRY(tw_weights_md(&stored, shape, layout));
     TW_TRY(tw_md_get_blocking(&from, &stored));
-    TW_TRY(tw_md_get_blocking(&to, wanted));
     TW_TRY(allocate(&c, shape));
     fill_side(&c.from, &from, shape, c.taps);
     if (flip) { /* the other side's o is our i */
         const tw_weights_side turned = {c.to.i, c.to.o, c.to.k};
-        fill_side(&turned, &to, tw_weights_flipped_shape(shape), c.taps);
+        fill_side(&turned, to, tw_weights_flipped_shape(shape), c.taps);
         reverse(c.to.k, c.taps);
     } else {
-        fill_side(&c.to, &to, shape, c.taps);
-        c.direct = tw_md_equal(&stored, wanted);
+        fill_side(&c.to, to, shape, c.taps);
     }
     *out = c;
     c.tables = NULL;
 done:
     tw_md_destroy(&stored);
     tw_weights_copy_destroy(&c);
+    return st;
+}
+
+tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type)
+{
+    tw_status st = TW_OK;
+    tw_weights_copy c = {0};
+    tw_md stored = {.set = false};
+    tw_md_blocking to;
+    TW_TRY(tw_weights_md(&stored, shape, layout));
+    TW_TRY(tw_md_get_blocking(&to, wanted));
+    TW_TRY(tw_weights_copy_pack_blocked(&c, shape, layout, flip, &to, type));
+    c.direct = !flip && tw_md_equal(&stored, wanted);
+    *out = c;
+done:
+    tw_md_destroy(&stored);
     return st;
 }
 

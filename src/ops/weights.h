@@ -30,6 +30,10 @@ typedef struct tw_weights_copy {
  * backward-data convolution of stride 1 a forward one. */
 tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type);
 
+/* The same for a blocked layout that is not oneDNN's. */
+tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md_blocking *wanted,
+                                       tw_dtype type);
+
 /* From what a backward-weights primitive writes (f32) to the store. */
 tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout, const tw_md *given);
 void tw_weights_copy_destroy(tw_weights_copy *c);
