@@ -10,9 +10,9 @@
 
 #include "ops/task.h"
 
-/* At 500 Gflop/s this is 0.13 ms, of which 15 % are 0.02 ms; the whole of a small network with a batch of a few images stays below it, and
- * no convolution of 16 channels and more in a batch worth training with does. */
-static const double flops_max = 0x1p26;
+/* At 500 Gflop/s the first is 0.13 ms, of which 15 % are 0.02 ms; the whole of a small network with a batch of a few images stays below it,
+ * and few convolutions of 16 channels and more in a batch worth training with do. Pointwise ones take twice oneDNN's time. */
+static const double flops_max = 0x1p26, pointwise_flops_max = 0x1p23;
 
 /* Rows or columns of the padded copy that outputs reach. */
 static int64_t reach(int64_t out, int64_t stride, int64_t kernel, int64_t dilation)
@@ -47,11 +47,11 @@ static int64_t copy_count(const tw_conv_direct *d)
     return d->chunks * d->rows * d->columns * TW_CONV_CHUNK;
 }
 
-/* Pointwise ones gain nothing: their chains are short, and the copy would cost as much as the work. */
 bool tw_conv_direct_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
 {
-    return act == TW_DTYPE_F32 && s->x.rank == 4 && a->i[CONV_STRIDE + 1] <= TW_CONV_STRIDES && !tw_conv_is_pointwise(s, a) &&
-           s->w.dims[0] >= TW_CONV_CHUNK && s->w.dims[1] >= TW_CONV_CHUNK && tw_conv_flops(s) <= flops_max;
+    const double most = tw_conv_is_pointwise(s, a) ? pointwise_flops_max : flops_max;
+    return act == TW_DTYPE_F32 && s->x.rank == 4 && a->i[CONV_STRIDE + 1] <= 2 && s->w.dims[0] >= TW_CONV_CHUNK &&
+           s->w.dims[1] >= TW_CONV_CHUNK && tw_conv_flops(s) <= most;
 }
 
 /* [block][chunk][kernel row][kernel column][channel of the chunk][channel of the block], as oneDNN would describe it. */
@@ -71,6 +71,7 @@ tw_status tw_conv_direct_create(tw_conv_direct *out, tw_task *t, const tw_conv_s
     const tw_value *w = t->node->in[1];
     tw_conv_direct d = describe(s, a);
     d.kern = TW_KERNEL_SELECT(tw_kern_conv);
+    d.kind = tw_conv_is_pointwise(s, a) ? TW_CONV_POINTWISE : a->i[CONV_STRIDE + 1] == 2 ? TW_CONV_STRIDE2 : TW_CONV_STRIDE1;
     d.threads = omp_get_max_threads();
     d.lanes = d.kern->lanes * TW_CONV_VECTORS;
     d.blocks = (d.out_channels + d.lanes - 1) / d.lanes;
@@ -125,14 +126,14 @@ static void copy_rows(const tw_conv_direct *d, float *copies, const float *x, in
 /* One row of the output in one block of channels, in tiles of nearly the same width. */
 static void run_row(const tw_conv_direct *d, tw_conv_tile *t, int64_t y_offset, const float *summand, float *y)
 {
-    const int64_t most = d->kern->pixels_max, tiles = (d->out_width + most - 1) / most;
+    const int64_t most = d->kern->pixels_max[d->kind], tiles = (d->out_width + most - 1) / most;
     const float *x = t->x;
     for (int64_t k = 0, pixel = 0, next; k < tiles; k++, pixel = next) {
         next = (k + 1) * d->out_width / tiles;
         t->x = x + pixel * d->stride[1] * TW_CONV_CHUNK;
         t->y = y + y_offset + pixel * d->out_channels;
         t->summand = summand ? summand + y_offset + pixel * d->out_channels : NULL;
-        d->kern->tile[d->stride[1] - 1](t, (int)(next - pixel));
+        d->kern->tile[d->kind](t, (int)(next - pixel));
     }
 }
 

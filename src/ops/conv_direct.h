@@ -2,8 +2,8 @@
  * oneDNN's, is not felt.
  *
  * oneDNN sums the I · kernel terms of an output in one chain: for 64 channels and 3 x 3, 576 additions of f32 one after the other.
- * kern_conv.c sums them in chains of at most 16 · kernel columns. An image is first copied, with its padding, to [chunk of 16 channels]
- * [row][column][16], so that neighbouring pixels lie at distances which the compiler knows. */
+ * kern_conv.c sums them in chains of at most 16 · kernel columns, and in f64 where the kernel is one pixel. An image is first copied, with
+ * its padding, to [chunk of 16 channels][row][column][16], so that neighbouring pixels lie at distances which the compiler knows. */
 #ifndef TW_OPS_CONV_DIRECT_H
 #define TW_OPS_CONV_DIRECT_H
 
@@ -18,6 +18,7 @@ typedef struct tw_conv_direct {
     int64_t at_once;               /* images whose copies exist at a time */
     int threads;
     const tw_kern_conv *kern;
+    tw_conv_kind kind;
     tw_weights_copy weights;
 } tw_conv_direct;
 

@@ -22,12 +22,14 @@ typedef struct tw_conv_tile {
     int channels;                                    /* of the block that exist */
 } tw_conv_tile;
 
-enum { TW_CONV_STRIDES = 2 };
+/* Pixels whose inputs lie 1 or 2 columns apart, summed in short chains of f32; or 1 column apart, one kernel row and column, summed in f64.
+ */
+typedef enum tw_conv_kind { TW_CONV_STRIDE1, TW_CONV_STRIDE2, TW_CONV_POINTWISE, TW_CONV_KINDS } tw_conv_kind;
 
 typedef struct tw_kern_conv {
-    int lanes, pixels_max;
-    /* Pixels 1 … pixels_max whose inputs lie `stride` (1 or 2) columns apart. */
-    void (*tile[TW_CONV_STRIDES])(const tw_conv_tile *t, int pixels);
+    int lanes;
+    int pixels_max[TW_CONV_KINDS];
+    void (*tile[TW_CONV_KINDS])(const tw_conv_tile *t, int pixels); /* 1 … pixels_max pixels */
 } tw_kern_conv;
 
 TW_KERNEL_DECLARE(tw_kern_conv);
