@@ -19,7 +19,10 @@ typedef struct tw_fingerprint {
 } tw_fingerprint;
 
 /* Fills the model's parameters by the rule (they are lost) and measures. The batch is as large as `times`, which are given as the embedding
- * receives them. Not collective. @return TW_EUNSUPPORTED for a network without published names */
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, tw_precision precision);
+ * receives them.
+ * Not collective.
+ * @param options  of the plans that compute it
+ * @return TW_EUNSUPPORTED for a network without published names */
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, const tw_plan_options *options);
 
 #endif

@@ -43,7 +43,8 @@ tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
     tw_fingerprint f;
     TW_CHECK(n->times.count > 0, TW_EUSAGE, "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
-    TW_TRY(tw_fingerprint_measure(&f, setup.model, n->times.values, n->times.count, setup.precision));
+    const tw_plan_options options = {.precision = setup.precision};
+    TW_TRY(tw_fingerprint_measure(&f, setup.model, n->times.values, n->times.count, &options));
     TW_TRY(print_fingerprint(&f, n));
 done:
     tw_setup_close(&setup);

@@ -73,12 +73,11 @@ static int64_t channels_first(tw_shape s, int64_t i)
 
 /* Gradients of parameters and of the input come from plans of their own: one graph with both would hold the backward pass twice, which no
  * fusion recognises, and what is measured should be what trains and what guides. */
-static tw_status plan(tw_plan **out, tw_model *m, int64_t n, tw_precision precision, bool of_params)
+static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_options *options, bool of_params)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
     tw_value *x = NULL, *gx = NULL;
-    const tw_plan_options options = {.precision = precision};
     TW_TRY(tw_graph_create(&g));
     tw_value *y = tw_model_build(g, m, n, NULL);
     TW_TRY(tw_graph_status(g));
@@ -92,7 +91,7 @@ static tw_status plan(tw_plan **out, tw_model *m, int64_t n, tw_precision precis
         tw_graph_gradient(g, loss, NULL, &x, 1, &gx);
         tw_graph_output(g, "gx", gx);
     }
-    TW_TRY(tw_plan_create(out, g, m->params, &options));
+    TW_TRY(tw_plan_create(out, g, m->params, options));
 done:
     tw_graph_destroy(&g);
     return st;
@@ -137,18 +136,18 @@ static void measure_outputs(tw_fingerprint *f, const tw_model *m, const tw_plan 
     f->param_grad_norm = sqrt(sum_squares(m->params->gradient, m->params->trainable));
 }
 
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, tw_precision precision)
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, const tw_plan_options *options)
 {
     tw_status st = TW_OK;
     tw_plan *p = NULL;
     tw_fingerprint f = {0};
     TW_TRY(fill_params(m));
     if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
-    TW_TRY(plan(&p, m, n, precision, true));
+    TW_TRY(plan(&p, m, n, options, true));
     execute(p, times, n);
     measure_outputs(&f, m, p);
     tw_plan_destroy(&p);
-    TW_TRY(plan(&p, m, n, precision, false));
+    TW_TRY(plan(&p, m, n, options, false));
     execute(p, times, n);
     f.input_grad_sumsq = sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
     *out = f;
