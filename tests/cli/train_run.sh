@@ -16,6 +16,9 @@ expect_exit 74 train 2 tiny.ini/dry "$@" --dry-run
 expect_exit 74 train 2 dry "$@" --dry-run checkpoint.keep=1000000 network.base=512 network.mult=1 # 100 TB
 expect_message " GB free, "
 [ ! -e dry ] || fail "a dry run made a run directory"
+mkdir dry
+expect_exit 0 train 2 dry "$@" --dry-run
+expect_equal "files of a dry run" "$(find dry | wc -l)" 1
 
 # ---- a run
 expect_exit 75 train 2 run "$@" --stop-at-step 6
