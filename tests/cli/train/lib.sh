@@ -122,7 +122,7 @@ expect_end() {
 
 rank_pids() {
     local status pid rank
-    if [ "$(tr '\0' '\n' <"/proc/$PID/cmdline" | head -n 1)" = "$TWEEDIE" ]; then
+    if [ "$({ tr '\0' '\n' <"/proc/$PID/cmdline"; } 2>/dev/null | head -n 1)" = "$TWEEDIE" ]; then
         echo "$PID"
         return
     fi
