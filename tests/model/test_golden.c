@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "ops/bf16.h"
 #include "tweedie/fingerprint.h"
 #include "tweedie/memory.h"
 
@@ -107,23 +108,6 @@ static void ddpm_small_agrees_in_a_large_batch(void **state)
     double times[32] = {249.75, 749.25};
     const tw_fingerprint f = measure(&(tw_plan_options){.precision = TW_PRECISION_F32}, times, 32);
     for (int i = 0; i < 8; i++) close_to("an output", f.first8[i], golden.first8[i], 2e-5 * size_of_outputs());
-}
-
-/* oneDNN computes in bf16 from AVX-512 on. */
-static bool has_bf16(void)
-{
-    tw_graph *g = NULL;
-    tw_params *params = NULL;
-    tw_plan *p = NULL;
-    assert_int_equal(tw_graph_create(&g), TW_OK);
-    tw_value *x = tw_cast(g, tw_input(g, "x", TW_F32, TW_SHAPE(16, 16)), TW_ACT);
-    tw_graph_output(g, "y", tw_linear(g, x, tw_param(g, "w", TW_SHAPE(16, 16), tw_init_ones), NULL));
-    assert_int_equal(tw_params_create(&params, g), TW_OK);
-    const bool has = tw_plan_create(&p, g, params, &(tw_plan_options){.precision = TW_PRECISION_BF16}) == TW_OK;
-    tw_plan_destroy(&p);
-    tw_params_destroy(&params);
-    tw_graph_destroy(&g);
-    return has;
 }
 
 /* Perturbing each intermediate of the network in double by one rounding to f32 moves the first 8 outputs by up to 3.5e-7 of the outputs'
