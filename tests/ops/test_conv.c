@@ -2,7 +2,8 @@
  * dimensions, at sizes that no vector width divides.
  *
  * An output is a sum Σ x w of K terms. Rounding errs by about 2^-24 Σ |x w| (a walk of K roundings of partial sums, themselves of the size
- * Σ |x w| / √K), of which four times are allowed; a wrong or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more. */
+ * Σ |x w| / √K), of which eight times are allowed; a wrong or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more.
+ */
 #include <omp.h>
 
 #include "ops/bf16.h"
@@ -209,7 +210,7 @@ static void check(const char *what, const single *t, int k, const double *want, 
     single_get(t, k, got);
     for (int64_t j = 0; j < n; j++) {
         const double b = bias ? bias[j % channels] : 0, r = plus ? plus[j] : 0, sum = want[j] + b + r;
-        const double all = size[j] + fabs(b) + fabs(r), tolerance = half ? 0x1p-8 * fabs(sum) + 0x1p-20 * all : 0x1p-22 * all;
+        const double all = size[j] + fabs(b) + fabs(r), tolerance = half ? 0x1p-8 * fabs(sum) + 0x1p-20 * all : 0x1p-21 * all;
         if (!(fabs((double)got[j] - sum) <= tolerance))
             fail_msg("%s (%s, %s): element %lld is %.9g, wanted %.9g", what, t->task.implementation,
                      t->task.act == TW_DTYPE_BF16 ? "bf16" : "f32", (long long)j, (double)got[j], sum);
