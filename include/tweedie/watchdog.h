@@ -3,7 +3,9 @@
  * Nothing in MPI, srun or mpirun notices a rank that stopped, a network that is gone, or a disk that does not answer. Each rank therefore
  * tells its watchdog what it is about to do and how long that may take at most; a thread compares that with the clock, and where the time
  * has run out writes to standard error who is where, and ends the process with exit code 70, so that the launcher ends all ranks and the
- * job requeues. The ranks of a node see each other's last beat, so the message names the one that is behind. */
+ * job requeues. The ranks of a node see each other's last beat, so the message names the one that is behind. Where MPI is threaded
+ * node 0 also hears about once a second from the others: its message names ranks everywhere that do not wait, and nodes that fell silent.
+ * Ranks of other nodes give it two seconds beyond their limit to speak first, and then say what is known of node 0. */
 #ifndef TWEEDIE_WATCHDOG_H
 #define TWEEDIE_WATCHDOG_H
 

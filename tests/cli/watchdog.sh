@@ -20,6 +20,27 @@ expect_message "watchdog: missing: rank 1 on "
 expect_exit 70 timeout 40 mpirun -n 2 "$VICTIM" victim exit
 expect_message "a rank called exit() before it had left the others"
 
+# the same where every rank is a node of its own, and nobody shares memory: node 0 knows, and speaks before the others do
+expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop 1
+expect_message "watchdog: rank 0 on "
+expect_message "watchdog: missing: rank 1 on $(hostname -s), last heard of "
+expect_message "s ago in 'backward' of step "
+! grep -q "watchdog: rank 2" "$ERR" || fail "node 2 spoke first"
+expect_equal "ranks named" "$(grep -c "missing:" "$ERR")" 1
+
+# one that does not hang altogether is known to the second
+expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim spin 1
+expect_message "watchdog: missing: rank 1 on $(hostname -s) is in 'backward' of step 2 for "
+
+# node 0 itself: the others say so, two seconds later
+expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop 1 0
+expect_message "watchdog: missing: rank 0 on $(hostname -s), last heard of "
+
+# of the two ranks of another node one
+expect_exit 70 timeout 40 mpirun -n 4 "$VICTIM" victim spin 2 3
+expect_message "watchdog: missing: rank 3 on $(hostname -s) is in 'backward' of step 2 for "
+expect_equal "ranks named" "$(grep -c "missing:" "$ERR")" 1
+
 # srun without PMIx: single processes that each believe to be the whole run
 expect_exit 78 env SLURM_STEP_NUM_TASKS=8 "$TWEEDIE" train none.ini --run run
 expect_message "srun started 8 tasks but MPI sees 1: use srun --mpi=pmix or mpirun"

@@ -1,7 +1,7 @@
 /* The watchdog ends a hanging process in time, says where, and leaves a living one alone.
  *
- * `test_watchdog victim stop|spin|exit` is a rank of a run whose rank 1 stops, spins or leaves with code 0 in its third step: for
- * tests/cli/watchdog.sh, which starts it under mpirun. */
+ * `test_watchdog victim stop|spin|exit [N [RANK]]` is a rank of a run, on pretended nodes of N ranks each, whose rank 1 (or RANK) stops,
+ * spins or leaves with code 0 in its third step: for tests/cli/watchdog.sh, which starts it under mpirun. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "comm/pretend_nodes.h"
 #include "tweedie/clock.h"
 #include "tweedie/reducer.h"
 #include "tweedie/signals.h"
@@ -130,21 +131,22 @@ static void misbehave(const char *how)
     for (;;) usleep(1000);
 }
 
-static int victim(const char *how)
+static int victim(const char *how, int per_node, int who)
 {
     enum { COUNT = 1000 };
     static const tw_reducer_bucket bucket = {0, COUNT};
     tw_comm *comm = NULL;
     tw_watchdog *w = NULL;
     tw_reducer *r = NULL;
-    if (tw_comm_create(&comm) != TW_OK || tw_watchdog_create(&w, comm) != TW_OK ||
-        tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK)
-        return 1;
+    if (tw_comm_create(&comm) != TW_OK) return 1;
+    if (per_node > 0) pretend_nodes(comm, per_node);
+    if (tw_watchdog_create(&w, comm) != TW_OK || tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK) return 1;
     tw_reducer_watch(r, w);
     for (int64_t step = 0; step < 5; step++) {
-        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == 1 ? 3 : 2);
+        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 6 : per_node > 0 ? 4 : 2);
         tw_reducer_begin(r, step);
-        if (step == 2 && tw_comm_rank(comm) == 1) misbehave(how);
+        if (per_node > 0 && step == 1) usleep(1500000); /* until the other nodes have heard of it */
+        if (step == 2 && tw_comm_rank(comm) == who) misbehave(how);
         tw_reducer_ready(r, 0, COUNT);
         if (tw_reducer_finish(r, TW_OK, NULL, 0) != TW_OK) return 1;
     }
@@ -156,7 +158,7 @@ static int victim(const char *how)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "victim") == 0) return victim(argv[2]);
+    if (argc >= 3 && strcmp(argv[1], "victim") == 0) return victim(argv[2], argc > 3 ? atoi(argv[3]) : 0, argc > 4 ? atoi(argv[4]) : 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
         cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),
