@@ -9,7 +9,7 @@ enum { TW_STEP_BENCH_KINDS = 64, TW_STEP_BENCH_REFERENCES = 16 };
 typedef struct tw_step_bench {
     double limit_ms, forward_ms, backward_data_ms, backward_weights_ms; /* the convolution limit, of its fastest repetition */
     double step_ms;                                                     /* the fastest whole step */
-    double ratio, ratio_median;                                         /* of the fastest; of the medians */
+    double ratio, ratio_median;                                         /* of the fastest; of the medians; NaN without convolutions */
     int64_t batch;
     double images_per_second;
     int64_t peak_rss_bytes;

@@ -1,4 +1,5 @@
 /* tweedie bench step: a whole training step against the sum of its convolutions. */
+#include <math.h>
 #include <stdio.h>
 
 #include "cli/bench.h"
@@ -41,7 +42,7 @@ static void print_text(const tw_step_bench *r)
            r->backward_data_ms, r->backward_weights_ms);
     printf("training step     %9.2f ms   %s, %lld samples, %.1f images/s, %.0f MB\n", r->step_ms, r->precision, (long long)r->batch,
            r->images_per_second, (double)r->peak_rss_bytes / 1e6);
-    printf("ratio             %9.3f      (of the medians %.3f)\n", r->ratio, r->ratio_median);
+    if (isfinite(r->ratio)) printf("ratio             %9.3f      (of the medians %.3f)\n", r->ratio, r->ratio_median);
     for (int i = 0; i < r->kind_count; i++)
         if (r->kinds[i].ms > 0) printf("  %-22s %9.3f ms\n", r->kinds[i].name, r->kinds[i].ms);
     for (int i = 0; i < r->reference_count; i++) printf("reference implementation: %s\n", r->references[i]);

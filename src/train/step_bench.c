@@ -156,8 +156,9 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t r
         r.backward_data_ms = 1e3 * t.backward_data;
         r.backward_weights_ms = 1e3 * t.backward_weights;
     }
-    r.ratio = r.step_ms / r.limit_ms;
-    r.ratio_median = median(b.steps, repetitions) / median(b.limits, repetitions);
+    const bool convolutions = r.forward_ms > 0;
+    r.ratio = convolutions ? r.step_ms / r.limit_ms : NAN;
+    r.ratio_median = convolutions ? median(b.steps, repetitions) / median(b.limits, repetitions) : NAN;
     r.batch = b.batch;
     r.images_per_second = 1e3 * (double)b.batch / r.step_ms;
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
