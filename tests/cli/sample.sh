@@ -63,6 +63,20 @@ for run in points images; do
     expect_same $run.1.h5 $run.3.h5
 done
 
+# another batch cuts the indices elsewhere, and gives the same samples to rounding
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out batch.h5 sample.batch=7
+LAST="h5diff points.1.h5 batch.h5 /points"
+h5diff -d 1e-3 points.1.h5 batch.h5 /points || fail "another batch gives other samples"
+
+# fields come back in their own units: one denoising lands at the data's mean, here (100, -50)
+awk 'BEGIN { srand(1); for (i = 0; i < 500; i++) print 100 + 3 * (rand() - 0.5), -50 + 40 * (rand() - 0.5) }' >field.txt
+expect_exit 0 "$TWEEDIE" import field.h5 --format points field.txt --normalise standard
+expect_exit 0 "$TWEEDIE" train points.ini --run field data.path=field.h5 objective.kind=onestep network.time_dim=0 train.steps=600
+expect_exit 0 "$TWEEDIE" sample field --count 500 --out drawn.h5
+expect_exit 0 "$TWEEDIE" evaluate drawn.h5 --reference field.h5 --json
+LAST="evaluate drawn.h5"
+awk "BEGIN { d = $(json_value mean_difference "$OUT"); exit !(d < 0.3) }" || fail "the samples are not where the data are: $(cat "$OUT")"
+
 # samples are stored as the training data were
 expect_exit 0 "$TWEEDIE" inspect images.1.h5
 expect_output "uint8"
