@@ -1,0 +1,283 @@
+/* ranks: 1 2 4 */
+/* One optimiser step against the algorithm written down in double: which gradient, which clipping, which learning rate, which number of
+ * the update, and the averages of the new parameters. And what a step does where numbers are not finite. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "train/trainer.h"
+#include "tweedie/clock.h"
+#include "tweedie/log.h"
+
+enum { STEPS = 5, BATCH = 16, DIMS = 2, RATES = 2 };
+
+/* Every number differs from its default and from its neighbours. Epsilon is large, so that rounding in tiny gradients does not count. */
+static const char text[] = "[run]\nseed = 9\n[data]\npath = points.h5\n[network]\nkind = mlp\nwidth = 24\ndepth = 2\n"
+                           "[train]\nsteps = 8\nbatch = 16\n"
+                           "[optimizer]\nlearning_rate = 0.01\nwarmup = 2\ndecay = linear\nclip = 0.3\nweight_decay = 0.1\n"
+                           "beta1 = 0.8\nbeta2 = 0.95\nepsilon = 0.001\n[ema]\nrates = 0.9, 0.25\nwarmup = yes\n"
+                           "[compute]\nprecision = f32\nthreads = 1\n[log]\nevery = 1000\n";
+
+static tw_comm *comm;
+static char directory[256], data_path[512], config_path[512], run_path[512];
+
+static void ok(tw_status st)
+{
+    if (st != TW_OK) fail_msg("%s", tw_error_message());
+}
+
+/* ---- the algorithm ---- */
+
+typedef struct reference {
+    int64_t n;
+    double *theta, *m, *v, *ema[RATES];
+    double loss[STEPS], norm[STEPS];
+} reference;
+
+static double *numbers(int64_t n)
+{
+    double *x = calloc((size_t)n, sizeof *x);
+    assert_non_null(x);
+    return x;
+}
+
+static void update(reference *r, int k, const float *gradient)
+{
+    static const double rate[] = {0.9, 0.25};
+    double norm = 0;
+    for (int64_t i = 0; i < r->n; i++) norm += (double)gradient[i] * (double)gradient[i];
+    r->norm[k] = norm = sqrt(norm);
+    const double u = k < 2 ? 0 : (k - 2) / 6.0, lr = 0.01 * (k < 2 ? k / 2.0 : 1) * (1 - u);
+    const double scale = fmin(1, 0.3 / (norm + 1e-6)); /* as PyTorch clips */
+    for (int64_t i = 0; i < r->n; i++) {
+        const double g = scale * (double)gradient[i];
+        r->m[i] = 0.8 * r->m[i] + 0.2 * g;
+        r->v[i] = 0.95 * r->v[i] + 0.05 * g * g;
+        const double m = r->m[i] / (1 - pow(0.8, k + 1)), v = r->v[i] / (1 - pow(0.95, k + 1));
+        r->theta[i] = r->theta[i] * (1 - lr * 0.1) - lr * m / (sqrt(v) + 0.001);
+        for (int e = 0; e < RATES; e++) {
+            const double decay = fmin(rate[e], (2.0 + k) / (11.0 + k));
+            r->ema[e][i] = decay * r->ema[e][i] + (1 - decay) * r->theta[i];
+        }
+    }
+}
+
+/* The whole batch at once, in this process alone. */
+static void follow(reference *r)
+{
+    tw_config *config = NULL;
+    tw_model *m = NULL;
+    tw_dataset *data = NULL;
+    tw_loader *loader = NULL;
+    tw_loss *loss = NULL;
+    float x0[BATCH * DIMS];
+    const tw_dataset_options data_options = {.path = data_path, .split = "train"};
+    const tw_loader_options loader_options = {.batch = BATCH, .seed = 9};
+    const tw_loss_options loss_options = {.batch = BATCH, .precision = TW_PRECISION_F32, .gradients = true};
+    ok(tw_config_create(&config));
+    ok(tw_config_parse(config, text, (int64_t)strlen(text), "test"));
+    ok(tw_model_configure(&m, config));
+    ok(tw_model_create(m, TW_SHAPE(DIMS), 9));
+    ok(tw_params_use_gradient(m->params, NULL));
+    ok(tw_dataset_open(&data, NULL, &data_options));
+    ok(tw_loader_create(&loader, data, &loader_options));
+    ok(tw_loss_create(&loss, m, &loss_options));
+    r->n = m->params->trainable;
+    r->theta = numbers(r->n);
+    r->m = numbers(r->n);
+    r->v = numbers(r->n);
+    for (int64_t i = 0; i < r->n; i++) r->theta[i] = (double)m->params->value[i];
+    for (int e = 0; e < RATES; e++) r->ema[e] = memcpy(numbers(r->n), r->theta, (size_t)r->n * sizeof(double));
+    for (int k = 0; k < STEPS; k++) {
+        const tw_loss_step step = {.seed = 9, .step = k, .count = BATCH, .weight = 1.0 / BATCH};
+        tw_loss_refresh(loss);
+        ok(tw_loader_next(loader, k, 0, BATCH, x0, NULL));
+        r->loss[k] = tw_loss_run(loss, &step, x0);
+        update(r, k, m->params->gradient);
+        for (int64_t i = 0; i < r->n; i++) m->params->value[i] = (float)r->theta[i];
+    }
+    tw_loss_destroy(&loss);
+    tw_loader_destroy(&loader);
+    tw_dataset_destroy(&data);
+    tw_model_destroy(&m);
+    tw_config_destroy(&config);
+}
+
+static void release(reference *r)
+{
+    free(r->theta);
+    free(r->m);
+    free(r->v);
+    for (int e = 0; e < RATES; e++) free(r->ema[e]);
+}
+
+/* ---- the trainer ---- */
+
+static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name, char *assignment)
+{
+    static char path[1024];
+    static char *assignments[1];
+    snprintf(path, sizeof path, "%s-%s", run_path, name);
+    assignments[0] = assignment;
+    *o = (tw_train_options){.config = config_path, .run = path, .assignment_count = assignment ? 1 : 0, .assignments = assignments};
+    *t = (tw_trainer){.comm = comm, .options = o, .start = tw_clock_seconds()};
+    ok(tw_trainer_open(t));
+}
+
+/* Relative to the largest: float32 rounds by 6e-8 in each of some operations of each step. */
+static void agree(const char *what, int step, const float *met, const double *wanted, int64_t n)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs(wanted[i]));
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)met[i] - wanted[i]) <= 2e-6 * largest))
+            fail_msg("after step %d: %s[%d] is %.9g, not %.9g, of %g", step, what, (int)i, (double)met[i], wanted[i], largest);
+}
+
+static void check_steps(const char *name, char *assignment)
+{
+    reference r = {0};
+    tw_trainer t;
+    tw_train_options o;
+    tw_step_result result;
+    static const double rates[STEPS] = {0, 0.005, 0.01, 0.01 * 5 / 6, 0.01 * 4 / 6};
+    follow(&r);
+    open_trainer(&t, &o, name, assignment);
+    assert_int_equal(t.model->params->trainable, r.n);
+    for (int k = 0; k < STEPS; k++) {
+        ok(tw_trainer_step(&t, &result));
+        assert_int_equal(t.step, k + 1);
+        assert_true(fabs(result.loss - r.loss[k]) <= 1e-5 * r.loss[k]);
+        assert_true(fabs(result.gradient_norm - r.norm[k]) <= 1e-5 * r.norm[k]);
+        assert_true(fabs(result.learning_rate - rates[k]) <= 1e-12);
+        assert_false(result.stop || result.save);
+    }
+    assert_true(r.norm[0] > 0.3); /* clipping acts */
+    agree("theta", STEPS, t.model->params->value, r.theta, r.n);
+    agree("m", STEPS, t.m, r.m, r.n);
+    agree("v", STEPS, t.v, r.v, r.n);
+    for (int e = 0; e < RATES; e++) {
+        if (tw_comm_rank(comm) == 0)
+            agree(e ? "the second average" : "the first average", STEPS, t.ema[e], r.ema[e], r.n);
+        else
+            assert_null(t.ema[e]);
+    }
+    tw_trainer_close(&t);
+    release(&r);
+}
+
+static void steps_follow_the_algorithm(void **state)
+{
+    (void)state;
+    check_steps("whole", NULL);
+}
+
+static void steps_in_microbatches_follow_it_too(void **state)
+{
+    (void)state;
+    static char three[] = "train.microbatch=3";
+    check_steps("three", three);
+}
+
+/* The parameters of one rank alone, or of all, are no longer numbers: all ranks learn it in the same step, and nothing has been updated. */
+static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
+{
+    (void)state;
+    tw_trainer t;
+    tw_train_options o;
+    tw_step_result result;
+    for (int everywhere = 0; everywhere < 2; everywhere++) {
+        open_trainer(&t, &o, everywhere ? "everywhere" : "alone", NULL);
+        const size_t bytes = (size_t)t.model->params->trainable * sizeof(float);
+        ok(tw_trainer_step(&t, &result));
+        ok(tw_trainer_step(&t, &result));
+        if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1) t.model->params->value[0] = everywhere ? INFINITY : NAN;
+        tw_loss_refresh(t.loss);
+        float *theta = memcpy(malloc(bytes), t.model->params->value, bytes), *m = memcpy(malloc(bytes), t.m, bytes);
+        float *ema = t.ema[0] ? memcpy(malloc(bytes), t.ema[0], bytes) : NULL;
+        assert_int_equal(tw_trainer_step(&t, &result), TW_EDIVERGED);
+        assert_non_null(strstr(tw_error_message(), "step 3: the loss is "));
+        assert_int_equal(t.step, 2);
+        assert_memory_equal(theta, t.model->params->value, bytes);
+        assert_memory_equal(m, t.m, bytes);
+        if (ema) assert_memory_equal(ema, t.ema[0], bytes);
+        free(theta);
+        free(m);
+        free(ema);
+        tw_trainer_close(&t);
+    }
+}
+
+/* ---- files ---- */
+
+static tw_status make_files(void)
+{
+    tw_status st = TW_OK;
+    const char *base = getenv("TMPDIR");
+    const tw_import_options import = {.format = "circles", .path = data_path, .count = 200, .seed = 4};
+    snprintf(directory, sizeof directory, "%s/tweedie-test-XXXXXX", base ? base : "/tmp");
+    TW_CHECK(mkdtemp(directory), TW_EIO, "%s: cannot be made", directory);
+    snprintf(data_path, sizeof data_path, "%s/points.h5", directory);
+    snprintf(config_path, sizeof config_path, "%s/points.ini", directory);
+    TW_TRY(tw_dataset_import(&import, NULL));
+    FILE *file = fopen(config_path, "w");
+    TW_CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0, TW_EIO, "%s: cannot be written", config_path);
+done:
+    return st;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    tw_log_quiet(true);
+    tw_status st = tw_comm_rank(comm) == 0 ? make_files() : TW_OK;
+    if (tw_comm_agree(comm, st) != TW_OK || tw_comm_broadcast(comm, directory, sizeof directory, 0) != TW_OK) {
+        print_error("%s\n", tw_error_message());
+        return -1;
+    }
+    snprintf(data_path, sizeof data_path, "%s/points.h5", directory);
+    snprintf(config_path, sizeof config_path, "%s/points.ini", directory);
+    snprintf(run_path, sizeof run_path, "%s/run", directory);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tw_log_close();
+    if (tw_comm_barrier(comm) != TW_OK) return -1;
+    return tw_comm_rank(comm) == 0 ? nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS) : 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_follow_the_algorithm),
+        cmocka_unit_test(steps_in_microbatches_follow_it_too),
+        cmocka_unit_test(a_step_that_is_not_finite_changes_nothing_on_any_rank),
+    };
+    if (tw_comm_create(&comm) != TW_OK) {
+        fprintf(stderr, "%s\n", tw_error_message());
+        return 1;
+    }
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    tw_comm_destroy(&comm);
+    return failed;
+}
