@@ -60,7 +60,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     tw_setup setup = {0};
     tw_io *io = NULL;
     tw_dataset *data = NULL;
-    double resident, streaming;
+    double resident = 0, streaming = 0;
     TW_CHECK(o->config, TW_EUSAGE, "bench read: a configuration is needed");
     TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
     TW_TRY(tw_comm_agree(comm, tw_io_create(&io)));

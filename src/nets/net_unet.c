@@ -51,7 +51,7 @@ typedef struct builder {
 static tw_status check(const void *config, tw_shape sample)
 {
     const unet_config *c = config;
-    const int64_t factor = (int64_t)1 << (c->mult.count - 1);
+    const int64_t factor = INT64_C(1) << (c->mult.count - 1);
     if (sample.rank != 3) return tw_error_set(TW_ECONFIG, "network.kind: unet wants images, and the data are points");
     if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
         return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX, (long long)c->mult.count);
@@ -262,7 +262,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const unet_config *c = config;
     builder b = {.g = g, .c = c, .publication = in->publication, .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
-    tw_value *skips[SKIPS_MAX], *h;
+    tw_value *skips[SKIPS_MAX] = {0}, *h;
     int n = 0;
     embed_time(&b, in);
     h = conv(&b, "in", "", tw_cast(g, in->x, TW_ACT), c->base, 3, 1);

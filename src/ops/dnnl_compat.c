@@ -268,8 +268,8 @@ done:
 tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
 {
     tw_status st = TW_OK;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
+    dnnl_engine_t engine = NULL;
+    dnnl_stream_t stream = NULL;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t hint = NULL, pd = NULL;
     tw_md any = {.set = false};
@@ -307,8 +307,8 @@ done:
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst)
 {
     tw_status st = TW_OK;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
+    dnnl_engine_t engine = NULL;
+    dnnl_stream_t stream = NULL;
     dnnl_primitive_attr_t attr = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
     TW_TRY(make_attr(&attr, false));
@@ -347,8 +347,8 @@ void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size)
 tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md)
 {
     tw_status st = TW_OK;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
+    dnnl_engine_t engine = NULL;
+    dnnl_stream_t stream = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
     TRY_DNNL(dnnl_memory_create(out, ref(md), engine, DNNL_MEMORY_NONE));
 done:

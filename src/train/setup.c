@@ -29,7 +29,7 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     tw_train_config c;
     tw_compute_config compute;
     tw_sample_config sample;
-    tw_shape shape;
+    tw_shape shape = {0};
     *out = (tw_setup){0};
     TW_TRY(tw_config_create(&out->config));
     TW_TRY(tw_config_read(out->config, path));
