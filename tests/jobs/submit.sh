@@ -1,0 +1,47 @@
+# slow
+# jobs/submit: from nothing to trained, checked, copied and sampled by one command; and what happens behind a training that fails.
+. "$(dirname "$0")/lib.sh"
+tiny
+submit_run() { on_cluster "$JOBS/submit" "$@"; }
+id_of() { sed -n "s/^\([0-9]*\) .*$1.*/\1/p" "$OUT" | head -n 1; }
+
+expect_exit 0 "$JOBS/submit" tiny.ini run --dry-run --samples 100 --array 2 --chain 2
+expect_equal "commands" "$(grep -c ' sbatch ' "$OUT")" 6
+expect_output "--dependency=afterany:JOB1"
+[ ! -e run ] || fail "--dry-run made the run"
+expect_exit 64 "$JOBS/submit" tiny.ini
+expect_exit 64 "$JOBS/submit" tiny.ini run --nods 3
+expect_message "there is no option --nods"
+expect_exit 64 "$JOBS/submit" tiny.ini run --samples many
+expect_exit 66 "$JOBS/submit" missing.ini run
+
+cluster 4
+expect_exit 0 submit_run tiny.ini run --nodes 2 --cpus-per-rank 1 --store "$HERE/store" --every 1 --samples 500 --array 3 train.steps=200
+expect_equal "jobs" "$(grep -c '^[0-9]' "$OUT")" 5
+join=$(id_of "joins them")
+expect_end "$join" 240 COMPLETED
+expect_equal "steps" "$(steps_reached run)" 200
+[ -e run/samples/samples.h5 ] || fail "no samples"
+expect_exit 0 "$TWEEDIE" inspect run/samples/samples.h5
+expect_output 500
+expect_exit 0 "$TWEEDIE" checkpoint verify run
+ls run/weights/step-000000200-*.h5 >/dev/null || fail "no exported weights"
+find store -name 'step-000000200.h5' | grep -q . || fail "the last checkpoint is not in the store"
+[ -s "$(find store -name manifest.jsonl)" ] || fail "no manifest"
+find store -name 'step-*.h5' -exec "$TWEEDIE" checkpoint verify {} + >"$OUT" 2>"$ERR" || fail "a copy does not verify"
+
+# a training that diverges: no samples, and nobody waits for them for ever
+for ((i = 0; i < 100; i++)); do echo "1e30 -1e30"; done >huge.txt
+expect_exit 0 "$TWEEDIE" import huge.h5 --format points --normalise none huge.txt
+expect_exit 0 submit_run tiny.ini bad --nodes 1 --cpus-per-rank 1 --samples 100 data.path="$HERE/huge.h5"
+expect_end "$(id_of training)" 120 FAILED
+expect_end "$(id_of 'checkpoints, after')" 120 FAILED
+expect_end "$(id_of samples)" 120 CANCELLED
+grep -q "ended with 76" bad/logs/*-train-*.out || fail "it did not diverge"
+
+# a chain, for sites where jobs may not be requeued: its links go on where the one before stopped, and those after the end have nothing to do
+expect_exit 0 submit_run tiny.ini chain --nodes 1 --cpus-per-rank 1 --chain 3 --train "--export=ALL,MAX_HOURS=0.001" train.steps=100000
+mapfile -t links < <(sed -n 's/^\([0-9]*\) *training.*/\1/p' "$OUT")
+expect_equal "links" "${#links[@]}" 3
+for link in "${links[@]}"; do expect_end "$link" 120 FAILED; done
+grep -q "start 1 on .* from step-" chain/logs/*-"${links[2]}".out || fail "the third link did not go on"
