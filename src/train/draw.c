@@ -10,6 +10,7 @@
 #include "train/state.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/signals.h"
 
 tw_status draw_agree(const draw_job *d, tw_status st)
 {
@@ -215,6 +216,7 @@ static tw_status run(draw_job *d)
 {
     tw_status st = TW_OK;
     const tw_draw_options *o = d->options;
+    TW_TRY(draw_agree(d, tw_signals_install()));
     if (o->weights)
         TW_TRY(prepare(d));
     else

@@ -58,7 +58,6 @@ tw_status draw_blocks(draw_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    TW_TRY(tw_signals_install());
     tw_log_info("drawing %lld samples in blocks of %lld, %lld evaluations each; %lld are there",
                 (long long)(d->missing_count * d->parts.batch), (long long)d->parts.batch, (long long)tw_sampler_evaluations(d->sampler),
                 (long long)d->result.found);
