@@ -19,7 +19,7 @@
 static const char *shape_of(const char *path)
 {
     const char *name = strrchr(path, '/') + 1;
-    return strncmp(name, "cifar", 5) == 0 ? "data.shape=32,32,3" : strncmp(name, "mnist", 5) == 0 ? "data.shape=32,32,1" : "data.shape=2";
+    return strncmp(name, "cifar", 5) == 0 ? "data.shape=32,32,3" : strncmp(name, "mnist", 5) == 0 ? "data.shape=28,28,1" : "data.shape=2";
 }
 
 static void check(const char *path, const char *precision)
