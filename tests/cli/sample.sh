@@ -152,6 +152,16 @@ expect_message "it is drawn again"
 expect_message "drawing 48 samples"
 expect_same whole.h5 killed.h5
 
+# one rank that cannot write ends all: a directory is in the way of the second block, which rank 1 draws
+mkdir -p way.h5.parts/part-000000000016.h5
+expect_exit 74 ranks 2 "$TWEEDIE" sample points --count 64 --out way.h5
+expect_message "rank 1 on"
+expect_message "way.h5.parts/part-000000000016.h5"
+[ ! -e way.h5 ] || fail "way.h5 was made"
+rmdir way.h5.parts/part-000000000016.h5
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out way.h5
+expect_same points.1.h5 way.h5
+
 # more samples of the same kind go on from the parts
 cp points.1.h5 more.h5
 cp -r points.1.h5.parts more.h5.parts

@@ -87,6 +87,33 @@ static void a_snapshot_restores_every_float_of_every_group(void **state)
     tw_config_destroy(&config);
 }
 
+/* An average has no constants of its own in memory; its arrays in a file hold the parameters', and moments none. */
+static void constants_belong_to_what_can_be_run(void **state)
+{
+    (void)state;
+    tw_graph *g = NULL;
+    tw_params *p = NULL;
+    tw_state *s = NULL;
+    float ema[16] = {5, 6, 7}, m[16] = {8, 9, 10};
+    ok(tw_graph_create(&g));
+    tw_constant(g, "frequencies", TW_SHAPE(2), tw_init_zeros);
+    tw_param(g, "weight", TW_SHAPE(3), tw_init_zeros);
+    ok(tw_params_create(&p, g));
+    p->value[tw_params_find(p, "frequencies")->offset + 1] = 2.5f;
+    const tw_state_group groups[] = {{"params", p->value}, {"ema/0.9", ema}, {"adam/m", m}};
+    ok(tw_state_create(&s, p, groups, 3));
+    assert_int_equal(s->count, 5);
+    tw_state_snapshot(s);
+    for (int64_t k = 0; k < s->count; k++) {
+        const bool constant = strcmp(s->arrays[k].name, "frequencies") == 0;
+        assert_true(!constant || (strcmp(s->arrays[k].group, "adam/m") != 0 && s->arrays[k].data[1] == 2.5f));
+        if (!constant) assert_true(s->arrays[k].data[0] == (k < 2 ? 0 : k < 4 ? 5 : 8));
+    }
+    tw_state_destroy(&s);
+    tw_params_destroy(&p);
+    tw_graph_destroy(&g);
+}
+
 static void rates_are_named_by_their_shortest_decimal(void **state)
 {
     (void)state;
@@ -273,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_restores_every_float_of_every_group),
+        cmocka_unit_test(constants_belong_to_what_can_be_run),
         cmocka_unit_test(rates_are_named_by_their_shortest_decimal),
         cmocka_unit_test(samples_are_described_and_understood),
         cmocka_unit_test(a_restored_model_holds_the_weights_that_were_asked_for),
