@@ -13,6 +13,8 @@ typedef enum tw_precision { TW_PRECISION_F32, TW_PRECISION_BF16, TW_PRECISION_AU
 /* bf16 where the processor has AMX tiles for it, else f32 (bf16 without AMX is slower than f32). */
 tw_precision tw_precision_resolve(tw_precision wish);
 const char *tw_precision_name(tw_precision p);
+/* Whether oneDNN computes in it on this processor: bf16 wants AVX-512. */
+bool tw_precision_supported(tw_precision p);
 
 typedef struct tw_plan tw_plan;
 

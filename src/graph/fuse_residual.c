@@ -1,20 +1,9 @@
 /* add(conv(x), r) becomes conv(x) + r by the convolution's own post-op, which is free; the same for the backward-data convolution, where
- * gradients of one value meet. The other summand must have the same shape and must not itself need the convolution. */
+ * gradients of one value meet. The other summand has the same shape; it cannot itself need the convolution, whose one use the sum is. */
 #include <string.h>
 
 #include "graph/program.h"
 #include "ops/conv.h"
-
-/* Does `value` depend on `node`? Orders grow along dependencies, which bounds the search. */
-static bool depends(const tw_value *value, const tw_node *node, int floor)
-{
-    if (!value || value->role != TW_ROLE_NODE) return false;
-    if (value->node == node) return true;
-    if (value->node->order < floor) return false;
-    for (int i = 0; i < value->node->nin; i++)
-        if (depends(value->node->in[i], node, floor)) return true;
-    return false;
-}
 
 static bool stride_one(const tw_node *n)
 {
@@ -34,8 +23,7 @@ static tw_node *convolution(const tw_program *p, const tw_value *v, const tw_val
     tw_node *n = v->node;
     bool free_conv = n->op == &tw_op_conv && n->nin == 3;
     bool free_back = n->op == &tw_op_conv_backward_data && n->nin == 2 && stride_one(n);
-    if ((!free_conv && !free_back) || depends(other, n, n->order)) return NULL;
-    return n;
+    return free_conv || free_back ? n : NULL;
 }
 
 static void fuse(tw_program *p, tw_node *sum)

@@ -1,6 +1,7 @@
 /* Which precision `auto` is. */
 #include <cpuid.h>
 
+#include "ops/kernel.h"
 #include "tweedie/plan.h"
 
 /* CPUID leaf 7: EDX bit 22 is AMX-BF16, bit 24 AMX-TILE. */
@@ -20,4 +21,9 @@ tw_precision tw_precision_resolve(tw_precision wish)
 const char *tw_precision_name(tw_precision p)
 {
     return p == TW_PRECISION_F32 ? "f32" : p == TW_PRECISION_BF16 ? "bf16" : "auto";
+}
+
+bool tw_precision_supported(tw_precision p)
+{
+    return p != TW_PRECISION_BF16 || tw_isa_get() == TW_ISA_AVX512;
 }

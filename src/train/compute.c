@@ -32,6 +32,7 @@ tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_com
         resolved = everywhere > 0 ? TW_PRECISION_BF16 : TW_PRECISION_F32;
         TW_TRY(tw_comm_report_placement(comm, omp_get_max_threads(), tw_precision_name(resolved)));
     }
+    TW_CHECK(tw_precision_supported(resolved), TW_ECONFIG, "compute.precision: bf16 needs a processor with AVX-512; use f32 or auto");
     *precision = resolved;
     if (threads) *threads = omp_get_max_threads();
 done:
