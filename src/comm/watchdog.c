@@ -73,23 +73,19 @@ void line_add_place(line *l, const beat *b, int64_t now)
     line_add(l, " s");
 }
 
-bool beat_is_behind(const beat *b, const beat *me)
-{
-    return !atomic_load(&b->waiting) || atomic_load(&b->step) < atomic_load(&me->step);
-}
-
 int64_t watchdog_now(void)
 {
     return (int64_t)(tw_clock_seconds() * 1e9);
 }
 
-/* The others of this node that may be at fault. */
+/* The others of this node that may be at fault: those that do not wait themselves, or wait in an earlier step than the speaker. */
 static bool tell_node(const tw_watchdog *w, const beat *me, int64_t now)
 {
     bool found = false;
     for (int i = 0; i < w->size; i++) {
         const beat *b = &w->board->beats[i];
-        if (i == w->mine || !beat_is_behind(b, me) || atomic_load(&b->nanoseconds) == 0) continue;
+        bool behind = !atomic_load(&b->waiting) || atomic_load(&b->step) < atomic_load(&me->step);
+        if (i == w->mine || !behind || atomic_load(&b->nanoseconds) == 0) continue;
         line l = {.length = 0};
         line_add(&l, atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
         line_add_number(&l, b->rank);
@@ -106,15 +102,21 @@ static bool tell_node(const tw_watchdog *w, const beat *me, int64_t now)
 static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
 {
     bool found = tell_node(w, me, now);
-    found |= watchdog_nodes_tell(&w->elsewhere, me, now);
+    found |= watchdog_nodes_tell(&w->elsewhere, me, false, now);
+    found = found || (w->node == 0 && watchdog_nodes_tell(&w->elsewhere, me, true, now));
     if (found || w->nodes == 1 || !atomic_load(&me->waiting)) return;
     line l = {.length = 0};
     line_add(&l, "tweedie: watchdog: all ranks of ");
-    if (w->node == 0 && w->elsewhere.count > 0) {
+    if (w->elsewhere.count == 0) {
+        line_add(&l, w->host);
+        line_add(&l, " wait for others: the missing rank is on another node, or the network is gone");
+    } else if (w->node == 0) {
         line_add(&l, "all nodes wait for others, and all nodes answer: a message was lost, or ranks wait for different things");
     } else {
         line_add(&l, w->host);
-        line_add(&l, " wait for others: the missing rank is on another node, or the network is gone");
+        line_add(&l, " wait for others, as those of ");
+        line_add(&l, w->elsewhere.nodes[0].host);
+        line_add(&l, " did, where it is known who is missing");
     }
     line_put(&l);
 }

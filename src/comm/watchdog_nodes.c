@@ -176,7 +176,15 @@ static void tell_silent(const far_node *f, const beat *b, const char *beginning,
     line_put(&l);
 }
 
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, int64_t now)
+/* What was heard is up to a second old, and collectives end here a little before there: that a rank waits in an earlier step says little.
+ */
+static bool suspect(const beat *b, const beat *me, bool also_waiting)
+{
+    if (atomic_load(&b->nanoseconds) == 0) return false;
+    return !atomic_load(&b->waiting) || (also_waiting && atomic_load(&b->step) < atomic_load(&me->step));
+}
+
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, bool also_waiting, int64_t now)
 {
     const char *const beginning = atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ";
     const beat *b = n->beats;
@@ -190,7 +198,7 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, int64_t now)
             continue;
         }
         for (int k = 0; k < f->size; k++) {
-            if (atomic_load(&b[k].nanoseconds) == 0 || !beat_is_behind(&b[k], me) || lines++ >= LINES) continue;
+            if (!suspect(&b[k], me, also_waiting) || lines++ >= LINES) continue;
             line l = {.length = 0};
             line_add(&l, beginning);
             line_add_number(&l, b[k].rank);

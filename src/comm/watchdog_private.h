@@ -33,9 +33,6 @@ void line_add_place(line *l, const beat *b, int64_t now);
 /* Writes it to standard error. */
 void line_put(line *l);
 
-/* Whether a rank may be the one that `me` waits for: it does not wait itself, or in an earlier step. */
-bool beat_is_behind(const beat *b, const beat *me);
-
 int64_t watchdog_now(void);
 
 /* ---- beats of other nodes (watchdog_nodes.c) ---- */
@@ -66,8 +63,9 @@ size_t watchdog_nodes_bytes(const tw_comm *comm);
  * @param local   the beats of this node's ranks */
 tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local);
 
-/* Says who is behind or silent elsewhere; false where nobody is. */
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, int64_t now);
+/* Says who elsewhere does not wait or is silent; false where nobody is.
+ * @param also_waiting  names those too that wait in an earlier step than `me` */
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, bool also_waiting, int64_t now);
 
 /* Collective. Every message that was sent is received before it returns, unless somebody has been silent for half a minute. */
 void watchdog_nodes_stop(watchdog_nodes *n);

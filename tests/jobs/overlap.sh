@@ -3,6 +3,7 @@
 # a tenth of the step waits for it. MEGABYTES, MBIT and COMPUTE_MS are the gradient, each link's rate, and the backward pass.
 . "$(dirname "$0")/lib.sh"
 : "${MEGABYTES:=8}" "${MBIT:=400}" "${COMPUTE_MS:=450}"
+export SLURM_PMIX_FENCE=tree # as in jobs/train.sbatch
 cluster 4
 for node in 1 2 3 4; do
     expect_exit 0 on_cluster tc qdisc add dev "n$node" root tbf rate "${MBIT}mbit" burst 256k latency 200ms
@@ -10,7 +11,7 @@ done
 
 # measure COMPUTE_MS
 measure() {
-    expect_exit 0 on_cluster srun --nodes=4 --ntasks-per-node=1 --mpi=pmix \
+    expect_exit 0 on_cluster srun --nodes=4 --ntasks-per-node=1 --mpi=pmix --kill-on-bad-exit=1 \
         "$TWEEDIE" bench reduce --megabytes "$MEGABYTES" --compute-ms "$1" --repetitions 5 --json
     reduction=$(json_value reduction_ms "$OUT") share=$(json_value exposed_share "$OUT")
     echo "4 nodes, $MBIT Mbit/s, $MEGABYTES MB, backward pass $1 ms: reduction alone $reduction ms, exposed share $share"
