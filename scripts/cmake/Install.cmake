@@ -11,6 +11,7 @@ if(TARGET tweedie_program)
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tweedie DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/tweedie OPTIONAL USE_SOURCE_PERMISSIONS)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/minicluster DESTINATION ${CMAKE_INSTALL_DATADIR}/tweedie/scripts)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 install(EXPORT tweedieTargets NAMESPACE tweedie:: DESTINATION ${package_dir})
@@ -44,3 +45,10 @@ endif()
 file(RELATIVE_PATH TWEEDIE_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX}) # a package may be moved
 configure_file(${CMAKE_CURRENT_LIST_DIR}/tweedie.pc.in ${PROJECT_BINARY_DIR}/generated/tweedie.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/generated/tweedie.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# A module file in Tcl, which both Lmod and Environment Modules read: `module use PREFIX/etc/modulefiles`.
+foreach(what BINDIR LIBDIR INCLUDEDIR DATADIR)
+    file(RELATIVE_PATH MODULE_${what} ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_${what}})
+endforeach()
+configure_file(${PROJECT_SOURCE_DIR}/scripts/modulefile.in ${PROJECT_BINARY_DIR}/generated/modulefile @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/generated/modulefile DESTINATION etc/modulefiles/tweedie RENAME ${PROJECT_VERSION})
