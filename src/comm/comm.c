@@ -33,14 +33,28 @@ tw_status tw_comm_mpi_error(int code, const char *call)
     return tw_error_set(TW_EINTERNAL, "%.*s failed: %.*s", name, call, length, text);
 }
 
+/* How Open MPI reads files, where the user has not chosen. Its own OMPIO takes a read that failed for one that met the end of the file
+ * (4.1.4), which HDF5 fills with zeros: a rank would train on black images and never know. ROMIO reports it. As a plain file system, since
+ * ROMIO on NFS locks each read, which many sites do not allow. Shared file pointers, unused here, leave a semaphore, or a file beside the
+ * dataset, where a rank is killed. */
+static void choose_file_access(void)
+{
+    static const char *const choices[][2] = {
+        {"OMPI_MCA_io_romio321_priority", "90"}, /* of Open MPI 4 */
+        {"OMPI_MCA_io_romio341_priority", "90"}, /* of Open MPI 5 */
+        {"ROMIO_FSTYPE_FORCE", "ufs:"},
+        {"OMPI_MCA_sharedfp", "^sm,lockedfile"},
+    };
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) (void)setenv(choices[i][0], choices[i][1], 0);
+}
+
 static tw_status start_mpi(tw_comm *comm)
 {
     tw_status st = TW_OK;
     int initialized, level;
     TRY_MPI(MPI_Initialized(&initialized));
     if (!initialized) {
-        /* Shared file pointers, which nobody here uses, leave a semaphore, or a file beside the dataset, where a rank is killed. */
-        (void)setenv("OMPI_MCA_sharedfp", "^sm,lockedfile", 0);
+        choose_file_access();
         TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
         comm->finalize = true;
     }

@@ -144,7 +144,10 @@ static tw_status open_data(tw_trainer *t)
     const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .hints = t->c.hints, .io = t->io};
     const tw_loader_options loader = {.batch = t->c.batch, .seed = (uint64_t)t->c.seed, .flip = t->c.flip, .memory = t->c.memory << 20};
     TW_TRY(check_tree(t));
+    /* parallel HDF5 hangs where opening fails on one rank alone */
+    tw_watchdog_beat(t->watchdog, "opening the data", t->step, t->c.verify ? TW_PATIENCE : t->c.watchdog);
     TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
+    tw_watchdog_beat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     const int64_t positions = tw_loader_positions(t->loader);
     t->micro = t->c.microbatch > 0 && t->c.microbatch < positions ? t->c.microbatch : positions;
@@ -256,6 +259,7 @@ tw_status tw_trainer_open(tw_trainer *t)
     tw_status st = TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_signals_install())); /* first: a signal while starting is a request too, not the end */
     TW_TRY(tw_comm_agree(t->comm, read_config(t)));
+    TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
     TW_TRY(open_data(t));
     TW_TRY(tw_comm_agree(t->comm, make_state(t)));
@@ -266,7 +270,6 @@ tw_status tw_trainer_open(tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
     TW_TRY(tw_preview_create(&t->preview, t));
-    TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
     tw_reducer_watch(t->reducer, t->watchdog);
     tw_loss_refresh(t->loss);
 done:

@@ -20,6 +20,9 @@ typedef struct tw_preview tw_preview;
 typedef struct tw_progress tw_progress;
 typedef struct tw_gradient_tree tw_gradient_tree;
 
+/* Seconds that a save, a grid, a validation or reading what stays in memory may take before the watchdog takes it for hung. */
+enum { TW_PATIENCE = 3600 };
+
 /* What one step found out; the same on all ranks after the reduction. */
 typedef struct tw_step_result {
     double loss;          /* mean over the global batch */
