@@ -35,6 +35,7 @@ expect_message "there is no node 4 (1 to 3)"
 expect_exit 64 mini jump
 expect_exit 73 env TWEEDIE_MINICLUSTER_DIR="$HERE" "$SOURCE/scripts/minicluster" down
 expect_message "not touched"
+[ ! -e "$HERE.lock" ] || fail "a lock beside the folder"
 expect_exit 78 env TWEEDIE_MINICLUSTER_DIR=/tmp/minicluster "$SOURCE/scripts/minicluster" up
 expect_exit 3 env TWEEDIE_MINICLUSTER_DIR=/var/lib/none "$SOURCE/scripts/minicluster" status
 

@@ -26,4 +26,4 @@ says() { sed 's/train.sbatch: [0-9-]* [0-9:]* /train.sbatch: /' "$HERE/$1.out" |
 
 strike killed KILL 45
 strike stopped STOP 60
-grep "$id.out" -e "watchdog" -e "rank 2" | head
+expect_log "$id" "watchdog: missing: rank 2 on n3"
