@@ -8,8 +8,12 @@
  *     step:  begin → ready(offset, count) … ready(offset, count) → finish(status, values)
  *
  * The sum over the ranks of a node, and over nodes where TW_REDUCER_TREE is chosen, is a balanced binary tree in rank order,
- * ((0+1)+(2+3))+…: the same bits on all ranks and in every run with the same ranks and placement. finish() carries the status of the
- * step in the same reduction, so that a rank that failed still takes part and all learn it. With one rank nothing is moved. */
+ * ((0+1)+(2+3))+…: the same bits on all ranks and in every run with the same ranks, placement and mode. finish() carries the status of the
+ * step in the same reduction, so that a rank that failed still takes part and all learn it. With one rank nothing is moved.
+ *
+ * The optimiser need not do its work once for each rank of a node: with options.slices each sum stays with the rank that owns it, and what
+ * is updated (parameters, moments, averages) lies once in the node's shared memory, where each rank updates its slices. Every node updates
+ * everything: what the nodes share out would have to travel after the update, when nothing hides it. */
 #ifndef TWEEDIE_REDUCER_H
 #define TWEEDIE_REDUCER_H
 
@@ -30,31 +34,41 @@ typedef struct tw_reducer_bucket {
 typedef enum tw_reducer_mode {
     TW_REDUCER_AUTO,   /* a thread where every node has a CPU to spare for each of its ranks, else inline */
     TW_REDUCER_THREAD, /* a communication thread that sleeps while it has nothing to do */
-    TW_REDUCER_INLINE, /* in tw_reducer_ready where that needs no waiting, the rest in tw_reducer_finish */
+    TW_REDUCER_INLINE, /* in tw_reducer_ready and tw_reducer_poll as far as it goes without waiting, the rest in tw_reducer_finish */
 } tw_reducer_mode;
 
 typedef enum tw_reducer_exchange {
-    TW_REDUCER_MPI,  /* MPI_Allreduce between nodes: its order of summation is the library's */
-    TW_REDUCER_TREE, /* own messages between nodes, summed in the tree of rank order (nodes: a power of two, else as above) */
+    TW_REDUCER_FASTEST, /* what is fastest: MPI_Allreduce, whose order of summation is the library's, on a thread; else as below */
+    TW_REDUCER_TREE,    /* own messages, summed in the tree of rank order (nodes: a power of two, else by MPI) */
 } tw_reducer_exchange;
 
 typedef struct tw_reducer_options {
     tw_reducer_mode mode;
     tw_reducer_exchange exchange;
-    int threads; /* OpenMP threads of this rank, for TW_REDUCER_AUTO; 0 counts as 1 */
-    bool plain;  /* one MPI_Allreduce per bucket over all ranks instead of everything above (also taken where no window can be made) */
-    int ranks_per_node; /* tests: pretend that nodes hold this many ranks each; 0 = as they are */
+    int threads;           /* OpenMP threads of this rank, for TW_REDUCER_AUTO; 0 counts as 1 */
+    bool slices;           /* tw_reducer_finish leaves each sum with the rank whose slice it is, not with all */
+    int64_t shared, first; /* floats of tw_reducer_shared and tw_reducer_first */
+    int ranks_per_node;    /* tests: pretend that nodes hold this many ranks each; 0 = as they are */
 } tw_reducer_options;
 
 enum { TW_REDUCER_VALUES = 8 }; /* doubles that travel with a step's status */
 
+enum { TW_REDUCER_BLOCK = 4096 }; /* floats: slices begin at whole blocks of their bucket */
+
+/* Elements [offset, offset + count) of the gradient, and the number of their first block. Blocks are numbered through all buckets, so that
+ * a result of each block, put together in the order of blocks, does not depend on who computed it. */
+typedef struct tw_reducer_slice {
+    int64_t offset, count, block;
+} tw_reducer_slice;
+
 /* Seconds of the last finished step, for the progress line. */
 typedef struct tw_reducer_times {
-    double exposed; /* that tw_reducer_finish and inline work in tw_reducer_ready took: what the step waited for */
+    double exposed; /* that tw_reducer_finish and, without a thread, work between operations took: what the step waited for */
     double busy;    /* that the reduction worked or waited for others after its first bucket was ready */
 } tw_reducer_times;
 
-/* Collective on `comm`, all arguments but options->threads equal on all ranks.
+/* Collective on `comm`, all arguments but options->threads equal on all ranks. Where the nodes' shared memory is too small every rank keeps
+ * its own, as if it were alone on its node; a warning says so.
  * @param[out] out      owned by the caller; tw_reducer_destroy; refers to `comm`, which must outlive it
  * @param count         floats of the gradient
  * @param buckets       disjoint, together [0, count), in the order in which they become final; copied
@@ -69,6 +83,24 @@ void tw_reducer_destroy(tw_reducer **reducer);
 /* The gradient buffer: `count` floats, 64-byte aligned, zero at first, in the node's shared memory, owned by the reducer. Between begin
  * and finish a range may be written until it is reported ready; the other ranks of the node write the sums into it. */
 float *tw_reducer_gradient(const tw_reducer *reducer);
+
+/* The slices whose sums this rank holds after tw_reducer_finish, in the order of buckets; some may be empty. Without options.slices all of
+ * every bucket. Borrowed. @return how many */
+int tw_reducer_slices(const tw_reducer *reducer, const tw_reducer_slice **slices);
+
+/* One double per block, shared by the ranks of the node, for those to fill whose slices they are. Owned by the reducer. */
+double *tw_reducer_block_sums(const tw_reducer *reducer, int64_t *blocks);
+
+/* options.shared floats, once a node, and options.first floats on the node of rank zero (NULL on others): 64-byte aligned, contents
+ * undefined, owned by the reducer. Who writes what is the caller's to say; tw_reducer_join stands between writing and reading. */
+float *tw_reducer_shared(const tw_reducer *reducer);
+float *tw_reducer_first(const tw_reducer *reducer);
+
+/* Waits until all ranks of the node are here. Collective in the node. */
+void tw_reducer_join(tw_reducer *reducer);
+
+/* Rank zero's floats [shared, shared + count), within tw_reducer_shared, into those of all nodes; joins. Collective. */
+tw_status tw_reducer_spread(tw_reducer *reducer, float *shared, int64_t count);
 
 /* Cuts a flat buffer of parameters into buckets for tw_reducer_create: neighbours in the buffer together, cut between parameters, ordered
  * by when the last parameter of each is final.
@@ -89,8 +121,13 @@ void tw_reducer_begin(tw_reducer *reducer, int64_t step);
  * Never waits. A mistake of the caller (twice, outside) is reported by tw_reducer_finish. */
 void tw_reducer_ready(tw_reducer *reducer, int64_t offset, int64_t count);
 
-/* Waits until the gradient holds the sum over all ranks, and agrees on the step's status. Collective: every rank calls it in every step,
- * also one whose step failed (what it has not reported ready then counts as ready; the gradient is worthless and the status says so).
+/* To be called often by the thread that calls tw_reducer_ready: without a thread of its own the reduction moves on in these moments alone.
+ * Never waits. */
+void tw_reducer_poll(tw_reducer *reducer);
+
+/* Waits until the gradient holds the sum over all ranks (with options.slices, in this rank's slices), and agrees on the step's status.
+ * Collective: every rank calls it in every step, also one whose step failed (what it has not reported ready then counts as ready; the
+ * gradient is worthless and the status says so).
  * @param status         this rank's own; its message is recorded
  * @param[in,out] values this rank's; afterwards their sums over all ranks, in the tree of rank order
  * @param value_count    0 … TW_REDUCER_VALUES, the same on all ranks
@@ -103,7 +140,7 @@ void tw_reducer_watch(tw_reducer *reducer, struct tw_watchdog *watchdog);
 /* Times of the last finished step. */
 tw_reducer_times tw_reducer_last_times(const tw_reducer *reducer);
 
-/* "2 nodes x 4 ranks, shared memory, thread, 12 buckets": for the log. Borrowed. */
+/* "8 ranks on 2 nodes, shared memory, messages in a tree, a thread of its own, 12 buckets": for the log. Borrowed. */
 const char *tw_reducer_description(const tw_reducer *reducer);
 
 /* The sum of `count` floats over all ranks, in place, by one plain MPI_Allreduce: what `tweedie bench reduce` compares with. Collective. */

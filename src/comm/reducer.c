@@ -1,8 +1,10 @@
 /* When a bucket of the gradient is reduced: bookkeeping of what is final, and the thread or the moments between operations that do it.
  *
- * Buckets are reduced in one fixed order on all ranks, the order in which the caller expects them to be final: collectives between nodes
- * must meet. A bucket that is complete early tells the ranks of the node at once but waits for its turn. The thread sleeps on a condition
- * variable or a futex whenever it waits; it never spins, since a spinning thread on a shared core doubles the step. */
+ * Exchanges between nodes begin in one fixed order of buckets on all ranks, the order in which the caller expects them to be final:
+ * collectives must meet. A bucket that is complete early tells the ranks of the node at once but waits for its turn. The thread sleeps on a
+ * condition variable or a futex whenever it waits; it never spins, since a spinning thread on a shared core doubles the step. Without one,
+ * the moments between operations begin what can begin and move on what is on its way: Open MPI does nothing for a message unless it is
+ * called. */
 #include "tweedie/reducer.h"
 
 #include <pthread.h>
@@ -25,7 +27,9 @@ struct tw_reducer {
     int64_t count;
     int bucket_count;
     tw_reducer_bucket *buckets;
-    int *by_offset;     /* buckets sorted by offset: for finding those that a range touches */
+    int *by_offset; /* buckets sorted by offset: for finding those that a range touches */
+    tw_reducer_slice *slices;
+    int64_t blocks;
     int64_t *remaining; /* floats of each bucket that are not final yet */
     reducer_record *records;
     bool threaded;
@@ -59,12 +63,11 @@ static void note_failure(tw_reducer *r, tw_status st)
     snprintf(r->message, sizeof r->message, "%s", tw_error_message());
 }
 
-static void reduce_bucket(tw_reducer *r, int b, uint32_t epoch)
+static void move_bucket(tw_reducer *r, int b, uint32_t epoch, bool wait)
 {
-    if (b == 0) r->began = tw_clock_seconds();
-    tw_status st = reducer_node_reduce(&r->node, b, r->buckets[b], epoch);
+    tw_status st = reducer_node_advance(&r->node, b, epoch, wait);
     if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
-    r->busy = tw_clock_seconds() - r->began;
+    if (b == r->bucket_count - 1) r->busy = tw_clock_seconds() - r->began;
 }
 
 static void *communicate(void *self)
@@ -78,7 +81,8 @@ static void *communicate(void *self)
         for (int b = 0; b < r->bucket_count; b++) {
             while (r->complete[b] != epoch) pthread_cond_wait(&r->changed, &r->lock);
             pthread_mutex_unlock(&r->lock);
-            reduce_bucket(r, b, epoch);
+            if (b == 0) r->began = tw_clock_seconds();
+            move_bucket(r, b, epoch, true);
             pthread_mutex_lock(&r->lock);
         }
         r->ended = epoch;
@@ -112,11 +116,10 @@ static tw_status choose_mode(bool *threaded, const tw_reducer *r, const tw_reduc
     tw_status st = TW_OK;
     const tw_comm *comm = r->comm;
     int cpus, threads, sharing, wanted;
-    bool calls_mpi = r->node.plain || r->node.nodes > 1;
 
     TW_TRY(comm_node_cpus(comm, options->threads > 0 ? options->threads : 1, &cpus, &threads, &sharing));
     wanted = options->mode == TW_REDUCER_THREAD || (options->mode == TW_REDUCER_AUTO && cpus - threads >= comm->node_size);
-    if (comm->size == 1 || (calls_mpi && !comm->threaded)) wanted = 0;
+    if (comm->size == 1 || (r->node.node.nodes > 1 && !comm->threaded)) wanted = 0;
     TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &wanted, 1, MPI_INT, MPI_MIN, comm->world));
     *threaded = wanted;
 done:
@@ -129,6 +132,11 @@ static int by_offset(const void *a, const void *b)
 {
     int64_t x = compared[*(const int *)a].offset, y = compared[*(const int *)b].offset;
     return (x > y) - (x < y);
+}
+
+static int64_t blocks_of(tw_reducer_bucket bucket)
+{
+    return (bucket.count + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
 }
 
 static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
@@ -148,28 +156,59 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
     qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
     for (int i = 0; i < r->bucket_count; i++) {
         const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
-        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL, "bucket %d begins at %lld with %lld floats where %lld was expected",
-                 r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
+        TW_CHECK(b->offset == at && b->count > 0 && b->count <= CHUNK_MAX, TW_EINTERNAL,
+                 "bucket %d begins at %lld with %lld floats where %lld was expected", r->by_offset[i], (long long)b->offset,
+                 (long long)b->count, (long long)at);
         at += b->count;
     }
+    for (int b = 0; b < r->bucket_count; b++) r->blocks += blocks_of(r->buckets[b]);
     TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld", (long long)at, (long long)r->count);
+done:
+    return st;
+}
+
+/* Which part of each bucket is this rank's once it is summed. Blocks are numbered in the order of buckets. */
+static tw_status cut_slices(tw_reducer *r)
+{
+    tw_status st = TW_OK;
+    int64_t block = 0;
+    TW_TRY(tw_alloc(&r->slices, r->bucket_count, sizeof *r->slices, "the slices of the gradient"));
+    for (int b = 0; b < r->bucket_count; b++) {
+        tw_reducer_bucket mine = r->buckets[b];
+        if (r->node.slices) mine = reducer_node_slice(&r->node, mine, r->node.node.rank);
+        r->slices[b] = (tw_reducer_slice){mine.offset, mine.count, block + (mine.offset - r->buckets[b].offset) / TW_REDUCER_BLOCK};
+        block += blocks_of(r->buckets[b]);
+    }
 done:
     return st;
 }
 
 static void describe(tw_reducer *r)
 {
-    const reducer_node *n = &r->node;
+    const node *n = &r->node.node;
     if (r->comm->size == 1)
         snprintf(r->description, sizeof r->description, "1 rank: nothing to reduce");
     else
-        snprintf(r->description, sizeof r->description, "%d ranks on %d node%s, %s%s, %s, %d buckets", r->comm->size, n->nodes,
-                 n->nodes == 1 ? "" : "s", n->plain ? "MPI_Allreduce" : "shared memory",
-                 n->plain || n->nodes == 1 ? ""
-                 : n->tree                 ? " and messages in a tree"
-                 : n->equal                ? " and MPI_Allreduce by slices"
-                                           : " and MPI_Allreduce by leaders",
-                 r->threaded ? "a thread of its own" : "inline", r->bucket_count);
+        snprintf(r->description, sizeof r->description, "%d ranks on %d node%s%s%s, %s, %d buckets", r->comm->size, n->nodes,
+                 n->nodes == 1 ? "" : "s", n->nodes < r->comm->size ? ", shared memory" : "",
+                 n->nodes == 1  ? ""
+                 : r->node.tree ? ", messages in a tree"
+                 : r->threaded  ? ", MPI_Allreduce"
+                                : ", MPI_Iallreduce",
+                 r->threaded ? "a thread of its own" : "between operations", r->bucket_count);
+}
+
+static tw_status create_parts(tw_reducer *r, const tw_reducer_options *options)
+{
+    tw_status st = TW_OK;
+    bool threaded = false;
+    TW_TRY(reducer_node_create(&r->node, r->comm, r->count, r->buckets, r->bucket_count, r->blocks, options));
+    TW_TRY(choose_mode(&threaded, r, options));
+    TW_TRY(tw_comm_agree(r->comm, reducer_node_prepare(&r->node, threaded, options->exchange == TW_REDUCER_TREE)));
+    TW_TRY(tw_comm_agree(r->comm, cut_slices(r)));
+    TW_TRY(tw_comm_agree(r->comm, threaded ? start_thread(r) : TW_OK));
+done:
+    return st;
 }
 
 tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count, const tw_reducer_bucket *buckets, int bucket_count,
@@ -178,10 +217,7 @@ tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count
     tw_status st = TW_OK;
     static const tw_reducer_options defaults;
     tw_reducer *r = NULL;
-    int64_t largest = 0;
-    bool threaded = false;
 
-    if (!options) options = &defaults;
     st = tw_alloc(&r, 1, sizeof *r, "the gradient reduction");
     if (st == TW_OK) {
         *r = (tw_reducer){.comm = comm, .count = count, .bucket_count = bucket_count};
@@ -190,12 +226,7 @@ tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count
         st = take_buckets(r, buckets);
     }
     TW_TRY(tw_comm_agree(comm, st));
-    for (int b = 0; b < bucket_count; b++)
-        if (buckets[b].count > largest) largest = buckets[b].count;
-    TW_TRY(reducer_node_create(&r->node, comm, count, bucket_count, largest, options));
-    TW_TRY(choose_mode(&threaded, r, options));
-    st = threaded ? start_thread(r) : TW_OK;
-    TW_TRY(tw_comm_agree(comm, st));
+    TW_TRY(create_parts(r, options ? options : &defaults));
     describe(r);
     *out = r;
     return TW_OK;
@@ -215,11 +246,12 @@ void tw_reducer_destroy(tw_reducer **reducer)
         pthread_mutex_unlock(&r->lock);
         pthread_join(r->thread, NULL);
     }
-    if (r->node.comm) reducer_node_destroy(&r->node);
+    reducer_node_destroy(&r->node);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     tw_free(&r->buckets);
     tw_free(&r->by_offset);
+    tw_free(&r->slices);
     tw_free(&r->remaining);
     tw_free(&r->complete);
     tw_free(&r->records);
@@ -228,7 +260,40 @@ void tw_reducer_destroy(tw_reducer **reducer)
 
 float *tw_reducer_gradient(const tw_reducer *r)
 {
-    return r->node.gradient[r->node.rank];
+    return reducer_node_gradient(&r->node);
+}
+
+int tw_reducer_slices(const tw_reducer *r, const tw_reducer_slice **slices)
+{
+    *slices = r->slices;
+    return r->bucket_count;
+}
+
+double *tw_reducer_block_sums(const tw_reducer *r, int64_t *blocks)
+{
+    *blocks = r->blocks;
+    return r->node.block_sums;
+}
+
+float *tw_reducer_shared(const tw_reducer *r)
+{
+    return r->node.node.shared;
+}
+
+float *tw_reducer_first(const tw_reducer *r)
+{
+    return r->node.node.is_first ? r->node.node.first : NULL;
+}
+
+void tw_reducer_join(tw_reducer *r)
+{
+    tw_watchdog_wait(r->watchdog);
+    node_join(&r->node.node);
+}
+
+tw_status tw_reducer_spread(tw_reducer *r, float *shared, int64_t count)
+{
+    return node_spread(&r->node.node, shared, count);
 }
 
 void tw_reducer_watch(tw_reducer *r, tw_watchdog *watchdog)
@@ -255,6 +320,7 @@ void tw_reducer_begin(tw_reducer *r, int64_t step)
     r->exposed = 0;
     r->next = 0;
     for (int b = 0; b < r->bucket_count; b++) r->remaining[b] = r->buckets[b].count;
+    reducer_node_begin(&r->node);
     if (!r->threaded) return;
     pthread_mutex_lock(&r->lock);
     r->submitted = r->epoch;
@@ -275,12 +341,22 @@ static void complete_bucket(tw_reducer *r, int b)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Inline: what can be done without waiting. */
-static void advance(tw_reducer *r)
+/* Without a thread: begins, in their order, the buckets that can, and moves those that are on their way. */
+static void move_buckets(tw_reducer *r)
 {
-    double start = tw_clock_seconds();
-    while (r->next < r->bucket_count && r->complete[r->next] == r->epoch && reducer_node_is_ready(&r->node, r->next, r->epoch))
-        reduce_bucket(r, r->next++, r->epoch);
+    for (int b = r->next; b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
+        if (b == 0 && !reducer_node_has_begun(&r->node, 0)) r->began = tw_clock_seconds();
+        move_bucket(r, b, r->epoch, false);
+        if (!reducer_node_has_begun(&r->node, b)) break;
+    }
+    while (r->next < r->bucket_count && reducer_node_is_complete(&r->node, r->next)) r->next++;
+}
+
+void tw_reducer_poll(tw_reducer *r)
+{
+    if (r->threaded || !r->open || r->next == r->bucket_count || r->complete[r->next] != r->epoch) return;
+    const double start = tw_clock_seconds();
+    move_buckets(r);
     r->exposed += tw_clock_seconds() - start;
 }
 
@@ -317,7 +393,7 @@ void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
         if (r->remaining[b] == 0) complete_bucket(r, b);
         offset += part;
     }
-    if (!r->threaded) advance(r);
+    tw_reducer_poll(r);
 }
 
 /* A rank whose step failed, or whose caller forgot a range, still does its share. */
@@ -343,7 +419,10 @@ static void wait_for_buckets(tw_reducer *r)
         pthread_mutex_unlock(&r->lock);
         return;
     }
-    while (r->next < r->bucket_count) reduce_bucket(r, r->next++, r->epoch);
+    while (r->next < r->bucket_count) {
+        move_buckets(r);
+        if (r->next < r->bucket_count) move_bucket(r, r->next, r->epoch, true);
+    }
 }
 
 tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int value_count)

@@ -2,10 +2,11 @@
 #ifndef TWEEDIE_COMM_REDUCER_NODE_H
 #define TWEEDIE_COMM_REDUCER_NODE_H
 
-#include <mpi.h>
-
-#include "comm/futex.h"
+#include "comm/node.h"
+#include "comm/reducer_exchange.h"
 #include "tweedie/reducer.h"
+
+enum { IN_FLIGHT = 4 }; /* buckets between nodes at a time */
 
 /* What each rank says at the end of a step. */
 typedef struct reducer_record {
@@ -13,38 +14,60 @@ typedef struct reducer_record {
     int status;
 } reducer_record;
 
+/* Where a bucket is on its way, on this rank. */
+typedef enum reducer_stage {
+    STAGE_ARRIVING,   /* the node's ranks finish it */
+    STAGE_GATHERING,  /* unequal nodes, the first rank: the others add up their slices */
+    STAGE_EXCHANGING, /* between nodes */
+    STAGE_SPREADING,  /* unequal nodes, the others: the first rank exchanges */
+    STAGE_COMPLETE,
+} reducer_stage;
+
 typedef struct reducer_node {
-    const tw_comm *comm;
-    MPI_Comm local, across, everyone; /* this node; the ranks with my slice on all nodes (or the leaders); all: communicators of its own */
-    MPI_Win gradients, control;
-    int rank, size; /* in this node */
-    int nodes;
-    bool plain, equal, tree; /* equal: all nodes hold as many ranks, so each local rank exchanges its own slice */
-    int buckets;
-    float **gradient;                           /* of each local rank */
-    float *heap;                                /* mine, where there is no window */
-    node_counter *arrived, *summed, *exchanged; /* one per bucket, in the control window */
+    node node;
+    tw_reducer_bucket *buckets; /* borrowed */
+    int bucket_count;
+    bool tree;     /* own messages between nodes */
+    bool slices;   /* each sum stays with the rank that owns it */
+    bool blocking; /* MPI calls may wait */
+    reducer_stage *stages;
+    exchange exchanges[IN_FLIGHT];              /* of bucket b: b modulo IN_FLIGHT */
+    node_counter *arrived, *summed, *exchanged; /* one per bucket, in the node's control memory */
     node_counter *reported;
     reducer_record *records; /* one per local rank */
-    float *scratch;          /* blocks for the tree of local ranks */
-    float *incoming;         /* half a slice, for the tree between nodes */
+    double *block_sums;
+    float *scratch; /* blocks for the tree of local ranks */
 } reducer_node;
 
-/* Collective. `largest` is the largest bucket. */
-tw_status reducer_node_create(reducer_node *node, const tw_comm *comm, int64_t count, int buckets, int64_t largest,
-                              const tw_reducer_options *options);
-void reducer_node_destroy(reducer_node *node);
+/* Finds the node and its memory. Collective.
+ * @param buckets  borrowed
+ * @param blocks   how many TW_REDUCER_BLOCKs they have */
+tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count, tw_reducer_bucket *buckets, int bucket_count,
+                              int64_t blocks, const tw_reducer_options *options);
+/* Chooses how nodes exchange. Not collective; all arguments equal on all ranks.
+ * @param blocking  a thread may wait in MPI
+ * @param tree      the order of summation must be that of the tree */
+tw_status reducer_node_prepare(reducer_node *r, bool blocking, bool tree);
+void reducer_node_destroy(reducer_node *r);
+
+/* Local rank k's slice of a bucket: whole blocks, as even as may be. */
+tw_reducer_bucket reducer_node_slice(const reducer_node *r, tw_reducer_bucket bucket, int k);
+
+float *reducer_node_gradient(const reducer_node *r);
+
+/* A new step: no bucket has arrived. */
+void reducer_node_begin(reducer_node *r);
 
 /* My part of bucket b is final in epoch (1, 2, …). */
-void reducer_node_arrive(reducer_node *node, int b);
+void reducer_node_arrive(reducer_node *r, int b);
 
-/* Whether reducer_node_reduce(b) would neither wait nor call MPI. */
-bool reducer_node_is_ready(reducer_node *node, int b, uint32_t epoch);
-
-/* My share of the work on bucket b; waits for the other ranks' gradients. In the same order of buckets on all ranks. */
-tw_status reducer_node_reduce(reducer_node *node, int b, tw_reducer_bucket bucket, uint32_t epoch);
+/* My share of the work on bucket b, as far as it goes without waiting, or with `wait` to the end. Exchanges must begin in the same order of
+ * buckets on all ranks, so a bucket may be moved only once the one before it has `begun`. */
+tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, bool wait);
+bool reducer_node_has_begun(const reducer_node *r, int b);
+bool reducer_node_is_complete(const reducer_node *r, int b);
 
 /* All ranks' records, in rank order, into `all`; afterwards all buckets hold their sums. Collective, after the last bucket. */
-tw_status reducer_node_exchange_records(reducer_node *node, const reducer_record *mine, reducer_record *all, uint32_t epoch);
+tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *mine, reducer_record *all, uint32_t epoch);
 
 #endif

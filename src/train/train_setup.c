@@ -183,7 +183,7 @@ static tw_status make_reducer(tw_trainer *t)
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
     const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
-                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE : TW_REDUCER_MPI,
+                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
                                         .threads = t->threads};
     TW_TRY(tw_alloc(&offsets, p->view_count, sizeof *offsets, "the buckets of the gradient"));
     TW_TRY(tw_alloc(&sizes, p->view_count, sizeof *sizes, "the buckets of the gradient"));

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tweedie/clock.h"
 #include "tweedie/comm.h"
 #include "tweedie/memory.h"
 #include "tweedie/reducer.h"
@@ -124,24 +125,134 @@ static void between_nodes_mpi_gives_the_sum_to_rounding(void **state)
     for (int per_node = 1; per_node <= 3; per_node++) /* 3: of four ranks, nodes of three and one */
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
             run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .ranks_per_node = per_node}, false);
-    run_steps(&(tw_reducer_options){.plain = true}, false);
-    run_steps(&(tw_reducer_options){.plain = true, .mode = TW_REDUCER_THREAD}, false);
+    run_steps(&(tw_reducer_options){.ranks_per_node = 1}, false);
+    run_steps(&(tw_reducer_options){.ranks_per_node = 1, .mode = TW_REDUCER_THREAD}, false);
 }
 
-static void repetition_gives_the_same_bits(void **state)
+/* Whose slice it is holds the sum; the slices of a node are disjoint and together everything; blocks are numbered as on one rank. */
+static void check_slices(tw_reducer *r, int64_t step, bool exact, int per_node)
+{
+    const tw_reducer_slice *slices;
+    const int count = tw_reducer_slices(r, &slices);
+    int64_t blocks, block = 0;
+    double *sums = tw_reducer_block_sums(r, &blocks), mine = 0, node = 0;
+    assert_int_equal(count, 5);
+    for (int b = 0; b < count; b++) {
+        assert_true(slices[b].offset >= buckets[b].offset);
+        assert_true(slices[b].offset + slices[b].count <= buckets[b].offset + buckets[b].count);
+        assert_int_equal((slices[b].offset - buckets[b].offset) % TW_REDUCER_BLOCK, 0);
+        assert_int_equal(slices[b].block, block + (slices[b].offset - buckets[b].offset) / TW_REDUCER_BLOCK);
+        block += (buckets[b].count + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
+        for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++) {
+            const float e = expected(step, i), g = tw_reducer_gradient(r)[i];
+            if (exact ? memcmp(&g, &e, sizeof e) != 0 : fabsf(g - e) > 4 * 4096 * 6e-8f)
+                fail_msg("step %d, element %d: %.9g, expected %.9g", (int)step, (int)i, g, e);
+        }
+        mine += (double)slices[b].count;
+        for (int64_t k = 0; k * TW_REDUCER_BLOCK < slices[b].count; k++)
+            sums[slices[b].block + k] = (double)(step * 100 + slices[b].block + k);
+    }
+    assert_int_equal(blocks, block);
+    tw_reducer_join(r);
+    for (int64_t k = 0; k < blocks; k++) assert_true(sums[k] == (double)(step * 100 + k));
+    tw_reducer_join(r);
+    node = mine;
+    assert_int_equal(tw_comm_sum(comm, &node, 1), TW_OK);
+    assert_true(node == (double)COUNT * (per_node ? (tw_comm_size(comm) + per_node - 1) / per_node : 1));
+}
+
+static void each_sum_stays_with_the_rank_whose_slice_it_is(void **state)
+{
+    (void)state;
+    for (int per_node = 0; per_node <= 3; per_node++)
+        for (int k = 0; k < 4; k++) {
+            const tw_reducer_options options = {.mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE,
+                                                .exchange = k & 2 ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
+                                                .slices = true,
+                                                .ranks_per_node = per_node};
+            tw_reducer *r = NULL;
+            assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+            for (int64_t step = 1; step <= 5; step++) {
+                tw_reducer_begin(r, step);
+                fill(r, step);
+                report(r, step);
+                assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
+                check_slices(r, step, per_node == 0 || (k & 2 && per_node <= 2 && is_exact(per_node)), per_node);
+            }
+            tw_reducer_destroy(&r);
+        }
+}
+
+/* Each rank writes its slices of the shared array; then all see rank zero's. */
+static void what_a_node_shares_is_seen_by_its_ranks(void **state)
+{
+    (void)state;
+    for (int per_node = 0; per_node <= 3; per_node++) {
+        tw_reducer *r = NULL;
+        const tw_reducer_slice *slices;
+        const tw_reducer_options options = {.slices = true, .shared = COUNT + 7, .first = 3, .ranks_per_node = per_node};
+        assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+        float *shared = tw_reducer_shared(r), *first = tw_reducer_first(r);
+        assert_int_equal((uintptr_t)shared % TW_ALIGNMENT, 0);
+        const int node = per_node ? tw_comm_rank(comm) / per_node : 0, n = tw_reducer_slices(r, &slices);
+        assert_int_equal(first != NULL, node == 0);
+        for (int b = 0; b < n; b++)
+            for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++) shared[i] = element(node, 1, i);
+        if (tw_comm_rank(comm) == 0) first[2] = 5;
+        tw_reducer_join(r);
+        for (int64_t i = 0; i < COUNT; i++) assert_true(shared[i] == element(node, 1, i));
+        if (first) assert_true(first[2] == 5);
+        tw_reducer_join(r);
+        if (tw_comm_rank(comm) == 0) shared[COUNT + 6] = 9;
+        assert_int_equal(tw_reducer_spread(r, shared, COUNT + 7), TW_OK);
+        for (int64_t i = 0; i < COUNT; i++) assert_true(shared[i] == element(0, 1, i));
+        assert_true(shared[COUNT + 6] == 9);
+        tw_reducer_destroy(&r);
+    }
+}
+
+/* Without a thread, what the ranks report early is exchanged between nodes before anybody waits. */
+static void polling_moves_buckets_to_their_end(void **state)
+{
+    (void)state;
+    for (int tree = 0; tree < 2; tree++) {
+        tw_reducer *r = NULL;
+        const tw_reducer_options options = {
+            .mode = TW_REDUCER_INLINE, .exchange = tree ? TW_REDUCER_TREE : TW_REDUCER_FASTEST, .ranks_per_node = 1};
+        assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+        tw_reducer_begin(r, 7);
+        fill(r, 7);
+        tw_reducer_ready(r, 12000, COUNT - 12000); /* the first bucket alone */
+        const float e = expected(7, COUNT - 1), own = element(tw_comm_rank(comm), 7, COUNT - 1);
+        float now = own;
+        for (const double start = tw_clock_seconds(); tw_clock_seconds() - start < 20;) {
+            tw_reducer_poll(r);
+            now = tw_reducer_gradient(r)[COUNT - 1];
+            if (fabsf(now - e) <= 4 * 4096 * 6e-8f) break;
+        }
+        assert_true(fabsf(now - e) <= 4 * 4096 * 6e-8f);
+        for (const double start = tw_clock_seconds(); tw_clock_seconds() - start < 0.2;) tw_reducer_poll(r); /* the others' turn */
+        tw_reducer_ready(r, 0, 12000);
+        assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
+        for (int64_t i = 0; i < COUNT; i++) assert_true(fabsf(tw_reducer_gradient(r)[i] - expected(7, i)) <= 4 * 4096 * 6e-8f);
+        tw_reducer_destroy(&r);
+    }
+}
+
+static void repetition_in_one_mode_gives_the_same_bits(void **state)
 {
     (void)state;
     float *before = NULL;
     assert_int_equal(tw_alloc(&before, COUNT, sizeof *before, "before"), TW_OK);
     for (int k = 0; k < 4; k++) {
         tw_reducer *r = NULL;
-        tw_reducer_options options = {.mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = 1};
+        tw_reducer_options options = {.mode = k & 2 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = 1};
         assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
         tw_reducer_begin(r, 3);
         fill(r, 3);
         report(r, 3);
         assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
-        if (k > 0) assert_memory_equal(before, tw_reducer_gradient(r), COUNT * sizeof *before);
+        if (k & 1) assert_memory_equal(before, tw_reducer_gradient(r), COUNT * sizeof *before);
         memcpy(before, tw_reducer_gradient(r), COUNT * sizeof *before);
         tw_reducer_destroy(&r);
     }
@@ -258,7 +369,10 @@ int main(void)
         cmocka_unit_test(every_mode_gives_the_tree_sum_bit_for_bit),
         cmocka_unit_test(between_nodes_the_tree_gives_the_same_bits_as_on_one_node),
         cmocka_unit_test(between_nodes_mpi_gives_the_sum_to_rounding),
-        cmocka_unit_test(repetition_gives_the_same_bits),
+        cmocka_unit_test(each_sum_stays_with_the_rank_whose_slice_it_is),
+        cmocka_unit_test(what_a_node_shares_is_seen_by_its_ranks),
+        cmocka_unit_test(polling_moves_buckets_to_their_end),
+        cmocka_unit_test(repetition_in_one_mode_gives_the_same_bits),
         cmocka_unit_test(a_failed_rank_takes_part_and_all_learn_its_message),
         cmocka_unit_test(a_forgotten_or_repeated_range_is_an_error_on_all_ranks),
         cmocka_unit_test(buckets_that_do_not_cut_the_gradient_are_refused),
