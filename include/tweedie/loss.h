@@ -32,6 +32,7 @@ typedef struct tw_loss_step {
     bool validation;  /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;
+    void (*between)(void *self); /* after each operation; or NULL */
     void *self;
 } tw_loss_step;
 

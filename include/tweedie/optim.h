@@ -53,6 +53,10 @@ double tw_ema_decay(double decay, bool warmup, int64_t k);
 /* Σ x² over [n] in double, infinite or NaN where x is. */
 double tw_optim_sum_squares(const float *x, int64_t n);
 
+/* Σ x² of each `block` elements of [n] in double, one after the other into sums[⌈n / block⌉]: sums that are put together in their order do
+ * not depend on who computed which. */
+void tw_optim_block_squares(const float *x, int64_t n, int64_t block, double *sums);
+
 /* The factor that clips gradients of global norm `norm` to `clip`: min(1, clip / (norm + 1e-6)) (PyTorch's). clip <= 0 means no clipping.
  * NaN for a norm that is NaN: look at the norm first. */
 double tw_optim_clip_scale(double norm, double clip);

@@ -23,8 +23,9 @@ typedef struct tw_params {
     tw_param_view *views; /* in order of declaration; constants included */
     int64_t size;         /* floats in `value`, padding included */
     int64_t trainable;    /* floats in front that are trained: the length of gradients, moments and averages */
-    float *value;         /* [size], owned */
-    float *gradient;      /* [trainable], borrowed or owned, NULL until asked for */
+    float *value;         /* [size], owned, or borrowed from the moment of tw_params_use_value */
+    bool owns_value;
+    float *gradient; /* [trainable], borrowed or owned, NULL until asked for */
     bool owns_gradient;
 } tw_params;
 
@@ -38,6 +39,10 @@ tw_status tw_params_initialise(tw_params *p, uint64_t seed);
 /* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which must outlive the store (a reducer's
  * shared memory); or with NULL one of its own. */
 tw_status tw_params_use_gradient(tw_params *p, float *buffer);
+
+/* Moves the values to the caller's buffer of p->size floats, 64-byte aligned, which must outlive the store and holds them already (memory
+ * that the ranks of a node share). Before a plan is made. */
+void tw_params_use_value(tw_params *p, float *buffer);
 
 /* The view of a name, or NULL. */
 const tw_param_view *tw_params_find(const tw_params *p, const char *name);

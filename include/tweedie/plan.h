@@ -49,10 +49,11 @@ typedef void tw_gradient_ready(void *self, int64_t offset, int64_t count);
 typedef struct tw_plan_run {
     uint64_t seed;
     int64_t step;
-    int64_t position;         /* of the first sample in the global batch */
-    bool training;            /* dropout acts */
-    bool add_gradients;       /* to those in the buffer, instead of in their place; wants options.accumulate */
-    tw_gradient_ready *ready; /* or NULL */
+    int64_t position;            /* of the first sample in the global batch */
+    bool training;               /* dropout acts */
+    bool add_gradients;          /* to those in the buffer, instead of in their place; wants options.accumulate */
+    tw_gradient_ready *ready;    /* or NULL */
+    void (*between)(void *self); /* called after each operation, by the running thread; or NULL */
     void *self;
 } tw_plan_run;
 

@@ -42,6 +42,7 @@ tw_status tw_params_create(tw_params **out, const tw_graph *g)
     p->trainable = place(p, true, 0);
     p->size = place(p, false, p->trainable);
     TW_TRY(tw_alloc(&p->value, p->size, sizeof *p->value, "the parameters"));
+    p->owns_value = true;
     *out = p;
     p = NULL;
 done:
@@ -53,7 +54,7 @@ void tw_params_destroy(tw_params **params)
 {
     if (!*params) return;
     if ((*params)->owns_gradient) tw_free(&(*params)->gradient);
-    tw_free(&(*params)->value);
+    if ((*params)->owns_value) tw_free(&(*params)->value);
     tw_free(&(*params)->views);
     tw_free(params);
 }
@@ -68,6 +69,13 @@ tw_status tw_params_use_gradient(tw_params *p, float *buffer)
     p->owns_gradient = !buffer;
 done:
     return st;
+}
+
+void tw_params_use_value(tw_params *p, float *buffer)
+{
+    if (p->owns_value) tw_free(&p->value);
+    p->value = buffer;
+    p->owns_value = false;
 }
 
 const tw_param_view *tw_params_find(const tw_params *p, const char *name)

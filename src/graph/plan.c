@@ -173,6 +173,7 @@ void tw_plan_execute(tw_plan *p, const tw_plan_run *run)
             s->task.op->run(&s->task, &r);
         }
         sink(p, s, run);
+        if (run->between) run->between(run->self);
         if (p->options.poison) bury(p, s);
         if (p->options.profile) s->seconds += tw_clock_seconds() - start;
     }

@@ -108,6 +108,7 @@ double tw_loss_run(tw_loss *l, const tw_loss_step *s, const float *x0)
                              .training = !s->validation,
                              .add_gradients = s->add_gradients,
                              .ready = s->ready,
+                             .between = s->between,
                              .self = s->self};
     double sum = 0;
     fill(l, s, x0);

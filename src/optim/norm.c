@@ -35,6 +35,13 @@ double tw_optim_sum_squares(const float *x, int64_t n)
     return sum;
 }
 
+void tw_optim_block_squares(const float *x, int64_t n, int64_t block, double *sums)
+{
+    const optim_kernels *kernels = optim_kernels_find();
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i += block) sums[i / block] = kernels->sum_squares(x + i, n - i < block ? n - i : block);
+}
+
 double tw_optim_clip_scale(double norm, double clip)
 {
     if (clip <= 0) return 1;

@@ -15,13 +15,14 @@ static double mega(double bytes)
 static void tell_memory(const tw_trainer *t)
 {
     const tw_plan_memory m = tw_plan_memory_use(tw_loss_plan(t->loss));
-    const double params = 4.0 * (double)t->model->params->size, state = params * (4 + (double)t->c.ema_rates.count);
+    const double params = 4.0 * (double)t->model->params->size, averages = params * (double)t->c.ema_rates.count;
+    const double checkpoint = 3 * params + averages;
     const double plan = (double)(m.arena + m.scratch + m.packed + m.inputs);
-    tw_log_info(
-        "memory of a rank: %.0f MB of parameters, gradients, moments and averages, %.0f MB of values and packed weights, %.0f MB of "
-        "samples; rank zero copies %.0f MB more while it saves",
-        mega(state), mega(plan), mega((double)tw_loader_bytes(t->loader)), mega(state - params));
-    tw_log_info("a checkpoint is %.0f MB; %lld are kept", mega(state - params), (long long)t->c.keep);
+    tw_log_info("memory of a rank: %.0f MB of gradients, %.0f MB of values and packed weights, %.0f MB of samples; of a node: %.0f MB of "
+                "parameters "
+                "and moments, on the first %.0f MB of averages and %.0f MB for the copy that is saved",
+                mega(params), mega(plan), mega((double)tw_loader_bytes(t->loader)), mega(3 * params), mega(averages), mega(checkpoint));
+    tw_log_info("a checkpoint is %.0f MB; %lld are kept", mega(checkpoint), (long long)t->c.keep);
 }
 
 tw_status tw_trainer_estimate(tw_trainer *t)

@@ -264,17 +264,6 @@ done:
     return st;
 }
 
-static tw_status broadcast_state(tw_trainer *t, bool moments)
-{
-    tw_status st = TW_OK;
-    const tw_params *p = t->model->params;
-    TW_TRY(tw_comm_broadcast(t->comm, p->value, (size_t)p->size * sizeof(float), 0));
-    if (moments) TW_TRY(tw_comm_broadcast(t->comm, t->m, (size_t)p->trainable * sizeof(float), 0));
-    if (moments) TW_TRY(tw_comm_broadcast(t->comm, t->v, (size_t)p->trainable * sizeof(float), 0));
-done:
-    return st;
-}
-
 tw_status tw_trainer_load(tw_trainer *t, const char *path)
 {
     tw_status st = TW_OK;
@@ -282,7 +271,7 @@ tw_status tw_trainer_load(tw_trainer *t, const char *path)
     if (tw_comm_rank(t->comm) == 0) st = read_state(t, path, facts);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_broadcast(t->comm, facts, sizeof facts, 0));
-    TW_TRY(broadcast_state(t, true));
+    TW_TRY(tw_trainer_spread(t, true));
     t->step = (int64_t)facts[0];
     t->restarts = (int64_t)facts[1] + 1;
     t->resumed = true;
@@ -300,7 +289,7 @@ static tw_status copy_weights(tw_trainer *t, const tw_weights *weights)
     TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
     tw_state_restore(state);
     for (int64_t k = 0; k < t->c.ema_rates.count; k++)
-        if (t->ema[k]) memcpy(t->ema[k], t->model->params->value, (size_t)t->model->params->trainable * sizeof(float));
+        memcpy(t->ema[k], t->model->params->value, (size_t)t->model->params->trainable * sizeof(float));
 done:
     tw_state_destroy(&state);
     return st;
@@ -311,7 +300,8 @@ tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *whic
     tw_status st = TW_OK;
     tw_weights *weights = NULL;
     TW_TRY(tw_weights_load(&weights, t->comm, path, which && *which ? which : NULL));
-    TW_TRY(tw_comm_agree(t->comm, copy_weights(t, weights)));
+    TW_TRY(tw_comm_agree(t->comm, tw_comm_rank(t->comm) == 0 ? copy_weights(t, weights) : TW_OK));
+    TW_TRY(tw_trainer_spread(t, false));
     tw_log_info("started from %s (%s)", path, weights->meta.weights);
 done:
     tw_weights_destroy(&weights);

@@ -156,50 +156,12 @@ done:
     return st;
 }
 
-static tw_status make_state(tw_trainer *t)
+static tw_status make_model(tw_trainer *t)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_model_create(t->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)), (uint64_t)t->c.seed));
-    const tw_params *p = t->model->params;
-    const int64_t n = p->trainable;
-    TW_TRY(tw_alloc(&t->m, n, sizeof(float), "Adam's first moments"));
-    TW_TRY(tw_alloc(&t->v, n, sizeof(float), "Adam's second moments"));
     TW_TRY(tw_alloc(&t->x0, t->micro * t->model->dims, sizeof(float), "a microbatch"));
-    for (int64_t k = 0; tw_comm_rank(t->comm) == 0 && k < t->c.ema_rates.count; k++) {
-        TW_TRY(tw_alloc(&t->ema[k], n, sizeof(float), "a moving average"));
-        memcpy(t->ema[k], p->value, (size_t)n * sizeof(float));
-    }
 done:
-    return st;
-}
-
-/* Gradients become final nearly in the reverse order of the views, which is what the buckets follow. */
-static tw_status make_reducer(tw_trainer *t)
-{
-    enum { BUCKET = 2 << 20 }; /* floats: 8 MB */
-    tw_status st = TW_OK;
-    const tw_params *p = t->model->params;
-    int64_t *offsets = NULL, *sizes = NULL, n = 0;
-    tw_reducer_bucket *buckets = NULL;
-    int count = 0;
-    const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
-                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
-                                        .threads = t->threads};
-    TW_TRY(tw_alloc(&offsets, p->view_count, sizeof *offsets, "the buckets of the gradient"));
-    TW_TRY(tw_alloc(&sizes, p->view_count, sizeof *sizes, "the buckets of the gradient"));
-    TW_TRY(tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient"));
-    for (int i = p->view_count - 1; i >= 0; i--) {
-        if (!p->views[i].trainable) continue;
-        offsets[n] = p->views[i].offset;
-        sizes[n++] = (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
-    }
-    TW_TRY(tw_reducer_cut(offsets, sizes, n, BUCKET, buckets, &count));
-    TW_TRY(tw_reducer_create(&t->reducer, t->comm, p->trainable, buckets, count, &options));
-    TW_TRY(tw_params_use_gradient(t->model->params, tw_reducer_gradient(t->reducer)));
-done:
-    tw_free(&offsets);
-    tw_free(&sizes);
-    tw_free(&buckets);
     return st;
 }
 
@@ -262,8 +224,8 @@ tw_status tw_trainer_open(tw_trainer *t)
     TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
     TW_TRY(open_data(t));
-    TW_TRY(tw_comm_agree(t->comm, make_state(t)));
-    TW_TRY(make_reducer(t));
+    TW_TRY(tw_comm_agree(t->comm, make_model(t)));
+    TW_TRY(tw_trainer_make_memory(t));
     TW_TRY(tw_comm_agree(t->comm, make_loss(t)));
     TW_TRY(restore(t));
     TW_TRY(tw_comm_agree(t->comm, freeze_config(t)));
@@ -289,10 +251,7 @@ void tw_trainer_close(tw_trainer *t)
     tw_loader_destroy(&t->loader);
     tw_dataset_destroy(&t->data);
     tw_io_destroy(&t->io);
-    tw_free(&t->m);
-    tw_free(&t->v);
     tw_free(&t->x0);
-    for (int k = 0; k < TW_EMA_MAX; k++) tw_free(&t->ema[k]);
     tw_free(&t->losses);
     tw_free(&t->config_text);
     tw_config_destroy(&t->config);

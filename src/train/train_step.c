@@ -15,6 +15,12 @@ static void ready(void *self, int64_t offset, int64_t count)
     tw_reducer_ready(t->reducer, offset, count);
 }
 
+static void between(void *self)
+{
+    const tw_trainer *t = self;
+    tw_reducer_poll(t->reducer);
+}
+
 /* Draws and differentiates the microbatches of this rank. A failure to read is carried into the reduction, so nothing is skipped. */
 static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
 {
@@ -30,6 +36,7 @@ static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
                                    .weight = 1.0 / (double)t->c.batch,
                                    .add_gradients = k > 0 && !t->tree,
                                    .ready = last ? ready : NULL,
+                                   .between = last ? between : NULL,
                                    .self = t};
         const double start = tw_clock_seconds();
         TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
@@ -61,16 +68,40 @@ static tw_status judge(const tw_trainer *t, const tw_step_result *r)
                         (long long)t->step + 1, r->loss, r->gradient_norm);
 }
 
+/* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks. */
+static double gradient_norm(tw_trainer *t)
+{
+    const tw_reducer_slice *slices;
+    const int count = tw_reducer_slices(t->reducer, &slices);
+    int64_t blocks;
+    double *sums = tw_reducer_block_sums(t->reducer, &blocks), sum = 0;
+    for (int i = 0; i < count; i++)
+        tw_optim_block_squares(t->model->params->gradient + slices[i].offset, slices[i].count, TW_REDUCER_BLOCK, sums + slices[i].block);
+    tw_reducer_join(t->reducer);
+    for (int64_t b = 0; b < blocks; b++) sum += sums[b];
+    return sqrt(sum);
+}
+
+/* Each rank updates its slices of what the node shares. */
 static void update(tw_trainer *t, const tw_step_result *r)
 {
     const tw_adam adam = {t->c.beta1, t->c.beta2, t->c.epsilon, t->c.weight_decay};
     const double scale = tw_optim_clip_scale(r->gradient_norm, t->c.clip);
-    const int64_t k = t->step + 1, n = t->model->params->trainable;
-    const int rates = tw_comm_rank(t->comm) == 0 ? (int)t->c.ema_rates.count : 0;
+    const int64_t k = t->step + 1;
+    const tw_params *p = t->model->params;
+    const int rates = t->ema[0] ? (int)t->c.ema_rates.count : 0;
+    const tw_reducer_slice *slices;
+    const int count = tw_reducer_slices(t->reducer, &slices);
     double decay[TW_EMA_MAX];
+    float *ema[TW_EMA_MAX];
     for (int i = 0; i < rates; i++) decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
-    tw_adam_update_ema(&adam, k, r->learning_rate, scale, n, t->model->params->value, t->m, t->v, t->model->params->gradient, rates, decay,
-                       t->ema);
+    for (int s = 0; s < count; s++) {
+        const int64_t at = slices[s].offset;
+        for (int i = 0; i < rates; i++) ema[i] = t->ema[i] + at;
+        tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at, t->m + at, t->v + at, p->gradient + at, rates,
+                           decay, ema);
+    }
+    tw_reducer_join(t->reducer);
     tw_loss_refresh(t->loss);
 }
 
@@ -90,9 +121,11 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     r.loss = values[VALUE_LOSS];
     r.stop = values[VALUE_STOP] > 0;
     r.save = values[VALUE_SAVE] > 0;
-    r.gradient_norm = sqrt(tw_optim_sum_squares(t->model->params->gradient, t->model->params->trainable));
+    tw_watchdog_beat(t->watchdog, "norm", t->step + 1, t->c.watchdog);
+    r.gradient_norm = gradient_norm(t);
     r.learning_rate = tw_learning_rate_at(&rate, t->step);
     TW_TRY(judge(t, &r));
+    tw_watchdog_beat(t->watchdog, "update", t->step + 1, t->c.watchdog);
     update(t, &r);
     t->step++;
     r.seconds = tw_clock_seconds() - start;

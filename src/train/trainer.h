@@ -53,8 +53,8 @@ typedef struct tw_trainer {
     tw_gradient_tree *tree;     /* where train.rank_independent */
     int64_t micro, micro_count; /* samples of a microbatch; microbatches of a step on this rank */
 
-    float *m, *v;           /* Adam's moments */
-    float *ema[TW_EMA_MAX]; /* rank zero */
+    float *m, *v;           /* Adam's moments; as the parameters, shared by the ranks of a node */
+    float *ema[TW_EMA_MAX]; /* on the node of rank zero, shared by its ranks */
     float *x0;              /* one microbatch */
     int threads;
 
@@ -73,6 +73,11 @@ typedef struct tw_trainer {
 /* train_setup.c: everything up to the first step. Collective. */
 tw_status tw_trainer_open(tw_trainer *t);
 void tw_trainer_close(tw_trainer *t);
+
+/* train_memory.c: the reduction of gradients, and what it updates: parameters, moments, averages, in the memory of the node. Collective. */
+tw_status tw_trainer_make_memory(tw_trainer *t);
+/* Rank zero has new parameters (with `moments`, those too): all nodes get them. Collective. */
+tw_status tw_trainer_spread(tw_trainer *t, bool moments);
 
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);

@@ -201,6 +201,14 @@ static void the_sum_of_squares_is_that_of_doubles(void **state)
         for (int64_t i = 0; i < sizes[k]; i++) sum += (double)x[i] * x[i];
         close_to(tw_optim_sum_squares(x, sizes[k]), sum, 1e-12 * sum);
     }
+    double sums[25], blocks = 0, whole = 0;
+    tw_optim_block_squares(x, 99000, 4096, sums);
+    for (int b = 0; b < 25; b++) blocks += sums[b];
+    for (int64_t i = 0; i < 99000; i++) whole += (double)x[i] * x[i];
+    close_to(blocks, whole, 1e-12 * whole);
+    double one;
+    tw_optim_block_squares(x + 3 * 4096, 4096, 4096, &one); /* a block is the same whoever computes it */
+    assert_true(one == sums[3]);
     x[1234567] = NAN;
     assert_true(isnan(tw_optim_sum_squares(x, 2100000)));
     x[1234567] = -INFINITY;
