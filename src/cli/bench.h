@@ -12,6 +12,7 @@ typedef struct tw_bench_options {
     int64_t repetitions;
     double compute_ms; /* reduce: timed waits in the place of a backward pass */
     int64_t megabytes; /* reduce: of the gradient */
+    int communication; /* reduce: a tw_reducer_mode */
     bool json;
 } tw_bench_options;
 

@@ -6,6 +6,7 @@
 
 typedef struct options {
     int64_t repetitions, megabytes;
+    int communication;
     double compute_ms;
     bool json;
 } options;
@@ -15,6 +16,8 @@ static const tw_option table[] = {
      .help = "how often everything is measured, in turn"},
     {"compute-ms", TW_CONFIG_DOUBLE, offsetof(options, compute_ms), "0", .min = 0, .max = 1e6, .value = "MS",
      .help = "reduce: waits in the place of a backward pass of so long, and tells what of the reduction they hide"},
+    {"communication", TW_CONFIG_CHOICE, offsetof(options, communication), "auto", .choices = "auto|thread|inline", .value = "HOW",
+     .help = "reduce: a thread of its own, or moments between operations (auto: a thread where a CPU is to spare)"},
     {"megabytes", TW_CONFIG_INT64, offsetof(options, megabytes), "143", .min = 1, .max = 100000, .value = "MB",
      .help = "reduce: size of the gradient"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
@@ -47,6 +50,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                     .repetitions = o.repetitions,
                                     .compute_ms = o.compute_ms,
                                     .megabytes = o.megabytes,
+                                    .communication = o.communication,
                                     .json = o.json};
         TW_TRY(bench->run(comm, &b));
     }
@@ -60,7 +64,7 @@ const tw_command tw_cmd_bench = {
     .usage = "step|sample|reduce|read [CONFIG.ini] [section.key=value ...]",
     .help = "step     a whole training step against the sum of its convolutions as oneDNN's primitives give them, interleaved\n"
             "sample   a denoising step against its forward convolutions\n"
-            "reduce   the gradient reduction against a plain MPI_Allreduce\n"
+            "reduce   the gradient reduction against a plain MPI_Allreduce, and the update of slices against that of everything\n"
             "read     drawing batches from the dataset",
     .options = table,
     .option_count = sizeof table / sizeof *table,
