@@ -41,9 +41,9 @@ static void wait_for(double seconds)
 /* As a backward pass would: with moments between operations, every two milliseconds. */
 static void pass_time(tw_reducer *reducer, double seconds)
 {
-    const double operation = 2e-3;
-    for (; seconds > 0; seconds -= operation) {
-        wait_for(seconds < operation ? seconds : operation);
+    const double operation = 2e-3, end = tw_clock_seconds() + seconds;
+    for (double left = seconds; left > 0; left = end - tw_clock_seconds()) {
+        wait_for(left < operation ? left : operation);
         tw_reducer_poll(reducer);
     }
 }
