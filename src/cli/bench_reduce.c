@@ -1,6 +1,7 @@
 /* tweedie bench reduce: the gradient reduction against a plain MPI_Allreduce of the same floats on the same ranks, in turn; the same with
  * the update that follows it, of everything by every rank and of each rank's slices; and how much of the reduction a backward pass hides,
  * where timed waits stand for one: a machine whose cores the ranks share would otherwise measure itself. */
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,8 +43,8 @@ static void wait_for(double seconds)
 static void pass_time(tw_reducer *reducer, double seconds)
 {
     const double operation = 2e-3, end = tw_clock_seconds() + seconds;
-    for (double left = seconds; left > 0; left = end - tw_clock_seconds()) {
-        wait_for(left < operation ? left : operation);
+    while (tw_clock_seconds() < end) {
+        wait_for(fmin(end - tw_clock_seconds(), operation));
         tw_reducer_poll(reducer);
     }
 }

@@ -115,12 +115,10 @@ static tw_status map_window(node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     const size_t common = common_bytes(n, q), own = aligned(q->own);
-    unsigned char *base = NULL;
     TW_TRY(allocate_window(n, TW_ALIGNMENT + own + (n->rank == 0 ? common : 0)));
-    TW_TRY(segment_of(n, 0, &base));
-    place(n, q, base);
-    n->own[0] = base + common;
-    for (int r = 1; r < n->size; r++) TW_TRY(segment_of(n, r, &n->own[r]));
+    for (int r = 0; r < n->size; r++) TW_TRY(segment_of(n, r, &n->own[r]));
+    place(n, q, n->own[0]);
+    n->own[0] += common;
     if (n->rank == 0) memset(n->joined, 0, aligned(sizeof(node_counter)) + aligned(q->control));
     memset(n->own[n->rank], 0, own); /* the first touch: pages come to this rank's NUMA node */
     TRY_MPI(MPI_Barrier(n->local));  /* nobody raises a counter before it is zero */
