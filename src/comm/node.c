@@ -111,6 +111,13 @@ static void place(node *n, const node_request *q, unsigned char *base)
     n->first = base + aligned(q->shared);
 }
 
+/* The first touch: pages come to this rank's NUMA node. */
+static void clear(node *n, const node_request *q)
+{
+    if (n->rank == 0) memset(n->joined, 0, aligned(sizeof(node_counter)) + aligned(q->control));
+    memset(n->own[n->rank], 0, aligned(q->own));
+}
+
 static tw_status map_window(node *n, const node_request *q)
 {
     tw_status st = TW_OK;
@@ -119,9 +126,8 @@ static tw_status map_window(node *n, const node_request *q)
     for (int r = 0; r < n->size; r++) TW_TRY(segment_of(n, r, &n->own[r]));
     place(n, q, n->own[0]);
     n->own[0] += common;
-    if (n->rank == 0) memset(n->joined, 0, aligned(sizeof(node_counter)) + aligned(q->control));
-    memset(n->own[n->rank], 0, own); /* the first touch: pages come to this rank's NUMA node */
-    TRY_MPI(MPI_Barrier(n->local));  /* nobody raises a counter before it is zero */
+    clear(n, q);
+    TRY_MPI(MPI_Barrier(n->local)); /* nobody raises a counter before it is zero */
 done:
     return st;
 }
@@ -130,9 +136,10 @@ static tw_status map_heap(node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     const size_t common = common_bytes(n, q);
-    TW_TRY(tw_alloc(&n->heap, (int64_t)(common + aligned(q->own)), 1, "the gradients and what they update"));
+    TW_TRY(tw_alloc_arena(&n->heap, common + aligned(q->own), "the gradients and what they update"));
     place(n, q, n->heap);
     n->own[0] = n->heap + common;
+    clear(n, q);
 done:
     return st;
 }
