@@ -14,7 +14,7 @@ MPI_Comm tw_comm_mpi(const tw_comm *comm);
     do {                                                                                                                                   \
         int mpi_code_ = (call);                                                                                                            \
         if (mpi_code_ != MPI_SUCCESS) {                                                                                                    \
-            st = tw_comm_mpi_error(mpi_code_, #call);                                                                                      \
+            st = TW_FAILED_(tw_comm_mpi_error(mpi_code_, #call));                                                                          \
             goto done;                                                                                                                     \
         }                                                                                                                                  \
     } while (0)

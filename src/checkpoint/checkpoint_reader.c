@@ -44,8 +44,8 @@ done:
 static tw_status read_format(tw_checkpoint *c)
 {
     tw_status st = TW_OK;
-    char format[64];
-    int version;
+    char format[64] = "";
+    int version = 0;
     TW_TRY(read_attribute(c, "format", -1, H5T_STRING, sizeof format, format));
     c->weights = strcmp(format, FORMAT_WEIGHTS) == 0;
     TW_CHECK(c->weights || strcmp(format, FORMAT_CHECKPOINT) == 0, TW_EDATA, "%s: its format is '%s', expected '%s' or '%s'", c->path,

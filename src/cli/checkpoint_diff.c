@@ -79,8 +79,8 @@ static difference measure(const float *x, const float *y, int64_t n)
 {
     difference d = {.elements = n};
     for (int64_t i = 0; i < n; i++) {
-        if (memcmp(&x[i], &y[i], sizeof *x) == 0) continue;
-        d.differing++; /* also 0 and -0 */
+        if (memcmp(&x[i], &y[i], sizeof *x) == 0) continue; /* NOLINT(bugprone-suspicious-memory-comparison): bits are what is compared */
+        d.differing++;                                      /* also 0 and -0 */
         d.largest = fmax(d.largest, fabs((double)x[i] - (double)y[i]));
     }
     return d;

@@ -27,12 +27,15 @@ extern const tw_command tw_cmd_bench;
 
 static tw_status find(const tw_bench **out, const char *name)
 {
+    tw_status st = TW_OK;
     for (int i = 0; i < tw_bench_count; i++)
         if (strcmp(tw_bench_table[i]->name, name) == 0) {
             *out = tw_bench_table[i];
             return TW_OK;
         }
-    return tw_error_set(TW_EUSAGE, "there is no benchmark \"%s\"; tweedie bench --help lists them", name);
+    TW_FAIL(TW_EUSAGE, "there is no benchmark \"%s\"; tweedie bench --help lists them", name);
+done:
+    return st;
 }
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)

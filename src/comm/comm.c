@@ -201,7 +201,7 @@ done:
     return st;
 }
 
-tw_status tw_comm_agree(const tw_comm *comm, tw_status status)
+tw_status(tw_comm_agree)(const tw_comm *comm, tw_status status)
 {
     tw_status st = TW_OK;
     struct {

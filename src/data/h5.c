@@ -120,7 +120,7 @@ tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const cha
     tw_status st = TW_OK;
     char step[1024];
     hid_t id = H5I_INVALID_HID;
-    bool found;
+    bool found = false;
     TW_TRY(tw_format(step, sizeof step, "%s", object));
     for (char *slash = step + 1;; slash++) { /* "/a", then "/a/b": a missing parent is an error of the library, not "no" */
         char end = *slash;

@@ -20,7 +20,7 @@ static tw_status open_attribute(hid_t *attribute, hid_t *type, hid_t id, const c
                                 H5T_class_t class, int64_t count)
 {
     tw_status st = TW_OK;
-    bool exists;
+    bool exists = false;
     hid_t space = H5I_INVALID_HID;
     TW_TRY(tw_h5_has_attribute(&exists, id, path, object, name));
     TW_CHECK(exists, TW_EDATA, "%s: %s has no attribute \"%s\"", path, object, name);

@@ -90,19 +90,18 @@ static tw_status parse_background(uint8_t out[3], const char *text)
         const char *name;
         uint8_t grey;
     } names[] = {{"white", 255}, {"black", 0}, {"grey", 128}, {"gray", 128}};
-    unsigned r, g, b;
-    char end;
     if (!text) text = "white";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(text, names[i].name) != 0) continue;
         memset(out, names[i].grey, 3);
         return TW_OK;
     }
-    if (strlen(text) != 7 || sscanf(text, "#%2x%2x%2x%c", &r, &g, &b, &end) != 3)
+    if (text[0] != '#' || strlen(text) != 7 || strspn(text + 1, "0123456789abcdefABCDEF") != 6)
         return tw_error_set(TW_EUSAGE, "--background \"%s\"; white, black, grey or #rrggbb was expected", text);
-    out[0] = (uint8_t)r;
-    out[1] = (uint8_t)g;
-    out[2] = (uint8_t)b;
+    const unsigned long rgb = strtoul(text + 1, NULL, 16);
+    out[0] = (uint8_t)(rgb >> 16);
+    out[1] = (uint8_t)(rgb >> 8);
+    out[2] = (uint8_t)rgb;
     return TW_OK;
 }
 

@@ -120,7 +120,7 @@ done:
 tw_status tw_input_line(tw_input *input, char *out, size_t size, bool *more)
 {
     tw_status st = TW_OK;
-    bool end;
+    bool end = false;
     *more = false;
     TW_TRY(tw_input_at_end(input, &end));
     if (end) goto done;

@@ -96,7 +96,7 @@ static int64_t blur_weights(double *weights, double blur)
 {
     const int64_t reach = (int64_t)ceil(3 * blur);
     double sum = 0;
-    for (int64_t k = -reach; k <= reach; k++) sum += weights[k + reach] = exp(-0.5 * (double)(k * k) / (blur * blur));
+    for (int64_t k = 0; k <= 2 * reach; k++) sum += weights[k] = exp(-0.5 * (double)((k - reach) * (k - reach)) / (blur * blur));
     for (int64_t k = 0; k <= 2 * reach; k++) weights[k] /= sum;
     return reach;
 }

@@ -18,7 +18,7 @@ TW_INLINE float first(const void *a, int64_t i, tw_binary op, tw_dtype ta)
 /* A row is too short for vectors: many copies of b make a long one. */
 TW_INLINE int64_t short_rows(void *out, const void *a, const void *b, int64_t rows, int64_t n, tw_binary op, tw_dtype ta, tw_dtype tb)
 {
-    float tile[TILE];
+    float tile[TILE] = {0};
     const int64_t together = TILE / n, length = together * n;
     int64_t r = 0;
     for (int64_t k = 0; k < together; k++)

@@ -124,7 +124,8 @@ TW_INLINE tw_vech tw_vto_bf16(tw_vec v, bool native)
 #else
     (void)native;
     const tw_vecu u = tw_vbits(v);
-    const tw_vecu nan = (tw_vecu)(v != v), rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16, quiet = (u >> 16) | 0x40u;
+    const tw_vecu nan = (tw_vecu)(v != v); /* NOLINT(misc-redundant-expression): NaN alone differs from itself */
+    const tw_vecu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16, quiet = (u >> 16) | 0x40u;
     const tw_vecu r = (rounded & ~nan) | (quiet & nan);
 #if defined(TW_SIMD_AVX2)
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)r, (__m256i)r), 0xd8);

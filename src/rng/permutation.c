@@ -14,8 +14,7 @@ enum { ROUNDS = 24 }; /* of two key words each; at 16 the 120 orders of 5 things
 void tw_rng_permutation_init(tw_rng_permutation *out, const tw_rng_stream *s, int64_t n)
 {
     assert(n >= 1 && n < (int64_t)1 << 62);
-    uint64_t columns = (uint64_t)sqrt((double)n);
-    while (columns * columns < (uint64_t)n) columns++;
+    uint64_t columns = (uint64_t)sqrt((double)n) + 1; /* a double may round the root */
     while (columns > 1 && (columns - 1) * (columns - 1) >= (uint64_t)n) columns--;
     out->n = n;
     out->columns = (uint32_t)columns;

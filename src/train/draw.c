@@ -51,7 +51,7 @@ static tw_status plan_drawing(draw_job *d, const tw_sample_config *sample, tw_pr
     tw_sampler_settings settings;
     draw_parts *p = &d->parts;
     tw_model *m = d->restored->model;
-    int64_t numbers;
+    int64_t numbers = 0;
     p->batch = sample->batch;
     p->spec = d->restored->samples;
     p->spec.num_classes = 0;

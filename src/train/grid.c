@@ -23,11 +23,11 @@ static tw_status gather(const tw_comm *comm, const float *mine, int64_t count, f
     tw_status st = TW_OK;
     void *all = NULL;
     int64_t *sizes = NULL, bytes = 0;
-    const int ranks = tw_comm_size(comm);
-    if (tw_comm_rank(comm) == 0) st = tw_alloc(&sizes, ranks, sizeof *sizes, "sizes of shares");
+    const int ranks = tw_comm_size(comm), rank = tw_comm_rank(comm);
+    if (rank == 0) st = tw_alloc(&sizes, ranks, sizeof *sizes, "sizes of shares");
     TW_TRY(tw_comm_agree(comm, st));
     TW_TRY(tw_comm_gather_texts(comm, mine, (size_t)count * sizeof *mine, &all, sizes));
-    if (tw_comm_rank(comm) == 0) {
+    if (rank == 0) {
         for (int r = 0; r < ranks; r++) bytes += sizes[r];
         memcpy(x, all, (size_t)bytes);
     }

@@ -21,7 +21,7 @@ static tw_status share_text(const tw_comm *comm, char **out, const char *path, b
     TW_TRY(tw_comm_agree(comm, st));
     if (text) length = (double)strlen(text);
     TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
-    if (length >= 0) {
+    if (length >= 0 || !optional) {
         if (!text) st = tw_alloc(&text, (int64_t)length + 1, 1, "a configuration");
         TW_TRY(tw_comm_agree(comm, st));
         TW_TRY(tw_comm_broadcast(comm, text, (size_t)length + 1, 0));
