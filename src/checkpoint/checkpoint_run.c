@@ -175,7 +175,10 @@ tw_status tw_checkpoint_clean(const char *run)
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
     TW_TRY(remove_debris(path, ".step-"));
+    TW_TRY(tw_format(path, sizeof path, "%s/samples", run));
+    TW_TRY(remove_debris(path, ".step-")); /* pictures; what sampling jobs write there has other names */
     TW_TRY(remove_debris(run, ".latest."));
+    TW_TRY(remove_debris(run, ".config.ini."));
 done:
     return st;
 }

@@ -243,6 +243,29 @@ static void texts_are_read_whole(void **state)
     assert_int_equal(tw_rundir_read_text(&text, file), TW_ENOINPUT);
 }
 
+static void cleaning_removes_what_a_killed_trainer_left_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const debris[] = {"checkpoints/.step-000000100.h5.n1-1-0.tmp", "samples/.step-000000100.png.n1-1-0.tmp",
+                                         ".latest.n1-1-0.tmp", ".config.ini.n1-1-0.tmp"};
+    static const char *const others[] = {"samples/.samples.h5.n1-1-0.tmp", "weights/.step-000000100-raw.h5.n1-1-0.tmp", /* of jobs */
+                                         "checkpoints/step-000000100.h5.tmp", "config.ini", "my.tmp"};
+    enum { DEBRIS = sizeof debris / sizeof *debris, OTHERS = sizeof others / sizeof *others };
+    tw_rundir *run = NULL;
+    char file[512];
+    assert_int_equal(tw_rundir_create(&run, path), TW_OK);
+    for (int i = 0; i < DEBRIS + OTHERS; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, i < DEBRIS ? debris[i] : others[i - DEBRIS]);
+        fixture_spill(file, "half", 4);
+    }
+    assert_int_equal(tw_checkpoint_clean(path), TW_OK);
+    for (int i = 0; i < DEBRIS + OTHERS; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, i < DEBRIS ? debris[i] : others[i - DEBRIS]);
+        assert_int_equal(tw_file_exists(file), i >= DEBRIS);
+    }
+    tw_rundir_destroy(&run);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -256,6 +279,7 @@ int main(void)
         TEST(a_directory_that_cannot_be_made_is_named),
         TEST(a_request_file_is_taken_once),
         TEST(texts_are_read_whole),
+        TEST(cleaning_removes_what_a_killed_trainer_left_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
