@@ -114,6 +114,7 @@ tw_status tw_comm_create(tw_comm **out)
     TW_TRY(refuse_singletons(comm));
     TW_TRY(find_node(comm));
     TW_TRY(tw_alloc(&comm->gathered, COMM_GATHERED(comm->size), sizeof *comm->gathered, "small sums over ranks"));
+    TW_TRY(tw_alloc(&comm->waiting, 1, sizeof *comm->waiting, "the communicator"));
     if (gethostname(comm->host, sizeof comm->host - 1) != 0) strcpy(comm->host, "?");
     comm->host[strcspn(comm->host, ".")] = '\0'; /* n17, not n17.cluster.site.org */
     tw_log_identify(comm->rank, comm->host);
@@ -124,6 +125,7 @@ tw_status tw_comm_create(tw_comm **out)
 done:
     if (comm && comm->finalize) MPI_Finalize();
     if (comm) tw_free(&comm->gathered);
+    if (comm) tw_free(&comm->waiting);
     tw_free(&comm);
     return st;
 }
@@ -136,6 +138,7 @@ void tw_comm_destroy(tw_comm **comm)
     MPI_Comm_free(&c->local);
     MPI_Comm_free(&c->world);
     tw_free(&c->gathered);
+    tw_free(&c->waiting);
     tw_free(comm);
     if (finalize) MPI_Finalize();
     atomic_fetch_sub(&live, 1);
@@ -208,10 +211,11 @@ tw_status(tw_comm_agree)(const tw_comm *comm, tw_status status)
         int status;
         char text[MESSAGE_MAX];
     } verdict;
+    const bool before = comm_wait_begin(comm);
 
     int first = status == TW_OK ? INT_MAX : comm->rank;
     TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->world));
-    if (first == INT_MAX) return TW_OK;
+    if (first == INT_MAX) goto done;
     memset(&verdict, 0, sizeof verdict);
     if (first == comm->rank) {
         if (first > 0) tw_error_prefix("rank %d on %s: ", comm->rank, comm->host);
@@ -219,8 +223,9 @@ tw_status(tw_comm_agree)(const tw_comm *comm, tw_status status)
         strncpy(verdict.text, tw_error_message(), sizeof verdict.text - 1);
     }
     TRY_MPI(MPI_Bcast(&verdict, (int)sizeof verdict, MPI_BYTE, first, comm->world));
-    return tw_error_set((tw_status)verdict.status, "%s", verdict.text);
+    st = tw_error_set((tw_status)verdict.status, "%s", verdict.text);
 done:
+    comm_wait_end(comm, before);
     return st;
 }
 

@@ -51,6 +51,7 @@ tw_status tw_comm_sum(const tw_comm *comm, double *values, int64_t count)
     tw_status st = TW_OK;
     double *slices = NULL;
     if (comm->size == 1) return TW_OK;
+    const bool before = comm_wait_begin(comm);
     int64_t small = COMM_GATHERED(comm->size) / comm->size, block = BLOCK / comm->size * comm->size, n;
     if (count > small && block > 0) {
         st = tw_alloc(&slices, block, sizeof *slices, "the slices of a sum over ranks");
@@ -68,17 +69,20 @@ tw_status tw_comm_sum(const tw_comm *comm, double *values, int64_t count)
     }
 done:
     tw_free(&slices);
+    comm_wait_end(comm, before);
     return st;
 }
 
 static tw_status extreme(const tw_comm *comm, double *values, int64_t count, MPI_Op op)
 {
     tw_status st = TW_OK;
+    const bool before = comm_wait_begin(comm);
     for (int64_t i = 0; i < count; i += CHUNK_MAX) {
         int n = count - i < CHUNK_MAX ? (int)(count - i) : CHUNK_MAX;
         TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + i, n, MPI_DOUBLE, op, comm->world));
     }
 done:
+    comm_wait_end(comm, before);
     return st;
 }
 
@@ -96,6 +100,7 @@ tw_status tw_comm_broadcast(const tw_comm *comm, void *data, size_t bytes, int r
 {
     tw_status st = TW_OK;
     char *p = data;
+    const bool before = comm_wait_begin(comm);
     while (bytes > 0) {
         int n = bytes < CHUNK_MAX ? (int)bytes : CHUNK_MAX;
         TRY_MPI(MPI_Bcast(p, n, MPI_BYTE, root, comm->world));
@@ -103,15 +108,18 @@ tw_status tw_comm_broadcast(const tw_comm *comm, void *data, size_t bytes, int r
         bytes -= (size_t)n;
     }
 done:
+    comm_wait_end(comm, before);
     return st;
 }
 
 tw_status tw_comm_gather(const tw_comm *comm, const void *record, size_t bytes, void *all)
 {
     tw_status st = TW_OK;
+    const bool before = comm_wait_begin(comm);
     TW_CHECK(bytes <= CHUNK_MAX, TW_EINTERNAL, "a record of %zu bytes is too large to gather", bytes);
     TRY_MPI(MPI_Gather(record, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, comm->world));
 done:
+    comm_wait_end(comm, before);
     return st;
 }
 
@@ -135,6 +143,7 @@ tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t b
     tw_status st = TW_OK;
     int *counts = NULL, mine = (int)bytes;
     void *texts = NULL;
+    const bool before = comm_wait_begin(comm);
     *all = NULL;
 
     st = bytes <= CHUNK_MAX ? TW_OK : tw_error_set(TW_EINTERNAL, "a record of %zu bytes is too large to gather", bytes);
@@ -150,6 +159,7 @@ tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t b
 done:
     tw_free(&counts);
     tw_free(&texts);
+    comm_wait_end(comm, before);
     return st;
 }
 
@@ -169,7 +179,9 @@ done:
 tw_status tw_comm_barrier(const tw_comm *comm)
 {
     tw_status st = TW_OK;
+    const bool before = comm_wait_begin(comm);
     TRY_MPI(MPI_Barrier(comm->world));
 done:
+    comm_wait_end(comm, before);
     return st;
 }

@@ -3,11 +3,17 @@
 #define TWEEDIE_COMM_PRIVATE_H
 
 #include <mpi.h>
+#include <stdatomic.h>
 
 #include "tweedie/comm.h"
 #include "tweedie/comm_mpi.h"
 
 enum { HOST_MAX = 64, MESSAGE_MAX = 2048, CHUNK_MAX = 1 << 30 };
+
+/* Where the watchdog, if there is one, reads that this rank only waits for others. */
+typedef struct comm_waiting {
+    atomic_bool *flag;
+} comm_waiting;
 
 struct tw_comm {
     MPI_Comm world; /* a duplicate: messages of others cannot meet ours */
@@ -18,10 +24,22 @@ struct tw_comm {
     bool threaded;
     bool finalize;    /* this object started MPI, so it ends it */
     double *gathered; /* COMM_GATHERED doubles: room for a small vector of every rank */
+    comm_waiting *waiting;
     char host[HOST_MAX];
 };
 
 #define COMM_GATHERED(size) ((size) > 4096 ? (int64_t)(size) : 4096)
+
+/* Around what waits for other ranks. @return what was said before, for comm_wait_end: collectives are made of others */
+static inline bool comm_wait_begin(const tw_comm *comm)
+{
+    return comm->waiting->flag && atomic_exchange(comm->waiting->flag, true);
+}
+
+static inline void comm_wait_end(const tw_comm *comm, bool before)
+{
+    if (comm->waiting->flag) atomic_store(comm->waiting->flag, before);
+}
 
 /* values[0 … count) of each of `size` ranks, one rank after the other, summed in the tree of rank order into out. */
 void comm_tree_sum(double *out, const double *values, int size, int64_t stride, int64_t count);

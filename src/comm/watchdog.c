@@ -2,9 +2,9 @@
  *
  * A rank that hangs in a collective is itself innocent: the one that is missing is the one that does not wait. So each rank also says when
  * it only waits for others, and the message lists the ranks of the node that do not, with what they do and for how long. A rank that was
- * stopped altogether (SIGSTOP, a lost disk) cannot speak; the others do. Each rank's text is written only by itself, and read by the others
- * only when the run is over anyway, so it is not locked; what is torn is a word of a message. Of ranks on other nodes watchdog_nodes.c
- * brings the beats. */
+ * stopped altogether (SIGSTOP, a lost disk) cannot speak; the others do, and name it first, since its thread gives no sign of life. Each
+ * rank's text is written only by itself, and read by the others only when the run is over anyway, so it is not locked; what is torn is a
+ * word of a message. Of ranks on other nodes watchdog_nodes.c brings the beats. */
 #include "tweedie/watchdog.h"
 
 #include <stdatomic.h>
@@ -29,8 +29,11 @@ struct tw_watchdog {
     MPI_Comm local; /* of its own; null where there is no window */
     board *board;
     watchdog_nodes elsewhere;
-    int64_t patience; /* nanoseconds beyond the limit: node 0, which knows of all, speaks first */
-    int mine, size;   /* in the node */
+    comm_waiting *told;   /* the communicator's, which says through it when it waits */
+    _Atomic int64_t life; /* the shortest limit of all beats, nanoseconds; 0: none yet */
+    int64_t grace;        /* the thread's own: before this nothing is held against anybody, since it did not run itself */
+    int64_t patience;     /* nanoseconds beyond the limit: node 0, which knows of all, speaks first */
+    int mine, size;       /* in the node */
     int rank, node, nodes;
     char host[HOST_MAX];
 };
@@ -71,6 +74,36 @@ void line_add_place(line *l, const beat *b, int64_t now)
     line_add(l, atomic_load(&b->waiting) ? ", waiting for other ranks, for " : " for ");
     line_add_number(l, (now - atomic_load(&b->nanoseconds)) / SECOND);
     line_add(l, " s");
+    if (!beat_is_lifeless(b, now, WATCHDOG_SILENT, 0)) return;
+    line_add(l, ", without a sign of life for ");
+    line_add_number(l, (now - atomic_load(&b->alive)) / SECOND);
+    line_add(l, " s");
+}
+
+void line_put_missing(const beat *b, const char *host, const beat *me, int64_t now)
+{
+    line l = {.length = 0};
+    const bool sure = atomic_load(&me->waiting) || beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
+    line_add(&l, sure ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
+    line_add_number(&l, b->rank);
+    line_add(&l, " on ");
+    line_add(&l, host);
+    line_add(&l, " is ");
+    line_add_place(&l, b, now);
+    line_put(&l);
+}
+
+bool beat_is_lifeless(const beat *b, int64_t now, int64_t silence, int64_t grace)
+{
+    const int64_t alive = atomic_load(&b->alive);
+    return alive != 0 && now - (alive > grace ? alive : grace) > silence;
+}
+
+bool beat_is_blamed(const beat *b, watchdog_blame blame, const beat *me, int64_t now)
+{
+    if (blame == WATCHDOG_LIFELESS) return beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
+    if (atomic_load(&b->nanoseconds) == 0) return false;
+    return !atomic_load(&b->waiting) || (blame == WATCHDOG_BEHIND && atomic_load(&b->step) < atomic_load(&me->step));
 }
 
 int64_t watchdog_now(void)
@@ -78,33 +111,21 @@ int64_t watchdog_now(void)
     return (int64_t)(tw_clock_seconds() * 1e9);
 }
 
-/* The others of this node that may be at fault: those that do not wait themselves, or wait in an earlier step than the speaker. */
-static bool tell_node(const tw_watchdog *w, const beat *me, int64_t now)
+static bool tell_node(const tw_watchdog *w, const beat *me, watchdog_blame blame, int64_t now)
 {
     bool found = false;
     for (int i = 0; i < w->size; i++) {
         const beat *b = &w->board->beats[i];
-        bool behind = !atomic_load(&b->waiting) || atomic_load(&b->step) < atomic_load(&me->step);
-        if (i == w->mine || !behind || atomic_load(&b->nanoseconds) == 0) continue;
-        line l = {.length = 0};
-        line_add(&l, atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
-        line_add_number(&l, b->rank);
-        line_add(&l, " on ");
-        line_add(&l, w->host);
-        line_add(&l, " is ");
-        line_add_place(&l, b, now);
-        line_put(&l);
+        if (i == w->mine || !beat_is_blamed(b, blame, me, now)) continue;
+        line_put_missing(b, w->host, me, now);
         found = true;
     }
     return found;
 }
 
-static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
+static void tell_nobody(const tw_watchdog *w, const beat *me)
 {
-    bool found = tell_node(w, me, now);
-    found |= watchdog_nodes_tell(&w->elsewhere, me, false, now);
-    found = found || (w->node == 0 && watchdog_nodes_tell(&w->elsewhere, me, true, now));
-    if (found || w->nodes == 1 || !atomic_load(&me->waiting)) return;
+    if (w->nodes == 1 || !atomic_load(&me->waiting)) return;
     line l = {.length = 0};
     line_add(&l, "tweedie: watchdog: all ranks of ");
     if (w->elsewhere.count == 0) {
@@ -121,7 +142,21 @@ static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
     line_put(&l);
 }
 
-static void expire(const tw_watchdog *w, const beat *me, int64_t now)
+/* Who gives no sign of life is to blame for all the others. Else it is who does not wait, or, in this node, where what is known is not a
+ * second old, waits in an earlier step. */
+static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
+{
+    bool found = tell_node(w, me, WATCHDOG_LIFELESS, now);
+    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_LIFELESS, now);
+    if (found) return;
+    found = tell_node(w, me, WATCHDOG_BEHIND, now);
+    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BUSY, now);
+    if (!found && w->node == 0) found = watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BEHIND, now);
+    if (!found) tell_nobody(w, me);
+}
+
+/* @param limit  what has run out: of this rank's section, or of others' silence */
+static void expire(const tw_watchdog *w, const beat *me, int64_t now, int64_t limit, const char *of)
 {
     if (atomic_exchange(&w->board->spoken, 1) == 0) {
         line l = {.length = 0};
@@ -131,8 +166,9 @@ static void expire(const tw_watchdog *w, const beat *me, int64_t now)
         line_add(&l, w->host);
         line_add(&l, " is ");
         line_add_place(&l, me, now);
+        line_add(&l, of);
         line_add(&l, " (limit ");
-        line_add_number(&l, atomic_load(&me->limit) / SECOND);
+        line_add_number(&l, limit / SECOND);
         line_add(&l, " s); ending the run");
         line_put(&l);
         tell_others(w, me, now);
@@ -140,14 +176,27 @@ static void expire(const tw_watchdog *w, const beat *me, int64_t now)
     _exit(70);
 }
 
+static bool misses_somebody(const tw_watchdog *w, int64_t now, int64_t silence)
+{
+    for (int i = 0; i < w->size; i++)
+        if (i != w->mine && beat_is_lifeless(&w->board->beats[i], now, silence, w->grace)) return true;
+    return watchdog_nodes_miss(&w->elsewhere, now, silence, w->grace);
+}
+
 /* Four times a second: cheap, and far below any sensible limit. */
 static void watch(void *self)
 {
-    const tw_watchdog *w = self;
-    const beat *me = &w->board->beats[w->mine];
-    int64_t limit = atomic_load(&me->limit), since = atomic_load(&me->nanoseconds), now = watchdog_now();
-    if (limit > 0 && now - since > limit + w->patience && since == atomic_load(&me->nanoseconds) && limit == atomic_load(&me->limit))
-        expire(w, me, now);
+    tw_watchdog *w = self;
+    beat *me = &w->board->beats[w->mine];
+    const int64_t limit = atomic_load(&me->limit), since = atomic_load(&me->nanoseconds), life = atomic_load(&w->life);
+    const int64_t now = watchdog_now();
+    if (now - atomic_load(&me->alive) > WATCHDOG_SILENT) w->grace = now;
+    atomic_store(&me->alive, now);
+    if (limit > 0 && now - (since > w->grace ? since : w->grace) > limit + w->patience && since == atomic_load(&me->nanoseconds) &&
+        limit == atomic_load(&me->limit))
+        expire(w, me, now, limit, "");
+    if (life > 0 && misses_somebody(w, now, (life > WATCHDOG_SILENT ? life : WATCHDOG_SILENT) + w->patience))
+        expire(w, me, now, life, "; others give no sign of life");
 }
 
 static tw_status make_board(tw_watchdog *w, const tw_comm *comm)
@@ -166,6 +215,8 @@ static tw_status make_board(tw_watchdog *w, const tw_comm *comm)
     TRY_MPI(MPI_Barrier(w->local));
     w->board = base;
     w->board->beats[w->mine].rank = w->rank;
+    w->told = comm->waiting;
+    w->told->flag = &w->board->beats[w->mine].waiting;
     TW_TRY(watchdog_nodes_start(&w->elsewhere, comm, (char *)base + own, w->board->beats));
     if (w->node > 0 && w->elsewhere.count > 0) w->patience = 2 * SECOND;
 done:
@@ -177,6 +228,8 @@ static void release(tw_watchdog **watchdog)
     tw_watchdog *w = *watchdog;
     if (!w) return;
     ticker_stop(&w->ticker);
+    if (w->told) w->told->flag = NULL;
+    if (w->board) atomic_store(&w->board->beats[w->mine].alive, 0); /* who has left is not missed */
     watchdog_nodes_stop(&w->elsewhere);
     if (w->window != MPI_WIN_NULL)
         MPI_Win_free(&w->window);
@@ -195,7 +248,7 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
     if (comm) st = tw_comm_agree(comm, st);
     if (st != TW_OK) goto done;
     w->window = MPI_WIN_NULL;
-    w->local = w->elsewhere.leaders = MPI_COMM_NULL;
+    w->local = w->elsewhere.couriers = MPI_COMM_NULL;
     w->size = w->nodes = 1;
     if (comm) {
         w->mine = comm->node_rank;
@@ -208,6 +261,7 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
         strcpy(w->host, "?");
     }
     st = comm && comm->size > 1 ? make_board(w, comm) : tw_alloc(&w->board, 1, sizeof(board) + sizeof(beat), "the watchdog's board");
+    if (st == TW_OK) atomic_store(&w->board->beats[w->mine].alive, watchdog_now());
     if (st == TW_OK) st = ticker_start(&w->ticker, watch, w, "the watchdog's thread");
     if (comm) st = tw_comm_agree(comm, st);
     if (st != TW_OK) goto done;
@@ -234,7 +288,10 @@ void tw_watchdog_beat(tw_watchdog *w, const char *section, int64_t step, double 
     memcpy(b->section, section, n);
     b->section[n] = '\0';
     atomic_store(&b->nanoseconds, watchdog_now());
-    atomic_store(&b->limit, limit > 0 ? (int64_t)(limit * 1e9) : 0);
+    if (limit <= 0) return;
+    const int64_t nanoseconds = (int64_t)(limit * 1e9), life = atomic_load(&w->life);
+    atomic_store(&b->limit, nanoseconds);
+    if (life == 0 || nanoseconds < life) atomic_store(&w->life, nanoseconds);
 }
 
 void tw_watchdog_wait(tw_watchdog *w)

@@ -1,9 +1,9 @@
 /* The beats of other nodes: without them a run of one rank per node cannot say which one is missing.
  *
- * The first rank of each node sends the beats of its node once a second to that of node 0, and node 0 its own to all: small messages, on a
- * communicator of their own, at most one on the way in each direction. A thread besides the watchdog's does so, since MPI may be the very
- * thing that hangs; what it hears lies in the node's shared memory, and the watchdog reads that. Times travel as ages, so clocks need not
- * agree.
+ * The couriers, the first two ranks of each node, send the beats of their node once a second to the first rank of node 0, which sends its
+ * own to all: small messages, on a communicator of their own, at most one on the way in each direction. There are two of a node so that one
+ * can tell when the other is the rank that stopped. A thread besides the watchdog's does so, since MPI may be the very thing that hangs;
+ * what it hears lies in the node's shared memory, and the watchdog reads that. Times travel as ages, so clocks need not agree.
  *
  * At the end each side sends a farewell and receives until it has the other's: messages keep their order, so none is left on the way. */
 #include <string.h>
@@ -15,11 +15,11 @@
 
 enum { LINES = 16 }; /* said about other nodes at most */
 
-static const int64_t SECOND = 1000000000, SILENT = 3000000000, PATIENCE = 30000000000;
+static const int64_t SECOND = 1000000000, PATIENCE = 30000000000;
 
 /* A rank's beat on the wire, between machines of one kind. */
 typedef struct record {
-    int64_t step, age; /* nanoseconds; below zero: no beat yet */
+    int64_t step, age, life; /* nanoseconds since the beat and since the sign of life; below zero: there was none */
     int32_t rank, waiting;
     char section[TW_WATCHDOG_SECTION_MAX + 1];
 } record;
@@ -30,8 +30,9 @@ typedef struct message {
 } message;
 
 typedef struct peer {
-    int node;             /* its rank among the leaders */
-    int at, size;         /* its beats in the table */
+    int rank;             /* among the couriers */
+    int node;             /* in the table */
+    int at, size;         /* its beats there */
     bool lost;            /* MPI refused to send to it or to receive from it */
     bool parted, parting; /* its farewell has come; mine is sent */
     message *in, *out;
@@ -43,6 +44,7 @@ typedef struct courier {
     const beat *local;
     int size; /* ranks of this node */
     int count;
+    MPI_Comm comm;
     int64_t sent;
     bool open; /* messages may be on their way */
     peer *peers;
@@ -64,7 +66,7 @@ static void receive(courier *c, int i)
 {
     peer *p = &c->peers[i];
     if (p->lost || p->parted) return;
-    if (MPI_Irecv(p->in, (int)message_bytes(p->size), MPI_BYTE, p->node, 0, c->table->leaders, &c->requests[i]) != MPI_SUCCESS) {
+    if (MPI_Irecv(p->in, (int)message_bytes(p->size), MPI_BYTE, p->rank, 0, c->comm, &c->requests[i]) != MPI_SUCCESS) {
         c->requests[i] = MPI_REQUEST_NULL;
         p->lost = true;
     }
@@ -78,14 +80,17 @@ static void send(courier *c, int i, bool farewell)
     p->out->farewell = farewell;
     for (int k = 0; k < c->size; k++) {
         const beat *b = &c->local[k];
-        const int64_t at = atomic_load(&b->nanoseconds);
+        const int64_t at = atomic_load(&b->nanoseconds), alive = atomic_load(&b->alive);
         record *r = &p->out->records[k];
-        *r = (record){.step = atomic_load(&b->step), .age = at ? now - at : -1, .rank = b->rank, .waiting = atomic_load(&b->waiting)};
+        *r = (record){.step = atomic_load(&b->step),
+                      .age = at ? now - at : -1,
+                      .life = alive ? now - alive : -1,
+                      .rank = b->rank,
+                      .waiting = atomic_load(&b->waiting)};
         memcpy(r->section, b->section, sizeof r->section);
     }
     p->parting = farewell;
-    if (MPI_Isend(p->out, (int)message_bytes(c->size), MPI_BYTE, p->node, 0, c->table->leaders, &c->requests[c->count + i]) !=
-        MPI_SUCCESS) {
+    if (MPI_Isend(p->out, (int)message_bytes(c->size), MPI_BYTE, p->rank, 0, c->comm, &c->requests[c->count + i]) != MPI_SUCCESS) {
         c->requests[c->count + i] = MPI_REQUEST_NULL;
         p->lost = true;
     }
@@ -104,8 +109,11 @@ static void take(courier *c, int i)
         atomic_store(&b->step, r->step);
         atomic_store(&b->waiting, r->waiting != 0);
         atomic_store(&b->nanoseconds, r->age < 0 ? 0 : now - r->age);
+        atomic_store(&b->alive, r->life < 0 ? 0 : now - r->life);
     }
-    atomic_store(&c->table->nodes[i].heard, now);
+    far_node *f = &c->table->nodes[p->node];
+    if (p->parted) atomic_store(&f->heard, WATCHDOG_PARTED);
+    if (atomic_load(&f->heard) != WATCHDOG_PARTED) atomic_store(&f->heard, now);
 }
 
 /* What has come or gone since the last time. */
@@ -130,7 +138,7 @@ static void exchange(void *self)
     courier *c = self;
     const int64_t now = watchdog_now();
     collect(c);
-    for (int i = 0; i < c->count; i++) atomic_store(&c->table->nodes[i].looked, watchdog_now());
+    for (int i = 0; i < c->table->count; i++) atomic_store(&c->table->nodes[i].looked, watchdog_now());
     if (now - c->sent < SECOND) return;
     c->sent = now;
     for (int i = 0; i < c->count; i++) send(c, i, false);
@@ -176,38 +184,27 @@ static void tell_silent(const far_node *f, const beat *b, const char *beginning,
     line_put(&l);
 }
 
-/* What was heard is up to a second old, and collectives end here a little before there: that a rank waits in an earlier step says little.
- */
-static bool suspect(const beat *b, const beat *me, bool also_waiting)
+/* Whether nothing has come from a node. Nobody knows where the thread that receives does not look. */
+static bool is_silent(const far_node *f, int64_t now, int64_t silence, int64_t grace)
 {
-    if (atomic_load(&b->nanoseconds) == 0) return false;
-    return !atomic_load(&b->waiting) || (also_waiting && atomic_load(&b->step) < atomic_load(&me->step));
+    const int64_t looked = atomic_load(&f->looked), heard = atomic_load(&f->heard);
+    return now - looked <= WATCHDOG_SILENT && looked - (heard > grace ? heard : grace) > silence;
 }
 
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, bool also_waiting, int64_t now)
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now)
 {
     const char *const beginning = atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ";
     const beat *b = n->beats;
     int lines = 0;
     for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
         const far_node *f = &n->nodes[i];
-        const int64_t looked = atomic_load(&f->looked);
-        if (now - looked > SILENT) continue; /* nobody knows */
-        if (looked - atomic_load(&f->heard) > SILENT) {
+        if (now - atomic_load(&f->looked) > WATCHDOG_SILENT) continue;
+        if (is_silent(f, now, WATCHDOG_SILENT, 0)) {
             if (lines++ < LINES) tell_silent(f, b, beginning, now);
             continue;
         }
-        for (int k = 0; k < f->size; k++) {
-            if (!suspect(&b[k], me, also_waiting) || lines++ >= LINES) continue;
-            line l = {.length = 0};
-            line_add(&l, beginning);
-            line_add_number(&l, b[k].rank);
-            line_add(&l, " on ");
-            line_add(&l, f->host);
-            line_add(&l, " is ");
-            line_add_place(&l, &b[k], now);
-            line_put(&l);
-        }
+        for (int k = 0; k < f->size; k++)
+            if (beat_is_blamed(&b[k], blame, me, now) && lines++ < LINES) line_put_missing(&b[k], f->host, me, now);
     }
     if (lines > LINES) {
         line l = {.length = 0};
@@ -219,11 +216,25 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, bool also_wait
     return lines > 0;
 }
 
+bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace)
+{
+    const beat *b = n->beats;
+    for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
+        const far_node *f = &n->nodes[i];
+        if (now - atomic_load(&f->looked) > WATCHDOG_SILENT) continue;
+        if (is_silent(f, now, silence, grace)) return true;
+        for (int k = 0; k < f->size; k++)
+            if (beat_is_lifeless(&b[k], now, silence, grace)) return true;
+    }
+    return false;
+}
+
 /* ---- beginning and end ---- */
 
-/* What each leader says of its node. */
+/* What each courier says of itself and its node. */
 typedef struct introduction {
-    int first, size;
+    int node, node_rank;
+    int first, size; /* the node's first rank; its ranks */
     char host[HOST_MAX];
 } introduction;
 
@@ -233,26 +244,71 @@ size_t watchdog_nodes_bytes(const tw_comm *comm)
     return (size_t)comm->nodes * sizeof(far_node) + (size_t)comm->size * sizeof(beat);
 }
 
-/* Leaders: learns of the other nodes, and writes those that matter here into the table. */
-static tw_status introduce(watchdog_nodes *n, const tw_comm *comm, introduction *all, void *shared)
+/* Node 0 has one: it is the first of all couriers, and where it stops the other ranks of its node say so. */
+static bool is_courier(const tw_comm *comm)
+{
+    return comm->node_rank == 0 || (comm->node_rank == 1 && comm->node > 0);
+}
+
+/* Learns of all couriers. @param[out] all  the caller's to free, of *count */
+static tw_status introduce(introduction **all, int *count, const watchdog_nodes *n, const tw_comm *comm)
 {
     tw_status st = TW_OK;
-    const introduction *others = comm->node == 0 ? all + 1 : all;
-    introduction mine = {.first = comm->rank, .size = comm->node_size};
+    introduction mine = {.node = comm->node, .node_rank = comm->node_rank, .size = comm->node_size};
     memcpy(mine.host, comm->host, sizeof mine.host);
-    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE, n->leaders));
-    n->count = comm->node == 0 ? comm->nodes - 1 : 1;
-    n->nodes = shared;
-    for (int i = 0; i < n->count; i++) {
-        far_node *f = &n->nodes[i];
+    mine.first = comm->rank; /* of a node's second courier it is not used */
+    TRY_MPI(MPI_Comm_size(n->couriers, count));
+    TW_TRY(tw_alloc(all, *count, sizeof **all, "the list of nodes"));
+    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, *all, (int)sizeof mine, MPI_BYTE, n->couriers));
+done:
+    return st;
+}
+
+/* First ranks: makes the table of the nodes that matter here, all others on node 0, else node 0. Their first ranks introduce themselves in
+ * the order of the nodes. */
+static void lay_out(const watchdog_nodes *n, const tw_comm *comm, const introduction *all, int count)
+{
+    far_node *f = n->nodes;
+    int at = 0;
+    for (int k = comm->node == 0 ? 1 : 0; k < count && f < n->nodes + n->count; k++) {
+        if (all[k].node_rank != 0) continue;
         memset(f, 0, sizeof *f);
-        f->first = others[i].first;
-        f->size = others[i].size;
-        memcpy(f->host, others[i].host, sizeof f->host);
+        f->first = all[k].first;
+        f->size = all[k].size;
+        f->at = at;
+        memcpy(f->host, all[k].host, sizeof f->host);
         atomic_store(&f->heard, watchdog_now());
-        n->ranks += f->size;
+        at += f->size;
+        f++;
     }
-    memset((void *)(n->nodes + n->count), 0, (size_t)n->ranks * sizeof(beat));
+    memset((void *)n->beats, 0, (size_t)n->ranks * sizeof(beat));
+}
+
+/* Whom this courier exchanges messages with: the one of node 0 with all others, these with that one. */
+static tw_status make_peers(courier *c, const tw_comm *comm, const introduction *all, int count)
+{
+    tw_status st = TW_OK;
+    size_t bytes = 0;
+    const bool root = comm->node == 0;
+    c->count = root ? count - 1 : 1;
+    TW_TRY(tw_alloc(&c->peers, c->count, sizeof *c->peers, "the watchdog's messages"));
+    TW_TRY(tw_alloc(&c->requests, 2 * (int64_t)c->count, sizeof(MPI_Request), "the watchdog's messages"));
+    TW_TRY(tw_alloc(&c->statuses, 2 * (int64_t)c->count, sizeof *c->statuses, "the watchdog's messages"));
+    TW_TRY(tw_alloc(&c->done, 2 * (int64_t)c->count, sizeof *c->done, "the watchdog's messages"));
+    for (int i = 0; i < c->count; i++) {
+        const int rank = root ? i + 1 : 0, node = root ? all[rank].node - 1 : 0;
+        c->peers[i] = (peer){.rank = rank, .node = node, .at = root ? c->table->nodes[node].at : 0, .size = all[rank].size};
+        c->requests[i] = c->requests[c->count + i] = MPI_REQUEST_NULL;
+        bytes += message_bytes(c->size) + message_bytes(c->peers[i].size);
+    }
+    TW_TRY(tw_alloc(&c->messages, (int64_t)bytes, 1, "the watchdog's messages"));
+    char *room = c->messages;
+    for (int i = 0; i < c->count; i++) {
+        c->peers[i].in = (void *)room;
+        room += message_bytes(c->peers[i].size);
+        c->peers[i].out = (void *)room;
+        room += message_bytes(c->size);
+    }
 done:
     return st;
 }
@@ -260,62 +316,42 @@ done:
 static tw_status make_courier(watchdog_nodes *n, const tw_comm *comm, const beat *local)
 {
     tw_status st = TW_OK;
-    courier *c = NULL;
-    size_t bytes = 0;
-    int at = 0;
-    TW_TRY(tw_alloc(&c, 1, sizeof *c, "the watchdog's messages"));
-    n->courier = c; /* also half made: watchdog_nodes_stop releases it */
-    *c = (courier){.table = n, .local = local, .count = n->count, .size = comm->node_size};
-    TW_TRY(tw_alloc(&c->peers, n->count, sizeof *c->peers, "the watchdog's messages"));
-    TW_TRY(tw_alloc(&c->requests, 2 * (int64_t)n->count, sizeof(MPI_Request), "the watchdog's messages"));
-    TW_TRY(tw_alloc(&c->statuses, 2 * (int64_t)n->count, sizeof *c->statuses, "the watchdog's messages"));
-    TW_TRY(tw_alloc(&c->done, 2 * (int64_t)n->count, sizeof *c->done, "the watchdog's messages"));
-    for (int i = 0; i < n->count; i++) bytes += message_bytes(c->size) + message_bytes(n->nodes[i].size);
-    TW_TRY(tw_alloc(&c->messages, (int64_t)bytes, 1, "the watchdog's messages"));
-    char *room = c->messages;
-    for (int i = 0; i < n->count; i++) {
-        const int size = n->nodes[i].size;
-        c->peers[i] = (peer){.node = comm->node == 0 ? i + 1 : 0, .at = at, .size = size, .in = (void *)room};
-        room += message_bytes(size);
-        c->peers[i].out = (void *)room;
-        room += message_bytes(c->size);
-        c->requests[i] = c->requests[c->count + i] = MPI_REQUEST_NULL;
-        at += size;
-    }
+    introduction *all = NULL;
+    int count = 0;
+    TW_TRY(introduce(&all, &count, n, comm));
+    if (comm->node != 0) n->ranks = all[0].size;
+    if (comm->node_rank == 0) lay_out(n, comm, all, count);
+    TW_TRY(tw_alloc(&n->courier, 1, sizeof *n->courier, "the watchdog's messages")); /* also half made: watchdog_nodes_stop releases it */
+    *n->courier = (courier){.table = n, .comm = n->couriers, .local = local, .size = comm->node_size};
+    TW_TRY(make_peers(n->courier, comm, all, count));
 done:
+    tw_free(&all);
     return st;
 }
 
 tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local)
 {
     tw_status st = TW_OK;
-    int counts[2];
-    introduction *all = NULL;
-    const bool leader = comm->node_rank == 0;
-    *n = (watchdog_nodes){.leaders = MPI_COMM_NULL};
+    *n = (watchdog_nodes){.couriers = MPI_COMM_NULL};
     if (watchdog_nodes_bytes(comm) == 0) return TW_OK;
-    if (leader) st = tw_alloc(&all, comm->nodes, sizeof *all, "the list of nodes");
-    TW_TRY(tw_comm_agree(comm, st));
-    TRY_MPI(MPI_Comm_split(comm->world, leader ? 0 : MPI_UNDEFINED, comm->rank, &n->leaders));
-    if (leader) {
-        MPI_Comm_set_errhandler(n->leaders, MPI_ERRORS_RETURN);
-        TW_TRY(introduce(n, comm, all, shared));
+    n->count = comm->node == 0 ? comm->nodes - 1 : 1;
+    n->ranks = comm->node == 0 ? comm->size - comm->node_size : 0;
+    n->nodes = shared;
+    n->beats = (void *)(n->nodes + n->count);
+    TRY_MPI(MPI_Comm_split(comm->world, is_courier(comm) ? 0 : MPI_UNDEFINED, comm->rank, &n->couriers));
+    if (is_courier(comm)) {
+        MPI_Comm_set_errhandler(n->couriers, MPI_ERRORS_RETURN);
         st = make_courier(n, comm, local);
     }
     TW_TRY(tw_comm_agree(comm, st));
-    counts[0] = n->count;
-    counts[1] = n->ranks;
-    TRY_MPI(MPI_Bcast(counts, 2, MPI_INT, 0, comm->local));
-    *n = (watchdog_nodes){counts[0], counts[1], shared, NULL, n->leaders, n->courier};
-    n->beats = (void *)(n->nodes + n->count);
-    if (leader) {
-        for (int i = 0; i < n->count; i++) receive(n->courier, i);
+    TRY_MPI(MPI_Bcast(&n->ranks, 1, MPI_INT, 0, comm->local));
+    if (n->courier) {
+        for (int i = 0; i < n->courier->count; i++) receive(n->courier, i);
         n->courier->open = true;
         st = ticker_start(&n->courier->ticker, exchange, n->courier, "the thread of the watchdog's messages");
     }
     st = tw_comm_agree(comm, st);
 done:
-    tw_free(&all);
     return st;
 }
 
@@ -345,5 +381,5 @@ void watchdog_nodes_stop(watchdog_nodes *n)
         tw_free(&c->peers);
         tw_free(&n->courier);
     }
-    if (clean && n->leaders != MPI_COMM_NULL) MPI_Comm_free(&n->leaders);
+    if (clean && n->couriers != MPI_COMM_NULL) MPI_Comm_free(&n->couriers);
 }

@@ -11,6 +11,7 @@
 typedef struct beat {
     _Alignas(64) _Atomic int64_t nanoseconds; /* of the beat, on the monotonic clock, the same for all processes of a node; 0: none yet */
     _Atomic int64_t limit;                    /* nanoseconds; 0: none */
+    _Atomic int64_t alive;                    /* when the rank's thread last gave a sign of life; 0: it has left, or never came */
     _Atomic int64_t step;
     atomic_bool waiting; /* for other ranks */
     char section[TW_WATCHDOG_SECTION_MAX + 1];
@@ -28,21 +29,40 @@ void line_add(line *l, const char *text);
 void line_add_number(line *l, int64_t value);
 /* "in 'step' of step 120" */
 void line_add_section(line *l, const beat *b);
-/* the same, and ", waiting for other ranks, for 12 s" */
+/* the same, and ", waiting for other ranks, for 12 s, without a sign of life for 10 s" */
 void line_add_place(line *l, const beat *b, int64_t now);
 /* Writes it to standard error. */
 void line_put(line *l);
 
 int64_t watchdog_now(void);
 
+/* Nanoseconds without a sign of life, or without a message, that a busy machine does not explain. */
+#define WATCHDOG_SILENT 3000000000
+
+/* Who is named. */
+typedef enum watchdog_blame {
+    WATCHDOG_LIFELESS, /* who gives no sign of life, and nodes that fell silent */
+    WATCHDOG_BUSY,     /* who does not wait */
+    WATCHDOG_BEHIND,   /* and who waits in an earlier step */
+} watchdog_blame;
+
+/* Whether there was no sign of life for longer than `silence`. Nobody is expected to give one before `grace`. */
+bool beat_is_lifeless(const beat *b, int64_t now, int64_t silence, int64_t grace);
+bool beat_is_blamed(const beat *b, watchdog_blame blame, const beat *me, int64_t now);
+
+/* The line that names one. */
+void line_put_missing(const beat *b, const char *host, const beat *me, int64_t now);
+
 /* ---- beats of other nodes (watchdog_nodes.c) ---- */
 
 typedef struct far_node {
-    _Alignas(64) _Atomic int64_t heard; /* when something came from it last, or this began */
+    _Alignas(64) _Atomic int64_t heard; /* when something came from it last, or this began; WATCHDOG_PARTED: it has said farewell */
     _Atomic int64_t looked;             /* when the thread that receives looked last; it may be stopped or hang itself */
-    int first, size;                    /* its first rank; its ranks */
+    int first, size, at;                /* its first rank; its ranks; its beats in the table */
     char host[HOST_MAX];
 } far_node;
+
+#define WATCHDOG_PARTED INT64_MAX
 
 struct courier;
 
@@ -51,7 +71,7 @@ typedef struct watchdog_nodes {
     int count, ranks;        /* nodes whose beats come here, and their ranks: of all others to node 0, of node 0 to all others */
     far_node *nodes;         /* in the node's shared memory, so that any of its ranks can speak */
     beat *beats;             /* as well: of one node after the other */
-    MPI_Comm leaders;        /* the first ranks of all nodes; null elsewhere */
+    MPI_Comm couriers;       /* the first rank of node 0, the first two of the others; null elsewhere */
     struct courier *courier; /* theirs alone */
 } watchdog_nodes;
 
@@ -63,9 +83,11 @@ size_t watchdog_nodes_bytes(const tw_comm *comm);
  * @param local   the beats of this node's ranks */
 tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local);
 
-/* Says who elsewhere does not wait or is silent; false where nobody is.
- * @param also_waiting  names those too that wait in an earlier step than `me` */
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, bool also_waiting, int64_t now);
+/* Names those elsewhere who are to blame; false where nobody is. */
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now);
+
+/* Whether a node or a rank elsewhere has given no sign of life for longer than `silence`. */
+bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace);
 
 /* Collective. Every message that was sent is received before it returns, unless somebody has been silent for half a minute. */
 void watchdog_nodes_stop(watchdog_nodes *n);

@@ -4,42 +4,98 @@
 VICTIM=$(dirname "$TWEEDIE")/tests/test_watchdog
 [ -x "$VICTIM" ] || skip "the victim was not built"
 
-expect_exit 0 timeout 40 mpirun -n 1 "$VICTIM" victim stop # rank 1 is not there
+# begin NAME N ARGUMENTS: N ranks of the victim in the background; they mostly wait
+begin() {
+    local name=$1 n=$2
+    shift 2
+    (
+        SECONDS=0 code=0
+        timeout 40 mpirun -n "$n" "$VICTIM" victim "$@" >"$name.out" 2>"$name.err" || code=$?
+        echo "$code $SECONDS" >"$name.end"
+    ) &
+}
 
-SECONDS=0
-expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop
+# finish NAME CODE: it has ended with this code, within 20 s
+finish() {
+    local code seconds
+    LAST="victim $1"
+    cp "$1.err" "$ERR"
+    read -r code seconds <"$1.end"
+    [ "$code" -eq "$2" ] || fail "exit code $code, wanted $2"
+    [ "$seconds" -le 20 ] || fail "it took $seconds s"
+}
+
+# names TEXT: one rank is named, and this is said of it
+names() {
+    expect_message "watchdog: missing: rank $1"
+    expect_equal "ranks named" "$(grep -c "missing:" "$ERR")" 1
+}
+HOST=$(hostname -s)
+
+begin nobody 1 stop # rank 1 is not there
+begin stop 3 stop
+begin spin 2 spin
+begin exit 2 exit
+wait
+finish nobody 0
+finish stop 70
 expect_message "is in 'backward' of step 2, waiting for other ranks, for "
 expect_message "(limit 2 s); ending the run"
-expect_message "watchdog: missing: rank 1 on "
-expect_message "is in 'backward' of step 2 for "
-[ "$SECONDS" -le 20 ] || fail "it took $SECONDS s"
-
-expect_exit 70 timeout 40 mpirun -n 2 "$VICTIM" victim spin
-expect_message "watchdog: missing: rank 1 on "
-
-expect_exit 70 timeout 40 mpirun -n 2 "$VICTIM" victim exit
+names "1 on $HOST is in 'backward' of step 2 for "
+finish spin 70
+names "1 on $HOST is in 'backward' of step 2 for "
+finish exit 70
 expect_message "a rank called exit() before it had left the others"
 
 # the same where every rank is a node of its own, and nobody shares memory: node 0 knows, and speaks before the others do
-expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop 1
+begin silent 3 stop 1
+begin busy 3 spin 1
+begin zero 3 stop 1 0
+wait
+finish silent 70
 expect_message "watchdog: rank 0 on "
-expect_message "watchdog: missing: rank 1 on $(hostname -s), last heard of "
+names "1 on $HOST, last heard of "
 expect_message "s ago in 'backward' of step "
 ! grep -q "watchdog: rank 2" "$ERR" || fail "node 2 spoke first"
-expect_equal "ranks named" "$(grep -c "missing:" "$ERR")" 1
+finish busy 70 # one that does not hang altogether is known to the second
+names "1 on $HOST is in 'backward' of step 2 for "
+finish zero 70 # node 0 itself: the others say so, two seconds later
+expect_message "watchdog: missing: rank 0 on $HOST, last heard of "
 
-# one that does not hang altogether is known to the second
-expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim spin 1
-expect_message "watchdog: missing: rank 1 on $(hostname -s) is in 'backward' of step 2 for "
+# of the two ranks of another node one, which its courier tells; and the courier itself, which the other one does
+begin second 4 spin 2 3
+begin first 4 stop 2 2
+wait
+finish second 70
+names "3 on $HOST is in 'backward' of step 2 for "
+finish first 70
+names "2 on $HOST is in 'backward' of step 2 for "
+grep -q "missing: .* without a sign of life for [3-9] s$" "$ERR" || fail "it does not say that rank 2 gives no sign of life"
 
-# node 0 itself: the others say so, two seconds later
-expect_exit 70 timeout 40 mpirun -n 3 "$VICTIM" victim stop 1 0
-expect_message "watchdog: missing: rank 0 on $(hostname -s), last heard of "
+# one that stops while all wait, so that only its silence tells it from the others: on another node, and beside the speaker
+begin far 4 wait 2 2
+begin near 4 wait 4 3
+wait
+finish far 70
+names "2 on $HOST is in 'backward' of step 2, waiting for other ranks, for "
+finish near 70
+names "3 on $HOST is in 'backward' of step 2, waiting for other ranks, for "
 
-# of the two ranks of another node one
-expect_exit 70 timeout 40 mpirun -n 4 "$VICTIM" victim spin 2 3
-expect_message "watchdog: missing: rank 3 on $(hostname -s) is in 'backward' of step 2 for "
-expect_equal "ranks named" "$(grep -c "missing:" "$ERR")" 1
+# one that stops in a section that may take an hour is missed as soon as one in a step: beside the speaker, a node, the first of a node
+begin beside 3 long
+begin node 3 long 1 2
+begin among 4 long 2 2
+wait
+for name in beside node among; do
+    finish $name 70
+    expect_message " is in 'validation' of step 2, waiting for other ranks, for "
+    expect_message "; others give no sign of life (limit "
+done
+names "2 on $HOST is in 'validation' of step 2 for "
+finish node 70
+names "2 on $HOST, last heard of "
+finish beside 70
+names "1 on $HOST is in 'validation' of step 2 for "
 
 # srun without PMIx: single processes that each believe to be the whole run
 expect_exit 78 env SLURM_STEP_NUM_TASKS=8 "$TWEEDIE" train none.ini --run run

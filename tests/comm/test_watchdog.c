@@ -1,7 +1,8 @@
 /* The watchdog ends a hanging process in time, says where, and leaves a living one alone.
  *
- * `test_watchdog victim stop|spin|exit [N [RANK]]` is a rank of a run, on pretended nodes of N ranks each, whose rank 1 (or RANK) stops,
- * spins or leaves with code 0 in its third step: for tests/cli/watchdog.sh, which starts it under mpirun. */
+ * `test_watchdog victim stop|spin|exit|wait|long [N [RANK]]` is a rank of a run, on pretended nodes of N ranks each, whose rank 1 (or RANK)
+ * in its third step stops, spins, leaves with code 0, stops while it waits for others, or stops in a section that may take an hour: for
+ * tests/cli/watchdog.sh, which starts it under mpirun. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -92,6 +93,35 @@ static void beats_and_sections_without_limit_keep_it_quiet(void **state)
     assert_string_equal(text, "");
 }
 
+static void be_suspended(void)
+{
+    tw_watchdog *w = NULL;
+    if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
+    tw_watchdog_beat(w, "forward", 1, 1.0);
+    const pid_t self = getpid();
+    const pid_t waker = fork();
+    if (waker == 0) {
+        usleep(4500000);
+        kill(self, SIGCONT);
+        _exit(0);
+    }
+    raise(SIGSTOP);
+    usleep(500000); /* awake again, with half a second of its second left */
+    tw_watchdog_beat(w, "forward", 2, 1.0);
+    tw_watchdog_destroy(&w);
+    _exit(waitpid(waker, NULL, 0) == waker ? 0 : 2);
+}
+
+static void time_in_which_the_job_was_suspended_does_not_count(void **state)
+{
+    (void)state;
+    char text[1000];
+    int status = in_child(be_suspended, text, sizeof text);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_string_equal(text, "");
+}
+
 static void obey_signals(void)
 {
     if (tw_signals_install() != TW_OK || tw_signals_stop() || tw_signals_take_save()) _exit(1);
@@ -126,7 +156,7 @@ static void a_watchdog_that_is_not_there_accepts_beats(void **state)
 
 static void misbehave(const char *how)
 {
-    if (strcmp(how, "stop") == 0) raise(SIGSTOP);
+    if (strcmp(how, "spin") != 0 && strcmp(how, "exit") != 0) raise(SIGSTOP);
     if (strcmp(how, "exit") == 0) exit(0);
     for (;;) usleep(1000);
 }
@@ -146,7 +176,10 @@ static int victim(const char *how, int per_node, int who)
         tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 6 : per_node > 0 ? 4 : 2);
         tw_reducer_begin(r, step);
         if (per_node > 0 && step == 1) usleep(1500000); /* until the other nodes have heard of it */
+        if (step == 2 && strcmp(how, "long") == 0) tw_watchdog_beat(w, "validation", step, 3600);
+        if (step == 2 && strcmp(how, "wait") == 0) tw_watchdog_wait(w);
         if (step == 2 && tw_comm_rank(comm) == who) misbehave(how);
+        if (step == 2 && strcmp(how, "long") == 0 && tw_comm_barrier(comm) != TW_OK) return 1;
         tw_reducer_ready(r, 0, COUNT);
         if (tw_reducer_finish(r, TW_OK, NULL, 0) != TW_OK) return 1;
     }
@@ -162,6 +195,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
         cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),
+        cmocka_unit_test(time_in_which_the_job_was_suspended_does_not_count),
         cmocka_unit_test(signals_set_flags_and_a_late_second_term_ends),
         cmocka_unit_test(a_watchdog_that_is_not_there_accepts_beats),
     };

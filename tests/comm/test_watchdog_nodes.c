@@ -25,6 +25,7 @@ static void beat_as(beat *b, int rank, int64_t step, const char *section, bool w
     atomic_store(&b->waiting, waiting);
     strcpy(b->section, section);
     atomic_store(&b->nanoseconds, watchdog_now() - 5000000000);
+    atomic_store(&b->alive, watchdog_now() - 4000000000);
 }
 
 static void node_0_and_the_others_learn_of_each_other(void **state)
@@ -54,6 +55,12 @@ static void node_0_and_the_others_learn_of_each_other(void **state)
         assert_string_equal(n.nodes[i].host, tw_comm_host(comm));
         const double age = (double)(watchdog_now() - atomic_load(&n.beats[i].nanoseconds)) / 1e9;
         assert_true(age > 4.9 && age < 30);
+        const double silence = (double)(watchdog_now() - atomic_load(&n.beats[i].alive)) / 1e9;
+        assert_true(silence > 3.9 && silence < age);
+        assert_true(watchdog_nodes_miss(&n, watchdog_now(), 3500000000, 0));
+        assert_false(watchdog_nodes_miss(&n, watchdog_now(), 35000000000, 0));
+        assert_false(
+            watchdog_nodes_miss(&n, watchdog_now(), 3500000000, watchdog_now())); /* who did not look holds nothing against others */
     }
     watchdog_nodes_stop(&n);
     assert_null(n.courier);
@@ -84,10 +91,32 @@ static void beginning_and_ending_at_once_is_clean(void **state)
     }
 }
 
-static void nodes_of_several_ranks_begin_and_end(void **state)
+static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too(void **state)
 {
     (void)state;
     pretend_nodes(comm, 2); /* the last one smaller where ranks are odd */
+    if (comm->nodes > 1) {
+        watchdog_nodes n;
+        beat *local = NULL;
+        char *shared = NULL;
+        const bool courier = comm->node_rank == 0 || comm->node > 0;
+        assert_int_equal(tw_alloc(&local, 2, sizeof *local, "a beat"), TW_OK);
+        assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"), TW_OK);
+        for (int k = 0; k < comm->node_size; k++) beat_as(&local[k], 2 * comm->node + k, 7, "step", false);
+        if (courier && comm->node_rank == 1) memset(shared, 0, watchdog_nodes_bytes(comm)); /* the first rank's to fill, were it shared */
+        assert_int_equal(watchdog_nodes_start(&n, comm, shared, local), TW_OK);
+        assert_int_equal(n.courier != NULL, courier);
+        assert_int_equal(n.ranks, comm->node == 0 ? tw_comm_size(comm) - 2 : 2);
+        const double end = tw_clock_seconds() + 20;
+        for (int i = 0; courier && i < n.ranks; i++) {
+            while (atomic_load(&n.beats[i].nanoseconds) == 0 && tw_clock_seconds() < end) usleep(10000);
+            usleep(1000);
+            assert_int_equal(n.beats[i].rank, comm->node == 0 ? 2 + i : i);
+        }
+        watchdog_nodes_stop(&n);
+        tw_free(&local);
+        tw_free(&shared);
+    }
     for (int k = 0; k < 3; k++) {
         tw_watchdog *w = NULL;
         assert_int_equal(tw_watchdog_create(&w, comm), TW_OK);
@@ -104,7 +133,7 @@ int main(void)
         cmocka_unit_test(node_0_and_the_others_learn_of_each_other),
         cmocka_unit_test(one_that_leaves_late_is_waited_for_and_nothing_is_left),
         cmocka_unit_test(beginning_and_ending_at_once_is_clean),
-        cmocka_unit_test(nodes_of_several_ranks_begin_and_end),
+        cmocka_unit_test(nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too),
     };
     if (tw_comm_create(&comm) != TW_OK) return 1;
     pretend_nodes(comm, 1);
