@@ -21,6 +21,7 @@ typedef struct comparison {
     bool as_json;
     tw_json json;
     int64_t compared, differing; /* arrays */
+    int64_t losses;              /* rows of the history */
     float *x, *y;
     int64_t room;
 } comparison;
@@ -40,13 +41,14 @@ done:
 
 static void tell(comparison *c, const tw_checkpoint_array *array, const char *what, const difference *d)
 {
+    const char *slash = array->group[0] ? "/" : "";
     c->differing++;
     if (!c->as_json) {
         if (d)
-            printf("/%s/%s: %lld of %lld values differ, by at most %g\n", array->group, array->name, (long long)d->differing,
+            printf("%s%s/%s: %lld of %lld values differ, by at most %g\n", slash, array->group, array->name, (long long)d->differing,
                    (long long)d->elements, d->largest);
         else
-            printf("/%s/%s: %s\n", array->group, array->name, what);
+            printf("%s%s/%s: %s\n", slash, array->group, array->name, what);
         return;
     }
     tw_json_object(&c->json, NULL);
@@ -125,6 +127,25 @@ done:
     return st;
 }
 
+/* The losses of all steps, which tell of those whose parameters are long gone. */
+static void compare_losses(comparison *c)
+{
+    const tw_checkpoint_meta *a = tw_checkpoint_meta_view(c->a), *b = tw_checkpoint_meta_view(c->b);
+    const tw_checkpoint_array history = {.group = "", .name = "loss_history"};
+    difference d = {.elements = 2 * a->loss_count};
+    c->losses = a->loss_count;
+    if (a->loss_count != b->loss_count) {
+        tell(c, &history, "has another length", NULL);
+        return;
+    }
+    for (int64_t i = 0; i < d.elements; i++) {
+        if (a->losses[i] == b->losses[i]) continue; /* none is NaN: a run ends before */
+        d.differing++;
+        d.largest = fmax(d.largest, fabs(a->losses[i] - b->losses[i]));
+    }
+    if (d.differing > 0) tell(c, &history, NULL, &d);
+}
+
 static tw_status conclude(comparison *c)
 {
     tw_status st = TW_OK;
@@ -145,7 +166,8 @@ static tw_status conclude(comparison *c)
         if (different)
             printf("different: %lld arrays\n", (long long)c->differing);
         else
-            printf("equal: step %lld and %lld arrays, bit for bit\n", (long long)step_a, (long long)c->compared);
+            printf("equal: step %lld, %lld arrays and %lld losses, bit for bit\n", (long long)step_a, (long long)c->compared,
+                   (long long)c->losses);
     }
     if (different) st = TW_DIFFERENT;
 done:
@@ -166,6 +188,7 @@ tw_status checkpoint_diff(const char *a, const char *b, bool as_json)
     tw_json_string(&c.json, "b", path_b);
     tw_json_list(&c.json, "arrays");
     TW_TRY(compare_arrays(&c));
+    compare_losses(&c);
     TW_TRY(conclude(&c));
 done:
     tw_checkpoint_close(&c.a);

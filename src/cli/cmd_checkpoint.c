@@ -349,7 +349,7 @@ const tw_command tw_cmd_checkpoint = {
             "  list RUN...          steps, sizes, and whether each is undamaged\n"
             "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one is bad\n"
             "  show RUN|FILE        what it holds and where it comes from\n"
-            "  diff A B             compares step, parameters, EMA and optimiser bit for bit; 1 where they differ\n"
+            "  diff A B             compares step, parameters, EMA, optimiser and losses bit for bit; 1 where they differ\n"
             "  export RUN|FILE      writes one set of weights as a file for sampling\n"
             "  prune RUN            deletes old ones; never the two newest that verify, nor what RUN/checkpoints/hold names\n"
             "  drain RUN --to DIR   copies what is not there yet to durable storage; may be killed and repeated\n",

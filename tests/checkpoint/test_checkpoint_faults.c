@@ -4,7 +4,7 @@
  * right.
  *
  * The test runs itself as the victim (`test_checkpoint_faults save RUN`, which makes steps 200 and 300) under the library of tests/faults/;
- * tests/cli/checkpoint.sh gets its files that way too. */
+ * tests/cli/checkpoint.sh gets its files that way too, and with `others RUN` the same with another loss. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,13 +25,15 @@ static fixture state_of;
 
 enum { OLD = 100, NEW = 200, LATER = 300, LIMIT = 20 };
 
-static int save_as_victim(const char *directory)
+static int save_as_victim(const char *directory, const double *losses)
 {
     fixture_fill(&state_of, NEW);
+    state_of.meta.losses = losses;
     tw_status st = tw_checkpoint_write(directory, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta);
     if (st != TW_OK) fprintf(stderr, "%s\n", tw_error_message());
     /* training goes on after a failed save, and the next one must not suffer from it */
     fixture_fill(&state_of, LATER);
+    state_of.meta.losses = losses;
     tw_status again = tw_checkpoint_write(directory, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta);
     if (again != TW_OK) fprintf(stderr, "%s\n", tw_error_message());
     return tw_status_exit_code(st);
@@ -217,7 +219,9 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "save") == 0) return save_as_victim(argv[2]);
+    static const double other_losses[3][2] = {{10, 1.5}, {20, 0.5}, {30, 0.5}};
+    if (argc == 3 && strcmp(argv[1], "save") == 0) return save_as_victim(argv[2], &fixture_losses[0][0]);
+    if (argc == 3 && strcmp(argv[1], "others") == 0) return save_as_victim(argv[2], &other_losses[0][0]);
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_of_a_save_may_fail)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

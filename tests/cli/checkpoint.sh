@@ -31,7 +31,11 @@ expect_equal "step" "$(json_value step "$OUT")" 300
 expect_equal "default weights" "$(json_value weights "$OUT")" '"ema:0.9999"'
 
 expect_exit 0 "$TWEEDIE" checkpoint diff run other
-expect_output "equal: step 300 and 10 arrays, bit for bit"
+expect_output "equal: step 300, 10 arrays and 3 losses, bit for bit"
+mkdir -p losses/checkpoints
+"$MAKER" others losses || fail "no checkpoints were made"
+expect_exit 1 "$TWEEDIE" checkpoint diff run losses
+expect_output "/loss_history: 1 of 6 values differ, by at most 0.25"
 expect_exit 1 "$TWEEDIE" checkpoint diff run run/checkpoints/step-000000200.h5
 expect_output "step: 300 and 200"
 expect_output "/params/down.0.conv1.weight: "
