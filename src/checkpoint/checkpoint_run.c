@@ -50,7 +50,8 @@ tw_status tw_checkpoint_list(const char *run, int64_t **steps, int64_t *count)
 
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
     directory = opendir(path);
-    TW_CHECK(directory, TW_ENOINPUT, "%s: cannot be read: %s%s", path, strerror(errno), errno == ENOENT ? " (is this a run?)" : "");
+    TW_CHECK(directory, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s%s", path, strerror(errno),
+             errno == ENOENT ? " (is this a run?)" : "");
     for (errno = 0; (entry = readdir(directory)); errno = 0) {
         if (!parse_name(entry->d_name, &step)) continue;
         if (n == room) {
@@ -240,10 +241,9 @@ tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool
         bool protect = i < keep || (every > 0 && steps[i] % every == 0) || holds(hold, steps[i]);
         if (verified < 2 && count > keep) {
             TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-            if (tw_checkpoint_check(path, NULL) == TW_OK) {
-                verified++;
-                protect = true;
-            }
+            const tw_status readable = tw_checkpoint_check(path, NULL);
+            if (readable == TW_OK) verified++;
+            if (readable != TW_EDATA) protect = true; /* what cannot be read now may be good */
         }
         if (protect) continue;
         TW_TRY(remove_one(run, steps[i], dry_run));

@@ -33,7 +33,7 @@ tw_status container_pass_open(container_pass *pass, const char *path)
     struct stat info;
 
     p.file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(p.file >= 0, TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(p.file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(fstat(p.file, &info) == 0, TW_EIO, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a file", path);
     p.end = (int64_t)info.st_size;

@@ -1,5 +1,6 @@
 /* Copying checkpoints to durable storage: each under a temporary name, flushed, compared with the hash that it carries, renamed; then a
- * line in the manifest. Whatever kills this leaves complete files and one hidden temporary one, which the next drain removes. */
+ * line in the manifest, which is written anew, since a line that was appended by half would stay. Whatever kills this leaves complete files
+ * and one hidden temporary one, which the next drain removes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "tweedie/json.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/rundir.h"
 
 enum { BUFFER = 1 << 20 };
 
@@ -61,74 +63,98 @@ done:
     return st;
 }
 
-static tw_status note(const char *to, const char *name, const char *source, const char *digest)
+static tw_status describe(tw_json *json, const char *to, const char *name, const char *source, const char *digest)
 {
     tw_status st = TW_OK;
-    tw_json json = {0};
-    char path[TW_CHECKPOINT_PATH], file_path[TW_CHECKPOINT_PATH], host[128] = "";
+    char path[TW_CHECKPOINT_PATH], host[128] = "";
     int64_t bytes;
-    int file = -1;
-    TW_TRY(tw_format(path, sizeof path, "%s/manifest.jsonl", to));
-    TW_TRY(tw_format(file_path, sizeof file_path, "%s/%s", to, name));
-    TW_TRY(tw_file_size(&bytes, file_path));
+    TW_TRY(tw_format(path, sizeof path, "%s/%s", to, name));
+    TW_TRY(tw_file_size(&bytes, path));
     (void)gethostname(host, sizeof host - 1);
-    tw_json_object(&json, NULL);
-    tw_json_string(&json, "file", name);
-    tw_json_string(&json, "source", source);
-    tw_json_int64(&json, "bytes", bytes);
-    tw_json_string(&json, "xxh3_128", digest);
-    tw_json_string(&json, "host", host);
-    tw_json_double(&json, "time", (double)(int64_t)tw_clock_wall_seconds());
-    tw_json_end(&json);
-    TW_TRY(tw_json_finish(&json));
-    TW_TRY(tw_text_add(&json.text, "\n"));
-    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
-    TW_TRY(write_all(file, json.text.data, (size_t)json.text.length, path));
-    TW_CHECK(fsync(file) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+    tw_json_object(json, NULL);
+    tw_json_string(json, "file", name);
+    tw_json_string(json, "source", source);
+    tw_json_int64(json, "bytes", bytes);
+    tw_json_string(json, "xxh3_128", digest);
+    tw_json_string(json, "host", host);
+    tw_json_double(json, "time", (double)(int64_t)tw_clock_wall_seconds());
+    tw_json_end(json);
+    TW_TRY(tw_json_finish(json));
 done:
-    if (file >= 0) close(file);
-    tw_text_free(&json.text);
     return st;
 }
 
 /* Whether the manifest has a line for this file with this hash: a kill between rename and line leaves none. */
-static tw_status is_noted(bool *out, const char *to, const char *name, const char *digest)
+static bool is_noted(const char *manifest, const char *name, const char *digest)
+{
+    char quoted[TW_CHECKPOINT_PATH];
+    (void)snprintf(quoted, sizeof quoted, "\"%s\"", name);
+    while (*manifest) {
+        const size_t n = strcspn(manifest, "\n");
+        if (memmem(manifest, n, quoted, strlen(quoted)) && memmem(manifest, n, digest, strlen(digest))) return true;
+        manifest += n + (manifest[n] == '\n');
+    }
+    return false;
+}
+
+/* One line for the file, where there is none. The drain's lock makes this the only writer. */
+static tw_status note(const char *to, const char *name, const char *source, const char *digest)
 {
     tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH], line[2 * TW_CHECKPOINT_PATH], quoted[512];
-    *out = false;
+    tw_json json = {0};
+    tw_text text = {0};
+    char path[TW_CHECKPOINT_PATH], *manifest = NULL;
     TW_TRY(tw_format(path, sizeof path, "%s/manifest.jsonl", to));
-    TW_TRY(tw_format(quoted, sizeof quoted, "\"%s\"", name));
-    FILE *file = fopen(path, "re");
-    if (!file) goto done;
-    while (fgets(line, (int)sizeof line, file))
-        if (strstr(line, quoted) && strstr(line, digest)) *out = true;
-    fclose(file);
+    if (tw_file_exists(path)) TW_TRY(tw_rundir_read_text(&manifest, path));
+    if (manifest && is_noted(manifest, name, digest)) goto done;
+    if (manifest) TW_TRY(tw_text_add(&text, "%s", manifest));
+    if (text.length > 0 && text.data[text.length - 1] != '\n') TW_TRY(tw_text_add(&text, "\n"));
+    TW_TRY(describe(&json, to, name, source, digest));
+    TW_TRY(tw_text_add(&text, "%s\n", json.text.data));
+    TW_TRY(tw_file_write(path, text.data, (size_t)text.length));
 done:
+    if (st == TW_ENOINPUT) st = TW_EIO; /* it is there */
+    tw_free(&manifest);
+    tw_text_free(&text);
+    tw_text_free(&json.text);
     return st;
 }
 
 typedef struct drain {
     const char *to;
     int64_t copied, skipped;
+    int64_t unread; /* there, and could not be read: told and left out, so that the others come to safety */
 } drain;
+
+/* Pruned meanwhile: nothing is amiss. Damaged: the trainer and `verify` are those to complain. */
+static void leave_out(drain *d, const char *source, tw_status why)
+{
+    if (!tw_file_exists(source)) return;
+    tw_log_warn("%s; not drained", tw_error_message());
+    d->unread += why != TW_EDATA;
+}
 
 static tw_status drain_file(drain *d, const char *source, const char *name)
 {
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH], part[TW_CHECKPOINT_PATH] = "", wanted[TW_CHECKPOINT_DIGEST], met[TW_CHECKPOINT_DIGEST];
-    bool noted, there;
-    if (tw_checkpoint_check(source, wanted) != TW_OK) {
-        /* pruned meanwhile, or damaged: the trainer and `verify` are those to complain */
-        if (tw_file_exists(source)) tw_log_warn("%s; not drained", tw_error_message());
+    bool there;
+    const tw_status readable = tw_checkpoint_check(source, wanted);
+    if (readable != TW_OK) {
+        leave_out(d, source, readable);
         return TW_OK;
     }
     TW_TRY(tw_format(path, sizeof path, "%s/%s", d->to, name));
     there = tw_file_exists(path) && tw_checkpoint_check(path, met) == TW_OK && strcmp(met, wanted) == 0;
     if (!there) {
         TW_TRY(tw_file_temporary(part, sizeof part, path));
-        TW_TRY(copy_bytes(part, source, path));
+        st = copy_bytes(part, source, path);
+        if (st == TW_ENOINPUT) {
+            leave_out(d, source, st);
+            st = TW_OK;
+            goto done;
+        }
+        if (st != TW_OK) goto done;
         st = tw_checkpoint_check(part, met);
         TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO, "%s: the copy reads back differently than %s", path, source);
         TW_TRY(tw_file_publish(part, path));
@@ -138,8 +164,7 @@ static tw_status drain_file(drain *d, const char *source, const char *name)
     } else {
         d->skipped++;
     }
-    TW_TRY(is_noted(&noted, d->to, name, wanted));
-    if (!noted) TW_TRY(note(d->to, name, source, wanted));
+    TW_TRY(note(d->to, name, source, wanted));
 done:
     tw_file_discard(part);
     return st;
@@ -174,7 +199,8 @@ static tw_status drain_weights(drain *d, const char *run)
     DIR *folder = NULL;
     TW_TRY(tw_format(directory, sizeof directory, "%s/weights", run));
     folder = opendir(directory);
-    if (!folder) goto done; /* nothing was exported */
+    if (!folder && errno == ENOENT) goto done; /* nothing was exported */
+    TW_CHECK(folder, TW_EIO, "%s: cannot be read: %s", directory, strerror(errno));
     while ((entry = readdir(folder))) {
         if (entry->d_name[0] == '.' || !ends_in(entry->d_name, ".h5")) continue;
         TW_TRY(tw_format(source, sizeof source, "%s/%s", directory, entry->d_name));
@@ -192,7 +218,8 @@ static void remove_debris(const char *to)
     DIR *folder = opendir(to);
     if (!folder) return;
     while ((entry = readdir(folder)))
-        if (strncmp(entry->d_name, ".step-", 6) == 0 && ends_in(entry->d_name, ".tmp")) (void)unlinkat(dirfd(folder), entry->d_name, 0);
+        if ((strncmp(entry->d_name, ".step-", 6) == 0 || strncmp(entry->d_name, ".manifest.", 10) == 0) && ends_in(entry->d_name, ".tmp"))
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
 }
 
@@ -210,6 +237,8 @@ tw_status tw_checkpoint_drain(const char *run, const char *to, int64_t *copied, 
     remove_debris(to);
     TW_TRY(drain_checkpoints(&d, run));
     TW_TRY(drain_weights(&d, run));
+    TW_CHECK(d.unread == 0, TW_EIO, "%s: %lld of its files could not be read and were not drained, as said above", run,
+             (long long)d.unread);
     *copied = d.copied;
     *skipped = d.skipped;
 done:

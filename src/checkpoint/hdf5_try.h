@@ -6,7 +6,8 @@
 
 #include "tweedie/status.h"
 
-/* `call` is an HDF5 call, or an assignment of one's identifier; a negative value becomes `code`. For functions as TW_TRY. */
+/* `call` is an HDF5 call, or an assignment of one's identifier; a negative value becomes `code`, or TW_EIO for TW_EDATA where a system call
+ * failed. For functions as TW_TRY. */
 #define TRY_H5(code, path, call)                                                                                                           \
     do {                                                                                                                                   \
         if ((call) < 0) {                                                                                                                  \

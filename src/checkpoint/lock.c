@@ -117,7 +117,8 @@ tw_status lock_check(const lock_file *lock, const char *what)
     tw_status st = TW_OK;
     char holder[LOCK_TEXT];
     int file = open(lock->path, O_RDONLY | O_CLOEXEC);
-    TW_CHECK(file >= 0, TW_ELOCKED, "%s: its lock was removed (%s: %s)", what, lock->path, strerror(errno));
+    TW_CHECK(file >= 0 || errno == ENOENT, TW_EIO, "%s: its lock cannot be read (%s: %s)", what, lock->path, strerror(errno));
+    TW_CHECK(file >= 0, TW_ELOCKED, "%s: its lock was removed (%s)", what, lock->path);
     (void)read_holder(holder, sizeof holder, file);
     TW_CHECK(strncmp(lock->text, holder, strlen(holder)) == 0, TW_ELOCKED, "%s was taken over by another process: %s", what, holder);
 done:

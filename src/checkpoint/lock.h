@@ -16,7 +16,8 @@ typedef struct lock_file {
  * @return TW_ELOCKED naming the holder; TW_EIO */
 tw_status lock_take(lock_file *lock, const char *path, const char *what);
 
-/* Whether the file under that name is still the one that is held. @return TW_ELOCKED naming the new holder */
+/* Whether the file under that name is still the one that is held. @return TW_ELOCKED naming the new holder; TW_EIO where it cannot be read
+ */
 tw_status lock_check(const lock_file *lock, const char *what);
 
 /* Removes the file and gives the lock back. Accepts one that is not held. */

@@ -108,7 +108,7 @@ tw_status tw_rundir_read_text(char **text, const char *path)
     struct stat info;
     size_t n = 0;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(file >= 0, TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a file", path);
     TW_CHECK(info.st_size < 1 << 26, TW_EDATA, "%s: has %lld bytes: too long for a text", path, (long long)info.st_size);
     TW_TRY(tw_alloc(&t, (int64_t)info.st_size + 1, 1, "a text file"));

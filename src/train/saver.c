@@ -29,7 +29,7 @@ struct tw_saver {
     char message[TW_IO_MESSAGE_MAX];
     int failures;        /* in a row */
     int64_t step, saved; /* of the save in flight; of the last complete one */
-    double started;
+    double started, ended;
 };
 
 /* The groups of a checkpoint. Moments and averages may be NULL where only names are wanted. @return how many */
@@ -144,6 +144,7 @@ static void end(tw_saver *s, tw_status st)
     s->status = st;
     if (st != TW_OK) snprintf(s->message, sizeof s->message, "%s", tw_error_message());
     tw_checkpoint_writer_destroy(&s->writer);
+    s->ended = tw_clock_seconds(); /* it may be noted much later */
     atomic_store(&s->complete, true);
 }
 
@@ -155,7 +156,9 @@ static tw_status piece(void *self)
     bool finished = false;
     TW_TRY(tw_rundir_check(s->t->rundir));
     TW_TRY(tw_checkpoint_writer_step(s->writer, &finished));
-    if (finished) TW_TRY(tw_checkpoint_prune(s->t->options->run, s->t->c.keep, s->t->c.keep_every, false, NULL, NULL));
+    /* the checkpoint is there whether this succeeds or not */
+    if (finished && tw_checkpoint_prune(s->t->options->run, s->t->c.keep, s->t->c.keep_every, false, NULL, NULL) != TW_OK)
+        tw_log_warn("old checkpoints stay until the next one: %s", tw_error_message());
 done:
     if (finished || st != TW_OK) {
         end(s, st);
@@ -190,7 +193,7 @@ static tw_status settle(tw_saver *s)
     if (s->status == TW_OK) {
         s->failures = 0;
         s->saved = s->step;
-        tw_log_info("checkpoint of step %lld written in %.1f s", (long long)s->step, tw_clock_seconds() - s->started);
+        tw_log_info("checkpoint of step %lld written in %.1f s", (long long)s->step, s->ended - s->started);
         return TW_OK;
     }
     s->failures++;
