@@ -107,8 +107,8 @@ tw_status tw_config_text(const tw_config *config, char **out);
  * @return TW_ECONFIG with a line for each difference ("optimizer.clip: 1 in the run, 2 now"), or with the errors of the run's text */
 tw_status tw_config_diff_fixed(const tw_config *run, const tw_config *now);
 
-/* A table as text for --help: sections, keys, defaults, types, ranges, help. @param[out] out  released with tw_free */
-tw_status tw_config_help(const tw_config_field *table, int count, char **out);
+/* Every bound key explained: its value, help, type, range, default. @param[out] out  released with tw_free */
+tw_status tw_config_help(const tw_config *config, char **out);
 
 /* Reads one value as `field` asks (its section and key are not used; paths stay as they are).
  * @param[out] out  the member itself, not the struct; strings point to `text`

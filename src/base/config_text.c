@@ -110,19 +110,41 @@ done:
     return st;
 }
 
-tw_status tw_config_help(const tw_config_field *table, int count, char **out)
+static tw_status explain(const config_binding *b, tw_text *out)
+{
+    tw_status st = TW_OK;
+    const tw_config_field *f = b->field;
+    TW_TRY(tw_text_add(out, "%s =%s%s\n    %s (", f->key, b->text && b->text[0] ? " " : "", b->text ? b->text : "", f->help));
+    TW_TRY(config_describe(f, out));
+    if (!f->default_text)
+        TW_TRY(tw_text_add(out, "; must be given"));
+    else if (f->default_text[0])
+        TW_TRY(tw_text_add(out, "; default %s", f->default_text));
+    TW_TRY(tw_text_add(out, "%s)\n", f->fixed ? "; fixed for a run" : ""));
+done:
+    return st;
+}
+
+static tw_status explain_section(const tw_config *config, int64_t first, tw_text *out)
+{
+    tw_status st = TW_OK;
+    const char *section = config->bindings[first].field->section;
+    TW_TRY(tw_text_add(out, "%s[%s]\n", out->length ? "\n" : "", section));
+    for (int64_t i = first; i < config->binding_count; i++) {
+        const config_binding *b = &config->bindings[i];
+        if (strcmp(b->field->section, section) == 0 && !came_before(config, i, section, b->field->key)) TW_TRY(explain(b, out));
+    }
+done:
+    return st;
+}
+
+tw_status tw_config_help(const tw_config *config, char **out)
 {
     tw_status st = TW_OK;
     tw_text text = {0};
-    const char *section = "";
     TW_TRY(tw_text_add(&text, "%s", ""));
-    for (int i = 0; i < count; i++) {
-        const tw_config_field *f = &table[i];
-        if (strcmp(f->section, section) != 0) TW_TRY(tw_text_add(&text, "%s[%s]\n", i ? "\n" : "", f->section));
-        section = f->section;
-        TW_TRY(tw_text_add(&text, "%s = %s\n    %s: ", f->key, f->default_text ? f->default_text : "(must be given)", f->help));
-        TW_TRY(config_describe(f, &text));
-        TW_TRY(tw_text_add(&text, "%s\n", f->fixed ? "; fixed for a run" : ""));
+    for (int64_t i = 0; i < config->binding_count; i++) {
+        if (!came_before(config, i, config->bindings[i].field->section, NULL)) TW_TRY(explain_section(config, i, &text));
     }
     *out = text.data;
     text = (tw_text){0};

@@ -6,7 +6,8 @@
 #include "cli/inspect.h"
 
 typedef struct options {
-    const char *fingerprint, *plan;
+    const char *fingerprint, *plan, *keys, *ranks;
+    int64_t most;
     tw_config_doubles times;
     tw_config_ints labels;
     bool json;
@@ -20,6 +21,11 @@ static const tw_option table[] = {
     {"labels", TW_CONFIG_INTS, offsetof(options, labels), "", .value = "A,B,...",
      .help = "fingerprint: class indices, for networks that take them"},
     {"plan", TW_CONFIG_STRING, offsetof(options, plan), "", .value = "CONFIG.ini", .help = "print the plan of its training step"},
+    {"keys", TW_CONFIG_STRING, offsetof(options, keys), "", .value = "CONFIG.ini",
+     .help = "check it, and print all keys there are, with their values and what they do"},
+    {"ranks", TW_CONFIG_STRING, offsetof(options, ranks), "", .value = "CONFIG.ini",
+     .help = "check it, and print the largest number of ranks that can share its batch"},
+    {"most", TW_CONFIG_INT64, offsetof(options, most), "1000000", .min = 1, .max = 1e9, .value = "N", .help = "ranks: of up to N"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
 };
 
@@ -33,18 +39,26 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_inspect, argc, argv, &o, &a));
     {
-        const bool fingerprint = *o.fingerprint, plan = *o.plan;
-        const tw_inspect_network network = {.config = fingerprint ? o.fingerprint : o.plan,
+        const bool fingerprint = *o.fingerprint, plan = *o.plan, keys = *o.keys, ranks = *o.ranks;
+        const tw_inspect_network network = {.config = fingerprint ? o.fingerprint
+                                                      : plan      ? o.plan
+                                                      : keys      ? o.keys
+                                                                  : o.ranks,
                                             .assignment_count = a.assignment_count,
                                             .assignments = a.assignments,
                                             .times = o.times,
                                             .json = o.json};
-        TW_CHECK(fingerprint + plan + a.count == 1, TW_EUSAGE, "inspect: a file or run, or --fingerprint, or --plan: one of them");
+        TW_CHECK(fingerprint + plan + keys + ranks + a.count == 1, TW_EUSAGE,
+                 "inspect: a file or run, or --fingerprint, --plan, --keys or --ranks: one of them");
         TW_CHECK(o.labels.count == 0, TW_EUSAGE, "inspect: no network of this version takes labels");
         if (fingerprint)
             TW_TRY(tw_inspect_fingerprint(&network));
         else if (plan)
             TW_TRY(tw_inspect_plan(&network));
+        else if (keys)
+            TW_TRY(tw_inspect_keys(&network));
+        else if (ranks)
+            TW_TRY(tw_inspect_ranks(&network, o.most));
         else
             TW_TRY(tw_inspect_file(a.values[0], o.json));
     }
@@ -55,7 +69,7 @@ done:
 const tw_command tw_cmd_inspect = {
     .name = "inspect",
     .summary = "what a file, run, network or plan is",
-    .usage = "FILE_OR_RUN | --fingerprint CONFIG.ini --times A,B | --plan CONFIG.ini [section.key=value ...]",
+    .usage = "FILE_OR_RUN | --fingerprint CONFIG.ini --times A,B | --plan|--keys|--ranks CONFIG.ini [section.key=value ...]",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -15,6 +15,12 @@ typedef struct tw_inspect_network {
 /* Prints what any implementation of the configured network must give. */
 tw_status tw_inspect_fingerprint(const tw_inspect_network *network);
 
+/* Prints the largest number of ranks, at most `most`, that can train the configuration together. */
+tw_status tw_inspect_ranks(const tw_inspect_network *network, int64_t most);
+
+/* Prints every key of the configuration with its value and what it is. */
+tw_status tw_inspect_keys(const tw_inspect_network *network);
+
 /* Prints the plan of a training step. */
 tw_status tw_inspect_plan(const tw_inspect_network *network);
 

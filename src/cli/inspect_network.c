@@ -1,10 +1,11 @@
-/* Networks and plans, as `tweedie inspect` shows them. */
+/* Networks, plans and configurations, as `tweedie inspect` shows them. */
 #include <stdio.h>
 
 #include "cli/inspect.h"
 #include "tweedie/fingerprint.h"
 #include "tweedie/json.h"
 #include "tweedie/loss.h"
+#include "tweedie/memory.h"
 #include "tweedie/setup.h"
 
 static tw_status print_fingerprint(const tw_fingerprint *f, const tw_inspect_network *n)
@@ -63,6 +64,31 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     tw_plan_print(tw_loss_plan(loss), stdout);
 done:
     tw_loss_destroy(&loss);
+    tw_setup_close(&setup);
+    return st;
+}
+
+tw_status tw_inspect_ranks(const tw_inspect_network *n, int64_t most)
+{
+    tw_status st = TW_OK;
+    tw_setup setup = {0};
+    TW_TRY(tw_setup_read(&setup, n->config, n->assignment_count, n->assignments));
+    printf("%lld\n", (long long)tw_setup_ranks(&setup, most));
+done:
+    tw_setup_close(&setup);
+    return st;
+}
+
+tw_status tw_inspect_keys(const tw_inspect_network *n)
+{
+    tw_status st = TW_OK;
+    tw_setup setup = {0};
+    char *text = NULL;
+    TW_TRY(tw_setup_read(&setup, n->config, n->assignment_count, n->assignments));
+    TW_TRY(tw_config_help(setup.config, &text));
+    fputs(text, stdout);
+done:
+    tw_free(&text);
     tw_setup_close(&setup);
     return st;
 }

@@ -23,27 +23,58 @@ done:
     return st;
 }
 
+/* All tables there are are bound: what is left over is a mistake. */
+static tw_status read_config(tw_setup *out, tw_train_config *c, tw_compute_config *compute, const char *path, int assignment_count,
+                             char *const *assignments)
+{
+    tw_status st = TW_OK;
+    tw_sample_config sample;
+    *out = (tw_setup){0};
+    TW_TRY(tw_config_create(&out->config));
+    TW_TRY(tw_config_read(out->config, path));
+    TW_TRY(tw_config_override(out->config, assignment_count, assignments));
+    TW_TRY(tw_train_config_bind(c, out->config));
+    TW_TRY(tw_compute_config_bind(compute, out->config));
+    TW_TRY(tw_sample_config_bind(&sample, out->config));
+    TW_TRY(tw_model_configure(&out->model, out->config));
+    TW_TRY(tw_config_finish(out->config));
+    out->batch = c->microbatch > 0 && c->microbatch < c->batch ? c->microbatch : c->batch;
+    out->global_batch = c->batch;
+    out->most_ranks = c->rank_independent ? c->batch / out->batch : c->batch;
+    out->rank_independent = c->rank_independent;
+done:
+    return st;
+}
+
+tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count, char *const *assignments)
+{
+    tw_train_config c;
+    tw_compute_config compute;
+    return read_config(out, &c, &compute, path, assignment_count, assignments);
+}
+
+static bool power_of_two(int64_t n)
+{
+    return n > 0 && (n & (n - 1)) == 0;
+}
+
+int64_t tw_setup_ranks(const tw_setup *setup, int64_t most)
+{
+    int64_t ranks = most < setup->most_ranks ? most : setup->most_ranks;
+    while (ranks > 1 && (setup->global_batch % ranks || (setup->rank_independent && !power_of_two(ranks)))) ranks--;
+    return ranks > 1 ? ranks : 1;
+}
+
 tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count, char *const *assignments)
 {
     tw_status st = TW_OK;
     tw_train_config c;
     tw_compute_config compute;
-    tw_sample_config sample;
     tw_shape shape = {0};
-    *out = (tw_setup){0};
-    TW_TRY(tw_config_create(&out->config));
-    TW_TRY(tw_config_read(out->config, path));
-    TW_TRY(tw_config_override(out->config, assignment_count, assignments));
-    TW_TRY(tw_train_config_bind(&c, out->config));
-    TW_TRY(tw_compute_config_bind(&compute, out->config));
-    TW_TRY(tw_sample_config_bind(&sample, out->config));
-    TW_TRY(tw_model_configure(&out->model, out->config));
-    TW_TRY(tw_config_finish(out->config));
+    TW_TRY(read_config(out, &c, &compute, path, assignment_count, assignments));
     TW_TRY(sample_shape(&shape, comm, &c));
     TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &compute, comm));
     TW_TRY(tw_model_create(out->model, shape, (uint64_t)c.seed));
-    out->batch = c.microbatch > 0 && c.microbatch < c.batch ? c.microbatch : c.batch;
-    out->global_batch = c.batch;
     out->data_path = c.data_path;
     out->split = c.split;
     out->beta1 = c.beta1;

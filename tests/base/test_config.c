@@ -376,13 +376,23 @@ static void a_wrong_default_is_an_internal_error(void **state)
 static void help_lists_every_key(void **state)
 {
     (void)state;
+    tw_config *config = NULL;
+    settings s;
     char *text = NULL;
-    assert_int_equal(tw_config_help(table, 4, &text), TW_OK);
-    assert_string_equal(text, "[train]\nsteps = 1000\n    optimiser steps: an integer from 1 to 1000000000\n"
-                              "\n[optimizer]\nlearning_rate = 2e-4\n    of Adam: a number above 0, at most 1; fixed for a run\n"
-                              "\n[data]\nflip = false\n    mirror at random: true or false; fixed for a run\n"
-                              "path = (must be given)\n    the dataset: a path; fixed for a run\n");
+    assert_int_equal(tw_config_create(&config), TW_OK);
+    assert_int_equal(tw_config_override(config, 2, (char *[]){(char[]){"data.path=/d.h5"}, (char[]){"train.steps=7"}}), TW_OK);
+    assert_int_equal(tw_config_bind(config, table, 5, &s), TW_OK);
+    assert_int_equal(tw_config_bind(config, table, 1, &s), TW_OK); /* a key of two tables is told once, a section too */
+    assert_int_equal(tw_config_finish(config), TW_OK);
+    assert_int_equal(tw_config_help(config, &text), TW_OK);
+    assert_string_equal(text,
+                        "[train]\nsteps = 7\n    optimiser steps (an integer from 1 to 1000000000; default 1000)\n"
+                        "\n[optimizer]\nlearning_rate = 0.0002\n    of Adam (a number above 0, at most 1; default 2e-4; fixed for a run)\n"
+                        "\n[data]\nflip = false\n    mirror at random (true or false; default false; fixed for a run)\n"
+                        "path = /d.h5\n    the dataset (a path; must be given; fixed for a run)\n"
+                        "extra =\n    a second dataset (a path)\n");
     tw_free(&text);
+    tw_config_destroy(&config);
 }
 
 int main(void)
