@@ -1,22 +1,21 @@
 /* Copying checkpoints to durable storage: each under a temporary name, flushed, compared with the hash that it carries, renamed; then a
- * line in the manifest, which is written anew, since a line that was appended by half would stay. Whatever kills this leaves complete files
- * and one hidden temporary one, which the next drain removes. */
+ * line in the manifest. Whatever kills this leaves complete files and one hidden temporary one, which the next drain removes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkpoint/lock.h"
+#include "checkpoint/manifest.h"
 #include "tweedie/checkpoint.h"
-#include "tweedie/clock.h"
 #include "tweedie/file.h"
-#include "tweedie/json.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
-#include "tweedie/rundir.h"
 
 enum { BUFFER = 1 << 20 };
 
@@ -63,63 +62,6 @@ done:
     return st;
 }
 
-static tw_status describe(tw_json *json, const char *to, const char *name, const char *source, const char *digest)
-{
-    tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH], host[128] = "";
-    int64_t bytes;
-    TW_TRY(tw_format(path, sizeof path, "%s/%s", to, name));
-    TW_TRY(tw_file_size(&bytes, path));
-    (void)gethostname(host, sizeof host - 1);
-    tw_json_object(json, NULL);
-    tw_json_string(json, "file", name);
-    tw_json_string(json, "source", source);
-    tw_json_int64(json, "bytes", bytes);
-    tw_json_string(json, "xxh3_128", digest);
-    tw_json_string(json, "host", host);
-    tw_json_double(json, "time", (double)(int64_t)tw_clock_wall_seconds());
-    tw_json_end(json);
-    TW_TRY(tw_json_finish(json));
-done:
-    return st;
-}
-
-/* Whether the manifest has a line for this file with this hash: a kill between rename and line leaves none. */
-static bool is_noted(const char *manifest, const char *name, const char *digest)
-{
-    char quoted[TW_CHECKPOINT_PATH];
-    (void)snprintf(quoted, sizeof quoted, "\"%s\"", name);
-    while (*manifest) {
-        const size_t n = strcspn(manifest, "\n");
-        if (memmem(manifest, n, quoted, strlen(quoted)) && memmem(manifest, n, digest, strlen(digest))) return true;
-        manifest += n + (manifest[n] == '\n');
-    }
-    return false;
-}
-
-/* One line for the file, where there is none. The drain's lock makes this the only writer. */
-static tw_status note(const char *to, const char *name, const char *source, const char *digest)
-{
-    tw_status st = TW_OK;
-    tw_json json = {0};
-    tw_text text = {0};
-    char path[TW_CHECKPOINT_PATH], *manifest = NULL;
-    TW_TRY(tw_format(path, sizeof path, "%s/manifest.jsonl", to));
-    if (tw_file_exists(path)) TW_TRY(tw_rundir_read_text(&manifest, path));
-    if (manifest && is_noted(manifest, name, digest)) goto done;
-    if (manifest) TW_TRY(tw_text_add(&text, "%s", manifest));
-    if (text.length > 0 && text.data[text.length - 1] != '\n') TW_TRY(tw_text_add(&text, "\n"));
-    TW_TRY(describe(&json, to, name, source, digest));
-    TW_TRY(tw_text_add(&text, "%s\n", json.text.data));
-    TW_TRY(tw_file_write(path, text.data, (size_t)text.length));
-done:
-    if (st == TW_ENOINPUT) st = TW_EIO; /* it is there */
-    tw_free(&manifest);
-    tw_text_free(&text);
-    tw_text_free(&json.text);
-    return st;
-}
-
 typedef struct drain {
     const char *to;
     int64_t copied, skipped;
@@ -134,39 +76,53 @@ static void leave_out(drain *d, const char *source, tw_status why)
     d->unread += why != TW_EDATA;
 }
 
+/* A copy under its final name, or the reason why not. @param wanted  the source's hash */
+static tw_status copy_file(const char *path, const char *source, const char *wanted)
+{
+    tw_status st = TW_OK;
+    char part[TW_CHECKPOINT_PATH] = "", met[TW_CHECKPOINT_DIGEST];
+    TW_TRY(tw_file_temporary(part, sizeof part, path));
+    TW_TRY(copy_bytes(part, source, path));
+    st = tw_checkpoint_check(part, met);
+    TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO, "%s: the copy reads back differently than %s", path, source);
+    TW_TRY(tw_file_publish(part, path));
+    part[0] = '\0';
+done:
+    tw_file_discard(part);
+    return st;
+}
+
 static tw_status drain_file(drain *d, const char *source, const char *name)
 {
     tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH], part[TW_CHECKPOINT_PATH] = "", wanted[TW_CHECKPOINT_DIGEST], met[TW_CHECKPOINT_DIGEST];
-    bool there;
+    char path[TW_CHECKPOINT_PATH], wanted[TW_CHECKPOINT_DIGEST], met[TW_CHECKPOINT_DIGEST];
+    manifest_entry entry;
     const tw_status readable = tw_checkpoint_check(source, wanted);
     if (readable != TW_OK) {
         leave_out(d, source, readable);
         return TW_OK;
     }
     TW_TRY(tw_format(path, sizeof path, "%s/%s", d->to, name));
-    there = tw_file_exists(path) && tw_checkpoint_check(path, met) == TW_OK && strcmp(met, wanted) == 0;
-    if (!there) {
-        TW_TRY(tw_file_temporary(part, sizeof part, path));
-        st = copy_bytes(part, source, path);
+    TW_TRY(manifest_find(&entry, d->to, name, source, wanted));
+    const bool valid = tw_file_exists(path) && tw_checkpoint_check(path, met) == TW_OK;
+    if (valid && strcmp(met, wanted) == 0) {
+        d->skipped++;
+    } else {
+        /* a step that was trained again after a loss replaces its copy; another run's step must not */
+        TW_CHECK(!valid || !entry.foreign, TW_ECONFIG,
+                 "%s: is a copy from another run (its manifest.jsonl says which), and would be replaced by %s: one directory for each run",
+                 path, source);
+        st = copy_file(path, source, wanted);
         if (st == TW_ENOINPUT) {
             leave_out(d, source, st);
-            st = TW_OK;
-            goto done;
+            return TW_OK;
         }
-        if (st != TW_OK) goto done;
-        st = tw_checkpoint_check(part, met);
-        TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO, "%s: the copy reads back differently than %s", path, source);
-        TW_TRY(tw_file_publish(part, path));
-        part[0] = '\0';
+        TW_TRY(st);
         tw_log_info("%s: copied to %s", source, d->to);
         d->copied++;
-    } else {
-        d->skipped++;
     }
-    TW_TRY(note(d->to, name, source, wanted));
+    if (!entry.noted) TW_TRY(manifest_add(d->to, name, source, wanted));
 done:
-    tw_file_discard(part);
     return st;
 }
 
@@ -211,14 +167,15 @@ done:
     return st;
 }
 
-/* What a killed drain left: the lock is ours, so nobody writes these. */
+/* What a killed drain left (.NAME.WHO.tmp): the lock is ours, so nobody writes these. */
 static void remove_debris(const char *to)
 {
     struct dirent *entry;
     DIR *folder = opendir(to);
     if (!folder) return;
     while ((entry = readdir(folder)))
-        if ((strncmp(entry->d_name, ".step-", 6) == 0 || strncmp(entry->d_name, ".manifest.", 10) == 0) && ends_in(entry->d_name, ".tmp"))
+        if (entry->d_name[0] == '.' && (strstr(entry->d_name, ".h5.") || strstr(entry->d_name, ".jsonl.")) &&
+            ends_in(entry->d_name, ".tmp"))
             (void)unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
 }
@@ -226,17 +183,19 @@ static void remove_debris(const char *to)
 tw_status tw_checkpoint_drain(const char *run, const char *to, int64_t *copied, int64_t *skipped)
 {
     tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH], what[TW_CHECKPOINT_PATH];
+    char path[TW_CHECKPOINT_PATH], what[TW_CHECKPOINT_PATH], absolute[PATH_MAX];
     lock_file lock = {.file = -1};
     drain d = {.to = to};
 
+    /* the manifest tells where copies come from: as a path that means the same everywhere */
+    TW_CHECK(realpath(run, absolute), TW_ENOINPUT, "%s: there is no such run: %s", run, strerror(errno));
     TW_CHECK(mkdir(to, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: the directory cannot be made: %s", to, strerror(errno));
     TW_TRY(tw_format(path, sizeof path, "%s/.drain.lock", to));
     TW_TRY(tw_format(what, sizeof what, "draining to %s", to));
     TW_TRY(lock_take(&lock, path, what));
     remove_debris(to);
-    TW_TRY(drain_checkpoints(&d, run));
-    TW_TRY(drain_weights(&d, run));
+    TW_TRY(drain_checkpoints(&d, absolute));
+    TW_TRY(drain_weights(&d, absolute));
     TW_CHECK(d.unread == 0, TW_EIO, "%s: %lld of its files could not be read and were not drained, as said above", run,
              (long long)d.unread);
     *copied = d.copied;

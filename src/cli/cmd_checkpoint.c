@@ -54,6 +54,7 @@ static tw_status list_one(call *c, const char *path, int64_t step)
     tw_status st = TW_OK;
     int64_t bytes;
     char digest[TW_CHECKPOINT_DIGEST];
+    if (tw_file_size(&bytes, path) != TW_OK && !tw_file_exists(path)) return TW_OK; /* pruned meanwhile */
     TW_TRY(tw_file_size(&bytes, path));
     bool valid = tw_checkpoint_check(path, digest) == TW_OK;
     const char *message = valid ? "" : tw_error_message();
@@ -79,7 +80,7 @@ static tw_status list_run(call *c, const char *run)
     if (count == 0 && !c->o.json) printf("%s: no checkpoints yet\n", run);
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-        if (tw_file_exists(path)) TW_TRY(list_one(c, path, steps[i])); /* pruned meanwhile? */
+        TW_TRY(list_one(c, path, steps[i]));
     }
 done:
     tw_free(&steps);
@@ -98,11 +99,13 @@ done:
 
 /* ---- verify ----------------------------------------------------------------------------------------------------------------------- */
 
-static void verify_file(call *c, const char *path, int64_t *bad, int64_t *good)
+/* @param of_run  one that the trainer may prune meanwhile, which is no damage */
+static void verify_file(call *c, const char *path, bool of_run, int64_t *bad, int64_t *good)
 {
     tw_checkpoint *file = NULL;
     tw_status st = tw_checkpoint_open(&file, path);
     if (st == TW_OK) st = tw_checkpoint_verify(file);
+    if (st != TW_OK && of_run && !tw_file_exists(path)) return; /* nothing was opened */
     tw_json_object(&c->json, NULL);
     tw_json_string(&c->json, "path", path);
     tw_json_bool(&c->json, "valid", st == TW_OK);
@@ -130,7 +133,7 @@ static tw_status verify_run(call *c, const char *run, int64_t *bad, int64_t *goo
     TW_CHECK(count > 0, TW_ENOINPUT, "%s: the run has no checkpoint yet", run);
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-        if (tw_file_exists(path)) verify_file(c, path, bad, good);
+        verify_file(c, path, true, bad, good);
     }
 done:
     tw_free(&steps);
@@ -146,7 +149,7 @@ static tw_status verify(call *c)
         if (is_directory(c->paths[i]))
             TW_TRY(verify_run(c, c->paths[i], &bad, &good));
         else if (tw_file_exists(c->paths[i]))
-            verify_file(c, c->paths[i], &bad, &good);
+            verify_file(c, c->paths[i], false, &bad, &good);
         else
             TW_FAIL(TW_ENOINPUT, "%s: there is no such file or run", c->paths[i]);
     }

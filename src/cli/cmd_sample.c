@@ -111,5 +111,6 @@ const tw_command tw_cmd_sample = {
     .most = 1,
     .takes_assignments = true,
     .parallel = true,
+    .stops = true,
     .run = run,
 };

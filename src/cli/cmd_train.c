@@ -58,5 +58,6 @@ const tw_command tw_cmd_train = {
     .most = 1,
     .takes_assignments = true,
     .parallel = true,
+    .stops = true,
     .run = run,
 };

@@ -19,6 +19,7 @@ typedef struct tw_command {
     int least, most;        /* number of positional arguments; most < 0: any */
     bool takes_assignments; /* section.key=value arguments are configuration, not positional */
     bool parallel;          /* computes on all ranks: main starts MPI before run and ends it after */
+    bool stops;             /* stops, saved, when a signal asks it to: also while MPI is still starting */
 
     /* Does the work. Answers go to standard output (rank zero), progress to tw_log_*, a failure's message to its status alone.
      * Collective on `comm` where `parallel`: each rank may return a status of its own, main agrees on one.

@@ -7,6 +7,7 @@
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/signals.h"
 #include "tweedie/text.h"
 
 static const tw_command *find(const char *name)
@@ -82,7 +83,8 @@ static void report(tw_status st)
 static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
-    tw_status st = tw_comm_create(&comm);
+    tw_status st = command->stops ? tw_signals_install() : TW_OK;
+    if (st == TW_OK) st = tw_comm_create(&comm);
     if (st != TW_OK) {
         report(st);
         return st;

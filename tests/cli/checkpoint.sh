@@ -69,6 +69,27 @@ expect_exit 0 "$TWEEDIE" checkpoint verify durable/step-000000300.h5
 expect_equal "manifest lines" "$(wc -l <durable/manifest.jsonl)" 3
 expect_equal "temporary files" "$(find . -name '*.tmp' | wc -l)" 0
 
+# the same step, trained again after a loss, replaces its copy; that of another run does not
+mv run/checkpoints/step-000000300.h5 kept.h5
+cp run/checkpoints/step-000000200.h5 run/checkpoints/step-000000300.h5
+expect_exit 0 "$TWEEDIE" checkpoint drain "$PWD/run" --to durable
+expect_output "1 files copied to durable, 2 were there already"
+mv kept.h5 run/checkpoints/step-000000300.h5
+before=$(cksum durable/step-*.h5)
+expect_exit 78 "$TWEEDIE" checkpoint drain other --to durable
+expect_message "durable/step-000000300.h5: is a copy from another run"
+expect_message "one directory for each run"
+expect_equal "copies" "$(cksum durable/step-*.h5)" "$before"
+expect_exit 0 "$TWEEDIE" checkpoint drain run --to durable
+expect_output "1 files copied to durable, 2 were there already"
+expect_exit 66 "$TWEEDIE" checkpoint drain nowhere --to elsewhere
+expect_message "nowhere: there is no such run"
+[ ! -e elsewhere ] || fail "a directory was made for nothing"
+touch durable/.step-000000300.h5.n9-1-0.tmp durable/.best.h5.n9-1-0.tmp durable/.mine.tmp
+expect_exit 0 "$TWEEDIE" checkpoint drain run --to durable
+expect_equal "hidden files" "$(cd durable && echo .[a-z]*)" ".mine.tmp" # what a killed drain left has gone, and nothing else
+rm durable/.mine.tmp
+
 cp run/checkpoints/step-000000200.h5 run/checkpoints/step-000000100.h5
 expect_exit 0 "$TWEEDIE" checkpoint prune run --keep 1 --dry-run
 expect_output "would remove step 100"

@@ -40,18 +40,41 @@ expect_end "$id" 60 FAILED
 expect_log "$id" "step-000000060.h5"
 expect_equal "copies of the rest" "$(present store2)" "10 20 30 40 50 70 80 90 100"
 
+# beside a training that writes and prunes all the time: no pass fails for what is gone meanwhile
+RUN=$HERE/busy submit --nodes=1 --cpus-per-task=1 "$JOBS/train.sbatch" train.steps=1000000 checkpoint.every=5
+busy=$id
+wait_until 60 reached "$HERE/busy" 50
+for i in 1 2 3 4; do
+    RUN=$HERE/busy STORE=$HERE/store3 submit "$JOBS/checkpoint.sbatch"
+    expect_end "$id" 60 COMPLETED
+done
+on_cluster scancel "$busy"
+expect_end "$busy" 60 CANCELLED
+
+# copies of two runs do not mix
+expect_exit 0 "$TWEEDIE" train tiny.ini --run "$HERE/other" run.seed=2 # the same steps
+sums=$(cksum store/*.h5)
+RUN=$HERE/other STORE=$HERE/store submit "$JOBS/checkpoint.sbatch"
+expect_end "$id" 60 FAILED
+expect_log "$id" "is a copy from another run"
+expect_log "$id" "nothing is pruned by this pass"
+expect_equal "copies" "$(cksum store/*.h5)" "$sums"
+expect_equal "checkpoints that were not copied" "$(present other)" "10 20 30 40 50 60 70 80 90 100"
+
 # beside a training: again and again, one successor at a time
 RUN=$HERE/run submit --nodes=1 --wrap "sleep 600"
 training=$id
 successors() { on_cluster squeue --noheader --name=beside --format=%i | wc -l; }
+mkdir elsewhere
 for i in 1 2; do
-    TRAIN_JOB=$training EVERY=1 submit --job-name=beside "$JOBS/checkpoint.sbatch"
+    TRAIN_JOB=$training EVERY=1 submit --job-name=beside --chdir="$HERE/elsewhere" "$JOBS/checkpoint.sbatch"
     expect_end "$id" 60 COMPLETED
 done
 expect_equal "successors" "$(successors)" 1
 next=$(on_cluster squeue --noheader --name=beside --format=%i)
 on_cluster scancel "$training"
 expect_end "$next" 120 COMPLETED
+[ -s "beside-$next.out" ] || fail "the successor's log is not beside the first pass's"
 expect_equal "successors when the training is over" "$(successors)" 0
 
 # no run, no checkpoint

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 TWEEDIE=$SOURCE/tests/jobs/trainer.sh
 cluster 8
-printf '[data]\nbatch = 9\n[train]\n batch  = 12 ; of all ranks\n' >config.ini
+printf '[train]\nbatch = 12\n' >config.ini
 export CONFIG=$HERE/config.ini
 declare -A job
 
@@ -39,9 +39,26 @@ start cancelled --exclusive STEPS=1000
 wait_until 60 reached "$HERE/cancelled" 5
 on_cluster scancel "${job[cancelled]}"
 
+# asked to stop before there is anything to stop, or anybody who listens
+running() { [ "$(state "${job[$1]}")" = RUNNING ]; }
+for name in before deaf; do
+    case $name in
+    before) start before --exclusive SLOW=4 STEPS=5 ;;
+    deaf) start deaf --exclusive DEAF=4 STEPS=40 ;;
+    esac
+    wait_until 60 running $name
+    sleep 1
+    on_cluster scancel --batch --signal=USR1 "${job[$name]}"
+done
+
 ends whole COMPLETED 1 10 <<<"from the beginning"
 ends diverged FAILED 1 5 <<<"ended with 76"
 ends refused FAILED 1 5 <<<"ended with 78"
+ends before COMPLETED 1 5 <<'END'
+stopped early; requeueing (start 2 of at most 51)
+from the beginning
+END
+ends deaf COMPLETED 2 40 <<<"stopped early, saved; requeueing"
 ends cancelled CANCELLED 1 "$(steps_reached "$HERE/cancelled")" <<<"the job was cancelled"
 ends killed FAILED 1 0 <<<"no new checkpoint: not requeued"
 ends limited FAILED 2 10 <<<"REQUEUE=1: to go on, submit it again"

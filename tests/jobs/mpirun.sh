@@ -7,6 +7,12 @@ sed -i 's/^every = .*/every = 20/; s/^watchdog = .*/watchdog = 10/' tiny.ini
 export MPIRUN_OPTIONS="--bind-to none --oversubscribe" THREADS=1
 
 expect_exit 64 "$JOBS/train-mpirun" 2
+expect_exit 64 "$JOBS/train-mpirun" two tiny.ini none
+expect_message "'two' is not a number of ranks"
+expect_exit 69 env TWEEDIE=/nowhere/tweedie "$JOBS/train-mpirun" 2 tiny.ini none
+expect_message "load its module, or set TWEEDIE"
+expect_exit 69 env MPIRUN=none "$JOBS/train-mpirun" 2 tiny.ini none
+expect_exit 66 "$JOBS/train-mpirun" 2 none.ini none
 expect_exit 0 "$JOBS/train-mpirun" --help
 expect_exit 0 "$JOBS/train-mpirun" 2 tiny.ini whole
 expect_equal steps "$(steps_reached whole)" 100
@@ -34,6 +40,16 @@ for signal in TERM USR1; do
     expect_code 75
     [ "$(steps_reached "asked-$signal")" -ge 40 ] || fail "nothing was saved"
     expect_equal "starts" "$(grep -c '^train-mpirun.* ranks on' "asked-$signal.out")" 1
+done
+
+# at any moment of the start, when neither mpirun nor the ranks listen yet
+for moment in 0.1 0.3 0.5; do
+    rm -rf early
+    "$JOBS/train-mpirun" 2 tiny.ini early train.steps=100000000 >early.out 2>&1 &
+    script=$!
+    sleep $moment
+    kill -HUP "$script"
+    expect_code 75
 done
 
 start lost 2 train.steps=3000

@@ -1,19 +1,29 @@
 #!/usr/bin/env -S --default-signal=USR1,USR2,TERM bash
 # Stands in for the program where the logic of the job scripts alone is under test: it keeps the contract of `tweedie train` (checkpoints
-# under their final names, SIGUSR1, exit codes) without MPI. A step takes 0.2 s, a checkpoint comes every 5 steps; rank 0 writes it.
+# under their final names, SIGUSR1, exit codes) and of `tweedie inspect --ranks` without MPI. A step takes 0.2 s, a checkpoint comes every 5 steps; rank 0 writes it.
 #
 #   STEPS=N        the length of the run (default 50)
 #   FAULT=WHAT     at step FAULT_STEP of each start: exit=CODE on all ranks, die=CODE or kill=SIGNAL on the last rank while the others hang,
 #                  locked: by another job, exit 73; mine: the second start finds the first one's lock
+#   SLOW=SECONDS   what --version takes; DEAF=SECONDS: before it listens to signals
 case $1 in
 --version)
+    sleep "${SLOW:-0}"
     echo "a stand-in"
+    exit 0
+    ;;
+inspect) # --ranks CONFIG --most N
+    ranks=$5 batch=$(sed -n 's/^batch = //p' "$3")
+    while [ $((batch % ranks)) -ne 0 ]; do ranks=$((ranks - 1)); done
+    echo "$ranks"
     exit 0
     ;;
 train) ;;
 *) exit 64 ;;
 esac
 run=$4
+trap '' USR1 # as where the script that starts the ranks has it ignored
+sleep "${DEAF:-0}"
 rank=${OMPI_COMM_WORLD_RANK:-${SLURM_PROCID:-0}} ranks=${OMPI_COMM_WORLD_SIZE:-${SLURM_STEP_NUM_TASKS:-1}}
 stop='' begin=0 save=''
 trap 'stop=1' USR1 TERM
