@@ -96,6 +96,9 @@ double *tw_reducer_block_sums(const tw_reducer *reducer, int64_t *blocks);
 float *tw_reducer_shared(const tw_reducer *reducer);
 float *tw_reducer_first(const tw_reducer *reducer);
 
+/* Whether this rank is the first of those that share, to which all of it is counted. */
+bool tw_reducer_leads(const tw_reducer *reducer);
+
 /* Waits until all ranks of the node are here. Collective in the node. */
 void tw_reducer_join(tw_reducer *reducer);
 

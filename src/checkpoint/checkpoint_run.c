@@ -143,8 +143,10 @@ tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep)
     TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
     TW_CHECK(statvfs(path, &fs) == 0, TW_EIO, "%s: its file system cannot be asked: %s", path, strerror(errno));
     double wanted = (double)bytes * (keep + 2), available = (double)fs.f_bavail * (double)fs.f_frsize;
-    TW_CHECK(available >= wanted, TW_EIO, "%s: %.1f GB free, %.1f GB wanted for %d checkpoints of %.1f GB and one being written", path,
-             available / 1e9, wanted / 1e9, keep + 1, (double)bytes / 1e9);
+    const double unit = wanted < 1e10 ? 1e6 : 1e9;
+    const char *name = unit < 1e9 ? "MB" : "GB";
+    TW_CHECK(available >= wanted, TW_EIO, "%s: %.1f %s free, %.1f %s wanted for %d checkpoints of %.1f %s and one being written", path,
+             available / unit, name, wanted / unit, name, keep + 1, (double)bytes / unit, name);
 done:
     return st;
 }

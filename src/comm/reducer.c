@@ -285,6 +285,11 @@ float *tw_reducer_first(const tw_reducer *r)
     return r->node.node.is_first ? r->node.node.first : NULL;
 }
 
+bool tw_reducer_leads(const tw_reducer *r)
+{
+    return r->node.node.rank == 0;
+}
+
 void tw_reducer_join(tw_reducer *r)
 {
     tw_watchdog_wait(r->watchdog);

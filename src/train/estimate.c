@@ -1,9 +1,14 @@
-/* What a run would need, for `train --dry-run`: memory as planned, disk for the checkpoints, and the time of a step as measured by taking a
- * few, after which nothing is kept. */
+/* What a run would need, for `train --dry-run`: memory as planned against what each node has, disk for the checkpoints, and the time of a
+ * step as measured by taking a few, after which nothing is kept. */
+#include <stdio.h>
+#include <string.h>
+
 #include "train/state.h"
 #include "train/trainer.h"
 #include "tweedie/clock.h"
+#include "tweedie/limits.h"
 #include "tweedie/log.h"
+#include "tweedie/memory.h"
 
 enum { STEPS = 3 }; /* the first warms up, the shortest of the others counts */
 
@@ -12,34 +17,118 @@ static double mega(double bytes)
     return bytes / 1e6;
 }
 
-static void tell_memory(const tw_trainer *t)
+/* What one rank reports of itself. */
+typedef struct need {
+    char host[128], who[32];
+    int node;
+    double bytes, limit;
+} need;
+
+/* Bytes of this rank, as planned, with what its node shares where it is the first there, and the part of it that is copied while a
+ * checkpoint is written. */
+static double planned(const tw_trainer *t, double *state_out, double *plan_out, double *copy_out)
 {
     const tw_plan_memory m = tw_plan_memory_use(tw_loss_plan(t->loss));
-    const double params = 4.0 * (double)t->model->params->size, averages = params * (double)t->c.ema_rates.count;
-    const double checkpoint = 3 * params + averages;
-    const double plan = (double)(m.arena + m.scratch + m.packed + m.inputs);
-    tw_log_info("memory of a rank: %.0f MB of gradients, %.0f MB of values and packed weights, %.0f MB of samples; of a node: %.0f MB of "
-                "parameters "
-                "and moments, on the first %.0f MB of averages and %.0f MB for the copy that is saved",
-                mega(params), mega(plan), mega((double)tw_loader_bytes(t->loader)), mega(3 * params), mega(averages), mega(checkpoint));
-    tw_log_info("a checkpoint is %.0f MB; %lld are kept", mega(checkpoint), (long long)t->c.keep);
+    const double params = 4.0 * (double)t->model->params->size, gradients = params;
+    const double averages = tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;
+    *state_out = tw_reducer_leads(t->reducer) ? 3 * params + averages : 0;
+    *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
+    *copy_out = tw_comm_rank(t->comm) == 0 ? 3 * params + averages : 0;
+    return gradients + *state_out + *plan_out + *copy_out + (double)tw_loader_bytes(t->loader);
 }
 
-tw_status tw_trainer_estimate(tw_trainer *t)
+/* Rank zero's judgement over the nodes, each of which has one limit for all of its ranks. */
+static tw_status judge_nodes(const need *all, int ranks, int nodes)
+{
+    tw_status st = TW_OK;
+    for (int node = 0; node < nodes; node++) {
+        const need *one = NULL;
+        double bytes = 0;
+        int count = 0;
+        for (int r = 0; r < ranks; r++) {
+            if (all[r].node != node) continue;
+            one = &all[r];
+            bytes += one->bytes;
+            count++;
+        }
+        if (!one) continue;
+        TW_CHECK(
+            bytes <= one->limit, TW_ENOMEM,
+            "%s: %.1f MB of memory wanted by %d rank%s, %.1f MB there (%s): smaller train.microbatch or data.memory, or fewer ranks on "
+            "a node",
+            one->host, mega(bytes), count, count == 1 ? "" : "s", mega(one->limit), one->who);
+    }
+done:
+    return st;
+}
+
+/* "25 MB", "0.3 MB" */
+static const char *amount(char out[32], double bytes)
+{
+    snprintf(out, 32, mega(bytes) < 1 ? "%.1g MB" : "%.0f MB", mega(bytes));
+    return out;
+}
+
+static void tell_memory(const tw_trainer *t, double state, double plan, double copy)
+{
+    char a[32], b[32], c[32], d[32], e[32];
+    tw_log_info(
+        "memory of a rank: %s of gradients, %s of values and packed weights, %s of samples; of a node: %s of parameters, moments and, "
+        "on the first, averages; rank zero copies %s more while it saves",
+        amount(a, 4.0 * (double)t->model->params->size), amount(b, plan), amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state),
+        amount(e, copy));
+    tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c.keep);
+}
+
+static tw_status check_memory(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    need mine = {.node = tw_comm_node(t->comm)}, *all = NULL;
+    double state, plan, copy;
+    const char *who;
+    mine.bytes = planned(t, &state, &plan, &copy);
+    mine.limit = (double)tw_memory_limit(&who);
+    snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, tw_comm_host(t->comm));
+    snprintf(mine.who, sizeof mine.who, "%s", who);
+    tell_memory(t, state, plan, copy);
+    if (tw_comm_rank(t->comm) == 0) st = tw_alloc(&all, tw_comm_size(t->comm), sizeof *all, "the needs of all ranks");
+    TW_TRY(tw_comm_agree(t->comm, st));
+    TW_TRY(tw_comm_gather(t->comm, &mine, sizeof mine, all));
+    if (tw_comm_rank(t->comm) == 0) st = judge_nodes(all, tw_comm_size(t->comm), tw_comm_nodes(t->comm));
+    TW_TRY(tw_comm_agree(t->comm, st));
+done:
+    tw_free(&all);
+    return st;
+}
+
+static tw_status measure_time(tw_trainer *t)
 {
     tw_status st = TW_OK;
     double best = 1e300;
     tw_step_result r;
     const double steps = (double)(t->c.steps - t->step);
-    tell_memory(t);
-    TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
+    if (steps <= 0) {
+        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step, (long long)t->c.steps);
+        goto done;
+    }
     for (int k = 0; k < STEPS; k++) {
         TW_TRY(tw_trainer_step(t, &r));
         if (k > 0 && r.seconds < best) best = r.seconds;
     }
     TW_TRY(tw_comm_max(t->comm, &best, 1));
-    tw_log_info("a step takes %.3f s here; the %.0f steps that are left, %.1f hours or %.0f core-hours", best, steps, best * steps / 3600,
+    tw_log_info("a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours", best, steps, best * steps / 3600,
                 best * steps / 3600 * t->threads * tw_comm_size(t->comm));
+done:
+    return st;
+}
+
+tw_status tw_trainer_estimate(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    TW_TRY(check_memory(t));
+    TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
+    TW_TRY(measure_time(t));
+    if (!t->c.verify) tw_log_info("the samples were not compared with the dataset's digest: data.verify=yes does, and reads them all");
     tw_log_info("nothing was written");
 done:
     return st;

@@ -60,7 +60,8 @@ static void fill(tw_trainer *t, float *value)
         memset(t->v + at, 0, bytes);
         for (int k = 0; k < TW_EMA_MAX && t->ema[k]; k++) memcpy(t->ema[k] + at, p->value + at, bytes);
     }
-    if (slices[0].block == 0) memcpy(value + p->trainable, p->value + p->trainable, (size_t)(p->size - p->trainable) * sizeof(float));
+    if (tw_reducer_leads(t->reducer))
+        memcpy(value + p->trainable, p->value + p->trainable, (size_t)(p->size - p->trainable) * sizeof(float));
 }
 
 tw_status tw_trainer_make_memory(tw_trainer *t)

@@ -15,6 +15,10 @@ expect_exit 66 train 2 dry "$@" --dry-run data.path=none.h5
 expect_exit 74 train 2 tiny.ini/dry "$@" --dry-run
 expect_exit 74 train 2 dry "$@" --dry-run checkpoint.keep=1000000 network.base=512 network.mult=1 # 100 TB
 expect_message " GB free, "
+# what a node has must hold its ranks; where nothing is left to do, no time is told
+expect_exit 70 env SLURM_MEM_PER_NODE=4 mpirun -n 2 "$TWEEDIE" train --run dry "$@" --dry-run
+grep -qE '^tweedie: .*: [0-9.]+ MB of memory wanted by 2 ranks, 4\.2 MB there \(Slurm \(--mem\)\)' "$ERR" || fail "it does not say what is wanted"
+expect_exit 0 env SLURM_MEM_PER_NODE=400 mpirun -n 2 "$TWEEDIE" train --run dry "$@" --dry-run
 [ ! -e dry ] || fail "a dry run made a run directory"
 mkdir dry
 expect_exit 0 train 2 dry "$@" --dry-run
@@ -23,6 +27,8 @@ expect_equal "files of a dry run" "$(find dry | wc -l)" 1
 # ---- a run
 expect_exit 75 train 2 run "$@" --stop-at-step 6
 expect_exit 0 train 2 run "$@"
+expect_exit 0 train 2 run "$@" --dry-run
+expect_message "step 8 of 8: nothing is left to do"
 keys='"step": N, "samples": N, "loss": N, "gradient_norm": N, "learning_rate": N, "images_per_second": N, "share_read": N'
 keys="$keys, \"share_compute\": N, \"share_communication\": N, \"seconds_left\": N, \"restart\": N, \"time\": N"
 validation='"step": N, "validation_loss": N, "restart": N, "time": N'
