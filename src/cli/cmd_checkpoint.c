@@ -49,15 +49,16 @@ static bool is_directory(const char *path)
 
 /* ---- list ------------------------------------------------------------------------------------------------------------------------- */
 
-static tw_status list_one(call *c, const char *path, int64_t step)
+/* Whatever bears the name of a checkpoint, a pipe too; but nothing of what was pruned meanwhile. */
+static void list_one(call *c, const char *path, int64_t step)
 {
-    tw_status st = TW_OK;
-    int64_t bytes;
+    int64_t bytes = 0;
     char digest[TW_CHECKPOINT_DIGEST];
-    if (tw_file_size(&bytes, path) != TW_OK && !tw_file_exists(path)) return TW_OK; /* pruned meanwhile */
-    TW_TRY(tw_file_size(&bytes, path));
-    bool valid = tw_checkpoint_check(path, digest) == TW_OK;
+    bool valid = tw_checkpoint_check(path, digest) == TW_OK && tw_file_size(&bytes, path) == TW_OK;
     const char *message = valid ? "" : tw_error_message();
+    struct stat info;
+    if (!valid && lstat(path, &info) != 0) return;
+    if (!valid) bytes = (int64_t)info.st_size;
     tw_json_object(&c->json, NULL);
     tw_json_string(&c->json, "path", path);
     tw_json_int64(&c->json, "step", step);
@@ -67,8 +68,6 @@ static tw_status list_one(call *c, const char *path, int64_t step)
     if (!valid) tw_json_string(&c->json, "message", message);
     tw_json_end(&c->json);
     if (!c->o.json) printf("%12lld  %10.1f MB  %s  %s\n", (long long)step, (double)bytes / 1e6, valid ? "valid  " : "DAMAGED", path);
-done:
-    return st;
 }
 
 static tw_status list_run(call *c, const char *run)
@@ -80,7 +79,7 @@ static tw_status list_run(call *c, const char *run)
     if (count == 0 && !c->o.json) printf("%s: no checkpoints yet\n", run);
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-        TW_TRY(list_one(c, path, steps[i]));
+        list_one(c, path, steps[i]);
     }
 done:
     tw_free(&steps);

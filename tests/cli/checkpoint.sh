@@ -106,6 +106,15 @@ expect_exit 65 "$TWEEDIE" checkpoint verify run --json
 expect_output '"valid": false'
 expect_exit 0 "$TWEEDIE" checkpoint list run
 expect_output "DAMAGED"
+mkfifo run/checkpoints/step-000000010.h5
+ln -s nowhere run/checkpoints/step-000000020.h5
+mkdir run/checkpoints/step-000000030.h5
+expect_exit 0 "$TWEEDIE" checkpoint list run
+expect_equal "lines with odd things among them" "$(wc -l <"$OUT")" 5
+expect_exit 0 "$TWEEDIE" checkpoint list run --json
+expect_exit 65 "$TWEEDIE" checkpoint verify run
+expect_message "4 of 5 files do not verify"
+rm -r run/checkpoints/step-0000000[123]0.h5
 expect_exit 65 "$TWEEDIE" checkpoint show $FILE
 expect_exit 0 "$TWEEDIE" checkpoint show run # the one before it
 expect_message "trying the one before it"
