@@ -7,9 +7,10 @@
  *
  *     step:  begin → ready(offset, count) … ready(offset, count) → finish(status, values)
  *
- * The sum over the ranks of a node, and over nodes where TW_REDUCER_TREE is chosen, is a balanced binary tree in rank order,
- * ((0+1)+(2+3))+…: the same bits on all ranks and in every run with the same ranks, placement and mode. finish() carries the status of the
- * step in the same reduction, so that a rank that failed still takes part and all learn it. With one rank nothing is moved.
+ * The sum over the ranks of a node is a balanced binary tree in rank order, ((0+1)+(2+3))+…: the same bits on all ranks and in every run
+ * with the same ranks, placement and mode. With TW_REDUCER_TREE all ranks are one such tree, and the bits do not depend on the placement.
+ * finish() carries the status of the step in the same reduction, so that a rank that failed still takes part and all learn it. With one
+ * rank nothing is moved.
  *
  * The optimiser need not do its work once for each rank of a node: with options.slices each sum stays with the rank that owns it, and what
  * is updated (parameters, moments, averages) lies once in the node's shared memory, where each rank updates its slices. Every node updates
@@ -39,7 +40,7 @@ typedef enum tw_reducer_mode {
 
 typedef enum tw_reducer_exchange {
     TW_REDUCER_FASTEST, /* what is fastest: MPI_Allreduce, whose order of summation is the library's, on a thread; else as below */
-    TW_REDUCER_TREE,    /* own messages, summed in the tree of rank order (nodes: a power of two, else by MPI) */
+    TW_REDUCER_TREE,    /* own messages, summed in the tree of rank order wherever the ranks are (ranks: a power of two) */
 } tw_reducer_exchange;
 
 typedef struct tw_reducer_options {
@@ -48,7 +49,7 @@ typedef struct tw_reducer_options {
     int threads;           /* OpenMP threads of this rank, for TW_REDUCER_AUTO; 0 counts as 1 */
     bool slices;           /* tw_reducer_finish leaves each sum with the rank whose slice it is, not with all */
     int64_t shared, first; /* floats of tw_reducer_shared and tw_reducer_first */
-    int ranks_per_node;    /* tests: pretend that nodes hold this many ranks each; 0 = as they are */
+    int ranks_per_node;    /* tests: each node counts as several of this many ranks; 0 = as they are */
 } tw_reducer_options;
 
 enum { TW_REDUCER_VALUES = 8 }; /* doubles that travel with a step's status */

@@ -69,7 +69,8 @@ static tw_status check_room(const node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     struct statvfs fs;
-    const double needed = (double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT);
+    const int parts = (n->comm->node_size + n->size - 1) / n->size; /* where the node counts as several */
+    const double needed = parts * ((double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT));
     if (n->rank != 0 || statvfs(shared_folder, &fs) != 0) return TW_OK;
     const double there = (double)fs.f_bavail * (double)fs.f_frsize;
     TW_CHECK(needed < there, TW_ENOMEM, "%s has room for %.0f MB, and %.0f MB are needed", shared_folder, 1e-6 * there, 1e-6 * needed);

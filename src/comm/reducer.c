@@ -189,8 +189,11 @@ static void describe(tw_reducer *r)
     if (r->comm->size == 1)
         snprintf(r->description, sizeof r->description, "1 rank: nothing to reduce");
     else
-        snprintf(r->description, sizeof r->description, "%d ranks on %d node%s%s%s, %s, %d buckets", r->comm->size, n->nodes,
-                 n->nodes == 1 ? "" : "s", n->nodes < r->comm->size ? ", shared memory" : "",
+        snprintf(r->description, sizeof r->description, "%d ranks on %d %s%s%s, %s, %d buckets", r->comm->size, n->nodes,
+                 n->nodes == 1                ? "node"
+                 : n->nodes == r->comm->nodes ? "nodes"
+                                              : "parts of nodes",
+                 n->nodes < r->comm->size ? ", shared memory" : "",
                  n->nodes == 1  ? ""
                  : r->node.tree ? ", messages in a tree"
                  : r->threaded  ? ", MPI_Allreduce"

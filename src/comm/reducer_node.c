@@ -77,16 +77,36 @@ done:
     return st;
 }
 
+/* The tree of rank order is that of nodes over that of their ranks only where each node holds a whole subtree. Launchers also deal ranks
+ * out one by one, and sites give what is free: then a node counts as several, each of the most ranks of which every subtree lies on one. */
+static tw_status find_subtrees(int *ranks, const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    int *nodes = NULL, size = 1;
+    if (comm->size & (comm->size - 1)) return TW_OK; /* not a whole tree itself */
+    TW_TRY(tw_comm_agree(comm, tw_alloc(&nodes, comm->size, sizeof *nodes, "the list of nodes")));
+    TRY_MPI(MPI_Allgather(&comm->node, 1, MPI_INT, nodes, 1, MPI_INT, comm->world));
+    for (bool whole = true; whole && size < comm->size;) {
+        for (int r = 0; r < comm->size; r++) whole &= nodes[r] == nodes[r / (2 * size) * (2 * size)];
+        if (whole) size *= 2;
+    }
+    *ranks = size;
+done:
+    tw_free(&nodes);
+    return st;
+}
+
 tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count, tw_reducer_bucket *buckets, int bucket_count,
                               int64_t blocks, const tw_reducer_options *options)
 {
     tw_status st = TW_OK;
-    const node_request request = {.own = (size_t)count * sizeof(float),
-                                  .shared = (size_t)options->shared * sizeof(float),
-                                  .first = (size_t)options->first * sizeof(float),
-                                  .control = control_bytes(comm, bucket_count, blocks),
-                                  .ranks = options->ranks_per_node};
+    node_request request = {.own = (size_t)count * sizeof(float),
+                            .shared = (size_t)options->shared * sizeof(float),
+                            .first = (size_t)options->first * sizeof(float),
+                            .control = control_bytes(comm, bucket_count, blocks),
+                            .ranks = options->ranks_per_node};
     *r = (reducer_node){.buckets = buckets, .bucket_count = bucket_count, .slices = options->slices};
+    if (options->exchange == TW_REDUCER_TREE && request.ranks == 0) TW_TRY(find_subtrees(&request.ranks, comm));
     TW_TRY(node_create(&r->node, comm, &request));
     place_control(r);
 done:

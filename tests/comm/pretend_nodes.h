@@ -4,14 +4,20 @@
 
 #include "comm/comm_private.h"
 
-static inline void pretend_nodes(tw_comm *comm, int per_node)
+/* This rank is on node `node` of `nodes`, which are numbered by their first ranks. Collective. */
+static inline void pretend_node(tw_comm *comm, int node, int nodes)
 {
     MPI_Comm_free(&comm->local);
-    comm->node = comm->rank / per_node;
-    comm->nodes = (comm->size + per_node - 1) / per_node;
+    comm->node = node;
+    comm->nodes = nodes;
     MPI_Comm_split(comm->world, comm->node, comm->rank, &comm->local);
     MPI_Comm_rank(comm->local, &comm->node_rank);
     MPI_Comm_size(comm->local, &comm->node_size);
+}
+
+static inline void pretend_nodes(tw_comm *comm, int per_node)
+{
+    pretend_node(comm, comm->rank / per_node, (comm->size + per_node - 1) / per_node);
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "comm/pretend_nodes.h"
 #include "tweedie/clock.h"
 #include "tweedie/comm.h"
 #include "tweedie/memory.h"
@@ -117,6 +118,27 @@ static void between_nodes_the_tree_gives_the_same_bits_as_on_one_node(void **sta
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
             run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE, .ranks_per_node = per_node},
                       is_exact(per_node));
+}
+
+/* Round robin, unequal, torn apart: the launcher's business, and the site's. */
+static void the_tree_does_not_depend_on_where_the_ranks_are(void **state)
+{
+    (void)state;
+    static const int places[][4] = {{0, 1, 0, 1}, {0, 1, 1, 0}, {0, 0, 0, 1}, {0, 1, 1, 1}, {0, 0, 1, 2}, {0, 1, 2, 0}};
+    tw_comm *const one_node = comm;
+    if (tw_comm_size(comm) == 3) return;
+    for (int k = 0; k < 6; k++) {
+        const int *place = places[k];
+        int last = 0;
+        for (int r = 0; r < tw_comm_size(one_node); r++)
+            if (place[r] > last) last = place[r];
+        assert_int_equal(tw_comm_create(&comm), TW_OK);
+        pretend_node(comm, place[tw_comm_rank(comm)], last + 1);
+        for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE}, true);
+        tw_comm_destroy(&comm);
+        comm = one_node;
+    }
 }
 
 static void between_nodes_mpi_gives_the_sum_to_rounding(void **state)
@@ -368,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_mode_gives_the_tree_sum_bit_for_bit),
         cmocka_unit_test(between_nodes_the_tree_gives_the_same_bits_as_on_one_node),
+        cmocka_unit_test(the_tree_does_not_depend_on_where_the_ranks_are),
         cmocka_unit_test(between_nodes_mpi_gives_the_sum_to_rounding),
         cmocka_unit_test(each_sum_stays_with_the_rank_whose_slice_it_is),
         cmocka_unit_test(what_a_node_shares_is_seen_by_its_ranks),
