@@ -185,12 +185,24 @@ void node_destroy(node *n)
     tw_free(&n->own);
 }
 
+/* A send that is complete may still lie in a queue of MPI's, which sends it when it is called again: another node could wait for it, and
+ * this one for what comes of that. */
+void node_wait(const node *n, node_counter *c, uint32_t target)
+{
+    static const struct timespec moment = {.tv_nsec = 1000000};
+    int there;
+    if (n->nodes == 1)
+        counter_wait(c, target);
+    else
+        while (!counter_sleep(c, target, &moment)) MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, n->everyone, &there, MPI_STATUS_IGNORE);
+}
+
 void node_join(node *n)
 {
     n->joins++;
     if (n->size == 1) return;
     counter_raise(n->joined, 1);
-    counter_wait(n->joined, n->joins * (uint32_t)n->size);
+    node_wait(n, n->joined, n->joins * (uint32_t)n->size);
 }
 
 tw_status node_spread(node *n, float *shared, int64_t count)

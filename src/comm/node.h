@@ -36,7 +36,10 @@ typedef struct node {
 tw_status node_create(node *n, const tw_comm *comm, const node_request *request);
 void node_destroy(node *n);
 
-/* Waits, asleep, until all ranks of the node are here; what they wrote before is seen after. */
+/* Waits, asleep, until a counter of the node has reached `target`. Meanwhile messages to other nodes go on. */
+void node_wait(const node *n, node_counter *c, uint32_t target);
+
+/* Waits in the same way until all ranks of the node are here; what they wrote before is seen after. */
 void node_join(node *n);
 
 /* Rank zero's `count` floats at `shared` into those of every node, which are then seen by its ranks. Collective. */

@@ -210,9 +210,9 @@ static void end_exchange(reducer_node *r, int b)
     r->stages[b] = STAGE_COMPLETE;
 }
 
-static bool reached(node_counter *c, uint32_t target, bool wait)
+static bool reached(const reducer_node *r, node_counter *c, uint32_t target, bool wait)
 {
-    if (wait) counter_wait(c, target);
+    if (wait) node_wait(&r->node, c, target);
     return counter_reached(c, target);
 }
 
@@ -224,13 +224,13 @@ static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, bool wait
     const reducer_stage before = r->stages[b];
     bool complete;
     if (before == STAGE_ARRIVING) {
-        if (reached(&r->arrived[b], ranks, wait)) r->stages[b] = sum_in_node(r, b);
+        if (reached(r, &r->arrived[b], ranks, wait)) r->stages[b] = sum_in_node(r, b);
     } else if (before == STAGE_GATHERING) {
-        if (reached(&r->summed[b], ranks, wait)) r->stages[b] = STAGE_EXCHANGING;
+        if (reached(r, &r->summed[b], ranks, wait)) r->stages[b] = STAGE_EXCHANGING;
     } else if (before == STAGE_EXCHANGING) {
         if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], wait, &complete));
         if (r->blocking || complete) end_exchange(r, b);
-    } else if (before == STAGE_SPREADING && reached(&r->exchanged[b], epoch, wait)) {
+    } else if (before == STAGE_SPREADING && reached(r, &r->exchanged[b], epoch, wait)) {
         copy(r, 0, r->node.rank, r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
         r->stages[b] = STAGE_COMPLETE;
     }
@@ -285,7 +285,7 @@ tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *r
      * the last one: so nobody reads these any more, and when all have reported all sums are in place */
     r->records[n->rank] = *record;
     counter_raise(r->reported, 1);
-    counter_wait(r->reported, epoch * (uint32_t)n->size);
+    node_wait(n, r->reported, epoch * (uint32_t)n->size);
     memcpy(all, r->records, (size_t)n->size * sizeof *all);
 done:
     return st;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -261,6 +262,33 @@ static void polling_moves_buckets_to_their_end(void **state)
     }
 }
 
+/* MPI sends what it has taken on when it is called, and another node may need that before this node can go on. */
+static void who_waits_for_its_node_still_sends_to_others(void **state)
+{
+    (void)state;
+    enum { LARGE = 4 << 20 };
+    const int rank = tw_comm_rank(comm);
+    const MPI_Comm world = tw_comm_mpi(comm);
+    tw_reducer *r = NULL;
+    char *message = NULL, received = 0;
+    MPI_Request sent = MPI_REQUEST_NULL;
+    if (tw_comm_size(comm) < 3) return;
+    assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &(tw_reducer_options){.ranks_per_node = 2}), TW_OK);
+    assert_int_equal(tw_alloc(&message, LARGE, 1, "a message"), TW_OK);
+    alarm(60);
+    if (rank == 0) MPI_Isend(message, LARGE, MPI_BYTE, 2, 0, world, &sent);
+    if (rank == 1) MPI_Recv(&received, 1, MPI_BYTE, 2, 1, world, MPI_STATUS_IGNORE);
+    if (rank == 2) {
+        MPI_Recv(message, LARGE, MPI_BYTE, 0, 0, world, MPI_STATUS_IGNORE);
+        MPI_Send(&received, 1, MPI_BYTE, 1, 1, world);
+    }
+    tw_reducer_join(r);
+    alarm(0);
+    MPI_Wait(&sent, MPI_STATUS_IGNORE);
+    tw_free(&message);
+    tw_reducer_destroy(&r);
+}
+
 static void repetition_in_one_mode_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -395,6 +423,7 @@ int main(void)
         cmocka_unit_test(each_sum_stays_with_the_rank_whose_slice_it_is),
         cmocka_unit_test(what_a_node_shares_is_seen_by_its_ranks),
         cmocka_unit_test(polling_moves_buckets_to_their_end),
+        cmocka_unit_test(who_waits_for_its_node_still_sends_to_others),
         cmocka_unit_test(repetition_in_one_mode_gives_the_same_bits),
         cmocka_unit_test(a_failed_rank_takes_part_and_all_learn_its_message),
         cmocka_unit_test(a_forgotten_or_repeated_range_is_an_error_on_all_ranks),
