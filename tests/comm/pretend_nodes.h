@@ -20,4 +20,16 @@ static inline void pretend_nodes(tw_comm *comm, int per_node)
     pretend_node(comm, comm->rank / per_node, (comm->size + per_node - 1) / per_node);
 }
 
+/* This rank is all there are. Collective. */
+static inline void pretend_alone(tw_comm *comm)
+{
+    MPI_Comm alone;
+    MPI_Comm_split(comm->world, comm->rank, 0, &alone);
+    MPI_Comm_free(&comm->world);
+    comm->world = alone;
+    comm->rank = 0;
+    comm->size = 1;
+    pretend_node(comm, 0, 1);
+}
+
 #endif

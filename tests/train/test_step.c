@@ -1,6 +1,6 @@
 /* ranks: 1 2 4 */
 /* One optimiser step against the algorithm written down in double: which gradient, which clipping, which learning rate, which number of
- * the update, and the averages of the new parameters. And what a step does where numbers are not finite. */
+ * the update, and the averages of the new parameters. What a step does where numbers are not finite. And the same steps on other ranks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,10 @@ static const char text[] = "[run]\nseed = 9\n[data]\npath = points.h5\n[network]
                            "beta1 = 0.8\nbeta2 = 0.95\nepsilon = 0.001\n[ema]\nrates = 0.9, 0.25\nwarmup = yes\n"
                            "[compute]\nprecision = f32\nthreads = 1\n[log]\nevery = 1000\n";
 
-static tw_comm *comm, *comms[3]; /* of ranks on one node; of nodes of one rank; of nodes of two: comm is the one in use */
+/* All ranks on one node; nodes of one rank; of two; of three, so that the last of four is alone; dealt out over two nodes one by one; each
+ * rank a run of its own. */
+enum { ONE_NODE, NODES_OF_1, NODES_OF_2, NODES_OF_3, ROUND_ROBIN, ALONE, PLACES };
+static tw_comm *comm, *comms[PLACES]; /* comm is the one in use */
 static char directory[256], data_path[512], config_path[512], run_path[512];
 
 static void ok(tw_status st)
@@ -123,13 +126,15 @@ static void release(reference *r)
 
 /* ---- the trainer ---- */
 
-static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name, char *assignment)
+/* @param assignments  words "key=value", or NULL */
+static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name, const char *assignments)
 {
-    static char path[1024];
-    static char *assignments[1];
-    snprintf(path, sizeof path, "%s-%s-%d", run_path, name, tw_comm_node_size(comm));
-    assignments[0] = assignment;
-    *o = (tw_train_options){.config = config_path, .run = path, .assignment_count = assignment ? 1 : 0, .assignments = assignments};
+    static char path[1024], words[512], *list[16];
+    int count = 0;
+    snprintf(path, sizeof path, "%s-%s", run_path, name);
+    snprintf(words, sizeof words, "%s", assignments ? assignments : "");
+    for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) list[count++] = w;
+    *o = (tw_train_options){.config = config_path, .run = path, .assignment_count = count, .assignments = list};
     *t = (tw_trainer){.comm = comm, .options = o, .start = tw_clock_seconds()};
     ok(tw_trainer_open(t));
 }
@@ -144,7 +149,18 @@ static void agree(const char *what, int step, const float *met, const double *wa
             fail_msg("after step %d: %s[%d] is %.9g, not %.9g, of %g", step, what, (int)i, (double)met[i], wanted[i], largest);
 }
 
-static void check_steps(const char *name, char *assignment)
+static void check_state(const tw_trainer *t, const reference *r)
+{
+    agree("theta", STEPS, t->model->params->value, r->theta, r->n);
+    agree("m", STEPS, t->m, r->m, r->n);
+    agree("v", STEPS, t->v, r->v, r->n);
+    for (int e = 0; e < RATES; e++) {
+        assert_int_equal(t->ema[e] != NULL, tw_comm_node(comm) == 0);
+        if (t->ema[e]) agree(e ? "the second average" : "the first average", STEPS, t->ema[e], r->ema[e], r->n);
+    }
+}
+
+static void check_steps(const char *name, const char *assignments)
 {
     reference r = {0};
     tw_trainer t;
@@ -152,7 +168,7 @@ static void check_steps(const char *name, char *assignment)
     tw_step_result result;
     static const double rates[STEPS] = {0, 0.005, 0.01, 0.01 * 5 / 6, 0.01 * 4 / 6};
     follow(&r);
-    open_trainer(&t, &o, name, assignment);
+    open_trainer(&t, &o, name, assignments);
     assert_int_equal(t.model->params->trainable, r.n);
     for (int k = 0; k < STEPS; k++) {
         ok(tw_trainer_step(&t, &result));
@@ -163,37 +179,103 @@ static void check_steps(const char *name, char *assignment)
         assert_false(result.stop || result.save);
     }
     assert_true(r.norm[0] > 0.3); /* clipping acts */
-    agree("theta", STEPS, t.model->params->value, r.theta, r.n);
-    agree("m", STEPS, t.m, r.m, r.n);
-    agree("v", STEPS, t.v, r.v, r.n);
-    for (int e = 0; e < RATES; e++) {
-        assert_int_equal(t.ema[e] != NULL, tw_comm_node(comm) == 0);
-        if (t.ema[e]) agree(e ? "the second average" : "the first average", STEPS, t.ema[e], r.ema[e], r.n);
-    }
+    check_state(&t, &r);
     tw_trainer_close(&t);
     release(&r);
 }
 
-static void check_steps_on_nodes(const char *name, char *assignment)
+static void check_steps_everywhere(const char *what, const char *assignments)
 {
-    for (int k = 0; k < 3; k++) {
+    char name[32];
+    for (int k = 0; k < ALONE; k++) {
+        snprintf(name, sizeof name, "%s-%d", what, k);
         comm = comms[k];
-        check_steps(name, assignment);
+        check_steps(name, assignments);
     }
-    comm = comms[0];
+    comm = comms[ONE_NODE];
 }
 
 static void steps_follow_the_algorithm(void **state)
 {
     (void)state;
-    check_steps_on_nodes("whole", NULL);
+    check_steps_everywhere("whole", NULL);
 }
 
 static void steps_in_microbatches_follow_it_too(void **state)
 {
     (void)state;
-    static char three[] = "train.microbatch=3";
-    check_steps_on_nodes("three", three);
+    check_steps_everywhere("three", "train.microbatch=3");
+}
+
+/* Three steps and a checkpoint in one place, and the rest in the next. */
+static void a_run_goes_on_where_the_ranks_lie_otherwise(void **state)
+{
+    (void)state;
+    reference r = {0};
+    tw_trainer t;
+    tw_train_options o;
+    tw_step_result result;
+    char name[32];
+    follow(&r);
+    for (int k = 0; k < ALONE; k++) {
+        snprintf(name, sizeof name, "moved-%d", k);
+        for (int part = 0; part < 2; part++) {
+            comm = comms[part == 0 ? k : (k + 1) % ALONE];
+            open_trainer(&t, &o, name, NULL);
+            assert_int_equal(t.step, part == 0 ? 0 : 3);
+            while (t.step < (part == 0 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
+            if (part == 1) check_state(&t, &r);
+            if (t.saver) tw_saver_start(t.saver);
+            ok(tw_comm_agree(comm, t.saver ? tw_saver_wait(t.saver) : TW_OK));
+            tw_trainer_close(&t);
+        }
+    }
+    comm = comms[ONE_NODE];
+    release(&r);
+}
+
+/* All that a run is, one after the other. Averages where they are. */
+static float *copy_state(const tw_trainer *t, int64_t *count)
+{
+    const int64_t n = t->model->params->trainable;
+    const float *parts[] = {t->model->params->value, t->m, t->v, t->ema[0], t->ema[1]};
+    float *all = calloc((size_t)(5 * n), sizeof *all);
+    assert_non_null(all);
+    *count = t->ema[0] ? 5 * n : 3 * n;
+    for (int64_t k = 0; k * n < *count; k++) memcpy(all + k * n, parts[k], (size_t)n * sizeof *all);
+    return all;
+}
+
+/* With clipping, which acts here, two averages, and a network of several blocks; one rank alone is what the others are held against. */
+static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
+{
+    (void)state;
+    static const char *const precisions[] = {"f32", "bf16"};
+    for (int p = 0; p < (tw_precision_supported(TW_PRECISION_BF16) ? 2 : 1); p++) {
+        float *alone = NULL;
+        for (int k = ALONE; k >= 0; k--) {
+            tw_trainer t;
+            tw_train_options o;
+            tw_step_result result;
+            char name[64], assignments[256];
+            int64_t count;
+            comm = comms[k];
+            snprintf(name, sizeof name, "bits-%s-%d-%d", precisions[p], k, k == ALONE ? tw_comm_rank(comms[ONE_NODE]) : 0);
+            snprintf(assignments, sizeof assignments,
+                     "network.width=160 network.depth=3 train.rank_independent=yes train.microbatch=2 compute.precision=%s", precisions[p]);
+            open_trainer(&t, &o, name, assignments);
+            for (int step = 0; step < STEPS; step++) ok(tw_trainer_step(&t, &result));
+            float *met = copy_state(&t, &count);
+            if (alone && memcmp(met, alone, (size_t)count * sizeof *met) != 0) fail_msg("%s: other bits than on one rank", name);
+            if (alone)
+                free(met);
+            else
+                alone = met;
+            tw_trainer_close(&t);
+        }
+        free(alone);
+    }
+    comm = comms[ONE_NODE];
 }
 
 /* The parameters of one node alone, or of all, are no longer numbers: all ranks learn it in the same step, and nothing has been updated. */
@@ -203,7 +285,7 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
     tw_trainer t;
     tw_train_options o;
     tw_step_result result;
-    comm = comms[1];
+    comm = comms[NODES_OF_1];
     for (int everywhere = 0; everywhere < 2; everywhere++) {
         open_trainer(&t, &o, everywhere ? "everywhere" : "alone", NULL);
         const size_t bytes = (size_t)t.model->params->trainable * sizeof(float);
@@ -224,7 +306,7 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
         free(ema);
         tw_trainer_close(&t);
     }
-    comm = comms[0];
+    comm = comms[ONE_NODE];
 }
 
 /* ---- files ---- */
@@ -281,17 +363,22 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_follow_the_algorithm),
         cmocka_unit_test(steps_in_microbatches_follow_it_too),
+        cmocka_unit_test(a_run_goes_on_where_the_ranks_lie_otherwise),
+        cmocka_unit_test(rank_independent_steps_have_the_same_bits_everywhere),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing_on_any_rank),
     };
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < PLACES; k++) {
         if (tw_comm_create(&comms[k]) != TW_OK) {
             fprintf(stderr, "%s\n", tw_error_message());
             return 1;
         }
-        if (k > 0) pretend_nodes(comms[k], k);
+        const int size = tw_comm_size(comms[k]), rank = tw_comm_rank(comms[k]);
+        if (k >= NODES_OF_1 && k <= NODES_OF_3) pretend_nodes(comms[k], k);
+        if (k == ROUND_ROBIN) pretend_node(comms[k], rank % 2, size < 2 ? 1 : 2);
+        if (k == ALONE) pretend_alone(comms[k]);
     }
-    comm = comms[0];
+    comm = comms[ONE_NODE];
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
-    for (int k = 2; k >= 0; k--) tw_comm_destroy(&comms[k]); /* the first one started MPI, and ends it */
+    for (int k = PLACES - 1; k >= 0; k--) tw_comm_destroy(&comms[k]); /* the first one started MPI, and ends it */
     return failed;
 }
