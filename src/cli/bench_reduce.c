@@ -2,7 +2,6 @@
  * the update that follows it, of everything by every rank and of each rank's slices; and how much of the reduction a backward pass hides,
  * where timed waits stand for one: a machine whose cores the ranks share would otherwise measure itself. */
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -136,7 +135,9 @@ done:
 static tw_status make_reducers(bench *b, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
-    tw_reducer_options options = {.mode = (tw_reducer_mode)o->communication, .threads = omp_get_max_threads()};
+    int threads;
+    TW_TRY(tw_comm_default_threads(b->comm, &threads));
+    tw_reducer_options options = {.mode = (tw_reducer_mode)o->communication, .threads = threads};
     const tw_reducer_slice *slices;
     TW_TRY(tw_reducer_create(&b->reducer, b->comm, b->count, b->buckets, BUCKETS, &options));
     options.slices = true;
