@@ -64,13 +64,16 @@ static size_t common_bytes(const node *n, const node_request *q)
     return aligned(sizeof(node_counter)) + aligned(q->control) + aligned(q->shared) + (n->is_first ? aligned(q->first) : 0);
 }
 
-/* A file system that is too small for a window does not fail: it ends the process by SIGBUS at the first touch of a page too many. */
+/* Where there is no room, Open MPI (4.1.4) hangs: its first rank leaves MPI_Win_allocate_shared with an error, and the others wait for it.
+ * It wants a twentieth more than the window. What other segments of its own it touches later must find room as well, 4 MB a rank, and
+ * counted double: the first touch of a page too many ends the process by SIGBUS. */
 static tw_status check_room(const node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     struct statvfs fs;
     const int parts = (n->comm->node_size + n->size - 1) / n->size; /* where the node counts as several */
-    const double needed = parts * ((double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT));
+    const double window = (double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT);
+    const double needed = parts * (1.05 * window + 8e6 * (double)n->size);
     if (n->rank != 0 || statvfs(shared_folder, &fs) != 0) return TW_OK;
     const double there = (double)fs.f_bavail * (double)fs.f_frsize;
     TW_CHECK(needed < there, TW_ENOMEM, "%s has room for %.0f MB, and %.0f MB are needed", shared_folder, 1e-6 * there, 1e-6 * needed);
