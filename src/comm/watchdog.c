@@ -143,15 +143,17 @@ static void tell_nobody(const tw_watchdog *w, const beat *me)
 }
 
 /* Who gives no sign of life is to blame for all the others. Else it is who does not wait, or, in this node, where what is known is not a
- * second old, waits in an earlier step. */
+ * second old, waits in an earlier step. The launcher may let the ranks of other nodes live for half a minute after node 0 has spoken and
+ * ended: they hold its silence against it only where it is longer than that. */
 static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
 {
+    const int64_t life = atomic_load(&w->life), silence = w->node == 0 || life < WATCHDOG_SILENT ? WATCHDOG_SILENT : life;
     bool found = tell_node(w, me, WATCHDOG_LIFELESS, now);
-    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_LIFELESS, now);
+    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_LIFELESS, now, silence);
     if (found) return;
     found = tell_node(w, me, WATCHDOG_BEHIND, now);
-    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BUSY, now);
-    if (!found && w->node == 0) found = watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BEHIND, now);
+    found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BUSY, now, silence);
+    if (!found && w->node == 0) found = watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BEHIND, now, silence);
     if (!found) tell_nobody(w, me);
 }
 
@@ -176,11 +178,12 @@ static void expire(const tw_watchdog *w, const beat *me, int64_t now, int64_t li
     _exit(70);
 }
 
+/* Of its own node a rank knows at first hand, and speaks at once. */
 static bool misses_somebody(const tw_watchdog *w, int64_t now, int64_t silence)
 {
     for (int i = 0; i < w->size; i++)
         if (i != w->mine && beat_is_lifeless(&w->board->beats[i], now, silence, w->grace)) return true;
-    return watchdog_nodes_miss(&w->elsewhere, now, silence, w->grace);
+    return watchdog_nodes_miss(&w->elsewhere, now, silence + w->patience, w->grace);
 }
 
 /* Four times a second: cheap, and far below any sensible limit. */
@@ -195,7 +198,7 @@ static void watch(void *self)
     if (limit > 0 && now - (since > w->grace ? since : w->grace) > limit + w->patience && since == atomic_load(&me->nanoseconds) &&
         limit == atomic_load(&me->limit))
         expire(w, me, now, limit, "");
-    if (life > 0 && misses_somebody(w, now, (life > WATCHDOG_SILENT ? life : WATCHDOG_SILENT) + w->patience))
+    if (life > 0 && misses_somebody(w, now, life > WATCHDOG_SILENT ? life : WATCHDOG_SILENT))
         expire(w, me, now, life, "; others give no sign of life");
 }
 

@@ -166,10 +166,10 @@ static bool part(courier *c)
 
 /* ---- telling ---- */
 
-static void tell_silent(const far_node *f, const beat *b, const char *beginning, int64_t now)
+static void tell_silent(const far_node *f, const beat *b, int64_t now)
 {
     line l = {.length = 0};
-    line_add(&l, beginning);
+    line_add(&l, "tweedie: watchdog: missing: rank ");
     line_add_number(&l, f->first);
     if (f->size > 1) line_add(&l, " and the other ranks");
     line_add(&l, " on ");
@@ -191,20 +191,27 @@ static bool is_silent(const far_node *f, int64_t now, int64_t silence, int64_t g
     return now - looked <= WATCHDOG_SILENT && looked - (heard > grace ? heard : grace) > silence;
 }
 
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now)
+/* The moment of which the node's ranks are known: none of them gives a sign of life after it, which says something of the node alone. */
+static int64_t known_at(const far_node *f, int64_t now)
 {
-    const char *const beginning = atomic_load(&me->waiting) ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ";
+    const int64_t heard = atomic_load(&f->heard);
+    return heard < now ? heard : now;
+}
+
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now, int64_t silence)
+{
     const beat *b = n->beats;
     int lines = 0;
     for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
         const far_node *f = &n->nodes[i];
         if (now - atomic_load(&f->looked) > WATCHDOG_SILENT) continue;
-        if (is_silent(f, now, WATCHDOG_SILENT, 0)) {
-            if (lines++ < LINES) tell_silent(f, b, beginning, now);
+        if (is_silent(f, now, silence, 0)) {
+            if (lines++ < LINES) tell_silent(f, b, now);
             continue;
         }
+        const int64_t then = known_at(f, now);
         for (int k = 0; k < f->size; k++)
-            if (beat_is_blamed(&b[k], blame, me, now) && lines++ < LINES) line_put_missing(&b[k], f->host, me, now);
+            if (beat_is_blamed(&b[k], blame, me, then) && lines++ < LINES) line_put_missing(&b[k], f->host, me, then);
     }
     if (lines > LINES) {
         line l = {.length = 0};
@@ -219,12 +226,13 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame
 bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace)
 {
     const beat *b = n->beats;
+    silence += SECOND + SECOND / 2; /* what is heard is as old as that */
     for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
         const far_node *f = &n->nodes[i];
         if (now - atomic_load(&f->looked) > WATCHDOG_SILENT) continue;
         if (is_silent(f, now, silence, grace)) return true;
         for (int k = 0; k < f->size; k++)
-            if (beat_is_lifeless(&b[k], now, silence, grace)) return true;
+            if (beat_is_lifeless(&b[k], known_at(f, now), silence, grace)) return true;
     }
     return false;
 }

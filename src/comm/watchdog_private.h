@@ -83,10 +83,11 @@ size_t watchdog_nodes_bytes(const tw_comm *comm);
  * @param local   the beats of this node's ranks */
 tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local);
 
-/* Names those elsewhere who are to blame; false where nobody is. */
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now);
+/* Names those elsewhere who are to blame; false where nobody is.
+ * @param silence  of a node that is held against it */
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now, int64_t silence);
 
-/* Whether a node or a rank elsewhere has given no sign of life for longer than `silence`. */
+/* Whether a node or a rank elsewhere has given no sign of life for longer than `silence`, and the time that messages take. */
 bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace);
 
 /* Collective. Every message that was sent is received before it returns, unless somebody has been silent for half a minute. */

@@ -173,7 +173,7 @@ static int victim(const char *how, int per_node, int who)
     if (tw_watchdog_create(&w, comm) != TW_OK || tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK) return 1;
     tw_reducer_watch(r, w);
     for (int64_t step = 0; step < 5; step++) {
-        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 6 : per_node > 0 ? 4 : 2);
+        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 7 : per_node > 0 ? 5 : 2);
         tw_reducer_begin(r, step);
         if (per_node > 0 && step == 1) usleep(1500000); /* until the other nodes have heard of it */
         if (step == 2 && strcmp(how, "long") == 0) tw_watchdog_beat(w, "validation", step, 3600);
