@@ -62,12 +62,6 @@ typedef struct tw_reducer_slice {
     int64_t offset, count, block;
 } tw_reducer_slice;
 
-/* Seconds of the last finished step, for the progress line. */
-typedef struct tw_reducer_times {
-    double exposed; /* that tw_reducer_finish and, without a thread, work between operations took: what the step waited for */
-    double busy;    /* that the reduction worked or waited for others after its first bucket was ready */
-} tw_reducer_times;
-
 /* Collective on `comm`, all arguments but options->threads equal on all ranks. Where the nodes' shared memory is too small every rank keeps
  * its own, as if it were alone on its node; a warning says so.
  * @param[out] out      owned by the caller; tw_reducer_destroy; refers to `comm`, which must outlive it
@@ -141,8 +135,8 @@ tw_status tw_reducer_finish(tw_reducer *reducer, tw_status status, double *value
 /* Has tw_reducer_finish tell the watchdog that this rank waits for others. Borrowed until the last finish; NULL: nobody. Not collective. */
 void tw_reducer_watch(tw_reducer *reducer, struct tw_watchdog *watchdog);
 
-/* Times of the last finished step. */
-tw_reducer_times tw_reducer_last_times(const tw_reducer *reducer);
+/* Seconds that the last finished step waited for the reduction: in tw_reducer_finish and, without a thread, at work between operations. */
+double tw_reducer_exposed(const tw_reducer *reducer);
 
 /* "8 ranks on 2 nodes, shared memory, messages in a tree, a thread of its own, 12 buckets": for the log. Borrowed. */
 const char *tw_reducer_description(const tw_reducer *reducer);

@@ -123,7 +123,7 @@ static tw_status overlapped(bench *b, int64_t step, double compute_ms)
     tw_status st = TW_OK;
     double seconds, exposed;
     TW_TRY(reduce(b, step, compute_ms, &seconds));
-    exposed = tw_reducer_last_times(b->reducer).exposed;
+    exposed = tw_reducer_exposed(b->reducer);
     TW_TRY(slowest(b->comm, &exposed));
     if (1e3 * exposed >= b->exposed_ms) return TW_OK;
     b->exposed_ms = 1e3 * exposed;

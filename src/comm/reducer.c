@@ -17,6 +17,7 @@
 #include "comm/placement.h"
 #include "comm/reducer_node.h"
 #include "tweedie/clock.h"
+#include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/watchdog.h"
 
@@ -40,8 +41,7 @@ struct tw_reducer {
     int64_t step;
     bool open; /* between begin and finish */
     bool misused;
-    tw_reducer_times times;
-    double exposed;
+    double exposed; /* seconds */
 
     /* between the executing thread and the communication thread, under `lock` */
     pthread_t thread;
@@ -53,21 +53,21 @@ struct tw_reducer {
     bool quit;
     tw_status failure; /* of the reduction itself, with its message: one thread may meet it and another report it */
     char message[MESSAGE_MAX];
-    double began, busy;
 };
 
+/* Said at once: the others may wait for what this rank did not send until the watchdog ends the run, which knows nothing of it. */
 static void note_failure(tw_reducer *r, tw_status st)
 {
     if (r->failure != TW_OK) return;
     r->failure = st;
     snprintf(r->message, sizeof r->message, "%s", tw_error_message());
+    tw_log_warn("step %lld: the reduction of gradients failed on this rank: %s", (long long)r->step, r->message);
 }
 
 static void move_bucket(tw_reducer *r, int b, uint32_t epoch, bool wait)
 {
     tw_status st = reducer_node_advance(&r->node, b, epoch, wait);
     if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
-    if (b == r->bucket_count - 1) r->busy = tw_clock_seconds() - r->began;
 }
 
 static void *communicate(void *self)
@@ -81,7 +81,6 @@ static void *communicate(void *self)
         for (int b = 0; b < r->bucket_count; b++) {
             while (r->complete[b] != epoch) pthread_cond_wait(&r->changed, &r->lock);
             pthread_mutex_unlock(&r->lock);
-            if (b == 0) r->began = tw_clock_seconds();
             move_bucket(r, b, epoch, true);
             pthread_mutex_lock(&r->lock);
         }
@@ -309,9 +308,9 @@ void tw_reducer_watch(tw_reducer *r, tw_watchdog *watchdog)
     r->watchdog = watchdog;
 }
 
-tw_reducer_times tw_reducer_last_times(const tw_reducer *r)
+double tw_reducer_exposed(const tw_reducer *r)
 {
-    return r->times;
+    return r->exposed;
 }
 
 const char *tw_reducer_description(const tw_reducer *r)
@@ -353,7 +352,6 @@ static void complete_bucket(tw_reducer *r, int b)
 static void move_buckets(tw_reducer *r)
 {
     for (int b = r->next; b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
-        if (b == 0 && !reducer_node_has_begun(&r->node, 0)) r->began = tw_clock_seconds();
         move_bucket(r, b, r->epoch, false);
         if (!reducer_node_has_begun(&r->node, b)) break;
     }
@@ -455,7 +453,7 @@ tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int
         comm_tree_sum(values, r->records[0].values, r->comm->size, (int64_t)(sizeof mine / sizeof(double)), value_count);
 done:
     r->open = false;
-    r->times = (tw_reducer_times){.exposed = r->exposed + tw_clock_seconds() - start, .busy = r->busy};
+    r->exposed += tw_clock_seconds() - start;
     return st;
 }
 

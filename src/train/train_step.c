@@ -129,7 +129,7 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     update(t, &r);
     t->step++;
     r.seconds = tw_clock_seconds() - start;
-    r.communication_seconds = tw_reducer_last_times(t->reducer).exposed;
+    r.communication_seconds = tw_reducer_exposed(t->reducer);
     r.compute_seconds = r.seconds - r.read_seconds - r.communication_seconds;
     *out = r;
 done:
