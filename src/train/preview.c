@@ -1,5 +1,5 @@
-/* What the first average of the weights can do by now: its loss on the validation split, and a grid of samples. The average lives on rank
- * zero; all ranks get a copy in a second model and share the work. */
+/* What the first average of the weights can do by now: its loss on the validation split, and a grid of samples. The average lies on the
+ * first node; all ranks get a copy in a second model and share the work. */
 #include <string.h>
 
 #include "train/grid.h"
