@@ -71,6 +71,7 @@ tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_stat
     TW_TRY(tw_alloc(&s->flats, s->count, sizeof *s->flats, "arrays of a run"));
     TW_TRY(tw_alloc(&s->dims, s->count, sizeof *s->dims, "arrays of a run"));
     TW_TRY(tw_alloc_arena(&s->plain, s->bytes, "the copy that a checkpoint is written from"));
+    memset(s->plain, 0, s->bytes); /* here, not in the first save, which training waits for: pages take longer to come than to fill */
     describe_arrays(s);
     *out = s;
     s = NULL;

@@ -66,4 +66,5 @@ chmod +x bin/qsub
 printf 'localhost\nlocalhost\n' >nodes
 expect_exit 75 env PATH="$HERE/bin:$PATH" PBS_O_WORKDIR="$HERE" PBS_NODEFILE="$HERE/nodes" JOBS="$JOBS" CONFIG="$HERE/tiny.ini" RUN="$HERE/pbs" \
     MAX_HOURS=0.0005 REQUEUE=7 bash "$JOBS/train.pbs"
-grep -q "REQUEUE=6 " qsubs || fail "no successor"
+grep -q "REQUEUE=6," qsubs || fail "no successor"
+grep -q ",TWEEDIE=$TWEEDIE,MPIRUN_OPTIONS=$MPIRUN_OPTIONS " qsubs || fail "the successor runs another program"
