@@ -67,8 +67,8 @@ static tw_status open_together(tw_dataset *d, const char *hints)
     MPI_Info info = MPI_INFO_NULL;
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
     TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
+    if (d->comm && hints && *hints) TW_TRY(make_hints(&info, hints)); /* one rank does without, but a mistake is one there too */
     if (d->parallel) {
-        if (hints && *hints) TW_TRY(make_hints(&info, hints));
         TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), info), TW_EINTERNAL, "%s: no parallel reading", d->path);
         TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL, "%s: no parallel reading", d->path);
     }

@@ -13,6 +13,11 @@ at=$(grep -obUaF "$(tail -c +17 train-images | head -c 12)" flipped.h5 | head -n
 at=${at:-40000}
 printf '\252' | dd of=flipped.h5 bs=1 seek=$((at + 5000)) conv=notrunc 2>/dev/null
 refused 65 "flipped.h5: damaged:" tiny.ini data.path=flipped.h5 data.verify=yes
+refused 78 'data.hints: "romio_ds_read" is not key=value' tiny.ini "data.hints=romio_ds_read"
+refused 78 'data.hints: "=8" is not key=value' tiny.ini "data.hints=striping_factor=4, =8"
+expect_exit 0 train 2 hinted tiny.ini "data.hints=romio_ds_read=disable, striping_factor=8"
+expect_exit 0 train 2 unhinted tiny.ini
+same hinted unhinted
 idx_images odd-images 64 15 16 1000000
 expect_exit 0 "$TWEEDIE" import odd.h5 --format idx odd-images
 refused 78 "network.mult: 2 levels halve the image 1 times, and 15 x 16 is no multiple of 2" tiny.ini data.path=odd.h5
