@@ -11,6 +11,19 @@ expect_exit 0 "$prefix/bin/tweedie" --version
 expect_output tweedie
 [ -f "$prefix/include/tweedie/config.h" ] || fail "no headers"
 
+# the module file, where there is anything that reads one: from another folder than that of the installation
+for init in /usr/share/modules/init/bash /usr/share/lmod/lmod/init/bash; do
+    [ -r $init ] || continue
+    loaded() {
+        bash -c '. "$1" && module use "$2/etc/modulefiles" && module load tweedie && tweedie --version &&
+            echo "$TWEEDIE $TWEEDIE_ROOT $TWEEDIE_JOBS" && "$TWEEDIE_JOBS/submit" "$TWEEDIE_JOBS/config/mnist-ddpm.ini" run --dry-run' \
+            loaded $init "$prefix"
+    }
+    expect_exit 0 env -u TWEEDIE -u BASH_ENV bash -c "$(declare -f loaded); init=$init prefix=$prefix; loaded"
+    expect_output "$prefix/bin/tweedie $prefix $prefix/share/tweedie/jobs"
+    expect_output "TWEEDIE=$prefix/bin/tweedie"
+done
+
 compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$BUILD/CMakeCache.txt")
 expect_exit 0 cmake -S "$SOURCE/tests/package" -B "$HERE/build" -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_C_COMPILER=$compiler" \
     "-DCMAKE_PREFIX_PATH=$prefix;$(sed -n 's/^CMAKE_PREFIX_PATH:[A-Z]*=//p' "$BUILD/CMakeCache.txt")"

@@ -44,6 +44,7 @@ class Tweedie(CMakePackage):
 
     def setup_run_environment(self, env: EnvironmentModifications) -> None:
         env.set("TWEEDIE_ROOT", self.prefix)
+        env.set("TWEEDIE", self.prefix.bin.tweedie)
         env.set("TWEEDIE_JOBS", self.prefix.share.tweedie.jobs)
 
     def test_version(self):
