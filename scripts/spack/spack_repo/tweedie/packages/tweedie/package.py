@@ -28,7 +28,7 @@ class Tweedie(CMakePackage):
 
     depends_on("mpi")
     depends_on("hdf5@1.10.6:+mpi")
-    depends_on("onednn@2.5: cpu_runtime=omp gpu_runtime=none")
+    depends_on("onednn@2.6: cpu_runtime=omp gpu_runtime=none")
     depends_on("libinih")
     depends_on("libpng")
     depends_on("jpeg")
