@@ -22,7 +22,7 @@ bool tw_file_exists(const char *path);
 
 /* The size of a regular file that this process may read.
  * @param[out] bytes  may be NULL
- * @return TW_ENOINPUT naming the file and the reason: missing, a directory, not readable */
+ * @return TW_ENOINPUT naming the file and the reason: missing, a directory, not readable; TW_EIO where the disk errs */
 tw_status tw_file_size(int64_t *bytes, const char *path);
 
 /* The name under which `path` is written first: hidden, in the same directory, unlike that of any other process.

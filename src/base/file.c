@@ -24,8 +24,8 @@ tw_status tw_file_size(int64_t *bytes, const char *path)
     struct stat info;
     /* O_NONBLOCK: opening a pipe that nobody writes to must not wait */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(file >= 0, TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
-    TW_CHECK(fstat(file, &info) == 0, TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(fstat(file, &info) == 0, TW_EIO, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(!S_ISDIR(info.st_mode), TW_ENOINPUT, "%s: is a directory, a file was expected", path);
     TW_CHECK(S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a regular file", path);
     if (bytes) *bytes = (int64_t)info.st_size;

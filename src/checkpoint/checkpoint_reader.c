@@ -25,7 +25,8 @@ static tw_status read_attribute(const tw_checkpoint *c, const char *name, hid_t 
     TW_CHECK(H5Tget_class(type) == class && H5Sget_simple_extent_npoints(space) == 1, TW_EDATA, "%s: the attribute %s is of another type",
              c->path, name);
     if (class == H5T_STRING) {
-        TW_CHECK(H5Tis_variable_str(type) == 0 && H5Tget_size(type) < size, TW_EDATA,
+        const size_t length = H5Tget_size(type); /* 0 where the call fails: what is read would be longer than its room */
+        TW_CHECK(H5Tis_variable_str(type) == 0 && length > 0 && length < size, TW_EDATA,
                  "%s: the attribute %s is longer than %zu bytes, or of variable length", c->path, name, size - 1);
         memset(value, 0, size);
         TRY_H5(TW_EDATA, c->path, H5Aread(attribute, type, value));
@@ -67,7 +68,8 @@ static tw_status read_config(tw_checkpoint *c)
     TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0, TW_EDATA, "%s: /config is not a text of fixed length",
              c->path);
     size_t size = H5Tget_size(type);
-    TW_CHECK((int64_t)size <= c->bytes, TW_EDATA, "%s: /config has %zu bytes, more than the file", c->path, size);
+    TW_CHECK(size > 0 && (int64_t)size <= c->bytes, TW_EDATA, "%s: /config has %zu bytes, of %lld in the file", c->path, size,
+             (long long)c->bytes);
     TW_TRY(tw_alloc(&config, (int64_t)size + 1, 1, "a configuration"));
     TRY_H5(TW_EDATA, c->path, H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, config));
     c->meta.config = config;

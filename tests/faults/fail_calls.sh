@@ -199,8 +199,10 @@ job() { # COMMAND ACTION CALL
     fault="FAULT_PATH=victim:store FAULT_ACTION=$2 FAULT_CALL=$3"
     code=0
     LAST="$fault: checkpoint ${command[*]}"
-    env $fault LD_PRELOAD="$SHIM" ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 timeout 60 "$TWEEDIE" checkpoint "${command[@]}" \
-        >"$OUT" 2>"$ERR" </dev/null || code=$?
+    { # bash itself says who was killed
+        env $fault LD_PRELOAD="$SHIM" ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 timeout 60 "$TWEEDIE" checkpoint "${command[@]}" \
+            >"$OUT" 2>"$ERR" </dev/null || code=$?
+    } 2>/dev/null
     job_good
     case $2:$code in
     kill:137) reported=$((reported + 1)) ;;
