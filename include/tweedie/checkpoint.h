@@ -152,8 +152,8 @@ tw_status tw_checkpoint_find_newest(const char *run, char *path, size_t size, in
 /* As above for all ranks: rank zero looks. Collective. */
 tw_status tw_checkpoint_find_newest_all(const tw_comm *comm, const char *run, char *path, size_t size, int64_t *step);
 
-/* Removes temporary files that a killed trainer left in RUN: of checkpoints, pictures, `latest` and `config.ini`. Only for who holds the
- * lock of the run. */
+/* Removes temporary files that a killed trainer left in RUN: of checkpoints, pictures, `latest` and `config.ini`; and of exports, where
+ * they are a day old. Only for who holds the lock of the run. */
 tw_status tw_checkpoint_clean(const char *run);
 
 /* Deletes old checkpoints: all but the newest `keep`, the two newest that verify, those whose step is a multiple of `every` (0: none),

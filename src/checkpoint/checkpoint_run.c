@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tweedie/checkpoint.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/rundir.h"
+
+enum { DAY = 24 * 3600 };
 
 tw_status tw_checkpoint_name(char *out, size_t size, const char *run, int64_t step)
 {
@@ -151,17 +155,21 @@ done:
     return st;
 }
 
-/* Removes files of `directory` that begin with `prefix` and end in ".tmp". */
-static tw_status remove_debris(const char *directory, const char *prefix)
+/* Removes files of `directory` that begin with `prefix`, end in ".tmp", and, where an age is given, were last written so many seconds ago.
+ */
+static tw_status remove_debris(const char *directory, const char *prefix, double age)
 {
     tw_status st = TW_OK;
     struct dirent *entry;
+    struct stat info;
     DIR *d = opendir(directory);
     if (!d && errno == ENOENT) return TW_OK;
     TW_CHECK(d, TW_EIO, "%s: cannot be read: %s", directory, strerror(errno));
     while ((entry = readdir(d))) {
         size_t n = strlen(entry->d_name);
         if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || n < 4 || strcmp(entry->d_name + n - 4, ".tmp") != 0) continue;
+        if (age > 0 && (fstatat(dirfd(d), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || difftime(time(NULL), info.st_mtime) < age))
+            continue;
         if (unlinkat(dirfd(d), entry->d_name, 0) == 0)
             tw_log_info("%s/%s: removed, left behind by a run that was killed", directory, entry->d_name);
         else
@@ -177,11 +185,13 @@ tw_status tw_checkpoint_clean(const char *run)
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
-    TW_TRY(remove_debris(path, ".step-"));
+    TW_TRY(remove_debris(path, ".step-", 0));
     TW_TRY(tw_format(path, sizeof path, "%s/samples", run));
-    TW_TRY(remove_debris(path, ".step-")); /* pictures; what sampling jobs write there has other names */
-    TW_TRY(remove_debris(run, ".latest."));
-    TW_TRY(remove_debris(run, ".config.ini."));
+    TW_TRY(remove_debris(path, ".step-", 0)); /* pictures; what sampling jobs write there has other names */
+    TW_TRY(remove_debris(run, ".latest.", 0));
+    TW_TRY(remove_debris(run, ".config.ini.", 0));
+    TW_TRY(tw_format(path, sizeof path, "%s/weights", run));
+    TW_TRY(remove_debris(path, ".step-", DAY)); /* an export may be at work there */
 done:
     return st;
 }

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -258,7 +260,12 @@ static void cleaning_removes_what_a_killed_trainer_left_and_nothing_else(void **
         snprintf(file, sizeof file, "%s/%s", path, i < DEBRIS ? debris[i] : others[i - DEBRIS]);
         fixture_spill(file, "half", 4);
     }
+    snprintf(file, sizeof file, "%s/weights/.step-000000200-raw.h5.n1-1-0.tmp", path); /* of an export that was killed long ago */
+    fixture_spill(file, "half", 4);
+    const struct timespec then[2] = {{.tv_sec = time(NULL) - 90000}, {.tv_sec = time(NULL) - 90000}};
+    assert_int_equal(utimensat(AT_FDCWD, file, then, 0), 0);
     assert_int_equal(tw_checkpoint_clean(path), TW_OK);
+    assert_false(tw_file_exists(file));
     for (int i = 0; i < DEBRIS + OTHERS; i++) {
         snprintf(file, sizeof file, "%s/%s", path, i < DEBRIS ? debris[i] : others[i - DEBRIS]);
         assert_int_equal(tw_file_exists(file), i >= DEBRIS);
