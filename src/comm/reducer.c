@@ -155,9 +155,10 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
     qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
     for (int i = 0; i < r->bucket_count; i++) {
         const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
-        TW_CHECK(b->offset == at && b->count > 0 && b->count <= CHUNK_MAX, TW_EINTERNAL,
-                 "bucket %d begins at %lld with %lld floats where %lld was expected", r->by_offset[i], (long long)b->offset,
-                 (long long)b->count, (long long)at);
+        TW_CHECK(b->count <= CHUNK_MAX, TW_ECONFIG, "a parameter of %lld numbers is too large: %d can be summed over ranks at a time",
+                 (long long)b->count, CHUNK_MAX);
+        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL, "bucket %d begins at %lld with %lld floats where %lld was expected",
+                 r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
         at += b->count;
     }
     for (int b = 0; b < r->bucket_count; b++) r->blocks += blocks_of(r->buckets[b]);
