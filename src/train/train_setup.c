@@ -71,6 +71,20 @@ done:
     return st;
 }
 
+/* Microbatches are a matter of memory and may change, but for the one tree over them they are the order of summation. */
+static tw_status check_microbatch(const tw_trainer *t, tw_config *run)
+{
+    tw_status st = TW_OK;
+    tw_train_config before = {0};
+    if (!t->c.rank_independent) return TW_OK;
+    TW_TRY(tw_train_config_bind(&before, run));
+    TW_CHECK(before.microbatch == t->c.microbatch, TW_ECONFIG,
+             "train.microbatch: %lld in the run and %lld here; with train.rank_independent it cannot change", (long long)before.microbatch,
+             (long long)t->c.microbatch);
+done:
+    return st;
+}
+
 /* Takes the lock, and opens the log for all that is said from here on. */
 static tw_status open_run(tw_trainer *t)
 {
@@ -107,6 +121,7 @@ static tw_status read_config(tw_trainer *t)
     TW_TRY(resolve_precision(t, run));
     TW_TRY(bind(t));
     if (run) TW_TRY(tw_config_diff_fixed(run, t->config));
+    if (run) TW_TRY(check_microbatch(t, run));
     TW_TRY(tw_config_text(t->config, &t->config_text));
 done:
     tw_config_destroy(&run);

@@ -18,6 +18,9 @@ expect_exit 75 ranks 4 "$TWEEDIE" train "$SOURCE/jobs/config/mnist-ddpm.ini" --r
 expect_exit 0 ranks 2 "$TWEEDIE" train "$SOURCE/jobs/config/mnist-ddpm.ini" --run changed "${tiny[@]}" compute.precision=f32
 expect_exit 0 "$TWEEDIE" checkpoint diff f321 changed
 
+expect_exit 78 ranks 2 "$TWEEDIE" train "$SOURCE/jobs/config/mnist-ddpm.ini" --run changed "${tiny[@]}" compute.precision=f32 train.microbatch=4
+expect_message "train.microbatch: 2 in the run and 4 here"
+
 # what cannot be one tree is refused
 expect_exit 78 ranks 1 "$TWEEDIE" train "$SOURCE/jobs/config/mnist-ddpm.ini" --run no "${tiny[@]}" train.batch=12 train.microbatch=4
 expect_message "cut train.batch = 12 into 1, 2, 4, 8"
