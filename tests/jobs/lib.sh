@@ -17,7 +17,8 @@ export TMPDIR=/var/tmp
 . "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh"
 
 TEST=$(basename "$0" .sh)
-TWEEDIE_MINICLUSTER_DIR=/var/lib/tweedie-test-$TEST
+# the same in each run, which clears up what a killed one has left; another one for each clone
+TWEEDIE_MINICLUSTER_DIR=/var/lib/tweedie-test-$TEST-$(cksum <<<"$SOURCE" | cut -d ' ' -f 1)
 JOBS=$SOURCE/jobs
 export TWEEDIE TWEEDIE_MINICLUSTER_DIR JOBS
 

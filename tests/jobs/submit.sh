@@ -68,3 +68,12 @@ mapfile -t links < <(sed -n 's/^\([0-9]*\) *training.*/\1/p' "$OUT")
 expect_equal "links" "${#links[@]}" 3
 for link in "${links[@]}"; do expect_end "$link" 120 FAILED; done
 grep -q "start 1 on .* from step-" chain/logs/*-"${links[2]}".out || fail "the third link did not go on"
+
+# a training that starts again twice: what waits for its end waits for the end of the last start
+expect_exit 0 submit_run tiny.ini again --nodes 1 --cpus-per-rank 1 --train "--export=ALL,MAX_HOURS=0.0005,REQUEUE=2" train.steps=100000000
+final=$(id_of 'checkpoints, after') training=$(id_of training)
+expect_end "$training" 240 FAILED
+expect_equal "restarts" "$(restarts "$training")" 2
+expect_end "$final" 60 FAILED
+grep -qF "step-$(printf %09d "$(steps_reached again)").h5: good" again/logs/*-final-"$final".out || fail "it has not seen the last checkpoint"
+grep -q "the training is not at its last step (100000000)" again/logs/*-final-"$final".out || fail "it does not say why it fails"
