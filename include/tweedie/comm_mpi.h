@@ -9,14 +9,15 @@
 /* Borrowed. Errors are returned, not fatal. Not collective. */
 MPI_Comm tw_comm_mpi(const tw_comm *comm);
 
-/* `call` is an MPI function; its error becomes TW_EINTERNAL with MPI's own words. For functions as the macros of "tweedie/status.h". */
-#define TRY_MPI(call)                                                                                                                      \
-    do {                                                                                                                                   \
-        int mpi_code_ = (call);                                                                                                            \
-        if (mpi_code_ != MPI_SUCCESS) {                                                                                                    \
-            st = TW_FAILED_(tw_comm_mpi_error(mpi_code_, #call));                                                                          \
-            goto done;                                                                                                                     \
-        }                                                                                                                                  \
+/* `call` is an MPI function; its error becomes TW_EINTERNAL with MPI's own words. For functions as
+ * the macros of "tweedie/status.h". */
+#define TRY_MPI(call)                                                                              \
+    do {                                                                                           \
+        int mpi_code_ = (call);                                                                    \
+        if (mpi_code_ != MPI_SUCCESS) {                                                            \
+            st = TW_FAILED_(tw_comm_mpi_error(mpi_code_, #call));                                  \
+            goto done;                                                                             \
+        }                                                                                          \
     } while (0)
 
 /* Records MPI's message for `code`. Use TRY_MPI instead. */

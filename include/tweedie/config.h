@@ -1,21 +1,27 @@
-/* Configuration: a table of fields with default, range and help for every module that is configured.
+/* Configuration: a table of fields with default, range and help for every module that is
+ * configured.
  *
- * A configuration is INI text ("[section]", "key = value", "#" or ";" comments) with `section.key=value` from the command line over it.
- * Each configured module supplies a table and a struct; the program binds them one after the other to the same configuration:
+ * A configuration is INI text ("[section]", "key = value", "#" or ";" comments) with
+ * `section.key=value` from the command line over it. Each configured module supplies a table and a
+ * struct; the program binds them one after the other to the same configuration:
  *
  *     typedef struct tw_log_config { int64_t every; double seconds; } tw_log_config;
  *     static const tw_config_field fields[] = {
- *         {"log", "every", TW_CONFIG_INT64, offsetof(tw_log_config, every), "100", .min = 1, .max = 1e9, .help = "steps between lines"},
- *         {"log", "seconds", TW_CONFIG_DOUBLE, offsetof(tw_log_config, seconds), "5", .max = 3600, .help = "seconds between lines"},
+ *         {"log", "every", TW_CONFIG_INT64, offsetof(tw_log_config, every), "100", .min = 1, .max =
+ * 1e9, .help = "steps between lines"},
+ *         {"log", "seconds", TW_CONFIG_DOUBLE, offsetof(tw_log_config, seconds), "5", .max = 3600,
+ * .help = "seconds between lines"},
  *     };
  *
  *     TW_TRY(tw_config_create(&config));
  *     TW_TRY(tw_config_read(config, "mnist.ini"));
  *     TW_TRY(tw_config_override(config, count, assignments));
  *     TW_TRY(tw_config_bind(config, fields, 2, &log));
- *     TW_TRY(tw_config_finish(config));             // every error of the text and of all tables, at once
+ *     TW_TRY(tw_config_finish(config));             // every error of the text and of all tables,
+ * at once
  *
- * What a user wrote wrong is collected, so that one attempt shows all of it; only tw_config_finish reports. Nothing here is collective. */
+ * What a user wrote wrong is collected, so that one attempt shows all of it; only tw_config_finish
+ * reports. Nothing here is collective. */
 #ifndef TWEEDIE_CONFIG_H
 #define TWEEDIE_CONFIG_H
 
@@ -43,7 +49,8 @@ typedef enum tw_config_type {
     TW_CONFIG_DOUBLE, /* double: finite */
     TW_CONFIG_BOOL,   /* bool: true, false, yes, no, on, off, 1, 0 */
     TW_CONFIG_STRING, /* const char *, borrowed from the configuration */
-    TW_CONFIG_PATH, /* const char *, borrowed; relative to the configuration file (command line: to the current directory), made absolute */
+    TW_CONFIG_PATH, /* const char *, borrowed; relative to the configuration file (command line: to
+                       the current directory), made absolute */
     TW_CONFIG_INTS, /* tw_config_ints: "1, 2, 2" */
     TW_CONFIG_DOUBLES, /* tw_config_doubles */
     TW_CONFIG_CHOICE   /* int: the index in `choices`; an enum in the same order fits */
@@ -56,11 +63,13 @@ typedef struct tw_config_field {
     const char *section, *key;
     tw_config_type type;
     size_t offset;            /* of the member in the table's struct */
-    const char *default_text; /* as a user would write it; NULL: the key must be given; "": empty (string, path and lists alone) */
-    double min, max;          /* inclusive, of a number and of each in a list; both 0: no limit; max < min: no upper limit */
-    const char *choices;      /* "linear|cosine" */
-    bool fixed;               /* may not change when a run is resumed */
-    const char *help;         /* one line: what it is, its unit */
+    const char *default_text; /* as a user would write it; NULL: the key must be given; "": empty
+                                 (string, path and lists alone) */
+    double min, max; /* inclusive, of a number and of each in a list; both 0: no limit; max < min:
+                        no upper limit */
+    const char *choices; /* "linear|cosine" */
+    bool fixed;          /* may not change when a run is resumed */
+    const char *help;    /* one line: what it is, its unit */
 } tw_config_field;
 
 typedef struct tw_config tw_config;
@@ -73,23 +82,28 @@ void tw_config_destroy(tw_config **config);
  * @return TW_ENOINPUT if the file cannot be opened or read, or is larger than 1 MiB */
 tw_status tw_config_read(tw_config *config, const char *path);
 
-/* The same for text that is in memory: a frozen configuration in a checkpoint, or a file that another rank read.
+/* The same for text that is in memory: a frozen configuration in a checkpoint, or a file that
+ * another rank read.
  * @param path  names the text in messages; its directory is where relative paths start */
 tw_status tw_config_parse(tw_config *config, const char *text, int64_t length, const char *path);
 
-/* Adds "section.key=value" assignments. They win over entries of files, later ones over earlier ones. */
+/* Adds "section.key=value" assignments. They win over entries of files, later ones over earlier
+ * ones. */
 tw_status tw_config_override(tw_config *config, int count, char *const *assignments);
 
-/* Fills a struct from the entries and defaults of one table and marks the entries as known. A bad value is collected and its member gets
- * the default (zero where there is none): nothing may be computed from it before tw_config_finish has returned TW_OK.
- * Tables may share a key; then its rows must agree. The table must outlive the configuration, and the configuration the struct's strings.
+/* Fills a struct from the entries and defaults of one table and marks the entries as known. A bad
+ * value is collected and its member gets the default (zero where there is none): nothing may be
+ * computed from it before tw_config_finish has returned TW_OK. Tables may share a key; then its
+ * rows must agree. The table must outlive the configuration, and the configuration the struct's
+ * strings.
  */
 tw_status tw_config_bind(tw_config *config, const tw_config_field *table, int count, void *out);
 
-/* Adds an error about a key's value to the collection, where a table cannot express the rule ("network.kind: no such network"). Keys of the
- * same section that no table knows are then not reported: the table that knows them was perhaps never bound. */
-__attribute__((format(printf, 4, 5))) tw_status tw_config_error(tw_config *config, const char *section, const char *key, const char *format,
-                                                                ...);
+/* Adds an error about a key's value to the collection, where a table cannot express the rule
+ * ("network.kind: no such network"). Keys of the same section that no table knows are then not
+ * reported: the table that knows them was perhaps never bound. */
+__attribute__((format(printf, 4, 5))) tw_status
+tw_config_error(tw_config *config, const char *section, const char *key, const char *format, ...);
 
 /* Where a key was set ("mnist.ini:12", "command line"), or "default". Borrowed. */
 const char *tw_config_origin(const tw_config *config, const char *section, const char *key);
@@ -98,16 +112,19 @@ const char *tw_config_origin(const tw_config *config, const char *section, const
  * @return TW_ECONFIG with one message that lists all collected errors, a line each */
 tw_status tw_config_finish(tw_config *config);
 
-/* The frozen configuration: every bound key with its value, absolute paths; reading it gives the same configuration. Keys whose value is
- * empty are left out. @param[out] out  released with tw_free */
+/* The frozen configuration: every bound key with its value, absolute paths; reading it gives the
+ * same configuration. Keys whose value is empty are left out. @param[out] out  released with
+ * tw_free */
 tw_status tw_config_text(const tw_config *config, char **out);
 
-/* Compares a run's frozen configuration with a bound one, over the fixed keys of the latter. A fixed key that the run does not have is held
- * against its default.
- * @return TW_ECONFIG with a line for each difference ("optimizer.clip: 1 in the run, 2 now"), or with the errors of the run's text */
+/* Compares a run's frozen configuration with a bound one, over the fixed keys of the latter. A
+ * fixed key that the run does not have is held against its default.
+ * @return TW_ECONFIG with a line for each difference ("optimizer.clip: 1 in the run, 2 now"), or
+ * with the errors of the run's text */
 tw_status tw_config_diff_fixed(const tw_config *run, const tw_config *now);
 
-/* Every bound key explained: its value, help, type, range, default. @param[out] out  released with tw_free */
+/* Every bound key explained: its value, help, type, range, default. @param[out] out  released with
+ * tw_free */
 tw_status tw_config_help(const tw_config *config, char **out);
 
 /* Reads one value as `field` asks (its section and key are not used; paths stay as they are).

@@ -1,18 +1,21 @@
 /* Datasets: files of samples, how they are made, and how ranks draw batches from them.
  *
- * A dataset is one HDF5 file (datasets/README.md has the format): `/images` uint8 or float32 [N, H, W, C], or `/points` float32 [N, D],
- * with optional `/labels` int32 [N] and named splits. A sample set is a dataset too. What a network sees are samples in *model units*,
- * float32:
+ * A dataset is one HDF5 file (datasets/README.md has the format): `/images` uint8 or float32 [N, H,
+ * W, C], or `/points` float32 [N, D], with optional `/labels` int32 [N] and named splits. A sample
+ * set is a dataset too. What a network sees are samples in *model units*, float32:
  *
  *   uint8 images     x = v / 127.5 − 1            back: v = round((x + 1) 127.5), clamped to 0…255
- *   float32, points  x = (v − offset) / scale     back: v = x scale + offset, per channel (points: per coordinate)
+ *   float32, points  x = (v − offset) / scale     back: v = x scale + offset, per channel (points:
+ * per coordinate)
  *
- * Many ranks draw from one file by virtual shards (design: B = global batch size): the N samples of the split are cut into B shards, shard
- * i is samples i N / B … (i + 1) N / B − 1, and position i of every global batch is drawn from shard i, which is gone through epoch after
- * epoch of its own. Rank r of R owns positions r B / R … (r + 1) B / R − 1: one contiguous block of the file. Inside a shard, blocks of at
- * most 1 MiB follow each other in an order permuted by (seed, epoch, i), and samples are permuted inside each block. So the global batch of
- * a step is a function of (file, split, B, seed, step) alone: not of R, not of what was drawn before, not of whether the data are kept in
- * memory. */
+ * Many ranks draw from one file by virtual shards (design: B = global batch size): the N samples of
+ * the split are cut into B shards, shard i is samples i N / B … (i + 1) N / B − 1, and position i
+ * of every global batch is drawn from shard i, which is gone through epoch after epoch of its own.
+ * Rank r of R owns positions r B / R … (r + 1) B / R − 1: one contiguous block of the file. Inside
+ * a shard, blocks of at most 1 MiB follow each other in an order permuted by (seed, epoch, i), and
+ * samples are permuted inside each block. So the global batch of a step is a function of (file,
+ * split, B, seed, step) alone: not of R, not of what was drawn before, not of whether the data are
+ * kept in memory. */
 #ifndef TWEEDIE_DATA_H
 #define TWEEDIE_DATA_H
 
@@ -31,7 +34,8 @@ enum {
     TW_DATASET_NAME_MAX = 64,        /* name of a dataset, a split or a class, with the NUL */
     TW_DATASET_TEXT_MAX = 1024,      /* source, license and other texts, with the NUL */
     TW_DATASET_SPLITS_MAX = 16,      /* splits of a file */
-    TW_DATASET_CHANNELS_MAX = 8192,  /* channels of an image, coordinates of a point: offset and scale are attributes of at most 64 KiB */
+    TW_DATASET_CHANNELS_MAX = 8192,  /* channels of an image, coordinates of a point: offset and
+                                        scale are attributes of at most 64 KiB */
     TW_DATASET_CLASSES_MAX = 1 << 20 /* so that a label always fits a table in memory */
 };
 
@@ -51,23 +55,26 @@ typedef struct tw_dataset_split {
     int64_t first, last;
 } tw_dataset_split;
 
-/* What a dataset is. As an argument everything is borrowed; in an open dataset everything belongs to it. */
+/* What a dataset is. As an argument everything is borrowed; in an open dataset everything belongs
+ * to it. */
 typedef struct tw_dataset_spec {
     tw_dataset_kind kind;
     int64_t count; /* samples N in the file */
     int64_t height, width, channels;
-    int64_t num_classes;                /* 0: no labels; else labels are 0 … num_classes − 1 */
-    const float *offset, *scale;        /* [channels], not for uint8; NULL as an argument: 0 and 1 */
-    const char *const *class_names;     /* [num_classes] or NULL */
-    char name[TW_DATASET_NAME_MAX];     /* "mnist" */
-    char source[TW_DATASET_TEXT_MAX];   /* where the samples come from */
-    char license[TW_DATASET_TEXT_MAX];  /* under which terms */
-    char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, in storage order; set by the writer */
+    int64_t num_classes;               /* 0: no labels; else labels are 0 … num_classes − 1 */
+    const float *offset, *scale;       /* [channels], not for uint8; NULL as an argument: 0 and 1 */
+    const char *const *class_names;    /* [num_classes] or NULL */
+    char name[TW_DATASET_NAME_MAX];    /* "mnist" */
+    char source[TW_DATASET_TEXT_MAX];  /* where the samples come from */
+    char license[TW_DATASET_TEXT_MAX]; /* under which terms */
+    char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, in
+                                           storage order; set by the writer */
     int split_count;                    /* 0 as an argument: one split "train" of all samples */
     tw_dataset_split splits[TW_DATASET_SPLITS_MAX];
 } tw_dataset_spec;
 
-/* Elements of one sample, height x width x channels, and its bytes as stored. Exact for every spec that a reader or writer has accepted. */
+/* Elements of one sample, height x width x channels, and its bytes as stored. Exact for every spec
+ * that a reader or writer has accepted. */
 int64_t tw_dataset_elements(const tw_dataset_spec *spec);
 size_t tw_dataset_sample_bytes(const tw_dataset_spec *spec);
 
@@ -77,9 +84,11 @@ size_t tw_dataset_sample_bytes(const tw_dataset_spec *spec);
 void tw_dataset_normalise(const tw_dataset_spec *spec, int64_t count, const void *stored, float *x);
 
 /* The way back: what a sample set of this kind stores. */
-void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const float *x, void *stored);
+void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const float *x,
+                            void *stored);
 
-/* Model units as 0…255 for a picture, whatever the kind: −1 is black and 1 is white. @param[out] pixels  [count][H][W][C] */
+/* Model units as 0…255 for a picture, whatever the kind: −1 is black and 1 is white. @param[out]
+ * pixels  [count][H][W][C] */
 void tw_dataset_pixels(const tw_dataset_spec *spec, int64_t count, const float *x, uint8_t *pixels);
 
 /* ---- reading ---- */
@@ -88,19 +97,23 @@ typedef struct tw_dataset tw_dataset;
 
 typedef struct tw_dataset_options {
     const char *path;
-    const char *split; /* NULL or "": "train" where there is one, else all samples; "all": all samples */
-    bool verify;       /* read everything once and compare it with the digest (rank zero) */
     const char
-        *hints; /* "key=value, key=value" for MPI-IO (striping, aggregators), what the file system's page advises; NULL or "": none */
-    tw_io *io;  /* the rank's input thread, on which all HDF5 calls are then made; NULL: they are made by the caller. Borrowed. */
+        *split;  /* NULL or "": "train" where there is one, else all samples; "all": all samples */
+    bool verify; /* read everything once and compare it with the digest (rank zero) */
+    const char *hints; /* "key=value, key=value" for MPI-IO (striping, aggregators), what the file
+                          system's page advises; NULL or "": none */
+    tw_io *io; /* the rank's input thread, on which all HDF5 calls are then made; NULL: they are
+                  made by the caller. Borrowed. */
 } tw_dataset_options;
 
 /* Opens a dataset and checks its structure. Nothing is read of the samples but for `verify`.
- * Collective on `comm`, which is borrowed until tw_dataset_destroy; all ranks get the same status. NULL: this process alone, no MPI. The
- * file is opened for parallel reading where comm has several ranks.
- * @return TW_ENOINPUT if the file is missing or unreadable; TW_EDATA if it is not a dataset of this version, or damaged; TW_ECONFIG if it
- * has no such split */
-tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm, const tw_dataset_options *options);
+ * Collective on `comm`, which is borrowed until tw_dataset_destroy; all ranks get the same status.
+ * NULL: this process alone, no MPI. The file is opened for parallel reading where comm has several
+ * ranks.
+ * @return TW_ENOINPUT if the file is missing or unreadable; TW_EDATA if it is not a dataset of this
+ * version, or damaged; TW_ECONFIG if it has no such split */
+tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
+                          const tw_dataset_options *options);
 
 /* Collective on the comm of tw_dataset_open: parallel HDF5 closes files together. */
 void tw_dataset_destroy(tw_dataset **dataset);
@@ -121,34 +134,41 @@ tw_status tw_dataset_get_text(tw_dataset *dataset, const char *key, char *out, s
 /* Reads samples first … first + count − 1 of the chosen split as stored. Not collective.
  * @param[out] stored  uint8 or float32 [count][H][W][C], or NULL
  * @param[out] labels  [count], or NULL; −1 where the dataset has none
- * @return TW_EDATA for a label out of range or a value that is not finite, TW_EIO if reading fails */
-tw_status tw_dataset_read_stored(tw_dataset *dataset, int64_t first, int64_t count, void *stored, int32_t *labels);
+ * @return TW_EDATA for a label out of range or a value that is not finite, TW_EIO if reading fails
+ */
+tw_status tw_dataset_read_stored(tw_dataset *dataset, int64_t first, int64_t count, void *stored,
+                                 int32_t *labels);
 
 /* The same in model units. @param[out] x  [count][H][W][C] */
-tw_status tw_dataset_read(tw_dataset *dataset, int64_t first, int64_t count, float *x, int32_t *labels);
+tw_status tw_dataset_read(tw_dataset *dataset, int64_t first, int64_t count, float *x,
+                          int32_t *labels);
 
 /* ---- batches ---- */
 
 typedef struct tw_loader tw_loader;
 
 typedef enum tw_loader_mode {
-    TW_LOADER_AUTO,     /* in memory where the rank's samples fit `memory` or streaming would take more, else streaming */
+    TW_LOADER_AUTO, /* in memory where the rank's samples fit `memory` or streaming would take more,
+                       else streaming */
     TW_LOADER_RESIDENT, /* the rank's samples in memory, as stored */
-    TW_LOADER_STREAMING /* two blocks of at most 1 MiB for each position of the rank: one in use, one read ahead by the input thread */
+    TW_LOADER_STREAMING /* two blocks of at most 1 MiB for each position of the rank: one in use,
+                           one read ahead by the input thread */
 } tw_loader_mode;
 
 typedef struct tw_loader_options {
     int64_t batch; /* B, global: a multiple of the number of ranks, at most the number of samples */
     uint64_t seed;
-    bool flip; /* mirror each drawn image left to right with probability 1/2, by (seed, position, step) */
+    bool flip; /* mirror each drawn image left to right with probability 1/2, by (seed, position,
+                  step) */
     tw_loader_mode mode;
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
 } tw_loader_options;
 
 /* Prepares drawing from the chosen split; reads this rank's samples where they stay in memory.
  * Collective on the dataset's comm; all ranks get the same status. The dataset is borrowed.
- * @return TW_ECONFIG if the batch is not a multiple of the number of ranks (the message lists the numbers that divide it) or exceeds the
- *         number of samples; TW_EDATA and TW_EIO as tw_dataset_read_stored; TW_ENOMEM */
+ * @return TW_ECONFIG if the batch is not a multiple of the number of ranks (the message lists the
+ * numbers that divide it) or exceeds the number of samples; TW_EDATA and TW_EIO as
+ * tw_dataset_read_stored; TW_ENOMEM */
 tw_status tw_loader_create(tw_loader **out, tw_dataset *dataset, const tw_loader_options *options);
 
 /* Waits for reading in flight. Not collective. */
@@ -162,14 +182,16 @@ int64_t tw_loader_first_position(const tw_loader *loader);
 bool tw_loader_is_resident(const tw_loader *loader);
 size_t tw_loader_bytes(const tw_loader *loader);
 
-/* Draws for step `step` >= 0 this rank's positions first … first + count − 1, counted from its own first. Steps may come in any order;
- * ascending ones are fast. Not collective, allocates nothing.
+/* Draws for step `step` >= 0 this rank's positions first … first + count − 1, counted from its own
+ * first. Steps may come in any order; ascending ones are fast. Not collective, allocates nothing.
  * @param[out] x       [count][H][W][C], model units
  * @param[out] labels  [count], or NULL; −1 where the dataset has none
  * @return TW_EIO or TW_EDATA where reading a block failed: the caller must tell the other ranks */
-tw_status tw_loader_next(tw_loader *loader, int64_t step, int64_t first, int64_t count, float *x, int32_t *labels);
+tw_status tw_loader_next(tw_loader *loader, int64_t step, int64_t first, int64_t count, float *x,
+                         int32_t *labels);
 
-/* The index within the split of the sample that position `position` (of the global batch) draws at step `step`. */
+/* The index within the split of the sample that position `position` (of the global batch) draws at
+ * step `step`. */
 int64_t tw_loader_sample_index(const tw_loader *loader, int64_t step, int64_t position);
 
 /* ---- writing ---- */
@@ -182,20 +204,26 @@ typedef struct tw_dataset_writer_options {
     int gzip;     /* 0: contiguous, no compression; 1…9: chunks, shuffle and deflate */
 } tw_dataset_writer_options;
 
-/* Begins a dataset of exactly spec->count samples, in the order in which they will be appended; in memory is one block of 1 MiB. The file
- * appears under its name only when tw_dataset_writer_finish succeeds. Not collective: one process writes one file. HDF5 is called by the
- * calling thread: where an input thread lives, all of a writer's functions are its jobs.
- * @return TW_EIO if the file exists or cannot be created; TW_EDATA if the spec is not a dataset (naming what); TW_ENOMEM */
-tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec, const tw_dataset_writer_options *options);
+/* Begins a dataset of exactly spec->count samples, in the order in which they will be appended; in
+ * memory is one block of 1 MiB. The file appears under its name only when tw_dataset_writer_finish
+ * succeeds. Not collective: one process writes one file. HDF5 is called by the calling thread:
+ * where an input thread lives, all of a writer's functions are its jobs.
+ * @return TW_EIO if the file exists or cannot be created; TW_EDATA if the spec is not a dataset
+ * (naming what); TW_ENOMEM */
+tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec,
+                                   const tw_dataset_writer_options *options);
 
-/* Adds a text attribute to the root, for provenance ("weights_digest"). @return TW_EINTERNAL for a key of the format itself */
+/* Adds a text attribute to the root, for provenance ("weights_digest"). @return TW_EINTERNAL for a
+ * key of the format itself */
 tw_status tw_dataset_writer_set_text(tw_dataset_writer *writer, const char *key, const char *text);
 
 /* Appends the next `count` samples as stored (tw_dataset_denormalise makes them from model units).
  * @param stored  uint8 or float32 [count][H][W][C]
  * @param labels  [count]; NULL exactly where num_classes is 0
- * @return TW_EDATA for a label out of range, a value that is not finite or more samples than the spec says; TW_EIO */
-tw_status tw_dataset_writer_append(tw_dataset_writer *writer, int64_t count, const void *stored, const int32_t *labels);
+ * @return TW_EDATA for a label out of range, a value that is not finite or more samples than the
+ * spec says; TW_EIO */
+tw_status tw_dataset_writer_append(tw_dataset_writer *writer, int64_t count, const void *stored,
+                                   const int32_t *labels);
 
 /* Completes, flushes and renames the file, and releases the writer, on failure too.
  * @param[out] digest  TW_DATASET_DIGEST_MAX bytes, or NULL
@@ -209,37 +237,48 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer);
 
 typedef enum tw_import_layout { TW_LAYOUT_AUTO, TW_LAYOUT_NHWC, TW_LAYOUT_NCHW } tw_import_layout;
 typedef enum tw_import_colour { TW_COLOUR_FIRST, TW_COLOUR_GREY, TW_COLOUR_RGB } tw_import_colour;
-typedef enum tw_import_normalise { TW_NORMALISE_AUTO, TW_NORMALISE_RANGE, TW_NORMALISE_STANDARD, TW_NORMALISE_NONE } tw_import_normalise;
+typedef enum tw_import_normalise {
+    TW_NORMALISE_AUTO,
+    TW_NORMALISE_RANGE,
+    TW_NORMALISE_STANDARD,
+    TW_NORMALISE_NONE
+} tw_import_normalise;
 
-/* What an import needs to know. Zero is a sensible default everywhere but for format, path and inputs. */
+/* What an import needs to know. Zero is a sensible default everywhere but for format, path and
+ * inputs. */
 typedef struct tw_import_options {
-    const char *format;        /* an importer ("idx") or a generator of points ("circles"): tw_import_formats lists them */
+    const char *format;        /* an importer ("idx") or a generator of points ("circles"):
+                                  tw_import_formats lists them */
     const char *const *inputs; /* files and folders */
     int input_count;
 
-    const char *path;        /* the dataset to write */
-    bool replace;            /* an existing one may be replaced */
-    int gzip;                /* as in tw_dataset_writer_options */
-    uint64_t seed;           /* of the order in which samples are stored, and of generated points */
-    const char *name;        /* NULL: the file's name without its suffix */
-    const char *source;      /* NULL: the names of the inputs */
-    const char *license;     /* NULL: "unknown" */
-    const char *split;       /* puts all samples into this split; NULL: as the inputs say, else "train" */
-    double test_fraction;    /* [0, 1): this part of samples whose inputs know no split goes to "test" */
+    const char *path;    /* the dataset to write */
+    bool replace;        /* an existing one may be replaced */
+    int gzip;            /* as in tw_dataset_writer_options */
+    uint64_t seed;       /* of the order in which samples are stored, and of generated points */
+    const char *name;    /* NULL: the file's name without its suffix */
+    const char *source;  /* NULL: the names of the inputs */
+    const char *license; /* NULL: "unknown" */
+    const char *split; /* puts all samples into this split; NULL: as the inputs say, else "train" */
+    double
+        test_fraction; /* [0, 1): this part of samples whose inputs know no split goes to "test" */
     int64_t num_classes;     /* 0: the largest label + 1; else a label out of range is an error */
     const char *class_names; /* "cat,dog", or NULL */
     bool keep_order;         /* store samples in the order of the inputs */
 
-    bool transpose;                /* idx: images are stored column by column (EMNIST) */
-    int64_t height, width;         /* images: resize to this; 0: keep, and all must be alike */
-    bool crop;                     /* images: first cut the centre to the shape of height x width */
-    tw_import_colour colour;       /* images */
-    const char *background;        /* images: "white", "black", "grey" or "#rrggbb" under transparent pixels; NULL: white */
-    tw_import_layout layout;       /* hdf5 */
-    const char *labels;            /* hdf5: "FILE:/path" of the labels, or NULL */
-    tw_import_normalise normalise; /* float32 and points: range: least and largest value of a channel become −1 and 1; standard: mean 0,
-                                      deviation 1; none; auto: range for images, standard for points, none for generated points */
-    int64_t count;                 /* generators: points; 0: 10000 */
+    bool transpose;          /* idx: images are stored column by column (EMNIST) */
+    int64_t height, width;   /* images: resize to this; 0: keep, and all must be alike */
+    bool crop;               /* images: first cut the centre to the shape of height x width */
+    tw_import_colour colour; /* images */
+    const char *background;  /* images: "white", "black", "grey" or "#rrggbb" under transparent
+                                pixels; NULL: white */
+    tw_import_layout layout; /* hdf5 */
+    const char *labels;      /* hdf5: "FILE:/path" of the labels, or NULL */
+    tw_import_normalise
+        normalise; /* float32 and points: range: least and largest value of a channel become −1 and
+                      1; standard: mean 0, deviation 1; none; auto: range for images, standard for
+                      points, none for generated points */
+    int64_t count; /* generators: points; 0: 10000 */
 } tw_import_options;
 
 /* What an import made. */
@@ -247,11 +286,12 @@ typedef struct tw_import_result {
     tw_dataset_spec spec; /* its pointers are NULL */
 } tw_import_result;
 
-/* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples. Samples are stored in an order that is
- * random, but given by the seed, inside each split. Not collective; format "hdf5" forks, so not where MPI or threads have been started.
+/* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples.
+ * Samples are stored in an order that is random, but given by the seed, inside each split. Not
+ * collective; format "hdf5" forks, so not where MPI or threads have been started.
  * @param[out] result  may be NULL
- * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable; TW_EDATA for bad data, naming file, object
- * or line and what was expected; TW_EIO */
+ * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable;
+ * TW_EDATA for bad data, naming file, object or line and what was expected; TW_EIO */
 tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result);
 
 /* Name and one-line summary of format i; false past the last. */

@@ -1,4 +1,5 @@
-/* Files that appear whole or not at all: written under a temporary name beside the final one, flushed to the disk, then renamed.
+/* Files that appear whole or not at all: written under a temporary name beside the final one,
+ * flushed to the disk, then renamed.
  *
  *     TW_TRY(tw_file_temporary(part, sizeof part, path));
  *     … write and close `part` …
@@ -22,21 +23,25 @@ bool tw_file_exists(const char *path);
 
 /* The size of a regular file that this process may read.
  * @param[out] bytes  may be NULL
- * @return TW_ENOINPUT naming the file and the reason: missing, a directory, not readable; TW_EIO where the disk errs */
+ * @return TW_ENOINPUT naming the file and the reason: missing, a directory, not readable; TW_EIO
+ * where the disk errs */
 tw_status tw_file_size(int64_t *bytes, const char *path);
 
-/* The name under which `path` is written first: hidden, in the same directory, unlike that of any other process.
+/* The name under which `path` is written first: hidden, in the same directory, unlike that of any
+ * other process.
  * @return TW_EINTERNAL if it does not fit in `size` bytes */
 tw_status tw_file_temporary(char *out, size_t size, const char *path);
 
-/* Flushes the closed file `temporary` to the disk, gives it its name (replacing what has it) and flushes the directory.
+/* Flushes the closed file `temporary` to the disk, gives it its name (replacing what has it) and
+ * flushes the directory.
  * @return TW_EIO naming the file; the temporary file is then still there */
 tw_status tw_file_publish(const char *temporary, const char *path);
 
 /* Removes a temporary file, if it is there; an empty name is no file. */
 void tw_file_discard(const char *temporary);
 
-/* Writes `size` bytes as the file `path`, by way of a temporary file. @return TW_EIO naming the file */
+/* Writes `size` bytes as the file `path`, by way of a temporary file. @return TW_EIO naming the
+ * file */
 tw_status tw_file_write(const char *path, const void *bytes, size_t size);
 
 #endif

@@ -1,9 +1,10 @@
-/* A network's fingerprint: filled by a rule that needs the published parameter names alone, it must give the numbers that any other
- * implementation of the same network gives.
+/* A network's fingerprint: filled by a rule that needs the published parameter names alone, it must
+ * give the numbers that any other implementation of the same network gives.
  *
- * The rule: for each published key, phase = 2π (FNV1a-32(key) mod 1000) / 1000 and s_i = sin(phase + 0.7 i), i the flat index in C order.
- * Arrays of two or more dimensions: s_i / √(elements / first dimension). One dimension: 1 + 0.1 s_i where the key ends in "weight", else
- * 0.1 s_i. Input x_i = sin(0.3 + 0.11 i) over the whole batch in channels-first order; L = Σ y_i sin(1 + 0.23 i). */
+ * The rule: for each published key, phase = 2π (FNV1a-32(key) mod 1000) / 1000 and s_i = sin(phase
+ * + 0.7 i), i the flat index in C order. Arrays of two or more dimensions: s_i / √(elements / first
+ * dimension). One dimension: 1 + 0.1 s_i where the key ends in "weight", else 0.1 s_i. Input x_i =
+ * sin(0.3 + 0.11 i) over the whole batch in channels-first order; L = Σ y_i sin(1 + 0.23 i). */
 #ifndef TWEEDIE_FINGERPRINT_H
 #define TWEEDIE_FINGERPRINT_H
 
@@ -18,11 +19,11 @@ typedef struct tw_fingerprint {
     double param_grad_norm;  /* √Σ (∂L/∂θ)² over trainable parameters */
 } tw_fingerprint;
 
-/* Fills the model's parameters by the rule (they are lost) and measures. The batch is as large as `times`, which are given as the embedding
- * receives them.
- * Not collective.
+/* Fills the model's parameters by the rule (they are lost) and measures. The batch is as large as
+ * `times`, which are given as the embedding receives them. Not collective.
  * @param options  of the plans that compute it
  * @return TW_EUNSUPPORTED for a network without published names */
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, const tw_plan_options *options);
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n,
+                                 const tw_plan_options *options);
 
 #endif

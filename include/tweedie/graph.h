@@ -5,10 +5,12 @@
  *     h = tw_conv(g, x, weight, bias, &same3x3);
  *     h = tw_silu(g, tw_group_norm(g, h, gamma, beta, 32, 1e-6));
  *
- * Errors are sticky: a builder that is given NULL, or whose shapes do not fit, returns NULL and the graph keeps the first message;
- * tw_graph_status() tells it at the end. Values belong to their graph. Nothing here is collective.
+ * Errors are sticky: a builder that is given NULL, or whose shapes do not fit, returns NULL and the
+ * graph keeps the first message; tw_graph_status() tells it at the end. Values belong to their
+ * graph. Nothing here is collective.
  *
- * Shapes are channels last: [N, C], [N, W, C], [N, H, W, C] or [N, D, H, W, C]; a scalar has rank 0. */
+ * Shapes are channels last: [N, C], [N, W, C], [N, H, W, C] or [N, D, H, W, C]; a scalar has rank
+ * 0. */
 #ifndef TWEEDIE_GRAPH_H
 #define TWEEDIE_GRAPH_H
 
@@ -19,7 +21,8 @@
 
 enum { TW_RANK_MAX = 5, TW_NAME_MAX = 96 };
 
-/* What a value's elements are. TW_ACT is stored as f32 or bf16, as the plan's precision says; TW_F32 and TW_I32 are what they say. */
+/* What a value's elements are. TW_ACT is stored as f32 or bf16, as the plan's precision says;
+ * TW_F32 and TW_I32 are what they say. */
 typedef enum tw_type { TW_ACT, TW_F32, TW_I32 } tw_type;
 
 typedef struct tw_shape {
@@ -27,9 +30,10 @@ typedef struct tw_shape {
     int64_t dims[TW_RANK_MAX];
 } tw_shape;
 
-/* How a parameter, and everything elementwise that goes with it (gradient, moments, averages), lies in memory. The checkpoint always
- * holds TW_PLAIN. TW_BLOCKED is [O/16][I/16][kernel][16 i][16 o] of a convolution's [O, I, kernel]: what oneDNN's backward-weights
- * primitives produce and its f32 forward primitives read. */
+/* How a parameter, and everything elementwise that goes with it (gradient, moments, averages), lies
+ * in memory. The checkpoint always holds TW_PLAIN. TW_BLOCKED is [O/16][I/16][kernel][16 i][16 o]
+ * of a convolution's [O, I, kernel]: what oneDNN's backward-weights primitives produce and its f32
+ * forward primitives read. */
 typedef enum tw_layout { TW_PLAIN, TW_BLOCKED } tw_layout;
 
 typedef struct tw_graph tw_graph;
@@ -49,7 +53,8 @@ typedef struct tw_value {
     const char *name; /* of inputs, parameters and constants; "" otherwise */
 } tw_value;
 
-/* How a parameter begins. The random ones are functions of (seed, parameter's index, element in plain layout). */
+/* How a parameter begins. The random ones are functions of (seed, parameter's index, element in
+ * plain layout). */
 typedef enum tw_init_kind {
     TW_INIT_ZEROS,
     TW_INIT_ONES,
@@ -63,8 +68,8 @@ typedef struct tw_init {
     double mean, std; /* of TW_INIT_NORMAL */
 } tw_init;
 
-/* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale / ((fan_in + fan_out) / 2)); scale 0
- * becomes 1e-10. */
+/* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale /
+ * ((fan_in + fan_out) / 2)); scale 0 becomes 1e-10. */
 tw_init tw_init_variance_scaling(double scale, int64_t fan_in, int64_t fan_out);
 
 /* PyTorch's default of convolutions and linear layers, weights and biases: U(±1/sqrt(fan_in)). */
@@ -80,8 +85,10 @@ void tw_graph_destroy(tw_graph **graph);
 /* The first error of building, or TW_OK; its message is set again for the calling thread. */
 tw_status tw_graph_status(const tw_graph *g);
 
-/* Records a builder's error, as TW_FAIL does for a function; returns NULL so that a builder may return it. Later errors are ignored. */
-__attribute__((format(printf, 3, 4))) tw_value *tw_graph_fail(tw_graph *g, tw_status code, const char *format, ...);
+/* Records a builder's error, as TW_FAIL does for a function; returns NULL so that a builder may
+ * return it. Later errors are ignored. */
+__attribute__((format(printf, 3, 4))) tw_value *tw_graph_fail(tw_graph *g, tw_status code,
+                                                              const char *format, ...);
 
 /* A value that is given anew for each run. `name` is unique in the graph. */
 tw_value *tw_input(tw_graph *g, const char *name, tw_type type, tw_shape shape);
@@ -89,11 +96,14 @@ tw_value *tw_input(tw_graph *g, const char *name, tw_type type, tw_shape shape);
 /* The input of that name, or NULL. */
 tw_value *tw_graph_input(const tw_graph *g, const char *name);
 
-/* A trainable parameter, f32, at most rank 5, in plain layout [out, in, kernel…]. Its name is a path in the module tree
- * ("down.0.res1.conv1.weight") and unique in the graph. The storage layout is chosen here, by shape alone. */
+/* A trainable parameter, f32, at most rank 5, in plain layout [out, in, kernel…]. Its name is a
+ * path in the module tree
+ * ("down.0.res1.conv1.weight") and unique in the graph. The storage layout is chosen here, by shape
+ * alone. */
 tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init);
 
-/* As tw_param for an array that belongs to the network and is not trained (Fourier frequencies). Its gradient is never asked for. */
+/* As tw_param for an array that belongs to the network and is not trained (Fourier frequencies).
+ * Its gradient is never asked for. */
 tw_value *tw_constant(tw_graph *g, const char *name, tw_shape shape, tw_init init);
 
 /* Names a value so that a plan keeps it and its user can read it after a run. */
@@ -103,11 +113,13 @@ void tw_graph_output(tw_graph *g, const char *name, tw_value *value);
  * @param y     any value of floating type
  * @param seed  same shape as y, or NULL for ones
  * @param[out] gradient  n values of the shapes of wrt; NULL where y does not depend on wrt[i]
- * The graph fails with TW_EUNSUPPORTED, naming the operation, where an operation on the way has no gradient rule. */
-void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const *wrt, int n, tw_value **gradient);
+ * The graph fails with TW_EUNSUPPORTED, naming the operation, where an operation on the way has no
+ * gradient rule. */
+void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const *wrt, int n,
+                       tw_value **gradient);
 
-/* Does the same for all trainable parameters of the graph and marks the results as their gradients, which a plan writes to the
- * parameter store. */
+/* Does the same for all trainable parameters of the graph and marks the results as their gradients,
+ * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
 int tw_graph_param_count(const tw_graph *g);
@@ -115,7 +127,9 @@ tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 
-#define TW_SHAPE(...) tw_shape_make((const int64_t[]){__VA_ARGS__}, (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
+#define TW_SHAPE(...)                                                                              \
+    tw_shape_make((const int64_t[]){__VA_ARGS__},                                                  \
+                  (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
 tw_shape tw_shape_make(const int64_t *dims, int rank);
 int64_t tw_shape_count(tw_shape s);    /* elements */
 int64_t tw_shape_channels(tw_shape s); /* last dimension, 1 for a scalar */
@@ -136,16 +150,18 @@ typedef struct tw_conv_geometry {
 tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after);
 
 /* y = w * x + b. x [N, spatial…, I], w a value [O, I, kernel…], b [O] or NULL. */
-tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b, const tw_conv_geometry *geometry);
+tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                  const tw_conv_geometry *geometry);
 
-/* op(a) op(b), op = transposition of the last two dimensions where asked. b has rank 2 and serves all of a's matrices, or both have the
- * same leading dimensions. */
+/* op(a) op(b), op = transposition of the last two dimensions where asked. b has rank 2 and serves
+ * all of a's matrices, or both have the same leading dimensions. */
 tw_value *tw_matmul(tw_graph *g, tw_value *a, tw_value *b, bool transpose_a, bool transpose_b);
 
 /* y = x wᵀ + b over the last dimension: x [N, …, I], w [O, I], b [O] or NULL. */
 tw_value *tw_linear(tw_graph *g, tw_value *x, tw_value *w, tw_value *b);
 
-/* Elementwise; b may have dimensions of 1 (or a lower rank: then it is aligned with the last dimensions) that are repeated. */
+/* Elementwise; b may have dimensions of 1 (or a lower rank: then it is aligned with the last
+ * dimensions) that are repeated. */
 tw_value *tw_add(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_mul(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b);
@@ -159,45 +175,62 @@ tw_value *tw_reshape(tw_graph *g, tw_value *x, tw_shape shape);
 /* The same numbers as another type (TW_ACT or TW_F32). */
 tw_value *tw_cast(tw_graph *g, tw_value *x, tw_type type);
 
-typedef enum tw_activation_kind { TW_SILU, TW_RELU, TW_ELU, TW_SOFTPLUS, TW_TANH, TW_SIGMOID, TW_ACTIVATION_COUNT } tw_activation_kind;
+typedef enum tw_activation_kind {
+    TW_SILU,
+    TW_RELU,
+    TW_ELU,
+    TW_SOFTPLUS,
+    TW_TANH,
+    TW_SIGMOID,
+    TW_ACTIVATION_COUNT
+} tw_activation_kind;
 tw_value *tw_activation(tw_graph *g, tw_value *x, tw_activation_kind kind);
 tw_value *tw_silu(tw_graph *g, tw_value *x);
 
-/* Group normalisation (Wu & He 2018), biased variance, over the channels of a group and all spatial positions. gamma, beta [C]. */
-tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups, double eps);
+/* Group normalisation (Wu & He 2018), biased variance, over the channels of a group and all spatial
+ * positions. gamma, beta [C]. */
+tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
+                        double eps);
 
 /* softmax(scale · x) over the last dimension. */
 tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
 
-/* softmax(scale · q kᵀ) v over the positions of each image and in each head by itself (Vaswani et al. 2017), as one operation whose
- * intermediates stay in cache. qkv [N, spatial…, 3C]: q, k and v one after the other along the channels, heads along the channels of each.
- * Gives [N, spatial…, C]. heads divides C; scale > 0. It has no second derivative. */
+/* softmax(scale · q kᵀ) v over the positions of each image and in each head by itself (Vaswani et
+ * al. 2017), as one operation whose intermediates stay in cache. qkv [N, spatial…, 3C]: q, k and v
+ * one after the other along the channels, heads along the channels of each. Gives [N, spatial…, C].
+ * heads divides C; scale > 0. It has no second derivative. */
 tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale);
 
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
 
-/* Each spatial position repeated `factor` times in every spatial dimension; and the mean over factor^d windows. */
+/* Each spatial position repeated `factor` times in every spatial dimension; and the mean over
+ * factor^d windows. */
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
 
-/* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of (run's seed, step, global position of
- * the sample, number of the dropout layer in the graph, element) and is never stored. Identity where a run does not train. */
+/* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
+ * (run's seed, step, global position of the sample, number of the dropout layer in the graph,
+ * element) and is never stored. Identity where a run does not train. */
 tw_value *tw_dropout(tw_graph *g, tw_value *x, double rate);
 
-/* [sin(t f) ‖ cos(t f)], f_i = exp(-ln(max_period) i / (half - 1)), computed in f32 as the published code does. t [N] f32 -> [N, dim];
- * an odd dim gets a last column of zeros. */
+/* [sin(t f) ‖ cos(t f)], f_i = exp(-ln(max_period) i / (half - 1)), computed in f32 as the
+ * published code does. t [N] f32 -> [N, dim]; an odd dim gets a last column of zeros. */
 tw_value *tw_embed_sinusoidal(tw_graph *g, tw_value *t, int64_t dim, double max_period);
 /* [sin(2π t w) ‖ cos(2π t w)] with constant frequencies w [dim / 2] (Tancik et al. 2020). */
 tw_value *tw_embed_fourier(tw_graph *g, tw_value *t, tw_value *frequencies);
-/* Row index[n] of a table [rows, dim]. Indices outside of the table give zeros (the importer and the loader refuse them). */
+/* Row index[n] of a table [rows, dim]. Indices outside of the table give zeros (the importer and
+ * the loader refuse them). */
 tw_value *tw_embed_table(tw_graph *g, tw_value *table, tw_value *index);
 
-/* weight[n] · Σ (a - b)² / D of each sample, f32 [N]; D = elements of a sample. weight [N] f32 or NULL for ones. */
+/* weight[n] · Σ (a - b)² / D of each sample, f32 [N]; D = elements of a sample. weight [N] f32 or
+ * NULL for ones. */
 tw_value *tw_squared_error(tw_graph *g, tw_value *a, tw_value *b, tw_value *weight);
 
-/* Any operation by its name: what a new op_NAME.c is reached by without a declaration here. Attributes as that file says. */
-tw_value *tw_apply(tw_graph *g, const char *op, tw_value *const *in, int n, const int64_t *i, const double *f);
+/* Any operation by its name: what a new op_NAME.c is reached by without a declaration here.
+ * Attributes as that file says. */
+tw_value *tw_apply(tw_graph *g, const char *op, tw_value *const *in, int n, const int64_t *i,
+                   const double *f);
 
 #endif

@@ -1,10 +1,13 @@
-/* The input and output thread of a rank: a queue of jobs, done one after the other, first come first served.
+/* The input and output thread of a rank: a queue of jobs, done one after the other, first come
+ * first served.
  *
- * Debian's HDF5 is not threadsafe, so while this thread lives all HDF5 calls of the rank are its work: reading ahead for training, and
- * saving. A long piece of work is cut into short jobs, each submitted when the one before it is done, so that others never wait for long.
- * Jobs make no MPI calls, but for reads of files opened in parallel where MPI was started with MPI_THREAD_MULTIPLE.
+ * Debian's HDF5 is not threadsafe, so while this thread lives all HDF5 calls of the rank are its
+ * work: reading ahead for training, and saving. A long piece of work is cut into short jobs, each
+ * submitted when the one before it is done, so that others never wait for long. Jobs make no MPI
+ * calls, but for reads of files opened in parallel where MPI was started with MPI_THREAD_MULTIPLE.
  *
- * The queue allocates nothing: a job belongs to who submits it, and stands still until it is done. Nothing here is collective. */
+ * The queue allocates nothing: a job belongs to who submits it, and stands still until it is done.
+ * Nothing here is collective. */
 #ifndef TWEEDIE_IO_H
 #define TWEEDIE_IO_H
 
@@ -16,7 +19,8 @@ typedef struct tw_io tw_io;
 
 enum { TW_IO_MESSAGE_MAX = 1024 };
 
-/* One piece of work. The caller sets `run` and `self`, zeroes the rest, and leaves the struct alone between submit and wait. */
+/* One piece of work. The caller sets `run` and `self`, zeroes the rest, and leaves the struct alone
+ * between submit and wait. */
 typedef struct tw_io_job {
     tw_status (*run)(void *self); /* called on the thread */
     void *self;
@@ -42,10 +46,12 @@ bool tw_io_is_pending(tw_io *io, const tw_io_job *job);
 bool tw_io_is_done(tw_io *io, const tw_io_job *job);
 
 /* Waits until the job is done. The job may then be submitted again.
- * @return what the job returned, its message now this thread's; TW_OK for a job that was never submitted */
+ * @return what the job returned, its message now this thread's; TW_OK for a job that was never
+ * submitted */
 tw_status tw_io_wait(tw_io *io, tw_io_job *job);
 
-/* Does `run(self)` on the thread and waits for it; where `io` is NULL or this is the thread itself, calls it here.
+/* Does `run(self)` on the thread and waits for it; where `io` is NULL or this is the thread itself,
+ * calls it here.
  * @return what it returned */
 tw_status tw_io_call(tw_io *io, tw_status (*run)(void *self), void *self);
 

@@ -9,9 +9,10 @@
  *     …
  *     tw_text_free(&json.text);
  *
- * `key` is NULL inside a list and at the top. A failure is kept and told by tw_json_finish, so that the calls need no checks. Output is one
- * line; a double is written with as few digits as read back the same, NaN and infinities as null; strings that are not UTF-8 get U+FFFD for
- * each bad byte, so that a strange file name cannot make the document unreadable. */
+ * `key` is NULL inside a list and at the top. A failure is kept and told by tw_json_finish, so that
+ * the calls need no checks. Output is one line; a double is written with as few digits as read back
+ * the same, NaN and infinities as null; strings that are not UTF-8 get U+FFFD for each bad byte, so
+ * that a strange file name cannot make the document unreadable. */
 #ifndef TWEEDIE_JSON_H
 #define TWEEDIE_JSON_H
 
@@ -45,7 +46,8 @@ void tw_json_null(tw_json *json, const char *key);
 /* A list of numbers. */
 void tw_json_doubles(tw_json *json, const char *key, const double *values, int64_t count);
 
-/* @return the first failure (TW_ENOMEM), or TW_EINTERNAL if objects or lists are still open. The text is not ended by a newline. */
+/* @return the first failure (TW_ENOMEM), or TW_EINTERNAL if objects or lists are still open. The
+ * text is not ended by a newline. */
 tw_status tw_json_finish(tw_json *json);
 
 #endif

@@ -1,5 +1,6 @@
-/* What the program tells its user while it works. Lines go to standard error whole, at once; and to a log file where one is open.
- * Errors are not logged here: they travel as tw_status and main() prints them. */
+/* What the program tells its user while it works. Lines go to standard error whole, at once; and to
+ * a log file where one is open. Errors are not logged here: they travel as tw_status and main()
+ * prints them. */
 #ifndef TWEEDIE_LOG_H
 #define TWEEDIE_LOG_H
 
@@ -7,10 +8,12 @@
 
 #include "tweedie/status.h"
 
-/* Says who speaks: with rank > 0 tw_log_info is silent and warnings carry "[rank host]". Not collective; called once after MPI_Init. */
+/* Says who speaks: with rank > 0 tw_log_info is silent and warnings carry "[rank host]". Not
+ * collective; called once after MPI_Init. */
 void tw_log_identify(int rank, const char *host);
 
-/* Appends all further lines of this process to a file as well (rank zero's train.log). @return TW_EIO with the file's name */
+/* Appends all further lines of this process to a file as well (rank zero's train.log). @return
+ * TW_EIO with the file's name */
 tw_status tw_log_open(const char *path);
 void tw_log_close(void);
 

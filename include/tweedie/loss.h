@@ -1,8 +1,9 @@
 /* The training objective: perturb, predict, compare. Not collective.
  *
- * Of DDPM (Ho et al. 2020, L_simple): t uniform on 0 … T - 1, z ~ N(0, I), x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) z, loss = mean over dimensions of
- * (ε(x_t, t) - z)². Of the one-step denoiser the same at its one noise level. t and z of a sample are functions of (seed, its position in
- * the global batch, step), whoever computes them. */
+ * Of DDPM (Ho et al. 2020, L_simple): t uniform on 0 … T - 1, z ~ N(0, I), x_t = √ᾱ_t x_0 + √(1 -
+ * ᾱ_t) z, loss = mean over dimensions of (ε(x_t, t) - z)². Of the one-step denoiser the same at its
+ * one noise level. t and z of a sample are functions of (seed, its position in the global batch,
+ * step), whoever computes them. */
 #ifndef TWEEDIE_LOSS_H
 #define TWEEDIE_LOSS_H
 
@@ -28,7 +29,8 @@ typedef struct tw_loss_step {
     int64_t step;
     int64_t position; /* of the first sample in the global batch */
     int64_t count;    /* samples that count, 1 … batch; the rest is padding with weight zero */
-    double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the mean's */
+    double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
+                         mean's */
     bool validation;  /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;
@@ -50,7 +52,9 @@ tw_plan *tw_loss_plan(tw_loss *loss);
 /* Seconds spent in perturbing since creation: noise, times, x_t. */
 double tw_loss_perturb_seconds(const tw_loss *loss);
 
-/* The forward process alone: t [n] from the step's stream, z and x_t [n][dims]. What tw_loss_run does first. */
-void tw_loss_perturb(const tw_model *m, const tw_loss_step *step, int64_t n, const float *x0, int64_t *t, float *z, float *xt);
+/* The forward process alone: t [n] from the step's stream, z and x_t [n][dims]. What tw_loss_run
+ * does first. */
+void tw_loss_perturb(const tw_model *m, const tw_loss_step *step, int64_t n, const float *x0,
+                     int64_t *t, float *z, float *xt);
 
 #endif

@@ -1,4 +1,5 @@
-/* Memory from the heap: checked for overflow, zeroed, 64-byte aligned, with a message on failure. */
+/* Memory from the heap: checked for overflow, zeroed, 64-byte aligned, with a message on failure.
+ */
 #ifndef TWEEDIE_MEMORY_H
 #define TWEEDIE_MEMORY_H
 
@@ -10,7 +11,8 @@
 enum { TW_ALIGNMENT = 64 };
 
 /* Allocates `count` zeroed elements of `size` bytes at a 64-byte boundary.
- * @param[out] out  address of a pointer of any object type; set only on success; release with tw_free
+ * @param[out] out  address of a pointer of any object type; set only on success; release with
+ * tw_free
  * @param what      names the thing in the message ("gradient buffer")
  * @return TW_ENOMEM if the product overflows or memory is short */
 tw_status tw_alloc(void *out, int64_t count, size_t size, const char *what);
@@ -25,7 +27,8 @@ void tw_free(void *pointer);
 tw_status tw_strdup(char **out, const char *text);
 
 /* printf into a fixed buffer; TW_EINTERNAL with a message if it does not fit. */
-__attribute__((format(printf, 3, 4))) tw_status tw_format(char *out, size_t size, const char *format, ...);
+__attribute__((format(printf, 3, 4))) tw_status tw_format(char *out, size_t size,
+                                                          const char *format, ...);
 
 /* a * b in *out, or TW_ENOMEM naming `what` where the product exceeds int64_t. a, b >= 0. */
 tw_status tw_multiply(int64_t *out, int64_t a, int64_t b, const char *what);

@@ -14,21 +14,26 @@ typedef struct tw_sliced_options {
 
 #define TW_SLICED_DEFAULTS ((tw_sliced_options){.directions = 256})
 
-/* The sliced Wasserstein distance of order 2 (Rabin, Peyré, Delon, Bernot 2012; Bonneel et al. 2015):
+/* The sliced Wasserstein distance of order 2 (Rabin, Peyré, Delon, Bernot 2012; Bonneel et al.
+ * 2015):
  *
  *   SW(P, Q)² = E_θ W₂(θ·P, θ·Q)²,  θ uniform on the unit sphere of R^D,
  *
- * W₂ of two sets on a line taken exactly from their sorted values, whatever their sizes. The directions are rows of random orthogonal
- * matrices, so a shift by v is found exactly as |v| / √D where D divides their number. In the units of the points: of two normals
- * N(m, s² I) and N(n, r² I) it is √(|m − n|² / D + (s − r)²).
+ * W₂ of two sets on a line taken exactly from their sorted values, whatever their sizes. The
+ * directions are rows of random orthogonal matrices, so a shift by v is found exactly as |v| / √D
+ * where D divides their number. In the units of the points: of two normals N(m, s² I) and N(n, r²
+ * I) it is √(|m − n|² / D + (s − r)²).
  *
- * Collective on `comm`: ranks share the directions, and all get the same value, the same bits at any number of ranks. NULL: alone.
+ * Collective on `comm`: ranks share the directions, and all get the same value, the same bits at
+ * any number of ranks. NULL: alone.
  * @param a, b  [count][dims], each count >= 1, finite; the same on all ranks
  * @return TW_ENOMEM; TW_EDATA where a set is empty */
-tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a, int64_t a_count, const float *b, int64_t b_count,
-                                int64_t dims, const tw_sliced_options *options);
+tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a, int64_t a_count,
+                                const float *b, int64_t b_count, int64_t dims,
+                                const tw_sliced_options *options);
 
-/* Mean and standard deviation (of the set, not of a population it is drawn from) in each dimension. Not collective.
+/* Mean and standard deviation (of the set, not of a population it is drawn from) in each dimension.
+ * Not collective.
  * @param[out] mean, std  [dims] */
 void tw_moments(double *mean, double *std, const float *x, int64_t count, int64_t dims);
 

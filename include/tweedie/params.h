@@ -1,7 +1,9 @@
-/* The parameters of a network: one flat f32 buffer with named views, and one of the same layout for their gradients.
+/* The parameters of a network: one flat f32 buffer with named views, and one of the same layout for
+ * their gradients.
  *
- * Adam's moments and moving averages are arrays of the same length, owned by others. A view's storage layout is tw_layout's; files hold
- * the plain one. Padding between views is zero and stays so. Nothing here is collective: every rank holds the same store. */
+ * Adam's moments and moving averages are arrays of the same length, owned by others. A view's
+ * storage layout is tw_layout's; files hold the plain one. Padding between views is zero and stays
+ * so. Nothing here is collective: every rank holds the same store. */
 #ifndef TWEEDIE_PARAMS_H
 #define TWEEDIE_PARAMS_H
 
@@ -22,7 +24,8 @@ typedef struct tw_params {
     int view_count;
     tw_param_view *views; /* in order of declaration; constants included */
     int64_t size;         /* floats in `value`, padding included */
-    int64_t trainable;    /* floats in front that are trained: the length of gradients, moments and averages */
+    int64_t trainable;    /* floats in front that are trained: the length of gradients, moments and
+                             averages */
     float *value;         /* [size], owned, or borrowed from the moment of tw_params_use_value */
     bool owns_value;
     float *gradient; /* [trainable], borrowed or owned, NULL until asked for */
@@ -36,12 +39,13 @@ void tw_params_destroy(tw_params **params);
 /* Fills the values as their tw_init says, from `seed`. */
 tw_status tw_params_initialise(tw_params *p, uint64_t seed);
 
-/* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which must outlive the store (a reducer's
- * shared memory); or with NULL one of its own. */
+/* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which
+ * must outlive the store (a reducer's shared memory); or with NULL one of its own. */
 tw_status tw_params_use_gradient(tw_params *p, float *buffer);
 
-/* Moves the values to the caller's buffer of p->size floats, 64-byte aligned, which must outlive the store and holds them already (memory
- * that the ranks of a node share). Before a plan is made. */
+/* Moves the values to the caller's buffer of p->size floats, 64-byte aligned, which must outlive
+ * the store and holds them already (memory that the ranks of a node share). Before a plan is made.
+ */
 void tw_params_use_value(tw_params *p, float *buffer);
 
 /* The view of a name, or NULL. */
@@ -50,7 +54,8 @@ const tw_param_view *tw_params_find(const tw_params *p, const char *name);
 /* Number of trainable scalars, padding not counted (what papers print). */
 int64_t tw_params_count(const tw_params *p);
 
-/* Copies view i of a flat array (values, a moment, an average) from its storage layout to the plain one, and back. */
+/* Copies view i of a flat array (values, a moment, an average) from its storage layout to the plain
+ * one, and back. */
 void tw_params_to_plain(const tw_param_view *view, const float *flat, float *plain);
 void tw_params_from_plain(const tw_param_view *view, const float *plain, float *flat);
 

@@ -1,6 +1,8 @@
-/* A graph made ready to run: fused, laid out in memory, every primitive created. Plan once, run many times.
+/* A graph made ready to run: fused, laid out in memory, every primitive created. Plan once, run
+ * many times.
  *
- * Not collective. A plan belongs to one thread at a time; it uses as many OpenMP threads as when it was created. */
+ * Not collective. A plan belongs to one thread at a time; it uses as many OpenMP threads as when it
+ * was created. */
 #ifndef TWEEDIE_PLAN_H
 #define TWEEDIE_PLAN_H
 
@@ -22,28 +24,35 @@ typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
     bool accumulate;        /* gradients can be added to those of earlier microbatches */
     bool no_fusion;         /* primitives as they stand: for tests */
-    bool poison;            /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is set */
-    bool profile;           /* measures each task */
+    bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
+                     set */
+    bool profile; /* measures each task */
 } tw_plan_options;
 
-/* Plans a graph over a parameter store that holds (at least) the graph's parameters by name and shape.
+/* Plans a graph over a parameter store that holds (at least) the graph's parameters by name and
+ * shape.
  * @param g       may be destroyed afterwards
- * @param params  must outlive the plan; with gradients in the graph it needs its gradient buffer before
+ * @param params  must outlive the plan; with gradients in the graph it needs its gradient buffer
+ * before
  * @return TW_ESHAPE, TW_EUNSUPPORTED, TW_ENOMEM, or the graph's own error */
-tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params, const tw_plan_options *options);
+tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
+                         const tw_plan_options *options);
 void tw_plan_destroy(tw_plan **plan);
 
-/* The memory of an input, to be filled before a run, or of an output, valid after a run until the next one; NULL where there is none of
- * that name. TW_ACT values are f32 in an f32 plan and bf16 in a bf16 one; inputs and outputs that users touch should be TW_F32. */
+/* The memory of an input, to be filled before a run, or of an output, valid after a run until the
+ * next one; NULL where there is none of that name. TW_ACT values are f32 in an f32 plan and bf16 in
+ * a bf16 one; inputs and outputs that users touch should be TW_F32. */
 void *tw_plan_input(tw_plan *p, const char *name);
 const void *tw_plan_output(const tw_plan *p, const char *name);
-tw_shape tw_plan_shape(const tw_plan *p, const char *name); /* of an input or output; rank 0 where there is none */
+tw_shape tw_plan_shape(const tw_plan *p,
+                       const char *name); /* of an input or output; rank 0 where there is none */
 
 /* To be called after each change of the parameters and before the first run. */
 void tw_plan_refresh(tw_plan *p);
 
-/* Called during a run, by the running thread, each time a stretch of the gradient buffer has become final: each float of the buffer,
- * padding included, once. The order is nearly that of the views reversed. */
+/* Called during a run, by the running thread, each time a stretch of the gradient buffer has become
+ * final: each float of the buffer, padding included, once. The order is nearly that of the views
+ * reversed. */
 typedef void tw_gradient_ready(void *self, int64_t offset, int64_t count);
 
 typedef struct tw_plan_run {
@@ -51,7 +60,8 @@ typedef struct tw_plan_run {
     int64_t step;
     int64_t position;            /* of the first sample in the global batch */
     bool training;               /* dropout acts */
-    bool add_gradients;          /* to those in the buffer, instead of in their place; wants options.accumulate */
+    bool add_gradients;          /* to those in the buffer, instead of in their place; wants
+                                    options.accumulate */
     tw_gradient_ready *ready;    /* or NULL */
     void (*between)(void *self); /* called after each operation, by the running thread; or NULL */
     void *self;
@@ -68,7 +78,8 @@ typedef struct tw_plan_memory {
 } tw_plan_memory;
 tw_plan_memory tw_plan_memory_use(const tw_plan *p);
 
-/* One task of the plan, for reports: its op, implementation, seconds in all runs since the last reset, and flops of one run. */
+/* One task of the plan, for reports: its op, implementation, seconds in all runs since the last
+ * reset, and flops of one run. */
 typedef struct tw_plan_task_info {
     const char *op, *implementation;
     double seconds, flops;
@@ -77,8 +88,9 @@ int tw_plan_task_count(const tw_plan *p);
 tw_plan_task_info tw_plan_task(const tw_plan *p, int i);
 void tw_plan_profile_reset(tw_plan *p);
 
-/* The plan's convolutions alone, as oneDNN's convolution primitives give them: forward, backward-data and backward-weights at the plan's
- * sizes, in its order and layout, on its activations (which a run overwrites), also where the plan itself does better. */
+/* The plan's convolutions alone, as oneDNN's convolution primitives give them: forward,
+ * backward-data and backward-weights at the plan's sizes, in its order and layout, on its
+ * activations (which a run overwrites), also where the plan itself does better. */
 typedef struct tw_conv_limit tw_conv_limit;
 typedef struct tw_conv_limit_times {
     double forward, backward_data, backward_weights; /* seconds */

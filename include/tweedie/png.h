@@ -1,4 +1,5 @@
-/* Pictures for people: PNG files of images, of grids of images, and of the density of points in the plane.
+/* Pictures for people: PNG files of images, of grids of images, and of the density of points in the
+ * plane.
  *
  * Every file is written under a temporary name and renamed. Nothing here is collective. */
 #ifndef TWEEDIE_PNG_H
@@ -12,20 +13,24 @@
  * @param pixels    [height][width][channels], 0…255
  * @param channels  1 is grey, 3 is RGB; of any other number the first channel is drawn as grey
  * @return TW_EIO naming the file; TW_ESHAPE if a side is not within 1…65535 */
-tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width, int64_t channels);
+tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                       int64_t channels);
 
 /* Writes `count` images as one picture, row by row, with one dark pixel between neighbours.
  * @param pixels   [count][height][width][channels], channels as in tw_png_write
  * @param columns  images in a row; 0: a picture about as wide as high */
-tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height, int64_t width, int64_t channels,
-                            int64_t columns);
+tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height,
+                            int64_t width, int64_t channels, int64_t columns);
 
-/* Writes the density of points as a heat map (viridis; colour follows the square root of the count, so that tails are seen).
- * @param points      [count][2]: x to the right, y upwards, in the units of `bounds`; points outside are left out
+/* Writes the density of points as a heat map (viridis; colour follows the square root of the count,
+ * so that tails are seen).
+ * @param points      [count][2]: x to the right, y upwards, in the units of `bounds`; points
+ * outside are left out
  * @param bounds      x least, x most, y least, y most
  * @param resolution  pixels of the longer side, 16…8192
- * @param blur        deviation of the normal that each point is spread over, in pixels, 0…32; 0: none */
-tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count, const double bounds[4], int64_t resolution,
-                               double blur);
+ * @param blur        deviation of the normal that each point is spread over, in pixels, 0…32; 0:
+ * none */
+tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count,
+                               const double bounds[4], int64_t resolution, double blur);
 
 #endif

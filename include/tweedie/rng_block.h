@@ -1,5 +1,6 @@
-/* The inner generator of rng.h, inline, for kernels that want its numbers in registers: 16 consecutive Philox4x32-10 blocks at once, as
- * loops over 16 lanes that the compiler turns into vector code of whatever instruction set the including file is compiled for. */
+/* The inner generator of rng.h, inline, for kernels that want its numbers in registers: 16
+ * consecutive Philox4x32-10 blocks at once, as loops over 16 lanes that the compiler turns into
+ * vector code of whatever instruction set the including file is compiled for. */
 #ifndef TWEEDIE_RNG_BLOCK_H
 #define TWEEDIE_RNG_BLOCK_H
 
@@ -26,7 +27,8 @@ static inline tw_rng_key tw_rng_key_of(const tw_rng_stream *s)
                         .c3 = (uint32_t)s->purpose << 24 | high};
 }
 
-/* Word j of block `block + lane` in w[j][lane]; block + 15 must fit 32 bits or its numbers are those of the wrapped counter. */
+/* Word j of block `block + lane` in w[j][lane]; block + 15 must fit 32 bits or its numbers are
+ * those of the wrapped counter. */
 static inline void tw_rng_block16(uint32_t w[4][TW_RNG_LANES], tw_rng_key key, uint32_t block)
 {
     uint32_t x0[TW_RNG_LANES], x1[TW_RNG_LANES], x2[TW_RNG_LANES], x3[TW_RNG_LANES];
@@ -58,7 +60,8 @@ static inline void tw_rng_block16(uint32_t w[4][TW_RNG_LANES], tw_rng_key key, u
     }
 }
 
-/* The first block of dropout layer `layer`: element e of the layer is byte e % 16, little-endian, of block + e / 16. */
+/* The first block of dropout layer `layer`: element e of the layer is byte e % 16, little-endian,
+ * of block + e / 16. */
 static inline uint32_t tw_rng_dropout_block(int layer)
 {
     return (uint32_t)layer << 22;

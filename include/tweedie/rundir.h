@@ -1,9 +1,11 @@
 /* The directory of one run, and the lock that keeps a second trainer out.
  *
- *     config.ini  checkpoints/step-000001000.h5  latest  weights/  samples/  metrics.jsonl  train.log  lock
+ *     config.ini  checkpoints/step-000001000.h5  latest  weights/  samples/  metrics.jsonl
+ * train.log  lock
  *
- * `lock` is held by an open-file-description lock of fcntl, which the kernel drops when its holder dies, and says in its text who holds it.
- * HDF5's own locks do not help: sites switch them off. Only rank zero of a trainer opens the directory; nothing here is collective. */
+ * `lock` is held by an open-file-description lock of fcntl, which the kernel drops when its holder
+ * dies, and says in its text who holds it. HDF5's own locks do not help: sites switch them off.
+ * Only rank zero of a trainer opens the directory; nothing here is collective. */
 #ifndef TWEEDIE_RUNDIR_H
 #define TWEEDIE_RUNDIR_H
 
@@ -14,9 +16,11 @@
 
 typedef struct tw_rundir tw_rundir;
 
-/* Makes the directory with its parts where they are missing and takes the lock. A lock whose holder is dead is taken over, with a note.
+/* Makes the directory with its parts where they are missing and takes the lock. A lock whose holder
+ * is dead is taken over, with a note.
  * @param[out] out  tw_rundir_destroy, which gives the lock back
- * @return TW_ELOCKED naming host, process, job and start of the holder; TW_EIO naming the directory where it cannot be made or written */
+ * @return TW_ELOCKED naming host, process, job and start of the holder; TW_EIO naming the directory
+ * where it cannot be made or written */
 tw_status tw_rundir_create(tw_rundir **out, const char *path);
 
 /* Accepts NULL inside. */
@@ -28,8 +32,9 @@ const char *tw_rundir_path(const tw_rundir *run);
 /* PATH/NAME in `out`. */
 tw_status tw_rundir_file(char *out, size_t size, const tw_rundir *run, const char *name);
 
-/* Whether the lock is still this process's: asked before a checkpoint is published, since a node that was cut off may come back to life
- * beside its successor. @return TW_ELOCKED naming the new holder */
+/* Whether the lock is still this process's: asked before a checkpoint is published, since a node
+ * that was cut off may come back to life beside its successor. @return TW_ELOCKED naming the new
+ * holder */
 tw_status tw_rundir_check(const tw_rundir *run);
 
 /* Whether the file NAME is there; if so removes it (the request file `checkpoint-now`). */

@@ -18,21 +18,23 @@ typedef struct tw_setup {
     double beta1, beta2, epsilon, weight_decay, clip; /* [optimizer] */
 } tw_setup;
 
-/* Reads, binds and checks a configuration, and builds its network for samples of data.shape, or of the dataset where that is empty.
- * Collective on `comm`; NULL: this process alone.
+/* Reads, binds and checks a configuration, and builds its network for samples of data.shape, or of
+ * the dataset where that is empty. Collective on `comm`; NULL: this process alone.
  * @param[out] out  tw_setup_close, in any case
  * @return TW_ECONFIG with all errors of the configuration; what opening the dataset returns */
-tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count, char *const *assignments);
+tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count,
+                        char *const *assignments);
 void tw_setup_close(tw_setup *setup);
 
-/* The configuration alone, read, bound and checked: no data are looked at, nothing is computed, and the model is not created. Not
- * collective.
+/* The configuration alone, read, bound and checked: no data are looked at, nothing is computed, and
+ * the model is not created. Not collective.
  * @param[out] out  tw_setup_close, in any case
  * @return TW_ECONFIG with all errors of the configuration, TW_ENOINPUT where it is missing */
-tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count, char *const *assignments);
+tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count,
+                        char *const *assignments);
 
-/* The largest number of ranks, at most `most`, that can share a step: a divisor of the batch, and with train.rank_independent a power of
- * two. At least 1. */
+/* The largest number of ranks, at most `most`, that can share a step: a divisor of the batch, and
+ * with train.rank_independent a power of two. At least 1. */
 int64_t tw_setup_ranks(const tw_setup *setup, int64_t most);
 
 #endif

@@ -8,7 +8,8 @@
 
 #include "tweedie/status.h"
 
-/* A string that grows. Starts as {0}; `data` is NULL until something is added, else always ended by a NUL. Released with tw_text_free. */
+/* A string that grows. Starts as {0}; `data` is NULL until something is added, else always ended by
+ * a NUL. Released with tw_text_free. */
 typedef struct tw_text {
     char *data;
     int64_t length, capacity; /* bytes, without and with the NUL */
@@ -22,25 +23,30 @@ tw_status tw_text_add_bytes(tw_text *text, const char *bytes, int64_t length);
 
 void tw_text_free(tw_text *text);
 
-/* The whole string as a number: decimal, no spaces around it, no overflow. Returns false and leaves *out alone otherwise. */
+/* The whole string as a number: decimal, no spaces around it, no overflow. Returns false and leaves
+ * *out alone otherwise. */
 bool tw_text_to_int64(const char *text, int64_t *out);
 
-/* The same for a finite double in decimal notation (underflow to a subnormal or zero is accepted). */
+/* The same for a finite double in decimal notation (underflow to a subnormal or zero is accepted).
+ */
 bool tw_text_to_double(const char *text, double *out);
 
 enum { TW_TEXT_DOUBLE_MAX = 32 };
 
-/* The shortest decimal text that reads back as the same double ("0.0002"); "nan", "inf", "-inf" for the others.
+/* The shortest decimal text that reads back as the same double ("0.0002"); "nan", "inf", "-inf" for
+ * the others.
  * @param[out] out  TW_TEXT_DOUBLE_MAX bytes */
 void tw_text_from_double(char *out, double value);
 
 /* Whether `length` bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool tw_text_is_utf8(const char *bytes, int64_t length);
 
-/* How many single letters must be inserted, deleted, replaced or swapped with their neighbour to get from one word to the other. */
+/* How many single letters must be inserted, deleted, replaced or swapped with their neighbour to
+ * get from one word to the other. */
 int64_t tw_text_distance(const char *a, const char *b);
 
-/* The word of a list that a misspelt one most likely stands for, or NULL where none is near (more than a third of its letters differ). */
+/* The word of a list that a misspelt one most likely stands for, or NULL where none is near (more
+ * than a third of its letters differ). */
 const char *tw_text_nearest(const char *word, const char *const *words, int64_t count);
 
 #endif

@@ -20,12 +20,12 @@ typedef struct tw_train_options {
     bool dry_run;             /* check, estimate, and change nothing */
 } tw_train_options;
 
-/* Trains a new run, or resumes from the newest checkpoint that verifies. RUN/train.log stays open for what the caller still has to say
- * (tw_log_close).
- * Collective on `comm`.
- * @return TW_OK when train.steps are done; TW_ESTOPPED after an early stop with a complete checkpoint; TW_EDIVERGED where loss or gradient
- *         is not finite (the last good checkpoint stands); TW_ECONFIG for a bad configuration or a changed fixed key; TW_ELOCKED where
- *         another process trains this run; the same on all ranks */
+/* Trains a new run, or resumes from the newest checkpoint that verifies. RUN/train.log stays open
+ * for what the caller still has to say (tw_log_close). Collective on `comm`.
+ * @return TW_OK when train.steps are done; TW_ESTOPPED after an early stop with a complete
+ * checkpoint; TW_EDIVERGED where loss or gradient is not finite (the last good checkpoint stands);
+ * TW_ECONFIG for a bad configuration or a changed fixed key; TW_ELOCKED where another process
+ * trains this run; the same on all ranks */
 tw_status tw_train(const tw_comm *comm, const tw_train_options *options);
 
 #endif

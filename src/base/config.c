@@ -1,8 +1,9 @@
 /* Reading INI text and assignments into a list of entries.
  *
- * inih takes the lines apart. As Debian builds it, it would cut lines at 200 bytes, cut names at 49, give a key that follows an indented
- * line the value of the line before, and tell only the first bad line's number. So it reads through a reader of our own that counts lines,
- * judges each one before inih sees it, and hands an empty line over in place of a bad one. */
+ * inih takes the lines apart. As Debian builds it, it would cut lines at 200 bytes, cut names at
+ * 49, give a key that follows an indented line the value of the line before, and tell only the
+ * first bad line's number. So it reads through a reader of our own that counts lines, judges each
+ * one before inih sees it, and hands an empty line over in place of a bad one. */
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -48,7 +49,9 @@ tw_status config_problems_report(const config_problems *problems, const char *ti
 {
     char text[MESSAGE_ROOM + 64];
     if (problems->count == 0) return TW_OK;
-    if (problems->count == 1) return tw_error_set(TW_ECONFIG, "%.*s", (int)problems->lines.length - 1, problems->lines.data);
+    if (problems->count == 1)
+        return tw_error_set(TW_ECONFIG, "%.*s", (int)problems->lines.length - 1,
+                            problems->lines.data);
 
     /* A message has a bounded length, so the lines that do not fit are counted. */
     int64_t shown = 0;
@@ -59,7 +62,9 @@ tw_status config_problems_report(const config_problems *problems, const char *ti
         n += snprintf(text + n, sizeof text - (size_t)n, "\n  %.*s", length, line);
         line += length + 1;
     }
-    if (shown < problems->count) snprintf(text + n, sizeof text - (size_t)n, "\n  and %lld more", (long long)(problems->count - shown));
+    if (shown < problems->count)
+        snprintf(text + n, sizeof text - (size_t)n, "\n  and %lld more",
+                 (long long)(problems->count - shown));
     return tw_error_set(TW_ECONFIG, "%s", text);
 }
 
@@ -102,8 +107,8 @@ config_entry *config_find_entry(const tw_config *config, const char *section, co
 }
 
 /* Copies the strings. */
-static tw_status add_entry(tw_config *config, int64_t source, const char *section, const char *key, const char *value, const char *origin,
-                           const char *directory)
+static tw_status add_entry(tw_config *config, int64_t source, const char *section, const char *key,
+                           const char *value, const char *origin, const char *directory)
 {
     tw_status st = TW_OK;
     config_entry e = {.source = source};
@@ -126,12 +131,14 @@ bool config_value_is_writable(const char *value, const char **reason_out)
     if (!tw_text_is_utf8(value, (int64_t)strlen(value))) *reason_out = "is not UTF-8";
     for (const char *c = value; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *reason_out = "holds a control character";
-        if ((*c == '#' || *c == ';') && c > value && c[-1] == ' ') *reason_out = "holds a comment: give it a line of its own";
+        if ((*c == '#' || *c == ';') && c > value && c[-1] == ' ')
+            *reason_out = "holds a comment: give it a line of its own";
     }
     return !*reason_out;
 }
 
-/* The state of one reading: where the reader stands in the text, and where the handler puts entries. */
+/* The state of one reading: where the reader stands in the text, and where the handler puts
+ * entries. */
 typedef struct reading {
     tw_config *config;
     const char *path;
@@ -143,7 +150,8 @@ typedef struct reading {
 
 static bool is_name(const char *s, size_t length)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     return length > 0 && length <= NAME_MAX_BYTES && strspn(s, letters) >= length;
 }
 
@@ -159,18 +167,23 @@ static const char *judge(const char *s, size_t length)
     if (!tw_text_is_utf8(s, (int64_t)length)) return "is not UTF-8";
     size_t blank = strspn(s, " \t\r");
     if (blank == length || s[blank] == '#' || s[blank] == ';') return NULL;
-    if (blank > 0) return "is indented: a line starts at its first column, there are no continuation lines";
+    if (blank > 0)
+        return "is indented: a line starts at its first column, there are no continuation lines";
     if (s[0] == '[') {
         size_t name = strcspn(s + 1, "]");
         const char *rest = s + 1 + name;
         if (*rest != ']') return "has no closing ']'";
         rest += 1 + strspn(rest + 1, " \t\r");
         if (*rest && *rest != ';') return "holds more than a section in '[]'";
-        return is_name(s + 1, name) ? NULL : "has a section's name that is not of letters, digits, '_' and '-' (at most 49)";
+        return is_name(s + 1, name) ? NULL
+                                    : "has a section's name that is not of letters, digits, '_' "
+                                      "and '-' (at most 49)";
     }
     size_t name = strcspn(s, "=:");
     if (s[name] != '=') return "is neither '[section]' nor 'key = value'";
-    return is_name(s, trimmed(s, name)) ? NULL : "has a key that is not of letters, digits, '_' and '-' (at most 49)";
+    return is_name(s, trimmed(s, name))
+               ? NULL
+               : "has a key that is not of letters, digits, '_' and '-' (at most 49)";
 }
 
 /* inih's fgets. */
@@ -189,8 +202,9 @@ static char *read_line(char *out, int size, void *stream)
     if (memchr(start, '\0', length)) {
         wrong = "holds a NUL byte";
     } else if (length > CONFIG_LINE_MAX || length + 2 > (size_t)size) {
-        r->st = config_problem(&r->config->problems, "%s:%lld: the line has %zu bytes; at most %d are read", r->path, (long long)r->line,
-                               length, CONFIG_LINE_MAX);
+        r->st = config_problem(&r->config->problems,
+                               "%s:%lld: the line has %zu bytes; at most %d are read", r->path,
+                               (long long)r->line, length, CONFIG_LINE_MAX);
         return out;
     } else {
         memcpy(out, start, length);
@@ -199,12 +213,14 @@ static char *read_line(char *out, int size, void *stream)
     }
     if (wrong) {
         out[0] = '\0';
-        r->st = config_problem(&r->config->problems, "%s:%lld: the line %s", r->path, (long long)r->line, wrong);
+        r->st = config_problem(&r->config->problems, "%s:%lld: the line %s", r->path,
+                               (long long)r->line, wrong);
     }
     return out;
 }
 
-/* inih's handler; the line that it stems from is the one read last. Returns 1: what is wrong is collected. */
+/* inih's handler; the line that it stems from is the one read last. Returns 1: what is wrong is
+ * collected. */
 static int take(void *user, const char *section, const char *key, const char *value)
 {
     reading *r = user;
@@ -215,7 +231,8 @@ static int take(void *user, const char *section, const char *key, const char *va
     snprintf(origin, sizeof origin, "%s:%lld", r->path, (long long)r->line);
 
     if (!section[0]) {
-        TW_TRY(config_problem(problems, "%s: the key '%s' stands before any [section]", origin, key));
+        TW_TRY(
+            config_problem(problems, "%s: the key '%s' stands before any [section]", origin, key));
         goto done;
     }
     if (!config_value_is_writable(value, &reason)) {
@@ -224,8 +241,11 @@ static int take(void *user, const char *section, const char *key, const char *va
     }
     for (int64_t i = 0; i < r->config->entry_count; i++) {
         const config_entry *e = &r->config->entries[i];
-        if (e->source != r->config->sources || strcmp(e->section, section) != 0 || strcmp(e->key, key) != 0) continue;
-        TW_TRY(config_problem(problems, "%s: %s.%s was already set at %s", origin, section, key, e->origin));
+        if (e->source != r->config->sources || strcmp(e->section, section) != 0 ||
+            strcmp(e->key, key) != 0)
+            continue;
+        TW_TRY(config_problem(problems, "%s: %s.%s was already set at %s", origin, section, key,
+                              e->origin));
         goto done;
     }
     TW_TRY(add_entry(r->config, r->config->sources, section, key, value, origin, r->directory));
@@ -255,11 +275,14 @@ tw_status tw_config_read(tw_config *config, const char *path)
     tw_status st = TW_OK;
     char *text = NULL;
     FILE *file = fopen(path, "rbe");
-    TW_CHECK(file, TW_ENOINPUT, "%s: the configuration cannot be opened: %s", path, strerror(errno));
+    TW_CHECK(file, TW_ENOINPUT, "%s: the configuration cannot be opened: %s", path,
+             strerror(errno));
     TW_TRY(tw_alloc(&text, FILE_MAX_BYTES + 1, 1, "configuration text"));
     size_t length = fread(text, 1, FILE_MAX_BYTES + 1, file);
-    TW_CHECK(!ferror(file), TW_ENOINPUT, "%s: the configuration cannot be read: %s", path, strerror(errno));
-    TW_CHECK(length <= FILE_MAX_BYTES, TW_ENOINPUT, "%s: a configuration has at most %d bytes; is it one?", path, FILE_MAX_BYTES);
+    TW_CHECK(!ferror(file), TW_ENOINPUT, "%s: the configuration cannot be read: %s", path,
+             strerror(errno));
+    TW_CHECK(length <= FILE_MAX_BYTES, TW_ENOINPUT,
+             "%s: a configuration has at most %d bytes; is it one?", path, FILE_MAX_BYTES);
     TW_TRY(tw_config_parse(config, text, (int64_t)length, path));
 done:
     if (file) fclose(file);
@@ -273,7 +296,8 @@ static tw_status assign(tw_config *config, char *text, const char *directory)
     static const char origin[] = "command line";
     const char *reason;
     char *equals = strchr(text, '='), *dot = strchr(text, '.');
-    if (!equals || !dot || dot > equals || !is_name(text, (size_t)(dot - text)) || !is_name(dot + 1, (size_t)(equals - dot - 1))) {
+    if (!equals || !dot || dot > equals || !is_name(text, (size_t)(dot - text)) ||
+        !is_name(dot + 1, (size_t)(equals - dot - 1))) {
         return config_problem(&config->problems, "%s: '%s' is not section.key=value", origin, text);
     }
     *dot = *equals = '\0';

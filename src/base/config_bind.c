@@ -15,9 +15,11 @@ static config_binding *find_binding(const tw_config *config, const char *section
     return NULL;
 }
 
-/* Reads `text` into the member at `out` and gives the spelling that strings and paths of the member point to.
+/* Reads `text` into the member at `out` and gives the spelling that strings and paths of the member
+ * point to.
  * @param directory  where a relative path starts */
-static tw_status set_member(const tw_config_field *f, const char *text, const char *directory, void *out, char **spelling_out)
+static tw_status set_member(const tw_config_field *f, const char *text, const char *directory,
+                            void *out, char **spelling_out)
 {
     tw_status st = TW_OK;
     tw_text spelling = {0};
@@ -30,7 +32,8 @@ static tw_status set_member(const tw_config_field *f, const char *text, const ch
     TW_TRY(tw_config_value(f, text, out));
     TW_TRY(config_spell(f, out, &spelling));
     TW_TRY(tw_strdup(spelling_out, spelling.data));
-    if (f->type == TW_CONFIG_STRING || f->type == TW_CONFIG_PATH) memcpy(out, spelling_out, sizeof *spelling_out);
+    if (f->type == TW_CONFIG_STRING || f->type == TW_CONFIG_PATH)
+        memcpy(out, spelling_out, sizeof *spelling_out);
 done:
     tw_text_free(&spelling);
     tw_free(&absolute);
@@ -42,8 +45,10 @@ static tw_status check_length(tw_config *config, const config_binding *b)
     const tw_config_field *f = b->field;
     int64_t length = (int64_t)(strlen(f->key) + strlen(" = ") + strlen(b->text));
     if (length <= CONFIG_LINE_MAX) return TW_OK;
-    return config_problem(&config->problems, "%s: %s.%s: '%s' makes a line of %lld bytes; a configuration can keep %d", b->origin,
-                          f->section, f->key, b->text, (long long)length, CONFIG_LINE_MAX);
+    return config_problem(&config->problems,
+                          "%s: %s.%s: '%s' makes a line of %lld bytes; a configuration can keep %d",
+                          b->origin, f->section, f->key, b->text, (long long)length,
+                          CONFIG_LINE_MAX);
 }
 
 /* The default, also where the entry is bad. */
@@ -58,7 +63,8 @@ static tw_status set_default(tw_config *config, config_binding *b, void *out, bo
         memset(out, 0, config_size(f->type));
         if (!missing) goto done;
         TW_TRY(config_describe(f, &expected));
-        TW_TRY(config_problem(&config->problems, "%s.%s must be given: %s (%s)", f->section, f->key, f->help, expected.data));
+        TW_TRY(config_problem(&config->problems, "%s.%s must be given: %s (%s)", f->section, f->key,
+                              f->help, expected.data));
         goto done;
     }
     TW_TRY(config_directory(&directory, NULL));
@@ -81,7 +87,8 @@ static tw_status bind_field(tw_config *config, config_binding *b, void *out)
     if (!e) return set_default(config, b, out, true);
     st = set_member(f, e->value, e->directory, out, &b->text);
     if (st == TW_ECONFIG) {
-        TW_TRY(config_problem(&config->problems, "%s: %s.%s = %s", e->origin, f->section, f->key, tw_error_message()));
+        TW_TRY(config_problem(&config->problems, "%s: %s.%s = %s", e->origin, f->section, f->key,
+                              tw_error_message()));
         TW_TRY(set_default(config, b, out, false));
     }
     if (st == TW_OK && b->text) TW_TRY(check_length(config, b));
@@ -103,17 +110,21 @@ tw_status tw_config_bind(tw_config *config, const tw_config_field *table, int co
     for (int i = 0; i < count; i++) {
         const tw_config_field *f = &table[i];
         const config_binding *earlier = find_binding(config, f->section, f->key);
-        TW_CHECK(!earlier || earlier->field->type == f->type, TW_EINTERNAL, "%s.%s has two types", f->section, f->key);
+        TW_CHECK(!earlier || earlier->field->type == f->type, TW_EINTERNAL, "%s.%s has two types",
+                 f->section, f->key);
         bool shared = earlier != NULL;
-        /* Each binding owns the strings of its struct, so a shared key is bound anew; config_text writes the first. */
-        TW_TRY(config_grow(&config->bindings, config->binding_count, &config->binding_capacity, sizeof *config->bindings));
+        /* Each binding owns the strings of its struct, so a shared key is bound anew; config_text
+         * writes the first. */
+        TW_TRY(config_grow(&config->bindings, config->binding_count, &config->binding_capacity,
+                           sizeof *config->bindings));
         config_binding *b = &config->bindings[config->binding_count];
         *b = (config_binding){.field = f};
         int64_t known = config->problems.count;
         int64_t length = config->problems.lines.length;
         config->binding_count++;
         TW_TRY(bind_field(config, b, (char *)out + f->offset));
-        if (shared && config->problems.count > known) { /* it was told when the key was bound first */
+        if (shared &&
+            config->problems.count > known) { /* it was told when the key was bound first */
             config->problems.count = known;
             config->problems.lines.length = length;
             config->problems.lines.data[length] = '\0';
@@ -137,7 +148,8 @@ static bool is_excused(const tw_config *config, const char *section)
     return config->excused.data && strstr(config->excused.data, line);
 }
 
-tw_status tw_config_error(tw_config *config, const char *section, const char *key, const char *format, ...)
+tw_status tw_config_error(tw_config *config, const char *section, const char *key,
+                          const char *format, ...)
 {
     tw_status st = TW_OK;
     char text[512];
@@ -146,13 +158,15 @@ tw_status tw_config_error(tw_config *config, const char *section, const char *ke
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const config_entry *e = config_find_entry(config, section, key);
-    TW_TRY(config_problem(&config->problems, "%s%s%s.%s: %s", e ? e->origin : "", e ? ": " : "", section, key, text));
+    TW_TRY(config_problem(&config->problems, "%s%s%s.%s: %s", e ? e->origin : "", e ? ": " : "",
+                          section, key, text));
     TW_TRY(tw_text_add(&config->excused, "\n%s\n", section));
 done:
     return st;
 }
 
-/* The names of all bound keys, of one section where it is not NULL: for spelling alone. @param[out] names  room for every binding */
+/* The names of all bound keys, of one section where it is not NULL: for spelling alone. @param[out]
+ * names  room for every binding */
 static int64_t collect(const tw_config *config, const char *section, const char **names)
 {
     int64_t count = 0;
@@ -165,7 +179,8 @@ static int64_t collect(const tw_config *config, const char *section, const char 
 }
 
 /* The section that means most: the one that is spelt alike, or the one that has this very key. */
-static const tw_config_field *nearest_field(const tw_config *config, const config_entry *e, const char **names)
+static const tw_config_field *nearest_field(const tw_config *config, const config_entry *e,
+                                            const char **names)
 {
     const tw_config_field *nearest = NULL;
     int64_t n = collect(config, e->section, names);
@@ -193,11 +208,13 @@ static tw_status report_unknown(tw_config *config, const config_entry *e, const 
         TW_TRY(tw_text_add(&known, "did you mean %s.%s?", near->section, near->key));
     } else if (n > 0) {
         TW_TRY(tw_text_add(&known, "[%s] has", e->section));
-        for (int64_t i = 0; i < n; i++) TW_TRY(tw_text_add(&known, "%s %s", i ? "," : "", names[i]));
+        for (int64_t i = 0; i < n; i++)
+            TW_TRY(tw_text_add(&known, "%s %s", i ? "," : "", names[i]));
     } else {
         TW_TRY(tw_text_add(&known, "there is no section [%s]", e->section));
     }
-    TW_TRY(config_problem(&config->problems, "%s: unknown key %s.%s (%s)", e->origin, e->section, e->key, known.data));
+    TW_TRY(config_problem(&config->problems, "%s: unknown key %s.%s (%s)", e->origin, e->section,
+                          e->key, known.data));
 done:
     tw_text_free(&known);
     return st;

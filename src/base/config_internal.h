@@ -1,12 +1,13 @@
-/* What the parts of the configuration share: entries (config.c), values (config_value.c), bindings (config_bind.c), and the writing
- * (config_text.c). */
+/* What the parts of the configuration share: entries (config.c), values (config_value.c), bindings
+ * (config_bind.c), and the writing (config_text.c). */
 #ifndef TWEEDIE_BASE_CONFIG_INTERNAL_H
 #define TWEEDIE_BASE_CONFIG_INTERNAL_H
 
 #include "tweedie/config.h"
 #include "tweedie/text.h"
 
-/* A line of INI text holds at most this many bytes without its newline: inih's buffer has 200 with newline and NUL. */
+/* A line of INI text holds at most this many bytes without its newline: inih's buffer has 200 with
+ * newline and NUL. */
 enum { CONFIG_LINE_MAX = 198 };
 
 /* What a user wrote: one line or one assignment. */
@@ -23,7 +24,8 @@ enum { COMMAND_LINE = INT32_MAX };
 /* A field with the value that it got. */
 typedef struct config_binding {
     const tw_config_field *field;
-    char *text;         /* the value in one fixed spelling; NULL after an error. String and path members point here */
+    char *text; /* the value in one fixed spelling; NULL after an error. String and path members
+                   point here */
     const char *origin; /* of an entry, or "default" */
 } config_binding;
 
@@ -47,15 +49,18 @@ struct tw_config {
 tw_status config_grow(void *array, int64_t count, int64_t *capacity, size_t size);
 
 /* Adds one line. */
-__attribute__((format(printf, 2, 3))) tw_status config_problem(config_problems *problems, const char *format, ...);
+__attribute__((format(printf, 2, 3))) tw_status config_problem(config_problems *problems,
+                                                               const char *format, ...);
 
-/* TW_OK if there are none, else TW_ECONFIG with the line itself, or with `title` and all lines that a message holds. */
+/* TW_OK if there are none, else TW_ECONFIG with the line itself, or with `title` and all lines that
+ * a message holds. */
 tw_status config_problems_report(const config_problems *problems, const char *title);
 
 /* The entry that decides a key, or NULL: the last assignment, else the last text's. */
 config_entry *config_find_entry(const tw_config *config, const char *section, const char *key);
 
-/* Whether a value can stand in a line and be read back: UTF-8, no control characters, no comment. `reason` gets a literal if not. */
+/* Whether a value can stand in a line and be read back: UTF-8, no control characters, no comment.
+ * `reason` gets a literal if not. */
 bool config_value_is_writable(const char *value, const char **reason_out);
 
 /* "an integer, from 1 to 10": what a field wants. */
@@ -64,10 +69,12 @@ tw_status config_describe(const tw_config_field *field, tw_text *out);
 /* The fixed spelling of a member's value. */
 tw_status config_spell(const tw_config_field *field, const void *member, tw_text *out);
 
-/* An absolute path without "." and "..": `path` itself, or behind `directory`. @param[out] out released with tw_free */
+/* An absolute path without "." and "..": `path` itself, or behind `directory`. @param[out] out
+ * released with tw_free */
 tw_status config_absolute(char **out, const char *directory, const char *path);
 
-/* The current directory, or that of the file `path`, absolute. @param[out] out released with tw_free */
+/* The current directory, or that of the file `path`, absolute. @param[out] out released with
+ * tw_free */
 tw_status config_directory(char **out, const char *path);
 
 /* The size of a type's member. */

@@ -21,7 +21,9 @@ static tw_status write_section(const tw_config *config, int64_t first, tw_text *
     TW_TRY(tw_text_add(out, "%s[%s]\n", out->length ? "\n" : "", section));
     for (int64_t i = first; i < config->binding_count; i++) {
         const config_binding *b = &config->bindings[i];
-        if (strcmp(b->field->section, section) != 0 || came_before(config, i, section, b->field->key)) continue;
+        if (strcmp(b->field->section, section) != 0 ||
+            came_before(config, i, section, b->field->key))
+            continue;
         if (b->text && b->text[0]) TW_TRY(tw_text_add(out, "%s = %s\n", b->field->key, b->text));
     }
 done:
@@ -34,7 +36,8 @@ tw_status tw_config_text(const tw_config *config, char **out)
     tw_text text = {0};
     TW_TRY(tw_text_add(&text, "%s", ""));
     for (int64_t i = 0; i < config->binding_count; i++) {
-        if (!came_before(config, i, config->bindings[i].field->section, NULL)) TW_TRY(write_section(config, i, &text));
+        if (!came_before(config, i, config->bindings[i].field->section, NULL))
+            TW_TRY(write_section(config, i, &text));
     }
     *out = text.data;
     text = (tw_text){0};
@@ -80,14 +83,16 @@ done:
     return st;
 }
 
-static tw_status compare(const tw_config *run, const config_binding *now, config_problems *differences)
+static tw_status compare(const tw_config *run, const config_binding *now,
+                         config_problems *differences)
 {
     tw_status st = TW_OK;
     const tw_config_field *f = now->field;
     tw_text before = {0};
     TW_TRY(spell_in_run(run, f, &before));
     if (now->text && strcmp(before.data, now->text) != 0) {
-        TW_TRY(config_problem(differences, "%s.%s: %s in the run, %s now", f->section, f->key, before.length ? before.data : "empty",
+        TW_TRY(config_problem(differences, "%s.%s: %s in the run, %s now", f->section, f->key,
+                              before.length ? before.data : "empty",
                               now->text[0] ? now->text : "empty"));
     }
 done:
@@ -102,9 +107,11 @@ tw_status tw_config_diff_fixed(const tw_config *run, const tw_config *now)
     TW_TRY(config_problems_report(&run->problems, "the run's configuration has several errors"));
     for (int64_t i = 0; i < now->binding_count; i++) {
         const tw_config_field *f = now->bindings[i].field;
-        if (f->fixed && !came_before(now, i, f->section, f->key)) TW_TRY(compare(run, &now->bindings[i], &differences));
+        if (f->fixed && !came_before(now, i, f->section, f->key))
+            TW_TRY(compare(run, &now->bindings[i], &differences));
     }
-    TW_TRY(config_problems_report(&differences, "several keys differ from the run's, and may not change"));
+    TW_TRY(config_problems_report(&differences,
+                                  "several keys differ from the run's, and may not change"));
 done:
     tw_text_free(&differences.lines);
     return st;
@@ -114,7 +121,8 @@ static tw_status explain(const config_binding *b, tw_text *out)
 {
     tw_status st = TW_OK;
     const tw_config_field *f = b->field;
-    TW_TRY(tw_text_add(out, "%s =%s%s\n    %s (", f->key, b->text && b->text[0] ? " " : "", b->text ? b->text : "", f->help));
+    TW_TRY(tw_text_add(out, "%s =%s%s\n    %s (", f->key, b->text && b->text[0] ? " " : "",
+                       b->text ? b->text : "", f->help));
     TW_TRY(config_describe(f, out));
     if (!f->default_text)
         TW_TRY(tw_text_add(out, "; must be given"));
@@ -132,7 +140,9 @@ static tw_status explain_section(const tw_config *config, int64_t first, tw_text
     TW_TRY(tw_text_add(out, "%s[%s]\n", out->length ? "\n" : "", section));
     for (int64_t i = first; i < config->binding_count; i++) {
         const config_binding *b = &config->bindings[i];
-        if (strcmp(b->field->section, section) == 0 && !came_before(config, i, section, b->field->key)) TW_TRY(explain(b, out));
+        if (strcmp(b->field->section, section) == 0 &&
+            !came_before(config, i, section, b->field->key))
+            TW_TRY(explain(b, out));
     }
 done:
     return st;
@@ -144,7 +154,8 @@ tw_status tw_config_help(const tw_config *config, char **out)
     tw_text text = {0};
     TW_TRY(tw_text_add(&text, "%s", ""));
     for (int64_t i = 0; i < config->binding_count; i++) {
-        if (!came_before(config, i, config->bindings[i].field->section, NULL)) TW_TRY(explain_section(config, i, &text));
+        if (!came_before(config, i, config->bindings[i].field->section, NULL))
+            TW_TRY(explain_section(config, i, &text));
     }
     *out = text.data;
     text = (tw_text){0};

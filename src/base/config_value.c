@@ -117,7 +117,8 @@ static bool read_choice(const char *choices, const char *text, int *out)
 }
 
 /* Goes through "a, b, c"; each element lands in `ints` or `doubles`. */
-static bool read_list(const tw_config_field *f, const char *text, tw_config_ints *ints, tw_config_doubles *doubles)
+static bool read_list(const tw_config_field *f, const char *text, tw_config_ints *ints,
+                      tw_config_doubles *doubles)
 {
     int64_t count = 0;
     if (text[0]) {
@@ -130,7 +131,9 @@ static bool read_list(const tw_config_field *f, const char *text, tw_config_ints
             if (length >= sizeof element || count == TW_CONFIG_LIST_MAX) return false;
             memcpy(element, c, length);
             element[length] = '\0';
-            if (!(ints ? read_int64(f, element, &ints->values[count]) : read_double(f, element, &doubles->values[count]))) return false;
+            if (!(ints ? read_int64(f, element, &ints->values[count])
+                       : read_double(f, element, &doubles->values[count])))
+                return false;
             count++;
             c += n;
             if (!*c) break;
@@ -256,7 +259,8 @@ static void simplify(char *path)
     *out = '\0';
 }
 
-/* Behind a symbolic link, ".." is not the folder that stands before it in the text: then the path stays as it was written. */
+/* Behind a symbolic link, ".." is not the folder that stands before it in the text: then the path
+ * stays as it was written. */
 static bool leads_elsewhere(const char *written, const char *simple)
 {
     struct stat a, b;
@@ -269,7 +273,8 @@ tw_status config_absolute(char **out, const char *directory, const char *path)
     tw_status st = TW_OK;
     tw_text text = {0};
     char *written = NULL;
-    TW_TRY(tw_text_add(&text, "%s%s%s", path[0] == '/' ? "" : directory, path[0] == '/' ? "" : "/", path));
+    TW_TRY(tw_text_add(&text, "%s%s%s", path[0] == '/' ? "" : directory, path[0] == '/' ? "" : "/",
+                       path));
     TW_TRY(tw_strdup(&written, text.data));
     simplify(text.data);
     TW_TRY(tw_strdup(out, leads_elsewhere(written, text.data) ? written : text.data));

@@ -1,5 +1,5 @@
-/* Files that appear whole or not at all. The order is that of every crash-safe writer: data to the disk, name, directory to the disk; so a
- * power cut leaves the old file or the new one. */
+/* Files that appear whole or not at all. The order is that of every crash-safe writer: data to the
+ * disk, name, directory to the disk; so a power cut leaves the old file or the new one. */
 #include "tweedie/file.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ tw_status tw_file_size(int64_t *bytes, const char *path)
     struct stat info;
     /* O_NONBLOCK: opening a pipe that nobody writes to must not wait */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path,
+             strerror(errno));
     TW_CHECK(fstat(file, &info) == 0, TW_EIO, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(!S_ISDIR(info.st_mode), TW_ENOINPUT, "%s: is a directory, a file was expected", path);
     TW_CHECK(S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a regular file", path);
@@ -50,7 +51,8 @@ tw_status tw_file_temporary(char *out, size_t size, const char *path)
     (void)gethostname(host, sizeof host - 1);
     for (char *c = host; *c; c++)
         if (*c == '/') *c = '_';
-    return tw_format(out, size, "%.*s.%s.%s-%ld-%u.tmp", (int)n, path, path + n, host, (long)getpid(), atomic_fetch_add(&serial, 1u));
+    return tw_format(out, size, "%.*s.%s.%s-%ld-%u.tmp", (int)n, path, path + n, host,
+                     (long)getpid(), atomic_fetch_add(&serial, 1u));
 }
 
 static tw_status flush(const char *name, int flags, const char *path)
@@ -59,7 +61,8 @@ static tw_status flush(const char *name, int flags, const char *path)
     int file = open(name, flags | O_CLOEXEC);
     TW_CHECK(file >= 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
     /* EINVAL: a file system whose directories cannot be flushed, and need not be */
-    TW_CHECK(fsync(file) == 0 || errno == EINVAL, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+    TW_CHECK(fsync(file) == 0 || errno == EINVAL, TW_EIO, "%s: cannot be flushed to the disk: %s",
+             path, strerror(errno));
 done:
     if (file >= 0) close(file);
     return st;
@@ -72,7 +75,8 @@ tw_status tw_file_publish(const char *temporary, const char *path)
     size_t n = directory_length(path);
     TW_TRY(tw_format(directory, sizeof directory, "%.*s.", (int)n, path)); /* "dir/." or "." */
     TW_TRY(flush(temporary, O_RDONLY, path));
-    TW_CHECK(rename(temporary, path) == 0, TW_EIO, "%s: cannot be given its name: %s", path, strerror(errno));
+    TW_CHECK(rename(temporary, path) == 0, TW_EIO, "%s: cannot be given its name: %s", path,
+             strerror(errno));
     TW_TRY(flush(directory, O_RDONLY | O_DIRECTORY, path));
 done:
     return st;
@@ -93,7 +97,8 @@ tw_status tw_file_write(const char *path, const void *bytes, size_t size)
     TW_CHECK(file >= 0, TW_EIO, "%s: cannot be created: %s", path, strerror(errno));
     for (size_t written = 0; written < size;) {
         ssize_t n = write(file, (const char *)bytes + written, size - written);
-        TW_CHECK(n > 0 || errno == EINTR, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
+        TW_CHECK(n > 0 || errno == EINTR, TW_EIO, "%s: cannot be written: %s", path,
+                 strerror(errno));
         if (n > 0) written += (size_t)n;
     }
     int closed = close(file);

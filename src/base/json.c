@@ -6,7 +6,8 @@
 
 static void put(tw_json *json, const char *text)
 {
-    if (json->status == TW_OK) json->status = tw_text_add_bytes(&json->text, text, (int64_t)strlen(text));
+    if (json->status == TW_OK)
+        json->status = tw_text_add_bytes(&json->text, text, (int64_t)strlen(text));
 }
 
 /* Bytes of the well-formed UTF-8 character at `s`, 0 if it is none. */
@@ -52,7 +53,8 @@ static void open_level(tw_json *json, const char *key, const char *opening, char
 {
     begin(json, key);
     if (json->status == TW_OK && json->depth == TW_JSON_DEPTH_MAX) {
-        json->status = tw_error_set(TW_EINTERNAL, "JSON is nested deeper than %d levels", TW_JSON_DEPTH_MAX);
+        json->status =
+            tw_error_set(TW_EINTERNAL, "JSON is nested deeper than %d levels", TW_JSON_DEPTH_MAX);
     }
     if (json->status != TW_OK) return;
     put(json, opening);
@@ -127,6 +129,7 @@ void tw_json_doubles(tw_json *json, const char *key, const double *values, int64
 tw_status tw_json_finish(tw_json *json)
 {
     if (json->status != TW_OK) return json->status;
-    if (json->depth > 0) return tw_error_set(TW_EINTERNAL, "JSON ends with %d open objects or lists", json->depth);
+    if (json->depth > 0)
+        return tw_error_set(TW_EINTERNAL, "JSON ends with %d open objects or lists", json->depth);
     return TW_OK;
 }

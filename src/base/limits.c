@@ -1,4 +1,5 @@
-/* Memory limits: /proc/meminfo, control groups of both versions, and what Slurm was asked for (which it may enforce without any of them).
+/* Memory limits: /proc/meminfo, control groups of both versions, and what Slurm was asked for
+ * (which it may enforce without any of them).
  */
 #include "tweedie/limits.h"
 
@@ -9,7 +10,8 @@
 
 enum { PATH_BYTES = 4096, LINE_BYTES = PATH_BYTES + 64 };
 
-/* A positive whole number of `unit` bytes, or INT64_MAX: "max", nothing, or more than can be meant. */
+/* A positive whole number of `unit` bytes, or INT64_MAX: "max", nothing, or more than can be meant.
+ */
 static int64_t number(const char *text, int64_t unit)
 {
     char *end;
@@ -39,8 +41,9 @@ static int64_t read_limit(const char *path)
     return number(text, 1);
 }
 
-/* The least limit of a group and of those that it lies in. In a container the path may be one of the host's, which does not exist here: the
- * root that is mounted is then the container's own group. */
+/* The least limit of a group and of those that it lies in. In a container the path may be one of
+ * the host's, which does not exist here: the root that is mounted is then the container's own
+ * group. */
 static int64_t group(const char *root, const char *path, const char *name)
 {
     int64_t limit = INT64_MAX;
@@ -69,7 +72,8 @@ static int64_t groups(void)
         *path++ = '\0';
         if (strcmp(path, "/") == 0) path++;
         int64_t one = INT64_MAX;
-        if (strcmp(kind + 1, "memory") == 0) one = group("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");
+        if (strcmp(kind + 1, "memory") == 0)
+            one = group("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");
         if (!kind[1]) one = group("/sys/fs/cgroup", path, "memory.max");
         if (one < limit) limit = one;
     }
@@ -79,7 +83,8 @@ static int64_t groups(void)
 
 static int64_t slurm(void)
 {
-    const char *node = getenv("SLURM_MEM_PER_NODE"), *cpu = getenv("SLURM_MEM_PER_CPU"), *cpus = getenv("SLURM_CPUS_ON_NODE");
+    const char *node = getenv("SLURM_MEM_PER_NODE"), *cpu = getenv("SLURM_MEM_PER_CPU"),
+               *cpus = getenv("SLURM_CPUS_ON_NODE");
     if (node) return number(node, 1 << 20);
     if (!cpu || !cpus) return INT64_MAX;
     const int64_t count = number(cpus, 1);
@@ -91,7 +96,8 @@ int64_t tw_memory_limit(const char **who)
     const struct {
         int64_t bytes;
         const char *who;
-    } all[] = {{machine(), "the machine"}, {groups(), "its control group"}, {slurm(), "Slurm (--mem)"}};
+    } all[] = {
+        {machine(), "the machine"}, {groups(), "its control group"}, {slurm(), "Slurm (--mem)"}};
     int least = 0;
     for (int i = 1; i < 3; i++)
         if (all[i].bytes < all[least].bytes) least = i;

@@ -1,4 +1,5 @@
-/* Lines for the user. A line is written by one write(2), so that lines of several ranks or threads never mix. */
+/* Lines for the user. A line is written by one write(2), so that lines of several ranks or threads
+ * never mix. */
 #include "tweedie/log.h"
 
 #include <errno.h>
@@ -26,7 +27,9 @@ void tw_log_identify(int rank, const char *host)
 tw_status tw_log_open(const char *path)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (file < 0) return tw_error_set(TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    if (file < 0)
+        return tw_error_set(TW_EIO, "%s: cannot be opened for appending: %s", path,
+                            strerror(errno));
     tw_log_close();
     logger.file = file;
     return TW_OK;

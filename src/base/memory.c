@@ -14,8 +14,8 @@ static tw_status allocate(void *out, size_t bytes, size_t alignment, const char 
     tw_status st = TW_OK;
     void *p = NULL;
     size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    TW_CHECK(rounded >= bytes && posix_memalign(&p, alignment, rounded ? rounded : alignment) == 0, TW_ENOMEM,
-             "out of memory: %zu bytes wanted for %s", bytes, what);
+    TW_CHECK(rounded >= bytes && posix_memalign(&p, alignment, rounded ? rounded : alignment) == 0,
+             TW_ENOMEM, "out of memory: %zu bytes wanted for %s", bytes, what);
     memcpy(out, &p, sizeof p);
 done:
     return st;
@@ -27,7 +27,8 @@ tw_status tw_alloc(void *out, int64_t count, size_t size, const char *what)
     size_t bytes;
     void *p = NULL;
     TW_CHECK(count >= 0 && !__builtin_mul_overflow((size_t)count, size, &bytes), TW_ENOMEM,
-             "out of memory: %lld elements of %zu bytes wanted for %s", (long long)count, size, what);
+             "out of memory: %lld elements of %zu bytes wanted for %s", (long long)count, size,
+             what);
     TW_TRY(allocate(&p, bytes, TW_ALIGNMENT, what));
     memset(p, 0, bytes);
     memcpy(out, &p, sizeof p);
@@ -41,7 +42,8 @@ tw_status tw_alloc_arena(void *out, size_t bytes, const char *what)
     void *p = NULL;
     TW_TRY(allocate(&p, bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : TW_ALIGNMENT, what));
 #ifdef MADV_HUGEPAGE
-    if (bytes >= HUGE_PAGE) (void)madvise(p, bytes, MADV_HUGEPAGE); /* advice: its failure costs speed alone */
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(p, bytes, MADV_HUGEPAGE); /* advice: its failure costs speed alone */
 #endif
     memcpy(out, &p, sizeof p);
 done:
@@ -76,15 +78,17 @@ tw_status tw_format(char *out, size_t size, const char *format, ...)
     int n = vsnprintf(out, size, format, args);
     va_end(args);
     if (n >= 0 && (size_t)n < size) return TW_OK;
-    return tw_error_set(TW_EINTERNAL, "text too long: %d characters where %zu fit, beginning \"%.60s\"", n, size ? size - 1 : 0,
-                        size ? out : "");
+    return tw_error_set(TW_EINTERNAL,
+                        "text too long: %d characters where %zu fit, beginning \"%.60s\"", n,
+                        size ? size - 1 : 0, size ? out : "");
 }
 
 tw_status tw_multiply(int64_t *out, int64_t a, int64_t b, const char *what)
 {
     int64_t product;
     if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product))
-        return tw_error_set(TW_ENOMEM, "%s: %lld x %lld is too large", what, (long long)a, (long long)b);
+        return tw_error_set(TW_ENOMEM, "%s: %lld x %lld is too large", what, (long long)a,
+                            (long long)b);
     *out = product;
     return TW_OK;
 }

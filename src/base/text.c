@@ -1,6 +1,7 @@
 /* Growing strings, strict numbers, and the nearest word.
  *
- * The distance is the optimal string alignment distance (Damerau-Levenshtein with each letter moved at most once). */
+ * The distance is the optimal string alignment distance (Damerau-Levenshtein with each letter moved
+ * at most once). */
 #include "tweedie/text.h"
 
 #include <ctype.h>
@@ -69,7 +70,9 @@ void tw_text_free(tw_text *text)
 bool tw_text_to_int64(const char *text, int64_t *out)
 {
     char *end;
-    if (!isdigit((unsigned char)text[0]) && !((text[0] == '-' || text[0] == '+') && isdigit((unsigned char)text[1]))) return false;
+    if (!isdigit((unsigned char)text[0]) &&
+        !((text[0] == '-' || text[0] == '+') && isdigit((unsigned char)text[1])))
+        return false;
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (errno || *end) return false;
@@ -80,7 +83,8 @@ bool tw_text_to_int64(const char *text, int64_t *out)
 bool tw_text_to_double(const char *text, double *out)
 {
     char *end;
-    /* strtod also takes leading spaces, hexadecimals, "inf" and "nan": none of them is a number to a user */
+    /* strtod also takes leading spaces, hexadecimals, "inf" and "nan": none of them is a number to
+     * a user */
     if (!text[0] || strspn(text, "0123456789+-.eE") != strlen(text)) return false;
     double value = strtod(text, &end);
     if (end == text || *end || !isfinite(value)) return false;
@@ -99,18 +103,21 @@ void tw_text_from_double(char *out, double value)
         if (strtod(out, NULL) == value) break;
     }
     /* "1e+06" is shorter than "1000000" and no one writes it */
-    if (fabs(value) < 1e15 && value == (double)(int64_t)value) snprintf(out, TW_TEXT_DOUBLE_MAX, "%.0f", value);
+    if (fabs(value) < 1e15 && value == (double)(int64_t)value)
+        snprintf(out, TW_TEXT_DOUBLE_MAX, "%.0f", value);
 }
 
-/* What the first byte of a UTF-8 sequence says: how many bytes there are, which of its bits belong to the code point, and the least code
- * point that needs so many bytes. */
+/* What the first byte of a UTF-8 sequence says: how many bytes there are, which of its bits belong
+ * to the code point, and the least code point that needs so many bytes. */
 static const struct {
     unsigned char mask, head;
     int length;
     uint32_t least;
-} utf8_heads[] = {{0x80, 0x00, 1, 0}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800}, {0xf8, 0xf0, 4, 0x10000}};
+} utf8_heads[] = {
+    {0x80, 0x00, 1, 0}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800}, {0xf8, 0xf0, 4, 0x10000}};
 
-/* The bytes of the sequence at `s`, of which at most `left` may be read; 0 where it is not well-formed. */
+/* The bytes of the sequence at `s`, of which at most `left` may be read; 0 where it is not
+ * well-formed. */
 static int64_t sequence(const char *s, int64_t left)
 {
     unsigned char head = (unsigned char)s[0];
@@ -153,7 +160,9 @@ int64_t tw_text_distance(const char *a, const char *b)
             int64_t d = last[j - 1] + (a[i - 1] != b[j - 1]);
             if (last[j] + 1 < d) d = last[j] + 1;
             if (now[j - 1] + 1 < d) d = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < d) d = before[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < d)
+                d = before[j - 2] + 1;
             now[j] = d;
         }
         int64_t *free_row = before;

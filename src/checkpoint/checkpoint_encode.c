@@ -1,4 +1,5 @@
-/* A checkpoint as an HDF5 file: attributes, texts, arrays. The bytes are the same whenever the contents are. */
+/* A checkpoint as an HDF5 file: attributes, texts, arrays. The bytes are the same whenever the
+ * contents are. */
 #include "checkpoint/checkpoint_encode.h"
 
 #include <string.h>
@@ -16,7 +17,9 @@ static tw_status access_list(hid_t *out, const char *path)
     hid_t list = -1;
     TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_FILE_ACCESS));
     TRY_H5(TW_EIO, path, H5Pset_fclose_degree(list, H5F_CLOSE_STRONG));
-    TRY_H5(TW_EIO, path, H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V110)); /* readable from 1.10 on, whatever writes it */
+    TRY_H5(TW_EIO, path,
+           H5Pset_libver_bounds(list, H5F_LIBVER_V18,
+                                H5F_LIBVER_V110)); /* readable from 1.10 on, whatever writes it */
     *out = list;
     list = -1;
 done:
@@ -24,7 +27,8 @@ done:
     return st;
 }
 
-static tw_status write_attribute(hid_t file, const char *path, const char *name, hid_t type, hid_t memory_type, const void *value)
+static tw_status write_attribute(hid_t file, const char *path, const char *name, hid_t type,
+                                 hid_t memory_type, const void *value)
 {
     tw_status st = TW_OK;
     hid_t space = -1, attribute = -1;
@@ -53,7 +57,8 @@ done:
     return st;
 }
 
-static tw_status write_text_attribute(hid_t file, const char *path, const char *name, const char *text)
+static tw_status write_text_attribute(hid_t file, const char *path, const char *name,
+                                      const char *text)
 {
     tw_status st = TW_OK;
     hid_t type = -1;
@@ -64,11 +69,13 @@ done:
     return st;
 }
 
-static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_meta *meta, bool weights)
+static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_meta *meta,
+                            bool weights)
 {
     tw_status st = TW_OK;
     int version = TW_CHECKPOINT_VERSION;
-    TW_TRY(write_text_attribute(file, path, "format", weights ? FORMAT_WEIGHTS : FORMAT_CHECKPOINT));
+    TW_TRY(
+        write_text_attribute(file, path, "format", weights ? FORMAT_WEIGHTS : FORMAT_CHECKPOINT));
     TW_TRY(write_attribute(file, path, "format_version", H5T_STD_I32LE, H5T_NATIVE_INT, &version));
     for (int i = 0; i < meta_field_count; i++) {
         const meta_field *f = &meta_fields[i];
@@ -107,8 +114,8 @@ done:
     return st;
 }
 
-static tw_status write_dataset(hid_t file, const char *path, const char *name, hid_t type, hid_t memory_type, hid_t space, hid_t list,
-                               const void *data)
+static tw_status write_dataset(hid_t file, const char *path, const char *name, hid_t type,
+                               hid_t memory_type, hid_t space, hid_t list, const void *data)
 {
     tw_status st = TW_OK;
     hid_t set = -1;
@@ -136,7 +143,8 @@ static tw_status write_texts(hid_t file, const char *path, const tw_checkpoint_m
     space = -1;
     if (meta->loss_count > 0) {
         TRY_H5(TW_EIO, path, space = H5Screate_simple(2, dims, NULL));
-        TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space, list, meta->losses));
+        TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space,
+                             list, meta->losses));
     }
 done:
     if (list >= 0) H5Pclose(list);
@@ -153,15 +161,18 @@ static tw_status write_units(hid_t file, const char *path, const tw_checkpoint_m
     if (!meta->offset) return TW_OK;
     TW_TRY(creation_list(&list, path));
     TRY_H5(TW_EIO, path, space = H5Screate_simple(1, &channels, NULL));
-    TW_TRY(write_dataset(file, path, "sample_offset", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, meta->offset));
-    TW_TRY(write_dataset(file, path, "sample_scale", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, meta->scale));
+    TW_TRY(write_dataset(file, path, "sample_offset", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
+                         meta->offset));
+    TW_TRY(write_dataset(file, path, "sample_scale", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
+                         meta->scale));
 done:
     if (list >= 0) H5Pclose(list);
     if (space >= 0) H5Sclose(space);
     return st;
 }
 
-tw_status encode_create(hid_t *out, const char *part, const char *path, const tw_checkpoint_meta *meta, bool weights)
+tw_status encode_create(hid_t *out, const char *part, const char *path,
+                        const tw_checkpoint_meta *meta, bool weights)
 {
     tw_status st = TW_OK;
     hid_t access = -1, creation = -1, file = -1;

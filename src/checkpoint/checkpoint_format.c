@@ -6,22 +6,26 @@
 
 #include "tweedie/memory.h"
 
-#define FIELD(member, type)                                                                                                                \
-    {                                                                                                                                      \
-#member, type, offsetof(tw_checkpoint_meta, member), sizeof(((tw_checkpoint_meta *)0)->member)                                     \
+#define FIELD(member, type)                                                                        \
+    {                                                                                              \
+#member, type, offsetof(tw_checkpoint_meta, member),                                       \
+            sizeof(((tw_checkpoint_meta *)0)->member)                                              \
     }
 const meta_field meta_fields[] = {
-    FIELD(step, META_INT64),    FIELD(samples, META_INT64), FIELD(seed, META_UINT64),    FIELD(ranks, META_INT),
-    FIELD(threads, META_INT),   FIELD(restarts, META_INT),  FIELD(precision, META_TEXT), FIELD(dataset_digest, META_TEXT),
-    FIELD(versions, META_TEXT), FIELD(weights, META_TEXT),  FIELD(source, META_TEXT),    FIELD(sample_kind, META_TEXT),
-    FIELD(height, META_INT64),  FIELD(width, META_INT64),   FIELD(channels, META_INT64), FIELD(num_classes, META_INT64),
+    FIELD(step, META_INT64),        FIELD(samples, META_INT64),       FIELD(seed, META_UINT64),
+    FIELD(ranks, META_INT),         FIELD(threads, META_INT),         FIELD(restarts, META_INT),
+    FIELD(precision, META_TEXT),    FIELD(dataset_digest, META_TEXT), FIELD(versions, META_TEXT),
+    FIELD(weights, META_TEXT),      FIELD(source, META_TEXT),         FIELD(sample_kind, META_TEXT),
+    FIELD(height, META_INT64),      FIELD(width, META_INT64),         FIELD(channels, META_INT64),
+    FIELD(num_classes, META_INT64),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
 
 bool is_valid_name(const char *name, bool path)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     if (strlen(name) >= NAME_BYTES) return false;
     for (;;) {
         size_t n = strspn(name, letters);
@@ -37,14 +41,17 @@ tw_status count_elements(int64_t *out, const tw_checkpoint_array *a, tw_status c
 {
     tw_status st = TW_OK;
     int64_t n = 1;
-    TW_CHECK(is_valid_name(a->group, true) && is_valid_name(a->name, false), code, "'%s/%s' cannot be the name of an array", a->group,
-             a->name);
-    TW_CHECK(a->rank >= 1 && a->rank <= TW_CHECKPOINT_DIMS, code, "%s/%s has %d dimensions, expected 1 to %d", a->group, a->name, a->rank,
+    TW_CHECK(is_valid_name(a->group, true) && is_valid_name(a->name, false), code,
+             "'%s/%s' cannot be the name of an array", a->group, a->name);
+    TW_CHECK(a->rank >= 1 && a->rank <= TW_CHECKPOINT_DIMS, code,
+             "%s/%s has %d dimensions, expected 1 to %d", a->group, a->name, a->rank,
              TW_CHECKPOINT_DIMS);
     for (int i = 0; i < a->rank; i++) {
-        TW_CHECK(a->dims[i] >= 1, code, "%s/%s: dimension %d is %lld", a->group, a->name, i, (long long)a->dims[i]);
-        TW_CHECK(!__builtin_mul_overflow(n, a->dims[i], &n) && n <= INT64_MAX / (int64_t)sizeof(float), code, "%s/%s is too large",
-                 a->group, a->name);
+        TW_CHECK(a->dims[i] >= 1, code, "%s/%s: dimension %d is %lld", a->group, a->name, i,
+                 (long long)a->dims[i]);
+        TW_CHECK(!__builtin_mul_overflow(n, a->dims[i], &n) &&
+                     n <= INT64_MAX / (int64_t)sizeof(float),
+                 code, "%s/%s is too large", a->group, a->name);
     }
     *out = n;
 done:
@@ -57,8 +64,8 @@ tw_status copy_units(float **out, const tw_checkpoint_meta *meta)
     float *units = NULL;
     if (meta->offset) {
         const size_t bytes = (size_t)meta->channels * sizeof *units;
-        TW_CHECK(meta->channels >= 1 && meta->channels <= CHANNELS_MAX && meta->scale, TW_EINTERNAL, "%lld channel offsets and scales",
-                 (long long)meta->channels);
+        TW_CHECK(meta->channels >= 1 && meta->channels <= CHANNELS_MAX && meta->scale, TW_EINTERNAL,
+                 "%lld channel offsets and scales", (long long)meta->channels);
         TW_TRY(tw_alloc(&units, 2 * meta->channels, sizeof *units, "channel offsets and scales"));
         memcpy(units, meta->offset, bytes);
         memcpy(units + meta->channels, meta->scale, bytes);
@@ -88,10 +95,13 @@ const char *compare_meta(const tw_checkpoint_meta *a, const tw_checkpoint_meta *
         if (f->type == META_TEXT ? strcmp(x, y) != 0 : memcmp(x, y, f->size) != 0) return f->name;
     }
     if (strcmp(a->config, b->config) != 0) return "config";
-    if (a->loss_count != b->loss_count || !same_bytes(a->losses, b->losses, 2 * (size_t)a->loss_count * sizeof *a->losses))
+    if (a->loss_count != b->loss_count ||
+        !same_bytes(a->losses, b->losses, 2 * (size_t)a->loss_count * sizeof *a->losses))
         return "loss_history";
-    if (!same_bytes(a->offset, b->offset, (size_t)a->channels * sizeof *a->offset)) return "sample_offset";
-    if (!same_bytes(a->scale, b->scale, (size_t)a->channels * sizeof *a->scale)) return "sample_scale";
+    if (!same_bytes(a->offset, b->offset, (size_t)a->channels * sizeof *a->offset))
+        return "sample_offset";
+    if (!same_bytes(a->scale, b->scale, (size_t)a->channels * sizeof *a->scale))
+        return "sample_scale";
     return NULL;
 }
 
@@ -114,7 +124,8 @@ void describe_dims(char *out, size_t size, int rank, const int64_t *dims)
 {
     size_t n = 0;
     out[0] = '\0';
-    for (int i = 0; i < rank && n < size; i++) n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? " x " : "", (long long)dims[i]);
+    for (int i = 0; i < rank && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? " x " : "", (long long)dims[i]);
 }
 
 void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta)

@@ -13,7 +13,8 @@
 /* longest group or name with its NUL; bytes of one piece of work; channels of a sample */
 enum { NAME_BYTES = 128, PIECE = 16 << 20, CHANNELS_MAX = 1 << 20 };
 
-/* The attributes of the root that stand for members of tw_checkpoint_meta, in one list for both directions. */
+/* The attributes of the root that stand for members of tw_checkpoint_meta, in one list for both
+ * directions. */
 typedef enum meta_type { META_INT, META_INT64, META_UINT64, META_TEXT } meta_type;
 
 typedef struct meta_field {
@@ -28,7 +29,8 @@ extern const int meta_field_count;
 /* Words of [A-Za-z0-9._-] that do not begin with a dot; with `path`, several joined by '/'. */
 bool is_valid_name(const char *name, bool path);
 
-/* The floats of an array, or an error naming it for impossible names or dims. `code` as the caller judges where it came from. */
+/* The floats of an array, or an error naming it for impossible names or dims. `code` as the caller
+ * judges where it came from. */
 tw_status count_elements(int64_t *out, const tw_checkpoint_array *array, tw_status code);
 
 /* A copy of the channels' offsets, then scales; NULL where there are none. */
@@ -37,7 +39,8 @@ tw_status copy_units(float **out, const tw_checkpoint_meta *meta);
 /* Makes such a copy the meta's own: tw_checkpoint_meta_clear frees it. */
 void set_units(tw_checkpoint_meta *meta, const float *units);
 
-/* The name of the first fact in which two metas differ, bit for bit; NULL where they are the same. */
+/* The name of the first fact in which two metas differ, bit for bit; NULL where they are the same.
+ */
 const char *compare_meta(const tw_checkpoint_meta *a, const tw_checkpoint_meta *b);
 
 /* Whether a dataset of the root belongs to the meta and is no array. */

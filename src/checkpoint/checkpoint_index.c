@@ -1,6 +1,7 @@
-/* Listing the arrays of a file, with every object held against what the writer makes: groups of groups of f32 datasets, reached by hard
- * links alone, stored in the file itself, chunked with no filter but fletcher32. So a file that somebody made cannot have the library read
- * other files, run a filter from a plugin, or unpack more than is there. */
+/* Listing the arrays of a file, with every object held against what the writer makes: groups of
+ * groups of f32 datasets, reached by hard links alone, stored in the file itself, chunked with no
+ * filter but fletcher32. So a file that somebody made cannot have the library read other files, run
+ * a filter from a plugin, or unpack more than is there. */
 #include "checkpoint/checkpoint_index.h"
 
 #include <stdio.h>
@@ -23,8 +24,10 @@ static tw_status check_storage(const tw_checkpoint *c, hid_t set, const char *na
     for (int i = 0; i < filters; i++) {
         unsigned flags, config;
         size_t values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
-        TW_CHECK(filter == H5Z_FILTER_FLETCHER32, TW_EDATA, "%s: /%s is stored with filter %d, expected fletcher32 alone", c->path, name,
+        H5Z_filter_t filter =
+            H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
+        TW_CHECK(filter == H5Z_FILTER_FLETCHER32, TW_EDATA,
+                 "%s: /%s is stored with filter %d, expected fletcher32 alone", c->path, name,
                  (int)filter);
     }
 done:
@@ -37,7 +40,8 @@ static tw_status check_type(const tw_checkpoint *c, hid_t set, const char *name)
     tw_status st = TW_OK;
     hid_t type = -1;
     TRY_H5(TW_EDATA, c->path, type = H5Dget_type(set));
-    TW_CHECK(H5Tequal(type, H5T_IEEE_F32LE) > 0, TW_EDATA, "%s: /%s is not of type float32", c->path, name);
+    TW_CHECK(H5Tequal(type, H5T_IEEE_F32LE) > 0, TW_EDATA, "%s: /%s is not of type float32",
+             c->path, name);
 done:
     if (type >= 0) H5Tclose(type);
     return st;
@@ -50,7 +54,8 @@ static tw_status read_dims(const tw_checkpoint *c, hid_t set, const char *name, 
     hid_t space = -1;
     TRY_H5(TW_EDATA, c->path, space = H5Dget_space(set));
     e->rank = H5Sget_simple_extent_ndims(space);
-    TW_CHECK(e->rank >= 1 && e->rank <= TW_CHECKPOINT_DIMS, TW_EDATA, "%s: /%s has %d dimensions, expected 1 to %d", c->path, name, e->rank,
+    TW_CHECK(e->rank >= 1 && e->rank <= TW_CHECKPOINT_DIMS, TW_EDATA,
+             "%s: /%s has %d dimensions, expected 1 to %d", c->path, name, e->rank,
              TW_CHECKPOINT_DIMS);
     TRY_H5(TW_EDATA, c->path, H5Sget_simple_extent_dims(space, dims, NULL));
     for (int i = 0; i < e->rank; i++) {
@@ -62,7 +67,8 @@ static tw_status read_dims(const tw_checkpoint *c, hid_t set, const char *name, 
     st = count_elements(&n, &a, TW_EDATA);
     if (st != TW_OK) tw_error_prefix("%s: ", c->path);
     if (st != TW_OK) goto done;
-    TW_CHECK(n <= c->bytes / (int64_t)sizeof(float), TW_EDATA, "%s: /%s claims %lld values, more than the file can hold", c->path, name,
+    TW_CHECK(n <= c->bytes / (int64_t)sizeof(float), TW_EDATA,
+             "%s: /%s claims %lld values, more than the file can hold", c->path, name,
              (long long)n);
 done:
     if (space >= 0) H5Sclose(space);
@@ -87,7 +93,8 @@ static tw_status add_array(tw_checkpoint *c, hid_t set, const char *path)
 {
     tw_status st = TW_OK;
     const char *slash = strrchr(path, '/');
-    TW_CHECK(slash, TW_EDATA, "%s: /%s is unknown", c->path, path); /* what belongs to the meta never comes here */
+    TW_CHECK(slash, TW_EDATA, "%s: /%s is unknown", c->path,
+             path); /* what belongs to the meta never comes here */
     TW_TRY(make_room(c));
     index_entry *e = &c->entries[c->count];
     TW_CHECK(snprintf(e->group, sizeof e->group, "%.*s", (int)(slash - path), path) < NAME_BYTES &&
@@ -103,7 +110,8 @@ done:
 
 static tw_status walk(tw_checkpoint *c, hid_t group, const char *prefix, int depth);
 
-static tw_status visit(tw_checkpoint *c, hid_t group, const char *prefix, int depth, const char *name)
+static tw_status visit(tw_checkpoint *c, hid_t group, const char *prefix, int depth,
+                       const char *name)
 {
     tw_status st = TW_OK;
     char path[2 * NAME_BYTES];
@@ -113,13 +121,15 @@ static tw_status visit(tw_checkpoint *c, hid_t group, const char *prefix, int de
     TW_TRY(tw_format(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "/" : "", name));
     if (is_meta_dataset(path)) goto done;
     TRY_H5(TW_EDATA, c->path, H5Lget_info(group, name, &link, H5P_DEFAULT));
-    TW_CHECK(link.type == H5L_TYPE_HARD, TW_EDATA, "%s: /%s is a link, which is not followed", c->path, path);
+    TW_CHECK(link.type == H5L_TYPE_HARD, TW_EDATA, "%s: /%s is a link, which is not followed",
+             c->path, path);
     TRY_H5(TW_EDATA, c->path, object = H5Oopen(group, name, H5P_DEFAULT));
     H5I_type_t type = H5Iget_type(object);
     if (type == H5I_DATASET) {
         TW_TRY(add_array(c, object, path));
     } else {
-        TW_CHECK(type == H5I_GROUP && depth < DEPTH_MAX, TW_EDATA, "%s: /%s is neither a group nor an array", c->path, path);
+        TW_CHECK(type == H5I_GROUP && depth < DEPTH_MAX, TW_EDATA,
+                 "%s: /%s is neither a group nor an array", c->path, path);
         TW_TRY(walk(c, object, path, depth + 1));
     }
 done:

@@ -24,7 +24,8 @@ struct tw_checkpoint {
 };
 
 /* Opens a file whose hash was verified a moment ago. */
-tw_status checkpoint_open_checked(tw_checkpoint **out, const char *path, const char digest[TW_CHECKPOINT_DIGEST]);
+tw_status checkpoint_open_checked(tw_checkpoint **out, const char *path,
+                                  const char digest[TW_CHECKPOINT_DIGEST]);
 
 /* Fills entries and arrays from the open file. */
 tw_status checkpoint_index(tw_checkpoint *c);

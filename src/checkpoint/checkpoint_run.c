@@ -19,7 +19,8 @@ enum { DAY = 24 * 3600 };
 
 tw_status tw_checkpoint_name(char *out, size_t size, const char *run, int64_t step)
 {
-    if (step < 0 || step > 999999999999) return tw_error_set(TW_EINTERNAL, "step %lld cannot be in a name", (long long)step);
+    if (step < 0 || step > 999999999999)
+        return tw_error_set(TW_EINTERNAL, "step %lld cannot be in a name", (long long)step);
     return tw_format(out, size, "%s/checkpoints/step-%09lld.h5", run, (long long)step);
 }
 
@@ -54,8 +55,8 @@ tw_status tw_checkpoint_list(const char *run, int64_t **steps, int64_t *count)
 
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
     directory = opendir(path);
-    TW_CHECK(directory, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s%s", path, strerror(errno),
-             errno == ENOENT ? " (is this a run?)" : "");
+    TW_CHECK(directory, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s%s", path,
+             strerror(errno), errno == ENOENT ? " (is this a run?)" : "");
     for (errno = 0; (entry = readdir(directory)); errno = 0) {
         if (!parse_name(entry->d_name, &step)) continue;
         if (n == room) {
@@ -94,20 +95,23 @@ tw_status tw_checkpoint_find_newest(const char *run, char *path, size_t size, in
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(candidate, sizeof candidate, run, steps[i]));
         if (tw_checkpoint_check(candidate, NULL) != TW_OK) {
-            tw_log_warn("%s; %s", tw_error_message(), i + 1 < count ? "trying the one before it" : "there is no older one");
+            tw_log_warn("%s; %s", tw_error_message(),
+                        i + 1 < count ? "trying the one before it" : "there is no older one");
             continue;
         }
         TW_TRY(tw_format(path, size, "%s", candidate));
         *step = steps[i];
         goto done;
     }
-    TW_FAIL(TW_EDATA, "%s/checkpoints: none of its %lld checkpoints verifies", run, (long long)count);
+    TW_FAIL(TW_EDATA, "%s/checkpoints: none of its %lld checkpoints verifies", run,
+            (long long)count);
 done:
     tw_free(&steps);
     return st;
 }
 
-tw_status tw_checkpoint_find_newest_all(const tw_comm *comm, const char *run, char *path, size_t size, int64_t *step)
+tw_status tw_checkpoint_find_newest_all(const tw_comm *comm, const char *run, char *path,
+                                        size_t size, int64_t *step)
 {
     tw_status st = TW_OK;
     struct {
@@ -115,7 +119,8 @@ tw_status tw_checkpoint_find_newest_all(const tw_comm *comm, const char *run, ch
         char path[TW_CHECKPOINT_PATH];
     } found;
     memset(&found, 0, sizeof found);
-    if (tw_comm_rank(comm) == 0) st = tw_checkpoint_find_newest(run, found.path, sizeof found.path, &found.step);
+    if (tw_comm_rank(comm) == 0)
+        st = tw_checkpoint_find_newest(run, found.path, sizeof found.path, &found.step);
     TW_TRY(tw_comm_agree(comm, st));
     TW_TRY(tw_comm_broadcast(comm, &found, sizeof found, 0));
     TW_TRY(tw_format(path, size, "%s", found.path));
@@ -144,18 +149,24 @@ tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep)
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
     to_existing(path);
-    TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    TW_CHECK(statvfs(path, &fs) == 0, TW_EIO, "%s: its file system cannot be asked: %s", path, strerror(errno));
-    double wanted = (double)bytes * (keep + 2), available = (double)fs.f_bavail * (double)fs.f_frsize;
+    TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", path,
+             strerror(errno));
+    TW_CHECK(statvfs(path, &fs) == 0, TW_EIO, "%s: its file system cannot be asked: %s", path,
+             strerror(errno));
+    double wanted = (double)bytes * (keep + 2),
+           available = (double)fs.f_bavail * (double)fs.f_frsize;
     const double unit = wanted < 1e10 ? 1e6 : 1e9;
     const char *name = unit < 1e9 ? "MB" : "GB";
-    TW_CHECK(available >= wanted, TW_EIO, "%s: %.1f %s free, %.1f %s wanted for %d checkpoints of %.1f %s and one being written", path,
-             available / unit, name, wanted / unit, name, keep + 1, (double)bytes / unit, name);
+    TW_CHECK(available >= wanted, TW_EIO,
+             "%s: %.1f %s free, %.1f %s wanted for %d checkpoints of %.1f %s and one being written",
+             path, available / unit, name, wanted / unit, name, keep + 1, (double)bytes / unit,
+             name);
 done:
     return st;
 }
 
-/* Removes files of `directory` that begin with `prefix`, end in ".tmp", and, where an age is given, were last written so many seconds ago.
+/* Removes files of `directory` that begin with `prefix`, end in ".tmp", and, where an age is given,
+ * were last written so many seconds ago.
  */
 static tw_status remove_debris(const char *directory, const char *prefix, double age)
 {
@@ -167,11 +178,15 @@ static tw_status remove_debris(const char *directory, const char *prefix, double
     TW_CHECK(d, TW_EIO, "%s: cannot be read: %s", directory, strerror(errno));
     while ((entry = readdir(d))) {
         size_t n = strlen(entry->d_name);
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || n < 4 || strcmp(entry->d_name + n - 4, ".tmp") != 0) continue;
-        if (age > 0 && (fstatat(dirfd(d), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || difftime(time(NULL), info.st_mtime) < age))
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || n < 4 ||
+            strcmp(entry->d_name + n - 4, ".tmp") != 0)
+            continue;
+        if (age > 0 && (fstatat(dirfd(d), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+                        difftime(time(NULL), info.st_mtime) < age))
             continue;
         if (unlinkat(dirfd(d), entry->d_name, 0) == 0)
-            tw_log_info("%s/%s: removed, left behind by a run that was killed", directory, entry->d_name);
+            tw_log_info("%s/%s: removed, left behind by a run that was killed", directory,
+                        entry->d_name);
         else
             tw_log_warn("%s/%s: cannot be removed: %s", directory, entry->d_name, strerror(errno));
     }
@@ -187,7 +202,8 @@ tw_status tw_checkpoint_clean(const char *run)
     TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", run));
     TW_TRY(remove_debris(path, ".step-", 0));
     TW_TRY(tw_format(path, sizeof path, "%s/samples", run));
-    TW_TRY(remove_debris(path, ".step-", 0)); /* pictures; what sampling jobs write there has other names */
+    TW_TRY(remove_debris(path, ".step-",
+                         0)); /* pictures; what sampling jobs write there has other names */
     TW_TRY(remove_debris(run, ".latest.", 0));
     TW_TRY(remove_debris(run, ".config.ini.", 0));
     TW_TRY(tw_format(path, sizeof path, "%s/weights", run));
@@ -196,16 +212,19 @@ done:
     return st;
 }
 
-/* Whether the text of the hold file names a step: a number or a file name a line, '#' begins a comment. */
+/* Whether the text of the hold file names a step: a number or a file name a line, '#' begins a
+ * comment. */
 static bool holds(const char *text, int64_t step)
 {
     char number[32], name[64], word[256];
     snprintf(number, sizeof number, "%lld", (long long)step);
     snprintf(name, sizeof name, "step-%09lld.h5", (long long)step);
     while (*text) {
-        size_t line = strcspn(text, "\n"), begin = strspn(text, " \t\r"), end = strcspn(text, "#\n");
+        size_t line = strcspn(text, "\n"), begin = strspn(text, " \t\r"),
+               end = strcspn(text, "#\n");
         while (end > begin && strchr(" \t\r", text[end - 1])) end--;
-        if (end > begin && snprintf(word, sizeof word, "%.*s", (int)(end - begin), text + begin) < (int)sizeof word) {
+        if (end > begin && snprintf(word, sizeof word, "%.*s", (int)(end - begin), text + begin) <
+                               (int)sizeof word) {
             const char *slash = strrchr(word, '/');
             const char *last = slash ? slash + 1 : word;
             if (strcmp(last, name) == 0 || strcmp(last, number) == 0) return true;
@@ -234,12 +253,15 @@ static tw_status remove_one(const char *run, int64_t step, bool dry_run)
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_checkpoint_name(path, sizeof path, run, step));
     /* ENOENT: another pruner was faster */
-    if (!dry_run) TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+    if (!dry_run)
+        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
+                 strerror(errno));
 done:
     return st;
 }
 
-tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool dry_run, int64_t **removed, int64_t *removed_count)
+tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool dry_run,
+                              int64_t **removed, int64_t *removed_count)
 {
     tw_status st = TW_OK;
     int64_t *steps = NULL, *gone = NULL, count = 0, n = 0, verified = 0;
@@ -249,7 +271,8 @@ tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool
     TW_TRY(read_hold(&hold, run));
     TW_TRY(tw_alloc(&gone, count, sizeof *gone, "a list of checkpoints"));
     for (int64_t i = 0; i < count; i++) {
-        /* from the newest down, so the first two that verify are the newest two; where nothing could go, nothing is read */
+        /* from the newest down, so the first two that verify are the newest two; where nothing
+         * could go, nothing is read */
         bool protect = i < keep || (every > 0 && steps[i] % every == 0) || holds(hold, steps[i]);
         if (verified < 2 && count > keep) {
             TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));

@@ -1,10 +1,14 @@
-/* Writing a file so that no moment of it can cost an older one, or leave a bad one under a final name.
+/* Writing a file so that no moment of it can cost an older one, or leave a bad one under a final
+ * name.
  *
- *     create temporary file → arrays → close → hash → user block, fsync → hash again from the disk → read back and compare → rename, fsync
+ *     create temporary file → arrays → close → hash → user block, fsync → hash again from the disk
+ * → read back and compare → rename, fsync
  *
- * HDF5 leaves nothing usable when a write fails or the process dies in between, and repairs nothing; an update in place leaves files that
- * open, read without any error and mix two steps. So a file is always written anew, under a name that no reader looks for. Each stage works
- * in pieces; everything is compared with the caller's memory at the end, since a hash of what was written wrongly verifies too. */
+ * HDF5 leaves nothing usable when a write fails or the process dies in between, and repairs
+ * nothing; an update in place leaves files that open, read without any error and mix two steps. So
+ * a file is always written anew, under a name that no reader looks for. Each stage works in pieces;
+ * everything is compared with the caller's memory at the end, since a hash of what was written
+ * wrongly verifies too. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,9 +46,12 @@ struct tw_checkpoint_writer {
     char message[MESSAGE_BYTES];
 };
 
-/* ---- preparing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- preparing
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
-static tw_status copy_arrays(tw_checkpoint_writer *w, const tw_checkpoint_array *arrays, int64_t count)
+static tw_status copy_arrays(tw_checkpoint_writer *w, const tw_checkpoint_array *arrays,
+                             int64_t count)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_alloc(&w->entries, count, sizeof *w->entries, "names of a checkpoint"));
@@ -78,7 +85,8 @@ static tw_status copy_meta(tw_checkpoint_writer *w, const tw_checkpoint_meta *me
     TW_TRY(tw_strdup(&config, meta->config ? meta->config : ""));
     w->meta.config = config;
     TW_TRY(tw_alloc(&losses, 2 * meta->loss_count, sizeof *losses, "the loss history"));
-    if (meta->loss_count > 0) memcpy(losses, meta->losses, 2 * (size_t)meta->loss_count * sizeof *losses);
+    if (meta->loss_count > 0)
+        memcpy(losses, meta->losses, 2 * (size_t)meta->loss_count * sizeof *losses);
     w->meta.losses = losses;
     TW_TRY(copy_units(&units, meta));
     set_units(&w->meta, units);
@@ -86,15 +94,16 @@ static tw_status copy_meta(tw_checkpoint_writer *w, const tw_checkpoint_meta *me
     if (!w->meta.weights[0]) strcpy(w->meta.weights, "raw");
     for (int64_t i = 0; !meta->weights[0] && i < w->count; i++)
         if (strncmp(w->arrays[i].group, "ema/", 4) == 0) {
-            TW_CHECK(weights_of_group(w->meta.weights, sizeof w->meta.weights, w->arrays[i].group), TW_EINTERNAL,
-                     "the name of the group %s is too long", w->arrays[i].group);
+            TW_CHECK(weights_of_group(w->meta.weights, sizeof w->meta.weights, w->arrays[i].group),
+                     TW_EINTERNAL, "the name of the group %s is too long", w->arrays[i].group);
             break;
         }
 done:
     return st;
 }
 
-static tw_status prepare(tw_checkpoint_writer **out, const char *path, const char *latest, const tw_checkpoint_array *arrays, int64_t count,
+static tw_status prepare(tw_checkpoint_writer **out, const char *path, const char *latest,
+                         const tw_checkpoint_array *arrays, int64_t count,
                          const tw_checkpoint_meta *meta)
 {
     tw_status st = TW_OK;
@@ -106,7 +115,8 @@ static tw_status prepare(tw_checkpoint_writer **out, const char *path, const cha
     TW_TRY(tw_format(w->latest, sizeof w->latest, "%s", latest));
     TW_TRY(copy_arrays(w, arrays, count));
     TW_TRY(copy_meta(w, meta));
-    TW_TRY(tw_alloc_arena(&w->buffer, (size_t)w->largest * sizeof *w->buffer, "reading a checkpoint back"));
+    TW_TRY(tw_alloc_arena(&w->buffer, (size_t)w->largest * sizeof *w->buffer,
+                          "reading a checkpoint back"));
     *out = w;
     w = NULL;
 done:
@@ -114,7 +124,8 @@ done:
     return st;
 }
 
-tw_status tw_checkpoint_writer_create(tw_checkpoint_writer **out, const char *run, const tw_checkpoint_array *arrays, int64_t count,
+tw_status tw_checkpoint_writer_create(tw_checkpoint_writer **out, const char *run,
+                                      const tw_checkpoint_array *arrays, int64_t count,
                                       const tw_checkpoint_meta *meta)
 {
     tw_status st = TW_OK;
@@ -126,13 +137,14 @@ done:
     return st;
 }
 
-tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const char *path, const tw_checkpoint_array *arrays,
-                                              int64_t count, const tw_checkpoint_meta *meta)
+tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const char *path,
+                                              const tw_checkpoint_array *arrays, int64_t count,
+                                              const tw_checkpoint_meta *meta)
 {
     tw_status st = TW_OK;
     for (int64_t i = 0; i < count; i++)
-        TW_CHECK(strcmp(arrays[i].group, "params") == 0, TW_EINTERNAL, "%s: weights are of the group params, not %s", path,
-                 arrays[i].group);
+        TW_CHECK(strcmp(arrays[i].group, "params") == 0, TW_EINTERNAL,
+                 "%s: weights are of the group params, not %s", path, arrays[i].group);
     TW_TRY(prepare(out, path, "", arrays, count, meta));
     (*out)->weights = true;
 done:
@@ -144,7 +156,9 @@ const char *tw_checkpoint_writer_path(const tw_checkpoint_writer *w)
     return w->path;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status create_file(tw_checkpoint_writer *w, bool *done_out)
 {
@@ -161,7 +175,8 @@ static tw_status check_finite(const tw_checkpoint_writer *w, int64_t index)
     tw_status st = TW_OK;
     const tw_checkpoint_array *a = &w->arrays[index];
     for (int64_t i = 0; i < w->entries[index].elements; i++)
-        TW_CHECK(isfinite(a->data[i]), TW_EDIVERGED, "%s: not written: /%s/%s holds %g at element %lld", w->path, a->group, a->name,
+        TW_CHECK(isfinite(a->data[i]), TW_EDIVERGED,
+                 "%s: not written: /%s/%s holds %g at element %lld", w->path, a->group, a->name,
                  (double)a->data[i], (long long)i);
 done:
     return st;
@@ -177,7 +192,8 @@ done:
 }
 
 /* Calls `work` on some PIECE of bytes of arrays; done when all were seen. */
-static tw_status some_arrays(tw_checkpoint_writer *w, tw_status (*work)(tw_checkpoint_writer *, int64_t), bool *done_out)
+static tw_status some_arrays(tw_checkpoint_writer *w,
+                             tw_status (*work)(tw_checkpoint_writer *, int64_t), bool *done_out)
 {
     tw_status st = TW_OK;
     for (int64_t bytes = 0; w->next < w->count && bytes < PIECE; w->next++) {
@@ -203,7 +219,9 @@ done:
     return st;
 }
 
-/* ---- judging what was written ----------------------------------------------------------------------------------------------------- */
+/* ---- judging what was written
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* One piece of a pass over the file; at its end the hash is in `hash`, and the pass still open. */
 static tw_status pass_over(tw_checkpoint_writer *w, bool *done_out)
@@ -238,8 +256,9 @@ static tw_status hash_again(tw_checkpoint_writer *w, bool *done_out)
     if (!over) goto done;
     TW_TRY(container_read_block(&w->pass, w->part, claimed));
     container_pass_hash(&w->pass, found);
-    TW_CHECK(memcmp(found, w->hash, sizeof found) == 0 && memcmp(claimed, w->hash, sizeof found) == 0, TW_EIO,
-             "%s: reads back differently than it was written: the storage is at fault", w->path);
+    TW_CHECK(
+        memcmp(found, w->hash, sizeof found) == 0 && memcmp(claimed, w->hash, sizeof found) == 0,
+        TW_EIO, "%s: reads back differently than it was written: the storage is at fault", w->path);
     container_pass_close(&w->pass);
     *done_out = true;
 done:
@@ -253,11 +272,13 @@ static tw_status compare_array(tw_checkpoint_writer *w, int64_t index)
     int64_t k = tw_checkpoint_find(w->written, a->group, a->name);
     TW_CHECK(k >= 0, TW_EIO, "%s: /%s/%s was written and is not there", w->path, a->group, a->name);
     const tw_checkpoint_array *f = tw_checkpoint_array_view(w->written, k);
-    TW_CHECK(f->rank == a->rank && memcmp(f->dims, a->dims, (size_t)a->rank * sizeof *a->dims) == 0, TW_EIO,
-             "%s: /%s/%s reads back with another shape than it was written", w->path, a->group, a->name);
+    TW_CHECK(f->rank == a->rank && memcmp(f->dims, a->dims, (size_t)a->rank * sizeof *a->dims) == 0,
+             TW_EIO, "%s: /%s/%s reads back with another shape than it was written", w->path,
+             a->group, a->name);
     TW_TRY(tw_checkpoint_read_array(w->written, k, w->buffer));
-    TW_CHECK(memcmp(w->buffer, a->data, (size_t)w->entries[index].elements * sizeof(float)) == 0, TW_EIO,
-             "%s: /%s/%s reads back differently than it was written", w->path, a->group, a->name);
+    TW_CHECK(memcmp(w->buffer, a->data, (size_t)w->entries[index].elements * sizeof(float)) == 0,
+             TW_EIO, "%s: /%s/%s reads back differently than it was written", w->path, a->group,
+             a->name);
 done:
     return st;
 }
@@ -270,9 +291,11 @@ static tw_status open_written(tw_checkpoint_writer *w)
     container_hex(digest, w->hash);
     TW_TRY(checkpoint_open_checked(&w->written, w->part, digest));
     const char *differing = compare_meta(&w->meta, tw_checkpoint_meta_view(w->written));
-    TW_CHECK(!differing, TW_EIO, "%s: %s reads back differently than it was written", w->path, differing);
-    TW_CHECK(tw_checkpoint_count(w->written) == w->count && tw_checkpoint_is_weights(w->written) == w->weights, TW_EIO,
-             "%s: reads back differently than it was written", w->path);
+    TW_CHECK(!differing, TW_EIO, "%s: %s reads back differently than it was written", w->path,
+             differing);
+    TW_CHECK(tw_checkpoint_count(w->written) == w->count &&
+                 tw_checkpoint_is_weights(w->written) == w->weights,
+             TW_EIO, "%s: reads back differently than it was written", w->path);
     w->next = 0;
 done:
     return st;
@@ -299,12 +322,15 @@ static tw_status publish(tw_checkpoint_writer *w, bool *done_out)
     /* only for people: the checkpoint is there whether this succeeds or not */
     const char *name = strrchr(w->path, '/');
     TW_TRY(tw_format(text, sizeof text, "checkpoints%s\n", name));
-    if (tw_file_write(w->latest, text, strlen(text)) != TW_OK) tw_log_warn("%s", tw_error_message());
+    if (tw_file_write(w->latest, text, strlen(text)) != TW_OK)
+        tw_log_warn("%s", tw_error_message());
 done:
     return st;
 }
 
-/* ---- the sequence ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the sequence
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status (*const stages[])(tw_checkpoint_writer *, bool *) = {
     create_file, write_arrays, close_file, hash_and_seal, hash_again, compare, publish,
@@ -327,7 +353,9 @@ tw_status tw_checkpoint_writer_step(tw_checkpoint_writer *w, bool *finished)
         bool stage_done = false;
         tw_status st = stages[w->stage](w, &stage_done);
         if (st != TW_OK) {
-            w->status = st == TW_EDATA || st == TW_ENOINPUT ? TW_EIO : st; /* bad bytes in our own file: the storage is at fault */
+            w->status = st == TW_EDATA || st == TW_ENOINPUT
+                            ? TW_EIO
+                            : st; /* bad bytes in our own file: the storage is at fault */
             snprintf(w->message, sizeof w->message, "%s", tw_error_message());
             abandon(w);
             return tw_error_set(w->status, "%s", w->message);
@@ -360,14 +388,16 @@ done:
     return st;
 }
 
-tw_status tw_checkpoint_write(const char *run, const tw_checkpoint_array *arrays, int64_t count, const tw_checkpoint_meta *meta)
+tw_status tw_checkpoint_write(const char *run, const tw_checkpoint_array *arrays, int64_t count,
+                              const tw_checkpoint_meta *meta)
 {
     tw_checkpoint_writer *w = NULL;
     tw_status st = tw_checkpoint_writer_create(&w, run, arrays, count, meta);
     return st == TW_OK ? run_writer(w) : st;
 }
 
-tw_status tw_weights_write(const char *path, const tw_checkpoint_array *arrays, int64_t count, const tw_checkpoint_meta *meta)
+tw_status tw_weights_write(const char *path, const tw_checkpoint_array *arrays, int64_t count,
+                           const tw_checkpoint_meta *meta)
 {
     tw_checkpoint_writer *w = NULL;
     tw_status st = tw_checkpoint_writer_create_weights(&w, path, arrays, count, meta);

@@ -33,14 +33,17 @@ tw_status container_pass_open(container_pass *pass, const char *path)
     struct stat info;
 
     p.file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(p.file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    TW_CHECK(p.file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path,
+             strerror(errno));
     TW_CHECK(fstat(p.file, &info) == 0, TW_EIO, "%s: cannot be read: %s", path, strerror(errno));
     TW_CHECK(S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a file", path);
     p.end = (int64_t)info.st_size;
-    TW_CHECK(p.end > CONTAINER_BLOCK, TW_EDATA, "%s: has %lld bytes: it is cut off, or no checkpoint", path, (long long)p.end);
+    TW_CHECK(p.end > CONTAINER_BLOCK, TW_EDATA,
+             "%s: has %lld bytes: it is cut off, or no checkpoint", path, (long long)p.end);
     TW_TRY(tw_alloc(&p.buffer, BUFFER, 1, "a read buffer"));
     p.state = XXH3_createState();
-    TW_CHECK(p.state && XXH3_128bits_reset(p.state) == XXH_OK, TW_ENOMEM, "out of memory for a hash");
+    TW_CHECK(p.state && XXH3_128bits_reset(p.state) == XXH_OK, TW_ENOMEM,
+             "out of memory for a hash");
     *pass = p;
     p.file = -1;
     p.state = p.buffer = NULL;
@@ -56,7 +59,8 @@ static tw_status read_at(int file, void *buffer, int64_t bytes, int64_t at, cons
     while (bytes > 0) {
         ssize_t n = pread(file, p, (size_t)bytes, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
-        TW_CHECK(n >= 0, TW_EIO, "%s: reading failed at byte %lld: %s", path, (long long)at, strerror(errno));
+        TW_CHECK(n >= 0, TW_EIO, "%s: reading failed at byte %lld: %s", path, (long long)at,
+                 strerror(errno));
         TW_CHECK(n > 0, TW_EDATA, "%s: became shorter while it was read", path);
         p += n;
         at += n;
@@ -112,11 +116,13 @@ tw_status container_seal(const char *path, const container_pass *pass)
     for (size_t at = 0; at < sizeof block;) {
         ssize_t n = pwrite(file, block + at, sizeof block - at, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
-        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path, n < 0 ? strerror(errno) : "nothing was taken");
+        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path,
+                 n < 0 ? strerror(errno) : "nothing was taken");
         at += (size_t)n;
     }
     /* a failed fsync is final: the kernel reports an error once and then forgets the pages */
-    TW_CHECK(fsync(file) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+    TW_CHECK(fsync(file) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path,
+             strerror(errno));
     (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
     int closed = close(file);
     file = -1;
@@ -126,31 +132,40 @@ done:
     return st;
 }
 
-tw_status container_read_block(const container_pass *pass, const char *path, unsigned char hash[CONTAINER_HASH_BYTES])
+tw_status container_read_block(const container_pass *pass, const char *path,
+                               unsigned char hash[CONTAINER_HASH_BYTES])
 {
     tw_status st = TW_OK;
     unsigned char block[CONTAINER_BLOCK];
     static const unsigned char signature[] = {0x89, 'H', 'D', 'F'};
 
     TW_TRY(read_at(pass->file, block, sizeof block, 0, path));
-    TW_CHECK(memcmp(block, signature, sizeof signature) != 0, TW_EDATA, "%s: is HDF5, but neither a checkpoint nor a weights file", path);
+    TW_CHECK(memcmp(block, signature, sizeof signature) != 0, TW_EDATA,
+             "%s: is HDF5, but neither a checkpoint nor a weights file", path);
     TW_CHECK(memcmp(block, magic, sizeof magic) == 0, TW_EDATA,
-             "%s: is neither a checkpoint nor a weights file, or is damaged at its beginning", path);
-    uint64_t version = get_little(block + 8, 4), size = get_little(block + 12, 4), length = get_little(block + 16, 8);
-    TW_CHECK(version == BLOCK_VERSION, TW_EDATA, "%s: has version %llu of the file's head, this program knows %d", path,
+             "%s: is neither a checkpoint nor a weights file, or is damaged at its beginning",
+             path);
+    uint64_t version = get_little(block + 8, 4), size = get_little(block + 12, 4),
+             length = get_little(block + 16, 8);
+    TW_CHECK(version == BLOCK_VERSION, TW_EDATA,
+             "%s: has version %llu of the file's head, this program knows %d", path,
              (unsigned long long)version, BLOCK_VERSION);
-    TW_CHECK(size == CONTAINER_BLOCK, TW_EDATA, "%s: is damaged: its head says it has %llu bytes, expected %d", path,
+    TW_CHECK(size == CONTAINER_BLOCK, TW_EDATA,
+             "%s: is damaged: its head says it has %llu bytes, expected %d", path,
              (unsigned long long)size, CONTAINER_BLOCK);
-    TW_CHECK(length == (uint64_t)(pass->end - CONTAINER_BLOCK), TW_EDATA, "%s: is damaged: %lld bytes after its head, %llu expected", path,
+    TW_CHECK(length == (uint64_t)(pass->end - CONTAINER_BLOCK), TW_EDATA,
+             "%s: is damaged: %lld bytes after its head, %llu expected", path,
              (long long)(pass->end - CONTAINER_BLOCK), (unsigned long long)length);
     for (int i = 40; i < CONTAINER_BLOCK; i++)
-        TW_CHECK(block[i] == 0, TW_EDATA, "%s: is damaged: byte %d of its head is not zero", path, i);
+        TW_CHECK(block[i] == 0, TW_EDATA, "%s: is damaged: byte %d of its head is not zero", path,
+                 i);
     memcpy(hash, block + 24, CONTAINER_HASH_BYTES);
 done:
     return st;
 }
 
-void container_hex(char digest[TW_CHECKPOINT_DIGEST], const unsigned char hash[CONTAINER_HASH_BYTES])
+void container_hex(char digest[TW_CHECKPOINT_DIGEST],
+                   const unsigned char hash[CONTAINER_HASH_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
     for (int i = 0; i < CONTAINER_HASH_BYTES; i++) {
@@ -171,8 +186,8 @@ tw_status tw_checkpoint_check(const char *path, char digest[TW_CHECKPOINT_DIGEST
     TW_TRY(container_read_block(&pass, path, claimed));
     TW_TRY(container_pass_step(&pass, path, INT64_MAX, &finished));
     container_pass_hash(&pass, found);
-    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA, "%s: is damaged: its bytes do not have the hash that its head says",
-             path);
+    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA,
+             "%s: is damaged: its bytes do not have the hash that its head says", path);
     if (digest) container_hex(digest, found);
 done:
     container_pass_close(&pass);

@@ -1,5 +1,6 @@
-/* Copying checkpoints to durable storage: each under a temporary name, flushed, compared with the hash that it carries, renamed; then a
- * line in the manifest. Whatever kills this leaves complete files and one hidden temporary one, which the next drain removes. */
+/* Copying checkpoints to durable storage: each under a temporary name, flushed, compared with the
+ * hash that it carries, renamed; then a line in the manifest. Whatever kills this leaves complete
+ * files and one hidden temporary one, which the next drain removes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,8 @@ static tw_status write_all(int file, const char *data, size_t bytes, const char 
     while (bytes > 0) {
         ssize_t n = write(file, data, bytes);
         if (n < 0 && errno == EINTR) continue;
-        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path, n < 0 ? strerror(errno) : "nothing was taken");
+        TW_CHECK(n > 0, TW_EIO, "%s: writing failed: %s", path,
+                 n < 0 ? strerror(errno) : "nothing was taken");
         data += n;
         bytes -= (size_t)n;
     }
@@ -33,7 +35,8 @@ done:
     return st;
 }
 
-/* Copies the bytes of `source` and flushes them; the pages are given up, so that what is compared comes from the disk. */
+/* Copies the bytes of `source` and flushes them; the pages are given up, so that what is compared
+ * comes from the disk. */
 static tw_status copy_bytes(const char *part, const char *source, const char *path)
 {
     tw_status st = TW_OK;
@@ -50,7 +53,8 @@ static tw_status copy_bytes(const char *part, const char *source, const char *pa
         TW_CHECK(n > 0, TW_EIO, "%s: reading failed: %s", source, strerror(errno));
         TW_TRY(write_all(out, buffer, (size_t)n, path));
     }
-    TW_CHECK(fsync(out) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path, strerror(errno));
+    TW_CHECK(fsync(out) == 0, TW_EIO, "%s: cannot be flushed to the disk: %s", path,
+             strerror(errno));
     (void)posix_fadvise(out, 0, 0, POSIX_FADV_DONTNEED);
     int closed = close(out);
     out = -1;
@@ -65,7 +69,8 @@ done:
 typedef struct drain {
     const char *to;
     int64_t copied, skipped;
-    int64_t unread; /* there, and could not be read: told and left out, so that the others come to safety */
+    int64_t unread; /* there, and could not be read: told and left out, so that the others come to
+                       safety */
 } drain;
 
 /* Pruned meanwhile: nothing is amiss. Damaged: the trainer and `verify` are those to complain. */
@@ -84,7 +89,8 @@ static tw_status copy_file(const char *path, const char *source, const char *wan
     TW_TRY(tw_file_temporary(part, sizeof part, path));
     TW_TRY(copy_bytes(part, source, path));
     st = tw_checkpoint_check(part, met);
-    TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO, "%s: the copy reads back differently than %s", path, source);
+    TW_CHECK(st == TW_OK && strcmp(met, wanted) == 0, TW_EIO,
+             "%s: the copy reads back differently than %s", path, source);
     TW_TRY(tw_file_publish(part, path));
     part[0] = '\0';
 done:
@@ -108,9 +114,11 @@ static tw_status drain_file(drain *d, const char *source, const char *name)
     if (valid && strcmp(met, wanted) == 0) {
         d->skipped++;
     } else {
-        /* a step that was trained again after a loss replaces its copy; another run's step must not */
+        /* a step that was trained again after a loss replaces its copy; another run's step must not
+         */
         TW_CHECK(!valid || !entry.foreign, TW_ECONFIG,
-                 "%s: is a copy from another run (its manifest.jsonl says which), and would be replaced by %s: one directory for each run",
+                 "%s: is a copy from another run (its manifest.jsonl says which), and would be "
+                 "replaced by %s: one directory for each run",
                  path, source);
         st = copy_file(path, source, wanted);
         if (st == TW_ENOINPUT) {
@@ -174,7 +182,8 @@ static void remove_debris(const char *to)
     DIR *folder = opendir(to);
     if (!folder) return;
     while ((entry = readdir(folder)))
-        if (entry->d_name[0] == '.' && (strstr(entry->d_name, ".h5.") || strstr(entry->d_name, ".jsonl.")) &&
+        if (entry->d_name[0] == '.' &&
+            (strstr(entry->d_name, ".h5.") || strstr(entry->d_name, ".jsonl.")) &&
             ends_in(entry->d_name, ".tmp"))
             (void)unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
@@ -188,15 +197,18 @@ tw_status tw_checkpoint_drain(const char *run, const char *to, int64_t *copied, 
     drain d = {.to = to};
 
     /* the manifest tells where copies come from: as a path that means the same everywhere */
-    TW_CHECK(realpath(run, absolute), TW_ENOINPUT, "%s: there is no such run: %s", run, strerror(errno));
-    TW_CHECK(mkdir(to, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: the directory cannot be made: %s", to, strerror(errno));
+    TW_CHECK(realpath(run, absolute), TW_ENOINPUT, "%s: there is no such run: %s", run,
+             strerror(errno));
+    TW_CHECK(mkdir(to, 0777) == 0 || errno == EEXIST, TW_EIO,
+             "%s: the directory cannot be made: %s", to, strerror(errno));
     TW_TRY(tw_format(path, sizeof path, "%s/.drain.lock", to));
     TW_TRY(tw_format(what, sizeof what, "draining to %s", to));
     TW_TRY(lock_take(&lock, path, what));
     remove_debris(to);
     TW_TRY(drain_checkpoints(&d, absolute));
     TW_TRY(drain_weights(&d, absolute));
-    TW_CHECK(d.unread == 0, TW_EIO, "%s: %lld of its files could not be read and were not drained, as said above", run,
+    TW_CHECK(d.unread == 0, TW_EIO,
+             "%s: %lld of its files could not be read and were not drained, as said above", run,
              (long long)d.unread);
     *copied = d.copied;
     *skipped = d.skipped;

@@ -1,8 +1,10 @@
-/* Locking by fcntl's open-file-description locks (Linux ≥ 3.15): the kernel drops them when the holder's last descriptor is gone, however
- * it died, and unlike classic fcntl locks not when another part of the program opens and closes the same file.
+/* Locking by fcntl's open-file-description locks (Linux ≥ 3.15): the kernel drops them when the
+ * holder's last descriptor is gone, however it died, and unlike classic fcntl locks not when
+ * another part of the program opens and closes the same file.
  *
- * Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL) the file's existence alone is the lock, made with O_EXCL; then a
- * holder that was killed leaves it, and the message says what to do. */
+ * Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL) the file's existence
+ * alone is the lock, made with O_EXCL; then a holder that was killed leaves it, and the message
+ * says what to do. */
 #include "checkpoint/lock.h"
 
 #include <errno.h>
@@ -27,10 +29,12 @@ static void describe_self(char *out, size_t size)
     struct tm local;
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "?");
     if (localtime_r(&now, &local)) strftime(start, sizeof start, "%Y-%m-%d %H:%M:%S %z", &local);
-    snprintf(out, size, "host %s, process %ld, job %s, since %s\n", host, (long)getpid(), job ? job : "none", start);
+    snprintf(out, size, "host %s, process %ld, job %s, since %s\n", host, (long)getpid(),
+             job ? job : "none", start);
 }
 
-/* The text of a lock file in one line. Returns false, with "an unknown process", where it is empty: its maker has not come to writing it.
+/* The text of a lock file in one line. Returns false, with "an unknown process", where it is empty:
+ * its maker has not come to writing it.
  */
 static bool read_holder(char *out, size_t size, int file)
 {
@@ -48,11 +52,13 @@ static int try_lock(int file)
     return fcntl(file, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-/* Whether `path` still names the open file: its holder may have removed it between our open and our lock. */
+/* Whether `path` still names the open file: its holder may have removed it between our open and our
+ * lock. */
 static bool is_current(int file, const char *path)
 {
     struct stat mine, named;
-    return fstat(file, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+    return fstat(file, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
 }
 
 static tw_status open_file(int *file, bool *existed, const char *path)
@@ -78,8 +84,9 @@ static tw_status write_self(lock_file *lock)
     tw_status st = TW_OK;
     describe_self(lock->text, sizeof lock->text);
     size_t n = strlen(lock->text);
-    TW_CHECK(ftruncate(lock->file, 0) == 0 && pwrite(lock->file, lock->text, n, 0) == (ssize_t)n && fsync(lock->file) == 0, TW_EIO,
-             "%s: cannot be written: %s", lock->path, strerror(errno));
+    TW_CHECK(ftruncate(lock->file, 0) == 0 && pwrite(lock->file, lock->text, n, 0) == (ssize_t)n &&
+                 fsync(lock->file) == 0,
+             TW_EIO, "%s: cannot be written: %s", lock->path, strerror(errno));
 done:
     return st;
 }
@@ -95,15 +102,18 @@ tw_status lock_take(lock_file *lock, const char *path, const char *what)
         TW_TRY(open_file(&lock->file, &existed, path));
         int code = try_lock(lock->file);
         known = read_holder(holder, sizeof holder, lock->file);
-        TW_CHECK(code != EAGAIN && code != EACCES, TW_ELOCKED, "%s is in use by another process: %s", what, holder);
+        TW_CHECK(code != EAGAIN && code != EACCES, TW_ELOCKED,
+                 "%s is in use by another process: %s", what, holder);
         TW_CHECK(code == 0 || !existed, TW_ELOCKED,
-                 "%s is in use by another process: %s (this file system has no locks: if that process is gone, remove %s)", what, holder,
-                 path);
+                 "%s is in use by another process: %s (this file system has no locks: if that "
+                 "process is gone, remove %s)",
+                 what, holder, path);
         if (is_current(lock->file, path)) break;
         close(lock->file);
         lock->file = -1;
     }
-    if (existed && known) tw_log_warn("%s was left locked by a process that is gone: %s; taking over", what, holder);
+    if (existed && known)
+        tw_log_warn("%s was left locked by a process that is gone: %s; taking over", what, holder);
     TW_TRY(write_self(lock));
     return TW_OK;
 done:
@@ -117,10 +127,12 @@ tw_status lock_check(const lock_file *lock, const char *what)
     tw_status st = TW_OK;
     char holder[LOCK_TEXT];
     int file = open(lock->path, O_RDONLY | O_CLOEXEC);
-    TW_CHECK(file >= 0 || errno == ENOENT, TW_EIO, "%s: its lock cannot be read (%s: %s)", what, lock->path, strerror(errno));
+    TW_CHECK(file >= 0 || errno == ENOENT, TW_EIO, "%s: its lock cannot be read (%s: %s)", what,
+             lock->path, strerror(errno));
     TW_CHECK(file >= 0, TW_ELOCKED, "%s: its lock was removed (%s)", what, lock->path);
     (void)read_holder(holder, sizeof holder, file);
-    TW_CHECK(strncmp(lock->text, holder, strlen(holder)) == 0, TW_ELOCKED, "%s was taken over by another process: %s", what, holder);
+    TW_CHECK(strncmp(lock->text, holder, strlen(holder)) == 0, TW_ELOCKED,
+             "%s was taken over by another process: %s", what, holder);
 done:
     if (file >= 0) close(file);
     return st;

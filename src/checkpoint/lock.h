@@ -11,12 +11,14 @@ typedef struct lock_file {
     char path[4096], text[LOCK_TEXT];
 } lock_file;
 
-/* Takes the lock at `path`, making the file; a file that nobody holds any more is taken over with a note.
+/* Takes the lock at `path`, making the file; a file that nobody holds any more is taken over with a
+ * note.
  * @param what  is locked, for the message ("the run /scratch/a")
  * @return TW_ELOCKED naming the holder; TW_EIO */
 tw_status lock_take(lock_file *lock, const char *path, const char *what);
 
-/* Whether the file under that name is still the one that is held. @return TW_ELOCKED naming the new holder; TW_EIO where it cannot be read
+/* Whether the file under that name is still the one that is held. @return TW_ELOCKED naming the new
+ * holder; TW_EIO where it cannot be read
  */
 tw_status lock_check(const lock_file *lock, const char *what);
 

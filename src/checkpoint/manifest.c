@@ -1,4 +1,5 @@
-/* The list of what was drained. It is written anew for each line, since one that was appended by half would stay. */
+/* The list of what was drained. It is written anew for each line, since one that was appended by
+ * half would stay. */
 #include "checkpoint/manifest.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ static tw_status spell(tw_text *out, const char *key, const char *value)
     tw_json_string(&json, key, value);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
-    TW_TRY(tw_text_add(out, "%.*s", (int)json.text.length - 2, json.text.data + 1)); /* without its braces */
+    TW_TRY(tw_text_add(out, "%.*s", (int)json.text.length - 2,
+                       json.text.data + 1)); /* without its braces */
 done:
     tw_text_free(&json.text);
     return st;
@@ -36,7 +38,8 @@ done:
     return st == TW_ENOINPUT ? TW_EIO : st; /* it is there */
 }
 
-tw_status manifest_find(manifest_entry *out, const char *to, const char *name, const char *source, const char *digest)
+tw_status manifest_find(manifest_entry *out, const char *to, const char *name, const char *source,
+                        const char *digest)
 {
     tw_status st = TW_OK;
     tw_text file_word = {0}, source_word = {0};
@@ -61,7 +64,8 @@ done:
     return st;
 }
 
-static tw_status describe(tw_json *json, const char *to, const char *name, const char *source, const char *digest)
+static tw_status describe(tw_json *json, const char *to, const char *name, const char *source,
+                          const char *digest)
 {
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH], host[128] = "";

@@ -1,4 +1,5 @@
-/* manifest.jsonl beside drained files: a JSON object a line, of each copy: file, source, bytes, hash, host, time. */
+/* manifest.jsonl beside drained files: a JSON object a line, of each copy: file, source, bytes,
+ * hash, host, time. */
 #ifndef TWEEDIE_CHECKPOINT_MANIFEST_H
 #define TWEEDIE_CHECKPOINT_MANIFEST_H
 
@@ -13,7 +14,8 @@ typedef struct manifest_entry {
 } manifest_entry;
 
 /* @param to  the folder of the copies; without a manifest nothing is said of any */
-tw_status manifest_find(manifest_entry *out, const char *to, const char *name, const char *source, const char *digest);
+tw_status manifest_find(manifest_entry *out, const char *to, const char *name, const char *source,
+                        const char *digest);
 
 /* Adds a line. The caller holds the drain's lock, so there is no other writer. */
 tw_status manifest_add(const char *to, const char *name, const char *source, const char *digest);

@@ -23,8 +23,10 @@ static tw_status make_directory(const char *path)
 {
     tw_status st = TW_OK;
     struct stat info;
-    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: the directory cannot be made: %s", path, strerror(errno));
-    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is not a directory", path);
+    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO,
+             "%s: the directory cannot be made: %s", path, strerror(errno));
+    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is not a directory",
+             path);
 done:
     return st;
 }
@@ -59,13 +61,15 @@ tw_status tw_rundir_create(tw_rundir **out, const char *path)
     TW_TRY(tw_format(run->path, sizeof run->path, "%s", path));
     TW_TRY(tw_format(run->what, sizeof run->what, "the run %s", path));
     TW_TRY(make_path(path));
-    TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: the run directory cannot be written: %s", path, strerror(errno));
+    TW_CHECK(access(path, W_OK | X_OK) == 0, TW_EIO, "%s: the run directory cannot be written: %s",
+             path, strerror(errno));
     TW_TRY(tw_format(part, sizeof part, "%s/lock", path));
     TW_TRY(lock_take(&run->lock, part, run->what));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         TW_TRY(tw_format(part, sizeof part, "%s/%s", path, parts[i]));
         TW_TRY(make_directory(part));
-        TW_CHECK(access(part, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", part, strerror(errno));
+        TW_CHECK(access(part, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", part,
+                 strerror(errno));
     }
     *out = run;
     run = NULL;
@@ -98,7 +102,8 @@ tw_status tw_rundir_check(const tw_rundir *run)
 bool tw_rundir_take_request(const tw_rundir *run, const char *name)
 {
     char path[TW_CHECKPOINT_PATH];
-    return snprintf(path, sizeof path, "%s/%s", run->path, name) < (int)sizeof path && unlink(path) == 0;
+    return snprintf(path, sizeof path, "%s/%s", run->path, name) < (int)sizeof path &&
+           unlink(path) == 0;
 }
 
 tw_status tw_rundir_read_text(char **text, const char *path)
@@ -108,9 +113,12 @@ tw_status tw_rundir_read_text(char **text, const char *path)
     struct stat info;
     size_t n = 0;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
-    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a file", path);
-    TW_CHECK(info.st_size < 1 << 26, TW_EDATA, "%s: has %lld bytes: too long for a text", path, (long long)info.st_size);
+    TW_CHECK(file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path,
+             strerror(errno));
+    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_ENOINPUT, "%s: is not a file",
+             path);
+    TW_CHECK(info.st_size < 1 << 26, TW_EDATA, "%s: has %lld bytes: too long for a text", path,
+             (long long)info.st_size);
     TW_TRY(tw_alloc(&t, (int64_t)info.st_size + 1, 1, "a text file"));
     while (n < (size_t)info.st_size) {
         ssize_t got = read(file, t + n, (size_t)info.st_size - n);

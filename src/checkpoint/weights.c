@@ -36,21 +36,24 @@ static tw_status find_group(char *group, size_t size, const tw_checkpoint *file,
     const tw_checkpoint_meta *meta = tw_checkpoint_meta_view(file);
     if (!which) which = meta->weights;
     bool ema = strncmp(which, "ema:", 4) == 0;
-    TW_CHECK(ema || strcmp(which, "raw") == 0, TW_EUSAGE, "weights '%s' are unknown (expected raw or ema:RATE)", which);
+    TW_CHECK(ema || strcmp(which, "raw") == 0, TW_EUSAGE,
+             "weights '%s' are unknown (expected raw or ema:RATE)", which);
     if (tw_checkpoint_is_weights(file)) {
-        TW_CHECK(strcmp(which, meta->weights) == 0, TW_EDATA, "%s: holds the weights %s, not %s", tw_checkpoint_path(file), meta->weights,
-                 which);
+        TW_CHECK(strcmp(which, meta->weights) == 0, TW_EDATA, "%s: holds the weights %s, not %s",
+                 tw_checkpoint_path(file), meta->weights, which);
         TW_TRY(tw_format(group, size, "params"));
     } else {
         TW_TRY(tw_format(group, size, "%s%s", ema ? "ema/" : "params", ema ? which + 4 : ""));
     }
     list_weights(has, sizeof has, file);
-    TW_CHECK(tw_checkpoint_has_group(file, group), TW_EDATA, "%s: has no weights %s, only %s", tw_checkpoint_path(file), which, has);
+    TW_CHECK(tw_checkpoint_has_group(file, group), TW_EDATA, "%s: has no weights %s, only %s",
+             tw_checkpoint_path(file), which, has);
 done:
     return st;
 }
 
-tw_status tw_weights_open(tw_checkpoint **out, const char *path, const char *which, char *group, size_t size)
+tw_status tw_weights_open(tw_checkpoint **out, const char *path, const char *which, char *group,
+                          size_t size)
 {
     tw_status st = TW_OK;
     char newest[TW_CHECKPOINT_PATH];
@@ -70,7 +73,9 @@ done:
     return st;
 }
 
-/* ---- one set in memory ------------------------------------------------------------------------------------------------------------ */
+/* ---- one set in memory
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 /* Names and shapes as they travel from rank to rank. */
 typedef struct row {
@@ -126,7 +131,8 @@ static tw_status pack(parcel *p, const char *path, const char *which)
     TW_TRY(list_rows(p, file, group));
     TW_TRY(tw_alloc_arena(&p->storage, (size_t)p->storage_count * sizeof *p->storage, "weights"));
     for (int64_t i = 0; i < p->count; i++)
-        TW_TRY(tw_checkpoint_read_array(file, tw_checkpoint_find(file, group, p->rows[i].name), p->storage + p->rows[i].offset));
+        TW_TRY(tw_checkpoint_read_array(file, tw_checkpoint_find(file, group, p->rows[i].name),
+                                        p->storage + p->rows[i].offset));
     p->meta = *tw_checkpoint_meta_view(file);
     strcpy(p->digest, tw_checkpoint_digest(file));
     TW_TRY(tw_strdup(&p->config, p->meta.config));
@@ -134,8 +140,10 @@ static tw_status pack(parcel *p, const char *path, const char *which)
     TW_TRY(copy_units(&p->units, &p->meta));
     p->unit_count = p->units ? 2 * p->meta.channels : 0;
     if (!tw_checkpoint_is_weights(file)) {
-        TW_TRY(tw_format(p->meta.source, sizeof p->meta.source, "%.500s", tw_checkpoint_path(file)));
-        TW_CHECK(weights_of_group(p->meta.weights, sizeof p->meta.weights, group), TW_EDATA, "%s: a name is too long", path);
+        TW_TRY(
+            tw_format(p->meta.source, sizeof p->meta.source, "%.500s", tw_checkpoint_path(file)));
+        TW_CHECK(weights_of_group(p->meta.weights, sizeof p->meta.weights, group), TW_EDATA,
+                 "%s: a name is too long", path);
     }
 done:
     tw_checkpoint_close(&file);
@@ -157,13 +165,17 @@ static tw_status deliver(parcel *p, const tw_comm *comm)
         p->storage = NULL;
         st = tw_alloc(&p->rows, p->count, sizeof *p->rows, "names of weights");
         if (st == TW_OK) st = tw_alloc(&p->config, p->config_bytes, 1, "a configuration");
-        if (st == TW_OK && p->unit_count > 0) st = tw_alloc(&p->units, p->unit_count, sizeof *p->units, "channel offsets and scales");
-        if (st == TW_OK) st = tw_alloc_arena(&p->storage, (size_t)p->storage_count * sizeof *p->storage, "weights");
+        if (st == TW_OK && p->unit_count > 0)
+            st = tw_alloc(&p->units, p->unit_count, sizeof *p->units, "channel offsets and scales");
+        if (st == TW_OK)
+            st = tw_alloc_arena(&p->storage, (size_t)p->storage_count * sizeof *p->storage,
+                                "weights");
     }
     TW_TRY(tw_comm_agree(comm, st));
     TW_TRY(tw_comm_broadcast(comm, p->rows, (size_t)p->count * sizeof *p->rows, 0));
     TW_TRY(tw_comm_broadcast(comm, p->config, (size_t)p->config_bytes, 0));
-    if (p->unit_count > 0) TW_TRY(tw_comm_broadcast(comm, p->units, (size_t)p->unit_count * sizeof *p->units, 0));
+    if (p->unit_count > 0)
+        TW_TRY(tw_comm_broadcast(comm, p->units, (size_t)p->unit_count * sizeof *p->units, 0));
     TW_TRY(tw_comm_broadcast(comm, p->storage, (size_t)p->storage_count * sizeof *p->storage, 0));
 done:
     return st;
@@ -193,7 +205,8 @@ static tw_status unpack(tw_weights **out, parcel *p)
     w->rows = p->rows;
     for (int64_t i = 0; i < p->count; i++)
         w->public.arrays[i] =
-            (tw_checkpoint_array){"params", w->rows[i].name, (int)w->rows[i].rank, w->rows[i].dims, p->storage + w->rows[i].offset};
+            (tw_checkpoint_array){"params", w->rows[i].name, (int)w->rows[i].rank, w->rows[i].dims,
+                                  p->storage + w->rows[i].offset};
     *p = (parcel){0};
     *out = &w->public;
     return TW_OK;
@@ -202,7 +215,8 @@ done:
     return st;
 }
 
-tw_status tw_weights_load(tw_weights **out, const tw_comm *comm, const char *path, const char *which)
+tw_status tw_weights_load(tw_weights **out, const tw_comm *comm, const char *path,
+                          const char *which)
 {
     tw_status st = TW_OK;
     parcel p;
@@ -243,13 +257,15 @@ tw_status tw_weights_copy(const tw_weights *w, const tw_checkpoint_array *arrays
         TW_CHECK(from, TW_EDATA, "%s: /%s is missing", w->meta.source, to->name);
         describe_dims(met, sizeof met, from->rank, from->dims);
         describe_dims(wanted, sizeof wanted, to->rank, to->dims);
-        TW_CHECK(from->rank == to->rank && memcmp(from->dims, to->dims, (size_t)to->rank * sizeof *to->dims) == 0, TW_EDATA,
-                 "%s: /%s has the shape %s, expected %s", w->meta.source, to->name, met, wanted);
+        TW_CHECK(from->rank == to->rank &&
+                     memcmp(from->dims, to->dims, (size_t)to->rank * sizeof *to->dims) == 0,
+                 TW_EDATA, "%s: /%s has the shape %s, expected %s", w->meta.source, to->name, met,
+                 wanted);
         TW_TRY(count_elements(&n, from, TW_EDATA));
         memcpy(to->data, from->data, (size_t)n * sizeof(float));
     }
-    TW_CHECK(count == w->count, TW_EDATA, "%s: holds %lld arrays, this network has %lld", w->meta.source, (long long)w->count,
-             (long long)count);
+    TW_CHECK(count == w->count, TW_EDATA, "%s: holds %lld arrays, this network has %lld",
+             w->meta.source, (long long)w->count, (long long)count);
 done:
     return st;
 }
@@ -263,11 +279,13 @@ tw_status tw_weights_export(const char *from, const char *which, const char *pat
     if (path) {
         TW_TRY(tw_format(name, sizeof name, "%s", path));
     } else {
-        TW_CHECK(is_directory(from), TW_EUSAGE, "%s: is not a run: the new file needs a name", from);
+        TW_CHECK(is_directory(from), TW_EUSAGE, "%s: is not a run: the new file needs a name",
+                 from);
         TW_TRY(tw_format(kind, sizeof kind, "%s", w->meta.weights));
         for (char *c = kind; *c; c++)
             if (*c == ':') *c = '-';
-        TW_TRY(tw_format(name, sizeof name, "%s/weights/step-%09lld-%s.h5", from, (long long)w->meta.step, kind));
+        TW_TRY(tw_format(name, sizeof name, "%s/weights/step-%09lld-%s.h5", from,
+                         (long long)w->meta.step, kind));
     }
     TW_TRY(tw_weights_write(name, w->arrays, w->count, &w->meta));
     if (made) TW_TRY(tw_format(made, TW_CHECKPOINT_PATH, "%s", name));

@@ -1,4 +1,5 @@
-/* A benchmark of `tweedie bench`: src/cli/bench_NAME.c defines `const tw_bench tw_bench_NAME` and is found by the build. */
+/* A benchmark of `tweedie bench`: src/cli/bench_NAME.c defines `const tw_bench tw_bench_NAME` and
+ * is found by the build. */
 #ifndef TWEEDIE_CLI_BENCH_H
 #define TWEEDIE_CLI_BENCH_H
 

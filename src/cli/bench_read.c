@@ -11,8 +11,10 @@
 
 enum { STEPS = 50 }; /* of one repetition */
 
-/* Milliseconds of one rank's share of a batch, the fastest repetition's mean over STEPS consecutive steps. */
-static tw_status measure(double *out, tw_dataset *data, int64_t batch, tw_loader_mode mode, int64_t repetitions)
+/* Milliseconds of one rank's share of a batch, the fastest repetition's mean over STEPS consecutive
+ * steps. */
+static tw_status measure(double *out, tw_dataset *data, int64_t batch, tw_loader_mode mode,
+                         int64_t repetitions)
 {
     tw_status st = TW_OK;
     tw_loader *loader = NULL;
@@ -24,7 +26,8 @@ static tw_status measure(double *out, tw_dataset *data, int64_t batch, tw_loader
     TW_TRY(tw_alloc(&x, n * tw_dataset_elements(tw_dataset_get_spec(data)), sizeof *x, "a batch"));
     for (int64_t k = 0; k < repetitions; k++) {
         const double start = tw_clock_seconds();
-        for (int64_t s = 0; s < STEPS; s++) TW_TRY(tw_loader_next(loader, k * STEPS + s, 0, n, x, NULL));
+        for (int64_t s = 0; s < STEPS; s++)
+            TW_TRY(tw_loader_next(loader, k * STEPS + s, 0, n, x, NULL));
         const double ms = 1e3 * (tw_clock_seconds() - start) / STEPS;
         if (ms < best) best = ms;
     }
@@ -48,7 +51,8 @@ static tw_status print(const tw_setup *setup, double resident, double streaming,
     if (as_json)
         printf("%s\n", json.text.data);
     else
-        printf("a batch of %lld from memory %8.3f ms, streaming %8.3f ms\n", (long long)setup->global_batch, resident, streaming);
+        printf("a batch of %lld from memory %8.3f ms, streaming %8.3f ms\n",
+               (long long)setup->global_batch, resident, streaming);
 done:
     tw_text_free(&json.text);
     return st;
@@ -66,8 +70,10 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     TW_TRY(tw_comm_agree(comm, tw_io_create(&io)));
     const tw_dataset_options options = {.path = setup.data_path, .split = setup.split, .io = io};
     TW_TRY(tw_dataset_open(&data, comm, &options));
-    TW_TRY(tw_comm_agree(comm, measure(&resident, data, setup.global_batch, TW_LOADER_RESIDENT, o->repetitions)));
-    TW_TRY(tw_comm_agree(comm, measure(&streaming, data, setup.global_batch, TW_LOADER_STREAMING, o->repetitions)));
+    TW_TRY(tw_comm_agree(
+        comm, measure(&resident, data, setup.global_batch, TW_LOADER_RESIDENT, o->repetitions)));
+    TW_TRY(tw_comm_agree(
+        comm, measure(&streaming, data, setup.global_batch, TW_LOADER_STREAMING, o->repetitions)));
     if (tw_comm_rank(comm) == 0) TW_TRY(print(&setup, resident, streaming, o->json));
 done:
     tw_dataset_destroy(&data);

@@ -1,6 +1,7 @@
-/* tweedie bench reduce: the gradient reduction against a plain MPI_Allreduce of the same floats on the same ranks, in turn; the same with
- * the update that follows it, of everything by every rank and of each rank's slices; and how much of the reduction a backward pass hides,
- * where timed waits stand for one: a machine whose cores the ranks share would otherwise measure itself. */
+/* tweedie bench reduce: the gradient reduction against a plain MPI_Allreduce of the same floats on
+ * the same ranks, in turn; the same with the update that follows it, of everything by every rank
+ * and of each rank's slices; and how much of the reduction a backward pass hides, where timed waits
+ * stand for one: a machine whose cores the ranks share would otherwise measure itself. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@ enum { BUCKETS = 16, ARRAYS = 4 }; /* parameters, two moments, an average */
 typedef struct bench {
     const tw_comm *comm;
     int64_t count;                /* floats */
-    tw_reducer *reducer, *sliced; /* sums with all ranks; with the rank whose slice they are, and the arrays that it updates */
+    tw_reducer *reducer, *sliced; /* sums with all ranks; with the rank whose slice they are, and
+                                     the arrays that it updates */
     tw_reducer_bucket buckets[BUCKETS];
     float *plain, *arrays;      /* arrays: a rank's own */
     double plain_ms, reduce_ms; /* fastest of all repetitions, slowest rank */
@@ -48,7 +50,8 @@ static void pass_time(tw_reducer *reducer, double seconds)
     }
 }
 
-/* One reduction; with compute_ms > 0 the buckets become ready one after the other over that time. */
+/* One reduction; with compute_ms > 0 the buckets become ready one after the other over that time.
+ */
 static tw_status run_step(bench *b, tw_reducer *reducer, int64_t step, double compute_ms)
 {
     tw_reducer_begin(reducer, step);
@@ -82,17 +85,19 @@ static void update(bench *b, tw_reducer *reducer, float *arrays)
     int64_t blocks;
     double *sums = tw_reducer_block_sums(reducer, &blocks);
     for (int k = 0; k < count; k++)
-        tw_optim_block_squares(gradient + slices[k].offset, slices[k].count, TW_REDUCER_BLOCK, sums + slices[k].block);
+        tw_optim_block_squares(gradient + slices[k].offset, slices[k].count, TW_REDUCER_BLOCK,
+                               sums + slices[k].block);
     tw_reducer_join(reducer);
     for (int k = 0; k < count; k++) {
         float *a = arrays + slices[k].offset, *ema = a + 3 * b->count;
-        tw_adam_update_ema(&adam, 1, 1e-4, 1, slices[k].count, a, a + b->count, a + 2 * b->count, gradient + slices[k].offset, 1, &decay,
-                           &ema);
+        tw_adam_update_ema(&adam, 1, 1e-4, 1, slices[k].count, a, a + b->count, a + 2 * b->count,
+                           gradient + slices[k].offset, 1, &decay, &ema);
     }
     tw_reducer_join(reducer);
 }
 
-static tw_status reduce_and_update(bench *b, tw_reducer *reducer, float *arrays, int64_t step, double *best_ms)
+static tw_status reduce_and_update(bench *b, tw_reducer *reducer, float *arrays, int64_t step,
+                                   double *best_ms)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_comm_barrier(b->comm));
@@ -144,11 +149,13 @@ static tw_status make_reducers(bench *b, const tw_bench_options *o)
     options.shared = ARRAYS * b->count;
     TW_TRY(tw_reducer_create(&b->sliced, b->comm, b->count, b->buckets, BUCKETS, &options));
     st = tw_alloc(&b->plain, b->count, sizeof *b->plain, "a gradient");
-    if (st == TW_OK) st = tw_alloc(&b->arrays, ARRAYS * b->count, sizeof *b->arrays, "what is updated");
+    if (st == TW_OK)
+        st = tw_alloc(&b->arrays, ARRAYS * b->count, sizeof *b->arrays, "what is updated");
     TW_TRY(tw_comm_agree(b->comm, st));
     for (int k = 0, n = tw_reducer_slices(b->sliced, &slices); k < n; k++)
         for (int a = 0; a < ARRAYS; a++)
-            memset(tw_reducer_shared(b->sliced) + a * b->count + slices[k].offset, 0, (size_t)slices[k].count * sizeof(float));
+            memset(tw_reducer_shared(b->sliced) + a * b->count + slices[k].offset, 0,
+                   (size_t)slices[k].count * sizeof(float));
     tw_reducer_join(b->sliced);
 done:
     return st;
@@ -174,7 +181,8 @@ static tw_status measure(bench *b, const tw_bench_options *o)
         TW_TRY(reduce_and_update(b, b->sliced, tw_reducer_shared(b->sliced), k, &b->slices_ms));
         if (o->compute_ms > 0) TW_TRY(overlapped(b, 2 * k + 1, o->compute_ms));
     }
-    TW_TRY(tw_format(b->description, sizeof b->description, "%s", tw_reducer_description(b->reducer)));
+    TW_TRY(
+        tw_format(b->description, sizeof b->description, "%s", tw_reducer_description(b->reducer)));
 done:
     return st;
 }
@@ -203,14 +211,17 @@ static tw_status print(const bench *b, const tw_bench_options *o)
     if (o->json) {
         printf("%s\n", json.text.data);
     } else {
-        printf("MPI_Allreduce          %9.2f ms\nreduction              %9.2f ms   %.2f times as fast; %s, %lld MB\n", b->plain_ms,
-               b->reduce_ms, b->plain_ms / b->reduce_ms, b->description, (long long)o->megabytes);
-        printf(
-            "update of everything   %9.2f ms   by every rank, with the reduction\nupdate of slices       %9.2f ms   %.2f times as fast\n",
-            b->everything_ms, b->slices_ms, b->everything_ms / b->slices_ms);
+        printf("MPI_Allreduce          %9.2f ms\nreduction              %9.2f ms   %.2f times as "
+               "fast; %s, %lld MB\n",
+               b->plain_ms, b->reduce_ms, b->plain_ms / b->reduce_ms, b->description,
+               (long long)o->megabytes);
+        printf("update of everything   %9.2f ms   by every rank, with the reduction\nupdate of "
+               "slices       %9.2f ms   %.2f times as fast\n",
+               b->everything_ms, b->slices_ms, b->everything_ms / b->slices_ms);
         if (o->compute_ms > 0)
-            printf("step                   %9.2f ms   of which %.2f ms (%.1f %%) wait for the reduction\n", b->step_ms, b->exposed_ms,
-                   100 * b->exposed_ms / b->step_ms);
+            printf("step                   %9.2f ms   of which %.2f ms (%.1f %%) wait for the "
+                   "reduction\n",
+                   b->step_ms, b->exposed_ms, 100 * b->exposed_ms / b->step_ms);
     }
 done:
     tw_text_free(&json.text);

@@ -1,4 +1,5 @@
-/* tweedie bench sample: one evaluation of the network against its forward convolutions, interleaved. */
+/* tweedie bench sample: one evaluation of the network against its forward convolutions,
+ * interleaved. */
 #include <stdio.h>
 #include <string.h>
 
@@ -61,10 +62,11 @@ static tw_status print(const result *r, const tw_setup *setup, bool as_json)
     if (as_json)
         printf("%s\n", json.text.data);
     else
-        printf("forward convolutions %9.2f ms\nevaluation           %9.2f ms   %s, %lld samples, %.1f evaluations/s\nratio                "
+        printf("forward convolutions %9.2f ms\nevaluation           %9.2f ms   %s, %lld samples, "
+               "%.1f evaluations/s\nratio                "
                "%9.3f\n",
-               r->limit_ms, r->eval_ms, tw_precision_name(setup->precision), (long long)r->batch, 1e3 * (double)r->batch / r->eval_ms,
-               r->eval_ms / r->limit_ms);
+               r->limit_ms, r->eval_ms, tw_precision_name(setup->precision), (long long)r->batch,
+               1e3 * (double)r->batch / r->eval_ms, r->eval_ms / r->limit_ms);
 done:
     tw_text_free(&json.text);
     return st;

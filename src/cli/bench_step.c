@@ -38,14 +38,18 @@ done:
 
 static void print_text(const tw_step_bench *r)
 {
-    printf("convolution limit %9.2f ms   (forward %.2f, backward-data %.2f, backward-weights %.2f)\n", r->limit_ms, r->forward_ms,
-           r->backward_data_ms, r->backward_weights_ms);
-    printf("training step     %9.2f ms   %s, %lld samples, %.1f images/s, %.0f MB\n", r->step_ms, r->precision, (long long)r->batch,
-           r->images_per_second, (double)r->peak_rss_bytes / 1e6);
-    if (isfinite(r->ratio)) printf("ratio             %9.3f      (of the medians %.3f)\n", r->ratio, r->ratio_median);
+    printf(
+        "convolution limit %9.2f ms   (forward %.2f, backward-data %.2f, backward-weights %.2f)\n",
+        r->limit_ms, r->forward_ms, r->backward_data_ms, r->backward_weights_ms);
+    printf("training step     %9.2f ms   %s, %lld samples, %.1f images/s, %.0f MB\n", r->step_ms,
+           r->precision, (long long)r->batch, r->images_per_second,
+           (double)r->peak_rss_bytes / 1e6);
+    if (isfinite(r->ratio))
+        printf("ratio             %9.3f      (of the medians %.3f)\n", r->ratio, r->ratio_median);
     for (int i = 0; i < r->kind_count; i++)
         if (r->kinds[i].ms > 0) printf("  %-22s %9.3f ms\n", r->kinds[i].name, r->kinds[i].ms);
-    for (int i = 0; i < r->reference_count; i++) printf("reference implementation: %s\n", r->references[i]);
+    for (int i = 0; i < r->reference_count; i++)
+        printf("reference implementation: %s\n", r->references[i]);
 }
 
 static tw_status run(const tw_comm *comm, const tw_bench_options *o)

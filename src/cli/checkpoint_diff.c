@@ -39,14 +39,15 @@ done:
     return st;
 }
 
-static void tell(comparison *c, const tw_checkpoint_array *array, const char *what, const difference *d)
+static void tell(comparison *c, const tw_checkpoint_array *array, const char *what,
+                 const difference *d)
 {
     const char *slash = array->group[0] ? "/" : "";
     c->differing++;
     if (!c->as_json) {
         if (d)
-            printf("%s%s/%s: %lld of %lld values differ, by at most %g\n", slash, array->group, array->name, (long long)d->differing,
-                   (long long)d->elements, d->largest);
+            printf("%s%s/%s: %lld of %lld values differ, by at most %g\n", slash, array->group,
+                   array->name, (long long)d->differing, (long long)d->elements, d->largest);
         else
             printf("%s%s/%s: %s\n", slash, array->group, array->name, what);
         return;
@@ -81,8 +82,9 @@ static difference measure(const float *x, const float *y, int64_t n)
 {
     difference d = {.elements = n};
     for (int64_t i = 0; i < n; i++) {
-        if (memcmp(&x[i], &y[i], sizeof *x) == 0) continue; /* NOLINT(bugprone-suspicious-memory-comparison): bits are what is compared */
-        d.differing++;                                      /* also 0 and -0 */
+        if (memcmp(&x[i], &y[i], sizeof *x) == 0)
+            continue; /* NOLINT(bugprone-suspicious-memory-comparison): bits are what is compared */
+        d.differing++; /* also 0 and -0 */
         d.largest = fmax(d.largest, fabs((double)x[i] - (double)y[i]));
     }
     return d;
@@ -91,7 +93,8 @@ static difference measure(const float *x, const float *y, int64_t n)
 static tw_status compare_array(comparison *c, int64_t index_a, int64_t index_b)
 {
     tw_status st = TW_OK;
-    const tw_checkpoint_array *a = tw_checkpoint_array_view(c->a, index_a), *b = tw_checkpoint_array_view(c->b, index_b);
+    const tw_checkpoint_array *a = tw_checkpoint_array_view(c->a, index_a),
+                              *b = tw_checkpoint_array_view(c->b, index_b);
     int64_t n = 1;
     c->compared++;
     if (a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) != 0) {
@@ -149,7 +152,8 @@ static void compare_losses(comparison *c)
 static tw_status conclude(comparison *c)
 {
     tw_status st = TW_OK;
-    int64_t step_a = tw_checkpoint_meta_view(c->a)->step, step_b = tw_checkpoint_meta_view(c->b)->step;
+    int64_t step_a = tw_checkpoint_meta_view(c->a)->step,
+            step_b = tw_checkpoint_meta_view(c->b)->step;
     bool different = c->differing > 0 || step_a != step_b;
     if (c->as_json) {
         tw_json_end(&c->json);
@@ -166,8 +170,8 @@ static tw_status conclude(comparison *c)
         if (different)
             printf("different: %lld arrays\n", (long long)c->differing);
         else
-            printf("equal: step %lld, %lld arrays and %lld losses, bit for bit\n", (long long)step_a, (long long)c->compared,
-                   (long long)c->losses);
+            printf("equal: step %lld, %lld arrays and %lld losses, bit for bit\n",
+                   (long long)step_a, (long long)c->compared, (long long)c->losses);
     }
     if (different) st = TW_DIFFERENT;
 done:

@@ -12,14 +12,18 @@ typedef struct options {
 } options;
 
 static const tw_option table[] = {
-    {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000, .value = "N",
-     .help = "how often everything is measured, in turn"},
-    {"compute-ms", TW_CONFIG_DOUBLE, offsetof(options, compute_ms), "0", .min = 0, .max = 1e6, .value = "MS",
-     .help = "reduce: waits in the place of a backward pass of so long, and tells what of the reduction they hide"},
-    {"communication", TW_CONFIG_CHOICE, offsetof(options, communication), "auto", .choices = "auto|thread|inline", .value = "HOW",
-     .help = "reduce: a thread of its own, or moments between operations (auto: a thread where a CPU is to spare)"},
-    {"megabytes", TW_CONFIG_INT64, offsetof(options, megabytes), "143", .min = 1, .max = 100000, .value = "MB",
-     .help = "reduce: size of the gradient"},
+    {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000,
+     .value = "N", .help = "how often everything is measured, in turn"},
+    {"compute-ms", TW_CONFIG_DOUBLE, offsetof(options, compute_ms), "0", .min = 0, .max = 1e6,
+     .value = "MS",
+     .help = "reduce: waits in the place of a backward pass of so long, and tells what of the "
+             "reduction they hide"},
+    {"communication", TW_CONFIG_CHOICE, offsetof(options, communication), "auto",
+     .choices = "auto|thread|inline", .value = "HOW",
+     .help = "reduce: a thread of its own, or moments between operations (auto: a thread where a "
+             "CPU is to spare)"},
+    {"megabytes", TW_CONFIG_INT64, offsetof(options, megabytes), "143", .min = 1, .max = 100000,
+     .value = "MB", .help = "reduce: size of the gradient"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
 };
 
@@ -65,9 +69,11 @@ const tw_command tw_cmd_bench = {
     .name = "bench",
     .summary = "the speed of this machine: a training step against its convolutions, and more",
     .usage = "step|sample|reduce|read [CONFIG.ini] [section.key=value ...]",
-    .help = "step     a whole training step against the sum of its convolutions as oneDNN's primitives give them, interleaved\n"
+    .help = "step     a whole training step against the sum of its convolutions as oneDNN's "
+            "primitives give them, interleaved\n"
             "sample   a denoising step against its forward convolutions\n"
-            "reduce   the gradient reduction against a plain MPI_Allreduce, and the update of slices against that of everything\n"
+            "reduce   the gradient reduction against a plain MPI_Allreduce, and the update of "
+            "slices against that of everything\n"
             "read     drawing batches from the dataset",
     .options = table,
     .option_count = sizeof table / sizeof *table,

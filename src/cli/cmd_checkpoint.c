@@ -26,14 +26,18 @@ static const tw_option table[] = {
      .help = "export: which ones (default: the run's first EMA, else raw)"},
     {"out", TW_CONFIG_STRING, offsetof(options, out), "", .value = "FILE",
      .help = "export: the new file (default: RUN/weights/step-STEP-WEIGHTS.h5)"},
-    {"keep", TW_CONFIG_INT64, offsetof(options, keep), "3", .min = 0, .max = 1e9, .value = "K", .help = "prune: keep the newest K"},
+    {"keep", TW_CONFIG_INT64, offsetof(options, keep), "3", .min = 0, .max = 1e9, .value = "K",
+     .help = "prune: keep the newest K"},
     {"every", TW_CONFIG_INT64, offsetof(options, every), "0", .min = 0, .max = 1e12, .value = "M",
      .help = "prune: keep those whose step is a multiple of M for ever (0: none)"},
-    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false", .help = "prune: only say what would go"},
-    {"to", TW_CONFIG_STRING, offsetof(options, to), "", .value = "DIR", .help = "drain: where the copies go"},
+    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false",
+     .help = "prune: only say what would go"},
+    {"to", TW_CONFIG_STRING, offsetof(options, to), "", .value = "DIR",
+     .help = "drain: where the copies go"},
 };
 
-/* What a subcommand works with. It adds to `json`, whose outermost object is open, and prints text itself where JSON is not asked for. */
+/* What a subcommand works with. It adds to `json`, whose outermost object is open, and prints text
+ * itself where JSON is not asked for. */
 typedef struct call {
     options o;
     int count;
@@ -47,7 +51,9 @@ static bool is_directory(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* ---- list ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- list
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Whatever bears the name of a checkpoint, a pipe too; but nothing of what was pruned meanwhile. */
 static void list_one(call *c, const char *path, int64_t step)
@@ -67,7 +73,9 @@ static void list_one(call *c, const char *path, int64_t step)
     if (valid) tw_json_string(&c->json, "digest", digest);
     if (!valid) tw_json_string(&c->json, "message", message);
     tw_json_end(&c->json);
-    if (!c->o.json) printf("%12lld  %10.1f MB  %s  %s\n", (long long)step, (double)bytes / 1e6, valid ? "valid  " : "DAMAGED", path);
+    if (!c->o.json)
+        printf("%12lld  %10.1f MB  %s  %s\n", (long long)step, (double)bytes / 1e6,
+               valid ? "valid  " : "DAMAGED", path);
 }
 
 static tw_status list_run(call *c, const char *run)
@@ -96,7 +104,9 @@ done:
     return st;
 }
 
-/* ---- verify ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- verify
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 /* @param of_run  one that the trainer may prune meanwhile, which is no damage */
 static void verify_file(call *c, const char *path, bool of_run, int64_t *bad, int64_t *good)
@@ -113,7 +123,8 @@ static void verify_file(call *c, const char *path, bool of_run, int64_t *bad, in
         tw_json_string(&c->json, "digest", tw_checkpoint_digest(file));
         tw_json_int64(&c->json, "arrays", tw_checkpoint_count(file));
         if (!c->o.json)
-            printf("%s: good: %lld arrays, digest %s\n", path, (long long)tw_checkpoint_count(file), tw_checkpoint_digest(file));
+            printf("%s: good: %lld arrays, digest %s\n", path, (long long)tw_checkpoint_count(file),
+                   tw_checkpoint_digest(file));
     } else {
         ++*bad;
         tw_json_string(&c->json, "message", tw_error_message());
@@ -153,12 +164,16 @@ static tw_status verify(call *c)
             TW_FAIL(TW_ENOINPUT, "%s: there is no such file or run", c->paths[i]);
     }
     tw_json_end(&c->json);
-    if (bad > 0) st = tw_error_set(TW_EDATA, "%lld of %lld files do not verify", (long long)bad, (long long)(bad + good));
+    if (bad > 0)
+        st = tw_error_set(TW_EDATA, "%lld of %lld files do not verify", (long long)bad,
+                          (long long)(bad + good));
 done:
     return st;
 }
 
-/* ---- show ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- show
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void show_groups(call *c, const tw_checkpoint *file)
 {
@@ -167,7 +182,9 @@ static void show_groups(call *c, const tw_checkpoint *file)
     for (int64_t i = 0, next; i < count; i = next) {
         const char *group = tw_checkpoint_array_view(file, i)->group;
         int64_t values = 0;
-        for (next = i; next < count && strcmp(tw_checkpoint_array_view(file, next)->group, group) == 0; next++) {
+        for (next = i;
+             next < count && strcmp(tw_checkpoint_array_view(file, next)->group, group) == 0;
+             next++) {
             const tw_checkpoint_array *a = tw_checkpoint_array_view(file, next);
             int64_t n = 1;
             for (int k = 0; k < a->rank; k++) n *= a->dims[k];
@@ -178,7 +195,9 @@ static void show_groups(call *c, const tw_checkpoint *file)
         tw_json_int64(&c->json, "arrays", next - i);
         tw_json_int64(&c->json, "values", values);
         tw_json_end(&c->json);
-        if (!c->o.json) printf("/%-18s %6lld arrays %14lld values\n", group, (long long)(next - i), (long long)values);
+        if (!c->o.json)
+            printf("/%-18s %6lld arrays %14lld values\n", group, (long long)(next - i),
+                   (long long)values);
     }
     tw_json_end(&c->json);
 }
@@ -186,14 +205,18 @@ static void show_groups(call *c, const tw_checkpoint *file)
 static void show_meta_text(const tw_checkpoint *file)
 {
     const tw_checkpoint_meta *m = tw_checkpoint_meta_view(file);
-    printf("%s: a %s file\n", tw_checkpoint_path(file), tw_checkpoint_is_weights(file) ? "weights" : "checkpoint");
-    printf("step             %lld\nsamples seen     %lld\nseed             %llu\n", (long long)m->step, (long long)m->samples,
-           (unsigned long long)m->seed);
-    printf("ranks x threads  %d x %d\nprecision        %s\nrestarts         %d\n", m->ranks, m->threads, m->precision, m->restarts);
-    printf("dataset digest   %s\nversions         %s\nweights          %s\n", m->dataset_digest, m->versions, m->weights);
+    printf("%s: a %s file\n", tw_checkpoint_path(file),
+           tw_checkpoint_is_weights(file) ? "weights" : "checkpoint");
+    printf("step             %lld\nsamples seen     %lld\nseed             %llu\n",
+           (long long)m->step, (long long)m->samples, (unsigned long long)m->seed);
+    printf("ranks x threads  %d x %d\nprecision        %s\nrestarts         %d\n", m->ranks,
+           m->threads, m->precision, m->restarts);
+    printf("dataset digest   %s\nversions         %s\nweights          %s\n", m->dataset_digest,
+           m->versions, m->weights);
     if (m->source[0]) printf("made from        %s\n", m->source);
     if (m->loss_count > 0) printf("last loss        %g\n", m->losses[2 * m->loss_count - 1]);
-    printf("bytes            %lld\ndigest           %s\n", (long long)tw_checkpoint_bytes(file), tw_checkpoint_digest(file));
+    printf("bytes            %lld\ndigest           %s\n", (long long)tw_checkpoint_bytes(file),
+           tw_checkpoint_digest(file));
 }
 
 static void show_meta_json(call *c, const tw_checkpoint *file)
@@ -201,7 +224,8 @@ static void show_meta_json(call *c, const tw_checkpoint *file)
     const tw_checkpoint_meta *m = tw_checkpoint_meta_view(file);
     tw_json *j = &c->json;
     tw_json_string(j, "path", tw_checkpoint_path(file));
-    tw_json_string(j, "format", tw_checkpoint_is_weights(file) ? "tweedie-weights" : "tweedie-checkpoint");
+    tw_json_string(j, "format",
+                   tw_checkpoint_is_weights(file) ? "tweedie-weights" : "tweedie-checkpoint");
     tw_json_int64(j, "format_version", TW_CHECKPOINT_VERSION);
     tw_json_int64(j, "step", m->step);
     tw_json_int64(j, "samples", m->samples);
@@ -240,13 +264,16 @@ done:
     return st;
 }
 
-/* ---- the checkpoint job ----------------------------------------------------------------------------------------------------------- */
+/* ---- the checkpoint job
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status export(call *c)
 {
     tw_status st = TW_OK;
     char made[TW_CHECKPOINT_PATH];
-    TW_TRY(tw_weights_export(c->paths[0], c->o.weights[0] ? c->o.weights : NULL, c->o.out[0] ? c->o.out : NULL, made));
+    TW_TRY(tw_weights_export(c->paths[0], c->o.weights[0] ? c->o.weights : NULL,
+                             c->o.out[0] ? c->o.out : NULL, made));
     tw_json_string(&c->json, "path", made);
     if (!c->o.json) printf("%s\n", made);
 done:
@@ -262,7 +289,9 @@ static tw_status prune(call *c)
     tw_json_list(&c->json, "removed");
     for (int64_t i = 0; i < count; i++) {
         tw_json_int64(&c->json, NULL, removed[i]);
-        if (!c->o.json) printf("%s step %lld\n", c->o.dry_run ? "would remove" : "removed", (long long)removed[i]);
+        if (!c->o.json)
+            printf("%s step %lld\n", c->o.dry_run ? "would remove" : "removed",
+                   (long long)removed[i]);
     }
     tw_json_end(&c->json);
     if (count == 0 && !c->o.json) printf("nothing to remove\n");
@@ -279,7 +308,9 @@ static tw_status drain(call *c)
     TW_TRY(tw_checkpoint_drain(c->paths[0], c->o.to, &copied, &skipped));
     tw_json_int64(&c->json, "copied", copied);
     tw_json_int64(&c->json, "there_already", skipped);
-    if (!c->o.json) printf("%lld files copied to %s, %lld were there already\n", (long long)copied, c->o.to, (long long)skipped);
+    if (!c->o.json)
+        printf("%lld files copied to %s, %lld were there already\n", (long long)copied, c->o.to,
+               (long long)skipped);
 done:
     return st;
 }
@@ -295,8 +326,10 @@ static const struct {
     int least, most; /* paths */
     bool prints_itself;
 } subcommands[] = {
-    {"list", list, 1, 1 << 20, false}, {"verify", verify, 1, 1 << 20, false}, {"show", show, 1, 1, false},   {"diff", diff, 2, 2, true},
-    {"export", export, 1, 1, false},   {"prune", prune, 1, 1, false},         {"drain", drain, 1, 1, false},
+    {"list", list, 1, 1 << 20, false}, {"verify", verify, 1, 1 << 20, false},
+    {"show", show, 1, 1, false},       {"diff", diff, 2, 2, true},
+    {"export", export, 1, 1, false},   {"prune", prune, 1, 1, false},
+    {"drain", drain, 1, 1, false},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
@@ -307,14 +340,17 @@ static tw_status find_subcommand(int *out, const char *name, int paths)
     for (int i = 0; i < SUBCOMMANDS; i++) {
         names[i] = subcommands[i].name;
         if (strcmp(name, names[i]) != 0) continue;
-        TW_CHECK(paths >= subcommands[i].least && paths <= subcommands[i].most, TW_EUSAGE, "checkpoint %s takes %d%s paths, not %d", name,
-                 subcommands[i].least, subcommands[i].most > subcommands[i].least ? " or more" : "", paths);
+        TW_CHECK(paths >= subcommands[i].least && paths <= subcommands[i].most, TW_EUSAGE,
+                 "checkpoint %s takes %d%s paths, not %d", name, subcommands[i].least,
+                 subcommands[i].most > subcommands[i].least ? " or more" : "", paths);
         *out = i;
         goto done;
     }
     const char *near = tw_text_nearest(name, names, SUBCOMMANDS);
     TW_CHECK(!near, TW_EUSAGE, "checkpoint has no subcommand '%s' (did you mean %s?)", name, near);
-    TW_FAIL(TW_EUSAGE, "checkpoint has no subcommand '%s' (list, verify, show, diff, export, prune, drain)", name);
+    TW_FAIL(TW_EUSAGE,
+            "checkpoint has no subcommand '%s' (list, verify, show, diff, export, prune, drain)",
+            name);
 done:
     return st;
 }
@@ -335,7 +371,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     tw_json_object(&c.json, NULL);
     answer = subcommands[k].run(&c);
     /* files that do not verify are an answer; other failures have none */
-    if (subcommands[k].prints_itself || (answer != TW_OK && answer != TW_EDATA) || !c.o.json) goto done;
+    if (subcommands[k].prints_itself || (answer != TW_OK && answer != TW_EDATA) || !c.o.json)
+        goto done;
     tw_json_end(&c.json);
     if (tw_json_finish(&c.json) == TW_OK) printf("%s\n", c.json.text.data);
 done:
@@ -347,14 +384,19 @@ const tw_command tw_cmd_checkpoint = {
     .name = "checkpoint",
     .summary = "List, verify, show, compare, export, prune and drain checkpoints",
     .usage = "list|verify|show|diff|export|prune|drain RUN|FILE...",
-    .help = "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its newest valid one (show, diff, export).\n\n"
+    .help = "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its "
+            "newest valid one (show, diff, export).\n\n"
             "  list RUN...          steps, sizes, and whether each is undamaged\n"
-            "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one is bad\n"
+            "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one "
+            "is bad\n"
             "  show RUN|FILE        what it holds and where it comes from\n"
-            "  diff A B             compares step, parameters, EMA, optimiser and losses bit for bit; 1 where they differ\n"
+            "  diff A B             compares step, parameters, EMA, optimiser and losses bit for "
+            "bit; 1 where they differ\n"
             "  export RUN|FILE      writes one set of weights as a file for sampling\n"
-            "  prune RUN            deletes old ones; never the two newest that verify, nor what RUN/checkpoints/hold names\n"
-            "  drain RUN --to DIR   copies what is not there yet to durable storage; may be killed and repeated\n",
+            "  prune RUN            deletes old ones; never the two newest that verify, nor what "
+            "RUN/checkpoints/hold names\n"
+            "  drain RUN --to DIR   copies what is not there yet to durable storage; may be killed "
+            "and repeated\n",
     .options = table,
     .option_count = (int)(sizeof table / sizeof *table),
     .least = 2,

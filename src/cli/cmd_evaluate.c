@@ -23,11 +23,12 @@ static const tw_option table[] = {
      .help = "the data that the samples are held against"},
     {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
      .help = "which of the data (default: test where there is one, else train; \"all\")"},
-    {"limit", TW_CONFIG_INT64, offsetof(options, limit), "10000", .min = 2, .max = 1e9, .value = "N",
-     .help = "samples read of each set, the first ones"},
-    {"directions", TW_CONFIG_INT64, offsetof(options, directions), "256", .min = 1, .max = 1e6, .value = "L",
-     .help = "of the sliced Wasserstein distance"},
-    {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S", .help = "of the directions"},
+    {"limit", TW_CONFIG_INT64, offsetof(options, limit), "10000", .min = 2, .max = 1e9,
+     .value = "N", .help = "samples read of each set, the first ones"},
+    {"directions", TW_CONFIG_INT64, offsetof(options, directions), "256", .min = 1, .max = 1e6,
+     .value = "L", .help = "of the sliced Wasserstein distance"},
+    {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S",
+     .help = "of the directions"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
@@ -65,15 +66,22 @@ done:
     return st;
 }
 
-static tw_status check_alike(const set *samples, const set *data, const char *samples_path, const char *data_path)
+static tw_status check_alike(const set *samples, const set *data, const char *samples_path,
+                             const char *data_path)
 {
     tw_status st = TW_OK;
-    const tw_dataset_spec *a = tw_dataset_get_spec(samples->file), *b = tw_dataset_get_spec(data->file);
-    TW_CHECK(a->kind == b->kind && a->height == b->height && a->width == b->width && a->channels == b->channels, TW_EDATA,
-             "%s holds %s of %lld x %lld x %lld, %s %s of %lld x %lld x %lld: they cannot be compared", samples_path,
-             tw_dataset_kind_name(a->kind), (long long)a->height, (long long)a->width, (long long)a->channels, data_path,
-             tw_dataset_kind_name(b->kind), (long long)b->height, (long long)b->width, (long long)b->channels);
-    TW_CHECK(tw_dataset_count(data->file) >= 2, TW_EDATA, "%s: one sample is too few to compare with", data_path);
+    const tw_dataset_spec *a = tw_dataset_get_spec(samples->file),
+                          *b = tw_dataset_get_spec(data->file);
+    TW_CHECK(
+        a->kind == b->kind && a->height == b->height && a->width == b->width &&
+            a->channels == b->channels,
+        TW_EDATA,
+        "%s holds %s of %lld x %lld x %lld, %s %s of %lld x %lld x %lld: they cannot be compared",
+        samples_path, tw_dataset_kind_name(a->kind), (long long)a->height, (long long)a->width,
+        (long long)a->channels, data_path, tw_dataset_kind_name(b->kind), (long long)b->height,
+        (long long)b->width, (long long)b->channels);
+    TW_CHECK(tw_dataset_count(data->file) >= 2, TW_EDATA,
+             "%s: one sample is too few to compare with", data_path);
 done:
     return st;
 }
@@ -104,16 +112,20 @@ static void close_set(set *s)
     tw_free(&s->std);
 }
 
-static tw_status compare(answer *out, const tw_comm *comm, const set *samples, const set *data, const options *o)
+static tw_status compare(answer *out, const tw_comm *comm, const set *samples, const set *data,
+                         const options *o)
 {
     tw_status st = TW_OK;
     const tw_sliced_options sliced = {.directions = o->directions, .seed = (uint64_t)o->seed};
     const int64_t half = data->count / 2, dims = data->dims;
     answer a = {0};
-    TW_TRY(tw_sliced_wasserstein(&a.distance, comm, samples->x, samples->count, data->x, data->count, dims, &sliced));
-    TW_TRY(tw_sliced_wasserstein(&a.halves, comm, data->x, half, data->x + half * dims, data->count - half, dims, &sliced));
+    TW_TRY(tw_sliced_wasserstein(&a.distance, comm, samples->x, samples->count, data->x,
+                                 data->count, dims, &sliced));
+    TW_TRY(tw_sliced_wasserstein(&a.halves, comm, data->x, half, data->x + half * dims,
+                                 data->count - half, dims, &sliced));
     for (int64_t d = 0; d < dims; d++) {
-        a.mean += (samples->mean[d] - data->mean[d]) * (samples->mean[d] - data->mean[d]) / (double)dims;
+        a.mean +=
+            (samples->mean[d] - data->mean[d]) * (samples->mean[d] - data->mean[d]) / (double)dims;
         a.std += (samples->std[d] - data->std[d]) * (samples->std[d] - data->std[d]) / (double)dims;
     }
     a.mean = sqrt(a.mean);
@@ -151,8 +163,8 @@ done:
 
 static void print_lines(const answer *a, const set *samples, const set *data)
 {
-    printf("%lld samples against %lld of the data, %lld dimensions, in model units\n", (long long)samples->count, (long long)data->count,
-           (long long)data->dims);
+    printf("%lld samples against %lld of the data, %lld dimensions, in model units\n",
+           (long long)samples->count, (long long)data->count, (long long)data->dims);
     printf("sliced Wasserstein distance  %.5f\n", a->distance);
     printf("  of the data's two halves   %.5f\n", a->halves);
     printf("difference of means          %.5f (root mean square over dimensions)\n", a->mean);
@@ -188,9 +200,10 @@ const tw_command tw_cmd_evaluate = {
     .name = "evaluate",
     .summary = "hold a sample set against data",
     .usage = "SAMPLES.h5 --reference DATA.h5",
-    .help =
-        "Prints the sliced Wasserstein distance of the two sets (0: the same distribution), beside that of one half of the data to the\n"
-        "other, which is what perfect samples would get at half the number; and how means and deviations differ.",
+    .help = "Prints the sliced Wasserstein distance of the two sets (0: the same distribution), "
+            "beside that of one half of the data to the\n"
+            "other, which is what perfect samples would get at half the number; and how means and "
+            "deviations differ.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

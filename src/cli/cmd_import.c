@@ -1,4 +1,5 @@
-/* tweedie import: makes a dataset file from other data, or from a density of points in the plane. */
+/* tweedie import: makes a dataset file from other data, or from a density of points in the plane.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,34 +29,51 @@ typedef struct options {
 extern const tw_command tw_cmd_import;
 
 static const tw_option table[] = {
-    {"format", TW_CONFIG_STRING, offsetof(options, format), NULL, .value = "NAME", .help = "what the inputs are, or which points to draw"},
-    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false", .help = "replace OUT.h5 if it exists"},
-    {"name", TW_CONFIG_STRING, offsetof(options, name), "", .value = "TEXT", .help = "name of the dataset (default: that of the file)"},
-    {"source", TW_CONFIG_STRING, offsetof(options, source), "", .value = "TEXT", .help = "where the data come from (default: the inputs)"},
-    {"license", TW_CONFIG_STRING, offsetof(options, license), "", .value = "TEXT", .help = "under which terms (default: unknown)"},
-    {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME", .help = "put all samples into this split"},
-    {"test-fraction", TW_CONFIG_DOUBLE, offsetof(options, test_fraction), "0", .min = 0, .max = 0.999, .value = "F",
+    {"format", TW_CONFIG_STRING, offsetof(options, format), NULL, .value = "NAME",
+     .help = "what the inputs are, or which points to draw"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
+     .help = "replace OUT.h5 if it exists"},
+    {"name", TW_CONFIG_STRING, offsetof(options, name), "", .value = "TEXT",
+     .help = "name of the dataset (default: that of the file)"},
+    {"source", TW_CONFIG_STRING, offsetof(options, source), "", .value = "TEXT",
+     .help = "where the data come from (default: the inputs)"},
+    {"license", TW_CONFIG_STRING, offsetof(options, license), "", .value = "TEXT",
+     .help = "under which terms (default: unknown)"},
+    {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
+     .help = "put all samples into this split"},
+    {"test-fraction", TW_CONFIG_DOUBLE, offsetof(options, test_fraction), "0", .min = 0,
+     .max = 0.999, .value = "F",
      .help = "put this part of the samples into split \"test\", where the inputs know no splits"},
-    {"classes", TW_CONFIG_INT64, offsetof(options, classes), "0", .min = 0, .max = TW_DATASET_CLASSES_MAX, .value = "K",
+    {"classes", TW_CONFIG_INT64, offsetof(options, classes), "0", .min = 0,
+     .max = TW_DATASET_CLASSES_MAX, .value = "K",
      .help = "number of classes (default: the largest label + 1)"},
-    {"class-names", TW_CONFIG_STRING, offsetof(options, class_names), "", .value = "A,B,C", .help = "names of the classes"},
+    {"class-names", TW_CONFIG_STRING, offsetof(options, class_names), "", .value = "A,B,C",
+     .help = "names of the classes"},
     {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S",
      .help = "of the order in which samples are stored, and of drawn points"},
-    {"keep-order", TW_CONFIG_BOOL, offsetof(options, keep_order), "false", .help = "store samples in the order of the inputs"},
+    {"keep-order", TW_CONFIG_BOOL, offsetof(options, keep_order), "false",
+     .help = "store samples in the order of the inputs"},
     {"gzip", TW_CONFIG_INT64, offsetof(options, gzip), "0", .min = 0, .max = 9, .value = "N",
      .help = "compress (1 to 9): smaller, but slower to read; 0: not"},
-    {"count", TW_CONFIG_INT64, offsetof(options, count), "10000", .min = 1, .max = 1e12, .value = "N", .help = "points to draw"},
-    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false", .help = "idx: images are stored column by column (EMNIST)"},
-    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW", .help = "images: resize to this (\"64\" is 64x64)"},
-    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false", .help = "images: cut the centre to the shape of --size before resizing"},
-    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false", .help = "images: one channel (default: as the first image)"},
+    {"count", TW_CONFIG_INT64, offsetof(options, count), "10000", .min = 1, .max = 1e12,
+     .value = "N", .help = "points to draw"},
+    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false",
+     .help = "idx: images are stored column by column (EMNIST)"},
+    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW",
+     .help = "images: resize to this (\"64\" is 64x64)"},
+    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false",
+     .help = "images: cut the centre to the shape of --size before resizing"},
+    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false",
+     .help = "images: one channel (default: as the first image)"},
     {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .help = "images: three channels"},
     {"background", TW_CONFIG_STRING, offsetof(options, background), "white", .value = "COLOUR",
      .help = "images: white, black, grey or #rrggbb under transparent pixels"},
-    {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW", .value = "ORDER",
-     .help = "hdf5: the order of the axes"},
-    {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path", .help = "hdf5: integers, one for each sample"},
-    {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto", .choices = "auto|range|standard|none", .value = "HOW",
+    {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW",
+     .value = "ORDER", .help = "hdf5: the order of the axes"},
+    {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path",
+     .help = "hdf5: integers, one for each sample"},
+    {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto",
+     .choices = "auto|range|standard|none", .value = "HOW",
      .help = "float32: each channel to -1 … 1, or to mean 0 and deviation 1"},
 };
 
@@ -70,10 +88,11 @@ static tw_status parse_size(const char *text, int64_t *height, int64_t *width)
     if (good) {
         memcpy(copy, text, strlen(text) + 1);
         if ((x = strchr(copy, 'x')) != NULL) *x = '\0';
-        good = tw_text_to_int64(copy, height) && tw_text_to_int64(x ? x + 1 : copy, width) && *height > 0 && *width > 0 &&
-               *height <= 8192 && *width <= 8192;
+        good = tw_text_to_int64(copy, height) && tw_text_to_int64(x ? x + 1 : copy, width) &&
+               *height > 0 && *width > 0 && *height <= 8192 && *width <= 8192;
     }
-    TW_CHECK(good, TW_EUSAGE, "--size \"%s\"; a side or HEIGHTxWIDTH of 1 to 8192 was expected", text);
+    TW_CHECK(good, TW_EUSAGE, "--size \"%s\"; a side or HEIGHTxWIDTH of 1 to 8192 was expected",
+             text);
 done:
     return st;
 }
@@ -85,11 +104,13 @@ static const char *given(const char *text)
 
 static void report(const char *path, const tw_dataset_spec *spec)
 {
-    printf("%s: %lld %s of %lld x %lld x %lld", path, (long long)spec->count, tw_dataset_kind_name(spec->kind), (long long)spec->height,
-           (long long)spec->width, (long long)spec->channels);
+    printf("%s: %lld %s of %lld x %lld x %lld", path, (long long)spec->count,
+           tw_dataset_kind_name(spec->kind), (long long)spec->height, (long long)spec->width,
+           (long long)spec->channels);
     if (spec->num_classes > 0) printf(", %lld classes", (long long)spec->num_classes);
     for (int i = 0; i < spec->split_count; i++)
-        printf("%s%s %lld", i ? ", " : "; ", spec->splits[i].name, (long long)(spec->splits[i].last - spec->splits[i].first));
+        printf("%s%s %lld", i ? ", " : "; ", spec->splits[i].name,
+               (long long)(spec->splits[i].last - spec->splits[i].first));
     printf("; digest %s\n", spec->digest);
 }
 
@@ -146,16 +167,21 @@ const tw_command tw_cmd_import = {
     .summary = "make a dataset from images, arrays, points or a known density",
     .usage = "OUT.h5 --format NAME [IN ...]",
     .help = "Formats that read:\n"
-            "  idx      MNIST and its kin, plain or .gz; images and labels are paired, train and test told, by their names\n"
+            "  idx      MNIST and its kin, plain or .gz; images and labels are paired, train and "
+            "test told, by their names\n"
             "  cifar    CIFAR-10 and CIFAR-100 binary files\n"
-            "  images   folders of PNG and JPEG files; sub-folders are classes, or splits if named train and test\n"
-            "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or float\n"
+            "  images   folders of PNG and JPEG files; sub-folders are classes, or splits if named "
+            "train and test\n"
+            "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or "
+            "float\n"
             "  points   text, one point a line\n"
             "Formats that draw points in the plane: circles, mixture, spiral.\n"
-            "Values that are not uint8 become float32 with an offset and scale for each channel, measured here and undone in what is "
+            "Values that are not uint8 become float32 with an offset and scale for each channel, "
+            "measured here and undone in what is "
             "sampled: by\n"
             "--normalise range for images, standard for points, none for drawn points.\n"
-            "Samples are stored in an order that is random but given by --seed. Memory does not grow with their number.",
+            "Samples are stored in an order that is random but given by --seed. Memory does not "
+            "grow with their number.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

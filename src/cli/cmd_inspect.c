@@ -15,17 +15,20 @@ typedef struct options {
 
 static const tw_option table[] = {
     {"fingerprint", TW_CONFIG_STRING, offsetof(options, fingerprint), "", .value = "CONFIG.ini",
-     .help = "build its network, fill it by rule, and print the numbers that any implementation must give"},
+     .help = "build its network, fill it by rule, and print the numbers that any implementation "
+             "must give"},
     {"times", TW_CONFIG_DOUBLES, offsetof(options, times), "", .value = "A,B,...",
      .help = "fingerprint: a time for each sample, as the embedding receives it"},
     {"labels", TW_CONFIG_INTS, offsetof(options, labels), "", .value = "A,B,...",
      .help = "fingerprint: class indices, for networks that take them"},
-    {"plan", TW_CONFIG_STRING, offsetof(options, plan), "", .value = "CONFIG.ini", .help = "print the plan of its training step"},
+    {"plan", TW_CONFIG_STRING, offsetof(options, plan), "", .value = "CONFIG.ini",
+     .help = "print the plan of its training step"},
     {"keys", TW_CONFIG_STRING, offsetof(options, keys), "", .value = "CONFIG.ini",
      .help = "check it, and print all keys there are, with their values and what they do"},
     {"ranks", TW_CONFIG_STRING, offsetof(options, ranks), "", .value = "CONFIG.ini",
      .help = "check it, and print the largest number of ranks that can share its batch"},
-    {"most", TW_CONFIG_INT64, offsetof(options, most), "1000000", .min = 1, .max = 1e9, .value = "N", .help = "ranks: of up to N"},
+    {"most", TW_CONFIG_INT64, offsetof(options, most), "1000000", .min = 1, .max = 1e9,
+     .value = "N", .help = "ranks: of up to N"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
 };
 
@@ -48,9 +51,11 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                             .assignments = a.assignments,
                                             .times = o.times,
                                             .json = o.json};
-        TW_CHECK(fingerprint + plan + keys + ranks + a.count == 1, TW_EUSAGE,
-                 "inspect: a file or run, or --fingerprint, --plan, --keys or --ranks: one of them");
-        TW_CHECK(o.labels.count == 0, TW_EUSAGE, "inspect: no network of this version takes labels");
+        TW_CHECK(
+            fingerprint + plan + keys + ranks + a.count == 1, TW_EUSAGE,
+            "inspect: a file or run, or --fingerprint, --plan, --keys or --ranks: one of them");
+        TW_CHECK(o.labels.count == 0, TW_EUSAGE,
+                 "inspect: no network of this version takes labels");
         if (fingerprint)
             TW_TRY(tw_inspect_fingerprint(&network));
         else if (plan)
@@ -69,7 +74,8 @@ done:
 const tw_command tw_cmd_inspect = {
     .name = "inspect",
     .summary = "what a file, run, network or plan is",
-    .usage = "FILE_OR_RUN | --fingerprint CONFIG.ini --times A,B | --plan|--keys|--ranks CONFIG.ini [section.key=value ...]",
+    .usage = "FILE_OR_RUN | --fingerprint CONFIG.ini --times A,B | --plan|--keys|--ranks "
+             "CONFIG.ini [section.key=value ...]",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -19,25 +19,35 @@ typedef struct options {
 extern const tw_command tw_cmd_sample;
 
 static const tw_option table[] = {
-    {"count", TW_CONFIG_INT64, offsetof(options, count), NULL, .min = 1, .max = 8e12, .value = "N", .help = "samples"},
-    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "the sample set, a dataset file"},
+    {"count", TW_CONFIG_INT64, offsetof(options, count), NULL, .min = 1, .max = 8e12, .value = "N",
+     .help = "samples"},
+    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
+     .help = "the sample set, a dataset file"},
     {"first", TW_CONFIG_STRING, offsetof(options, first), "", .value = "I",
-     .help = "index of the first sample: this job draws a share, and joins it to no file unless --join is given"},
+     .help = "index of the first sample: this job draws a share, and joins it to no file unless "
+             "--join is given"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
      .help = "raw or ema:RATE (default: the run's first average)"},
-    {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S", .help = "of the samples (sample.seed)"},
+    {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
+     .help = "of the samples (sample.seed)"},
     {"join", TW_CONFIG_BOOL, offsetof(options, join), "false",
-     .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is drawn, and all parts must be there"},
-    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false", .help = "replace a FILE of other settings or with other samples"},
-    {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false", .help = "remove the parts when they are joined"},
+     .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is drawn, and all parts "
+             "must be there"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
+     .help = "replace a FILE of other settings or with other samples"},
+    {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false",
+     .help = "remove the parts when they are joined"},
     {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG",
      .help = "a picture of the first samples; of points, a heat map"},
-    {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535, .value = "N", .help = "images in it"},
-    {"images", TW_CONFIG_STRING, offsetof(options, images), "", .value = "DIR", .help = "write each sample as DIR/INDEX.png too"},
+    {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535,
+     .value = "N", .help = "images in it"},
+    {"images", TW_CONFIG_STRING, offsetof(options, images), "", .value = "DIR",
+     .help = "write each sample as DIR/INDEX.png too"},
 };
 
 /* The number of an option that may be left out. */
-static tw_status read_number(int64_t *out, const char *name, const char *text, int64_t otherwise, double most)
+static tw_status read_number(int64_t *out, const char *name, const char *text, int64_t otherwise,
+                             double most)
 {
     const tw_config_field field = {.type = TW_CONFIG_INT64, .max = most};
     if (!text[0]) {
@@ -52,9 +62,12 @@ static void report(const options *o, const tw_draw_options *d, const tw_draw_res
 {
     const long long first = d->first, last = d->first + d->count - 1;
     if (d->join)
-        printf("%s: samples %lld to %lld%s; digest %s\n", o->out, first, last, r->complete ? ", there already" : "", r->digest);
+        printf("%s: samples %lld to %lld%s; digest %s\n", o->out, first, last,
+               r->complete ? ", there already" : "", r->digest);
     else
-        printf("%s.parts: samples %lld to %lld are there; --join makes one file of them and others\n", o->out, first, last);
+        printf(
+            "%s.parts: samples %lld to %lld are there; --join makes one file of them and others\n",
+            o->out, first, last);
 }
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
@@ -88,7 +101,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                   .images = o.images,
                                   .assignment_count = n,
                                   .assignments = assignments};
-    TW_CHECK(a.count || o.join, TW_EUSAGE, "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
+    TW_CHECK(a.count || o.join, TW_EUSAGE,
+             "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
              tw_cmd_sample.usage);
     TW_TRY(tw_draw(comm, &draw, &result));
     if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
@@ -100,11 +114,14 @@ const tw_command tw_cmd_sample = {
     .name = "sample",
     .summary = "draw samples from a trained network",
     .usage = "[RUN_OR_WEIGHTS] --count N --out FILE [sample.key=value ...]",
-    .help =
-        "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. A job that was killed goes on with what is\n"
-        "missing. Several jobs share the work with --first; then `tweedie sample --join --count N --out FILE` joins. Sample i depends on\n"
-        "weights, settings, seed and i alone. Exit 65: parts are there that were drawn with other weights or settings. Exit 75: stopped\n"
-        "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, batch, seed; compute.threads, precision.",
+    .help = "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
+            "A job that was killed goes on with what is\n"
+            "missing. Several jobs share the work with --first; then `tweedie sample --join "
+            "--count N --out FILE` joins. Sample i depends on\n"
+            "weights, settings, seed and i alone. Exit 65: parts are there that were drawn with "
+            "other weights or settings. Exit 75: stopped\n"
+            "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
+            "batch, seed; compute.threads, precision.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -20,9 +20,12 @@ extern const tw_command tw_cmd_score;
 static const tw_option table[] = {
     {"input", TW_CONFIG_STRING, offsetof(options, input), NULL, .value = "POINTS.h5",
      .help = "a dataset; its float32 values are taken as they are, as model units"},
-    {"time", TW_CONFIG_DOUBLE, offsetof(options, time), NULL, .value = "T", .help = "on the model's clock: for DDPM a step of 0 to T - 1"},
-    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "an HDF5 file with /score, and /vjp where asked"},
-    {"vjp", TW_CONFIG_STRING, offsetof(options, vjp), "", .value = "V.h5", .help = "vectors v, like the points: /vjp is v^T d score / d x"},
+    {"time", TW_CONFIG_DOUBLE, offsetof(options, time), NULL, .value = "T",
+     .help = "on the model's clock: for DDPM a step of 0 to T - 1"},
+    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
+     .help = "an HDF5 file with /score, and /vjp where asked"},
+    {"vjp", TW_CONFIG_STRING, offsetof(options, vjp), "", .value = "V.h5",
+     .help = "vectors v, like the points: /vjp is v^T d score / d x"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
      .help = "raw or ema:RATE (default: the run's first average)"},
 };
@@ -49,11 +52,13 @@ static tw_status open_points(tw_dataset **out, const job *j, const char *path)
     TW_TRY(tw_dataset_open(out, j->comm, &opening));
     const tw_dataset_spec *met = tw_dataset_get_spec(*out);
     const bool points = met->kind == TW_DATASET_POINTS;
-    TW_CHECK(points == (want->kind == TW_DATASET_POINTS) && met->height == want->height && met->width == want->width &&
-                 met->channels == want->channels,
-             TW_EDATA, "%s: holds %s of %lld x %lld x %lld, the network takes %s of %lld x %lld x %lld", path,
-             tw_dataset_kind_name(met->kind), (long long)met->height, (long long)met->width, (long long)met->channels,
-             tw_dataset_kind_name(want->kind), (long long)want->height, (long long)want->width, (long long)want->channels);
+    TW_CHECK(points == (want->kind == TW_DATASET_POINTS) && met->height == want->height &&
+                 met->width == want->width && met->channels == want->channels,
+             TW_EDATA,
+             "%s: holds %s of %lld x %lld x %lld, the network takes %s of %lld x %lld x %lld", path,
+             tw_dataset_kind_name(met->kind), (long long)met->height, (long long)met->width,
+             (long long)met->channels, tw_dataset_kind_name(want->kind), (long long)want->height,
+             (long long)want->width, (long long)want->channels);
 done:
     return st;
 }
@@ -65,7 +70,8 @@ static tw_status open_inputs(job *j)
     j->count = tw_dataset_count(j->points);
     if (!j->o->vjp[0]) goto done;
     TW_TRY(open_points(&j->vectors, j, j->o->vjp));
-    TW_CHECK(tw_dataset_count(j->vectors) == j->count, TW_EDATA, "%s: holds %lld vectors for the %lld points of %s", j->o->vjp,
+    TW_CHECK(tw_dataset_count(j->vectors) == j->count, TW_EDATA,
+             "%s: holds %lld vectors for the %lld points of %s", j->o->vjp,
              (long long)tw_dataset_count(j->vectors), (long long)j->count, j->o->input);
 done:
     return st;
@@ -76,8 +82,8 @@ static tw_status check_time(const job *j)
     tw_status st = TW_OK;
     const int64_t steps = tw_model_timesteps(j->restored->model);
     const double t = j->o->time;
-    TW_CHECK(t >= 0 && t <= (double)(steps - 1) && floor(t) == t, TW_EUSAGE, "--time %g: this model's clock has the steps 0 to %lld", t,
-             (long long)steps - 1);
+    TW_CHECK(t >= 0 && t <= (double)(steps - 1) && floor(t) == t, TW_EUSAGE,
+             "--time %g: this model's clock has the steps 0 to %lld", t, (long long)steps - 1);
 done:
     return st;
 }
@@ -102,8 +108,8 @@ static tw_status configure(job *j, const tw_arguments *a, tw_compute_config *com
     tw_status st = TW_OK;
     tw_sample_config sample;
     TW_TRY(check_time(j));
-    TW_TRY(tw_restore_config(&j->config, j->restored, "sample.batch compute.precision", "sample compute", a->assignment_count,
-                             a->assignments));
+    TW_TRY(tw_restore_config(&j->config, j->restored, "sample.batch compute.precision",
+                             "sample compute", a->assignment_count, a->assignments));
     TW_TRY(tw_sample_config_bind(&sample, j->config));
     TW_TRY(tw_compute_config_bind(compute, j->config));
     TW_TRY(tw_config_finish(j->config));
@@ -125,17 +131,19 @@ static tw_status prepare(job *j, const tw_arguments *a)
     st = make_buffers(j);
     if (st == TW_OK) st = tw_model_score_create(&j->score, j->restored->model, j->batch, precision);
     if (st == TW_OK && tw_comm_rank(j->comm) == 0)
-        st = score_file_create(&j->file, j->o->out, &j->restored->samples, j->count, j->o->time, j->restored->digest, j->vectors != NULL);
+        st = score_file_create(&j->file, j->o->out, &j->restored->samples, j->count, j->o->time,
+                               j->restored->digest, j->vectors != NULL);
     TW_TRY(tw_comm_agree(j->comm, st));
 done:
     return st;
 }
 
-/* Float32 values as they are: the file's own offsets and scales say how a dataset is normalised for training, and these are points already.
- * Bytes have no other meaning than their normalised one. */
+/* Float32 values as they are: the file's own offsets and scales say how a dataset is normalised for
+ * training, and these are points already. Bytes have no other meaning than their normalised one. */
 static tw_status read_points(tw_dataset *file, int64_t first, int64_t count, float *x)
 {
-    if (tw_dataset_get_spec(file)->kind == TW_DATASET_UINT8) return tw_dataset_read(file, first, count, x, NULL);
+    if (tw_dataset_get_spec(file)->kind == TW_DATASET_UINT8)
+        return tw_dataset_read(file, first, count, x, NULL);
     return tw_dataset_read_stored(file, first, count, x, NULL);
 }
 
@@ -162,7 +170,8 @@ static tw_status write_round(job *j, int64_t first, const float *all)
 {
     tw_status st = TW_OK;
     for (int r = 0; r < tw_comm_size(j->comm) && first < j->count; r++, first += j->batch) {
-        const int64_t n = j->count - first < j->batch ? j->count - first : j->batch, numbers = n * j->dims;
+        const int64_t n = j->count - first < j->batch ? j->count - first : j->batch,
+                      numbers = n * j->dims;
         TW_TRY(score_file_write(&j->file, &j->restored->samples, first, n, all, all + numbers));
         all += j->vectors ? 2 * numbers : numbers;
     }
@@ -176,12 +185,15 @@ static tw_status run_rounds(job *j)
     tw_status st = TW_OK;
     void *all = NULL;
     int64_t *sizes = NULL;
-    TW_TRY(tw_comm_agree(j->comm, tw_alloc(&sizes, tw_comm_size(j->comm), sizeof *sizes, "sizes of batches")));
+    TW_TRY(tw_comm_agree(
+        j->comm, tw_alloc(&sizes, tw_comm_size(j->comm), sizeof *sizes, "sizes of batches")));
     for (int64_t at = 0; at < j->count; at += j->batch * tw_comm_size(j->comm)) {
         const int64_t first = at + j->batch * tw_comm_rank(j->comm), left = j->count - first;
         const int64_t n = left < 0 ? 0 : left < j->batch ? left : j->batch;
         TW_TRY(tw_comm_agree(j->comm, evaluate(j, first, n)));
-        TW_TRY(tw_comm_gather_texts(j->comm, j->values, (size_t)(n * j->dims * (j->vectors ? 2 : 1)) * sizeof(float), &all, sizes));
+        TW_TRY(tw_comm_gather_texts(j->comm, j->values,
+                                    (size_t)(n * j->dims * (j->vectors ? 2 : 1)) * sizeof(float),
+                                    &all, sizes));
         if (tw_comm_rank(j->comm) == 0) st = write_round(j, at, all);
         tw_free(&all);
         TW_TRY(tw_comm_agree(j->comm, st));
@@ -211,14 +223,16 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     tw_status st = TW_OK;
     options o;
     tw_arguments a;
-    job j = {.comm = comm, .o = &o, .file = {.file = H5I_INVALID_HID, .score = H5I_INVALID_HID, .vjp = H5I_INVALID_HID}};
+    job j = {.comm = comm,
+             .o = &o,
+             .file = {.file = H5I_INVALID_HID, .score = H5I_INVALID_HID, .vjp = H5I_INVALID_HID}};
     TW_TRY(tw_options_parse(&tw_cmd_score, argc, argv, &o, &a));
     TW_TRY(prepare(&j, &a));
     TW_TRY(run_rounds(&j));
     if (tw_comm_rank(comm) > 0) goto done;
     TW_TRY(score_file_finish(&j.file));
-    printf("%s: the score%s of %lld points at time %g\n", o.out, j.vectors ? " and vector-Jacobian products" : "", (long long)j.count,
-           o.time);
+    printf("%s: the score%s of %lld points at time %g\n", o.out,
+           j.vectors ? " and vector-Jacobian products" : "", (long long)j.count, o.time);
 done:
     close_job(&j);
     return st;
@@ -228,7 +242,8 @@ const tw_command tw_cmd_score = {
     .name = "score",
     .summary = "the score of a trained network at given points",
     .usage = "RUN_OR_WEIGHTS --input POINTS.h5 --time T --out FILE [compute.key=value ...]",
-    .help = "Writes /score, the gradient of log p_t at each point, float32 in model units and in the shape of the points; with --vjp also\n"
+    .help = "Writes /score, the gradient of log p_t at each point, float32 in model units and in "
+            "the shape of the points; with --vjp also\n"
             "/vjp, the vector-Jacobian products. Bytes are taken to model units as for training.",
     .options = table,
     .option_count = sizeof table / sizeof *table,

@@ -10,15 +10,18 @@ typedef struct options {
 } options;
 
 static const tw_option table[] = {
-    {"run", TW_CONFIG_STRING, offsetof(options, run), NULL, .value = "RUN", .help = "the run's directory; made where it is missing"},
+    {"run", TW_CONFIG_STRING, offsetof(options, run), NULL, .value = "RUN",
+     .help = "the run's directory; made where it is missing"},
     {"init", TW_CONFIG_STRING, offsetof(options, init), "", .value = "FILE",
      .help = "start a new run from these weights (RUN, checkpoint or weights file)"},
-    {"init-weights", TW_CONFIG_STRING, offsetof(options, init_weights), "", .value = "W", .help = "which of them: raw or ema:RATE"},
-    {"max-hours", TW_CONFIG_DOUBLE, offsetof(options, max_hours), "0", .min = 0, .max = 1e6, .value = "H",
-     .help = "save and stop (exit 75) after so many hours; 0: never"},
-    {"stop-at-step", TW_CONFIG_INT64, offsetof(options, stop_at_step), "0", .min = 0, .max = 1e12, .value = "K",
-     .help = "save and stop (exit 75) after this step; 0: never"},
-    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false", .help = "check everything, estimate memory and time, write nothing"},
+    {"init-weights", TW_CONFIG_STRING, offsetof(options, init_weights), "", .value = "W",
+     .help = "which of them: raw or ema:RATE"},
+    {"max-hours", TW_CONFIG_DOUBLE, offsetof(options, max_hours), "0", .min = 0, .max = 1e6,
+     .value = "H", .help = "save and stop (exit 75) after so many hours; 0: never"},
+    {"stop-at-step", TW_CONFIG_INT64, offsetof(options, stop_at_step), "0", .min = 0, .max = 1e12,
+     .value = "K", .help = "save and stop (exit 75) after this step; 0: never"},
+    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false",
+     .help = "check everything, estimate memory and time, write nothing"},
 };
 
 extern const tw_command tw_cmd_train;
@@ -49,9 +52,12 @@ const tw_command tw_cmd_train = {
     .name = "train",
     .summary = "train a network, or resume",
     .usage = "CONFIG.ini --run RUN [section.key=value ...]",
-    .help = "Trains on all ranks of this launch. Where RUN holds checkpoints it resumes from the newest that verifies, always: the same\n"
-            "command starts and continues a run. SIGUSR1 and SIGTERM finish the step, save and exit 75; SIGUSR2, or a file\n"
-            "RUN/checkpoint-now, saves and goes on. Exit 76: the loss diverged. Exit 73: another process trains this run.",
+    .help = "Trains on all ranks of this launch. Where RUN holds checkpoints it resumes from the "
+            "newest that verifies, always: the same\n"
+            "command starts and continues a run. SIGUSR1 and SIGTERM finish the step, save and "
+            "exit 75; SIGUSR2, or a file\n"
+            "RUN/checkpoint-now, saves and goes on. Exit 76: the loss diverged. Exit 73: another "
+            "process trains this run.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

@@ -46,16 +46,20 @@ static void find_onednn(char *out)
         unsigned code;
         const char *name;
     } runtimes[] = {
-        {DNNL_RUNTIME_NONE, "none"}, {DNNL_RUNTIME_SEQ, "sequential"},         {DNNL_RUNTIME_OMP, "OpenMP"},
-        {DNNL_RUNTIME_TBB, "TBB"},   {DNNL_RUNTIME_THREADPOOL, "thread pool"}, {DNNL_RUNTIME_OCL, "OpenCL"},
+        {DNNL_RUNTIME_NONE, "none"},
+        {DNNL_RUNTIME_SEQ, "sequential"},
+        {DNNL_RUNTIME_OMP, "OpenMP"},
+        {DNNL_RUNTIME_TBB, "TBB"},
+        {DNNL_RUNTIME_THREADPOOL, "thread pool"},
+        {DNNL_RUNTIME_OCL, "OpenCL"},
     };
     const dnnl_version_t *v = dnnl_version();
     const char *runtime = "unknown";
     for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
         if (v->cpu_runtime == runtimes[i].code) runtime = runtimes[i].name;
     }
-    snprintf(out, VALUE_MAX, "%d.%d.%d (built with %d.%d.%d, CPU runtime %s)", v->major, v->minor, v->patch, DNNL_VERSION_MAJOR,
-             DNNL_VERSION_MINOR, DNNL_VERSION_PATCH, runtime);
+    snprintf(out, VALUE_MAX, "%d.%d.%d (built with %d.%d.%d, CPU runtime %s)", v->major, v->minor,
+             v->patch, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH, runtime);
 }
 
 static void find_hdf5(char *out)
@@ -69,7 +73,8 @@ static void find_hdf5(char *out)
 #else
     const char *kind = "serial";
 #endif
-    snprintf(out, VALUE_MAX, "%u.%u.%u (built with %s, %s%s)", major, minor, release, H5_VERSION, kind, threadsafe ? ", threadsafe" : "");
+    snprintf(out, VALUE_MAX, "%u.%u.%u (built with %s, %s%s)", major, minor, release, H5_VERSION,
+             kind, threadsafe ? ", threadsafe" : "");
 }
 
 static void find_mpi(char *out)
@@ -85,8 +90,9 @@ static void find_png(char *out)
 static void find_jpeg(char *out)
 {
 #ifdef LIBJPEG_TURBO_VERSION_NUMBER
-    snprintf(out, VALUE_MAX, "libjpeg-turbo %d.%d.%d (API %d)", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
-             LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000, JPEG_LIB_VERSION);
+    snprintf(out, VALUE_MAX, "libjpeg-turbo %d.%d.%d (API %d)",
+             LIBJPEG_TURBO_VERSION_NUMBER / 1000000, LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000,
+             LIBJPEG_TURBO_VERSION_NUMBER % 1000, JPEG_LIB_VERSION);
 #else
     snprintf(out, VALUE_MAX, "API %d", JPEG_LIB_VERSION);
 #endif
@@ -126,7 +132,8 @@ static void find_processor(char *out)
 /* What decides speed here, of what the processor reports and the kernel allows. */
 static void find_features(char *out)
 {
-    static const char *const wanted[] = {"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"};
+    static const char *const wanted[] = {"avx2",        "fma",      "avx512f",  "avx512_vnni",
+                                         "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"};
     static char line[16384];
     out[0] = '\0';
     FILE *file = fopen("/proc/cpuinfo", "re");
@@ -136,7 +143,9 @@ static void find_features(char *out)
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
             char word[32];
             snprintf(word, sizeof word, " %s ", wanted[i]);
-            if (strstr(line, word)) snprintf(out + strlen(out), VALUE_MAX - strlen(out), "%s%s", out[0] ? " " : "", wanted[i]);
+            if (strstr(line, word))
+                snprintf(out + strlen(out), VALUE_MAX - strlen(out), "%s%s", out[0] ? " " : "",
+                         wanted[i]);
         }
         break;
     }

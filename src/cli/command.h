@@ -1,4 +1,5 @@
-/* A command of the program: src/cli/cmd_NAME.c defines `const tw_command tw_cmd_NAME` and is found by the build. */
+/* A command of the program: src/cli/cmd_NAME.c defines `const tw_command tw_cmd_NAME` and is found
+ * by the build. */
 #ifndef TWEEDIE_CLI_COMMAND_H
 #define TWEEDIE_CLI_COMMAND_H
 
@@ -18,13 +19,15 @@ typedef struct tw_command {
     int option_count;
     int least, most;        /* number of positional arguments; most < 0: any */
     bool takes_assignments; /* section.key=value arguments are configuration, not positional */
-    bool parallel;          /* computes on all ranks: main starts MPI before run and ends it after */
-    bool stops;             /* stops, saved, when a signal asks it to: also while MPI is still starting */
+    bool parallel; /* computes on all ranks: main starts MPI before run and ends it after */
+    bool stops;    /* stops, saved, when a signal asks it to: also while MPI is still starting */
 
-    /* Does the work. Answers go to standard output (rank zero), progress to tw_log_*, a failure's message to its status alone.
-     * Collective on `comm` where `parallel`: each rank may return a status of its own, main agrees on one.
+    /* Does the work. Answers go to standard output (rank zero), progress to tw_log_*, a failure's
+     * message to its status alone. Collective on `comm` where `parallel`: each rank may return a
+     * status of its own, main agrees on one.
      * @param comm        NULL unless `parallel`
-     * @param argc, argv  what follows the command's name; the first thing to do is tw_options_parse */
+     * @param argc, argv  what follows the command's name; the first thing to do is tw_options_parse
+     */
     tw_status (*run)(struct tw_comm *comm, int argc, char **argv);
 } tw_command;
 

@@ -14,7 +14,8 @@ static bool is_directory(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
-static void put_samples(tw_json *j, const char *kind, int64_t h, int64_t w, int64_t c, int64_t classes)
+static void put_samples(tw_json *j, const char *kind, int64_t h, int64_t w, int64_t c,
+                        int64_t classes)
 {
     tw_json_string(j, "samples_kind", kind);
     tw_json_int64(j, "height", h);
@@ -36,7 +37,8 @@ static tw_status describe_dataset(tw_json *j, const char *path)
     tw_json_int64(j, "count", s->count);
     put_samples(j, tw_dataset_kind_name(s->kind), s->height, s->width, s->channels, s->num_classes);
     tw_json_object(j, "splits");
-    for (int i = 0; i < s->split_count; i++) tw_json_int64(j, s->splits[i].name, s->splits[i].last - s->splits[i].first);
+    for (int i = 0; i < s->split_count; i++)
+        tw_json_int64(j, s->splits[i].name, s->splits[i].last - s->splits[i].first);
     tw_json_end(j);
     tw_json_string(j, "source", s->source);
     tw_json_string(j, "license", s->license);
@@ -61,7 +63,8 @@ static tw_status describe_checkpoint(tw_json *j, const char *path)
         numbers += strcmp(a->group, "params") == 0 ? n : 0;
     }
     tw_json_object(j, NULL);
-    tw_json_string(j, "format", tw_checkpoint_is_weights(f) ? "tweedie-weights" : "tweedie-checkpoint");
+    tw_json_string(j, "format",
+                   tw_checkpoint_is_weights(f) ? "tweedie-weights" : "tweedie-checkpoint");
     tw_json_string(j, "path", path);
     tw_json_int64(j, "step", m->step);
     tw_json_int64(j, "samples_seen", m->samples);
@@ -92,7 +95,8 @@ done:
     return st;
 }
 
-/* The flat object as lines "key: value": its own JSON, a line for each comma outside of strings and inner objects. */
+/* The flat object as lines "key: value": its own JSON, a line for each comma outside of strings and
+ * inner objects. */
 static void print_lines(const char *json)
 {
     bool quoted = false;
@@ -105,7 +109,8 @@ static void print_lines(const char *json)
         else if (quoted && *c == '\\' && c[1] == 'n') {
             printf("\n  ");
             c++;
-        } else if (*c != '"' && !(depth <= 1 && (*c == '{' || *c == '}')) && !(*c == ' ' && c[-1] == ',' && depth == 1))
+        } else if (*c != '"' && !(depth <= 1 && (*c == '{' || *c == '}')) &&
+                   !(*c == ' ' && c[-1] == ',' && depth == 1))
             putchar(*c);
     }
     putchar('\n');

@@ -29,8 +29,11 @@ static tw_status print_fingerprint(const tw_fingerprint *f, const tw_inspect_net
     } else {
         printf("parameters             %lld\noutput, first 8       ", (long long)f->params);
         for (int i = 0; i < 8; i++) printf(" %.9g", f->first8[i]);
-        printf("\nsum                    %.9g\nsum of squares         %.9g\nL                      %.9g\n", f->sum, f->sumsq, f->loss);
-        printf("|dL/dx| squared        %.9g\n|dL/dtheta|            %.9g\n", f->input_grad_sumsq, f->param_grad_norm);
+        printf("\nsum                    %.9g\nsum of squares         %.9g\nL                      "
+               "%.9g\n",
+               f->sum, f->sumsq, f->loss);
+        printf("|dL/dx| squared        %.9g\n|dL/dtheta|            %.9g\n", f->input_grad_sumsq,
+               f->param_grad_norm);
     }
 done:
     tw_text_free(&json.text);
@@ -42,7 +45,8 @@ tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
     tw_status st = TW_OK;
     tw_setup setup = {0};
     tw_fingerprint f;
-    TW_CHECK(n->times.count > 0, TW_EUSAGE, "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
+    TW_CHECK(n->times.count > 0, TW_EUSAGE,
+             "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
     const tw_plan_options options = {.precision = setup.precision};
     TW_TRY(tw_fingerprint_measure(&f, setup.model, n->times.values, n->times.count, &options));
@@ -59,7 +63,8 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     tw_loss *loss = NULL;
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
     TW_TRY(tw_params_use_gradient(setup.model->params, NULL));
-    const tw_loss_options options = {.batch = setup.batch, .precision = setup.precision, .gradients = true};
+    const tw_loss_options options = {
+        .batch = setup.batch, .precision = setup.precision, .gradients = true};
     TW_TRY(tw_loss_create(&loss, setup.model, &options));
     tw_plan_print(tw_loss_plan(loss), stdout);
 done:

@@ -1,4 +1,5 @@
-/* The program: finds the command, starts the ranks where it computes, and is the only place that prints an error. */
+/* The program: finds the command, starts the ranks where it computes, and is the only place that
+ * prints an error. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,11 +36,14 @@ done:
 static void print_overview(void)
 {
     printf("usage: tweedie COMMAND [arguments] [options] [section.key=value ...]\n\n"
-           "Score-based generative models on CPU clusters. Commands that compute run on all ranks of srun or mpirun.\n\ncommands:\n");
-    for (int i = 0; i < tw_cmd_count; i++) printf("  %-12s %s\n", tw_cmd_table[i]->name, tw_cmd_table[i]->summary);
+           "Score-based generative models on CPU clusters. Commands that compute run on all ranks "
+           "of srun or mpirun.\n\ncommands:\n");
+    for (int i = 0; i < tw_cmd_count; i++)
+        printf("  %-12s %s\n", tw_cmd_table[i]->name, tw_cmd_table[i]->summary);
     printf("\ntweedie COMMAND --help    its arguments and options\n"
            "tweedie --version         this program, its libraries, the processor\n\n"
-           "exit codes: 0 done, 1 different, 64 usage, 65 bad data, 66 no input, 70 internal or a rank lost, 73 locked, 74 input/output,\n"
+           "exit codes: 0 done, 1 different, 64 usage, 65 bad data, 66 no input, 70 internal or a "
+           "rank lost, 73 locked, 74 input/output,\n"
            "            75 stopped early (resume), 76 diverged, 78 configuration\n");
 }
 
@@ -67,19 +71,22 @@ static tw_status flush(void)
 {
     tw_status st = TW_OK;
     errno = 0;
-    TW_CHECK(fflush(stdout) == 0 && !ferror(stdout), TW_EIO, "standard output: %s", errno ? strerror(errno) : "not everything was written");
+    TW_CHECK(fflush(stdout) == 0 && !ferror(stdout), TW_EIO, "standard output: %s",
+             errno ? strerror(errno) : "not everything was written");
 done:
     return st;
 }
 
 static void report(tw_status st)
 {
-    if (st == TW_OK || st == TW_DIFFERENT) return; /* a difference is an answer, and was printed as one */
+    if (st == TW_OK || st == TW_DIFFERENT)
+        return; /* a difference is an answer, and was printed as one */
     tw_log_warn("tweedie: %s", tw_error_message()[0] ? tw_error_message() : tw_status_text(st));
 }
 
-/* On all ranks of this launch. They agree on the status, so that all end with the same exit code; and rank zero has spoken before anybody
- * ends, because the first rank that ends with a failure takes the others with it. */
+/* On all ranks of this launch. They agree on the status, so that all end with the same exit code;
+ * and rank zero has spoken before anybody ends, because the first rank that ends with a failure
+ * takes the others with it. */
 static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
@@ -114,7 +121,9 @@ int main(int argc, char **argv)
     tw_status st = TW_OK;
     static char version[] = "version";
 
-    setvbuf(stdout, NULL, _IOLBF, 0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
+    setvbuf(
+        stdout, NULL, _IOLBF,
+        0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
     setvbuf(stderr, NULL, _IOLBF, 0);
     TW_CHECK(argc >= 2, TW_EUSAGE, "which command? (tweedie --help lists them)");
     if (strcmp(argv[1], "--help") == 0) {
@@ -133,7 +142,8 @@ int main(int argc, char **argv)
         TW_TRY(flush());
         goto done;
     }
-    st = command->parallel ? run_parallel(command, argc - 2, argv + 2) : run_alone(command, argc - 2, argv + 2);
+    st = command->parallel ? run_parallel(command, argc - 2, argv + 2)
+                           : run_alone(command, argc - 2, argv + 2);
     return tw_status_exit_code(st);
 done:
     report(st);

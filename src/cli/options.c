@@ -1,4 +1,5 @@
-/* Long options from a table. A value is read by the same function as a configuration's, so both refuse the same things alike. */
+/* Long options from a table. A value is read by the same function as a configuration's, so both
+ * refuse the same things alike. */
 #include "cli/options.h"
 
 #include <stdio.h>
@@ -38,13 +39,15 @@ static tw_status find(const tw_command *command, const char *word, const tw_opti
     names[count] = "help";
     const char *near = tw_text_nearest(name, names, count + 1);
     TW_CHECK(!near, TW_EUSAGE, "there is no option --%s (did you mean --%s?)", name, near);
-    TW_FAIL(TW_EUSAGE, "there is no option --%s (tweedie %s --help lists them)", name, command->name);
+    TW_FAIL(TW_EUSAGE, "there is no option --%s (tweedie %s --help lists them)", name,
+            command->name);
 done:
     return st;
 }
 
 /* Takes the option at argv[*i] and its value; *i ends at the last word taken. */
-static tw_status take(const tw_command *command, int argc, char **argv, int *i, void *out, bool *given)
+static tw_status take(const tw_command *command, int argc, char **argv, int *i, void *out,
+                      bool *given)
 {
     tw_status st = TW_OK;
     const tw_option *o;
@@ -57,7 +60,8 @@ static tw_status take(const tw_command *command, int argc, char **argv, int *i, 
     } else if (value) {
         value++;
     } else {
-        TW_CHECK(*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0, TW_EUSAGE, "--%s needs a value (%s)", o->name, o->value);
+        TW_CHECK(*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0, TW_EUSAGE,
+                 "--%s needs a value (%s)", o->name, o->value);
         value = argv[++*i];
     }
     TW_TRY(set(o, value, out));
@@ -79,10 +83,12 @@ done:
     return st;
 }
 
-/* Whether an argument is configuration: "section.key=". A file's name may hold '=' and '.', so only names of letters count. */
+/* Whether an argument is configuration: "section.key=". A file's name may hold '=' and '.', so only
+ * names of letters count. */
 static bool is_assignment(const char *text)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t section = strspn(text, letters);
     if (section == 0 || text[section] != '.') return false;
     size_t key = strspn(text + section + 1, letters);
@@ -105,14 +111,17 @@ static int separate(char **words, int count)
 static tw_status check_arguments(const tw_command *command, const tw_arguments *arguments)
 {
     tw_status st = TW_OK;
-    TW_CHECK(arguments->count >= command->least, TW_EUSAGE, "too few arguments; usage: tweedie %s %s", command->name, command->usage);
-    TW_CHECK(command->most < 0 || arguments->count <= command->most, TW_EUSAGE, "unexpected argument '%s'; usage: tweedie %s %s",
-             arguments->values[command->most], command->name, command->usage);
+    TW_CHECK(arguments->count >= command->least, TW_EUSAGE,
+             "too few arguments; usage: tweedie %s %s", command->name, command->usage);
+    TW_CHECK(command->most < 0 || arguments->count <= command->most, TW_EUSAGE,
+             "unexpected argument '%s'; usage: tweedie %s %s", arguments->values[command->most],
+             command->name, command->usage);
 done:
     return st;
 }
 
-tw_status tw_options_parse(const tw_command *command, int argc, char **argv, void *out, tw_arguments *arguments_out)
+tw_status tw_options_parse(const tw_command *command, int argc, char **argv, void *out,
+                           tw_arguments *arguments_out)
 {
     tw_status st = TW_OK;
     bool *given = NULL;
@@ -126,15 +135,18 @@ tw_status tw_options_parse(const tw_command *command, int argc, char **argv, voi
         } else if (strncmp(argv[i], "--", 2) == 0) {
             TW_TRY(take(command, argc, argv, &i, out, given));
         } else {
-            TW_CHECK(argv[i][0] != '-' || !argv[i][1], TW_EUSAGE, "'%s': options are long and begin with two dashes", argv[i]);
+            TW_CHECK(argv[i][0] != '-' || !argv[i][1], TW_EUSAGE,
+                     "'%s': options are long and begin with two dashes", argv[i]);
             argv[kept++] = argv[i];
         }
     }
     for (int i = 0; i < command->option_count; i++) {
         const tw_option *o = &command->options[i];
-        TW_CHECK(o->default_text || given[i], TW_EUSAGE, "--%s %s must be given: %s", o->name, o->value, o->help);
+        TW_CHECK(o->default_text || given[i], TW_EUSAGE, "--%s %s must be given: %s", o->name,
+                 o->value, o->help);
     }
-    tw_arguments found = {.count = command->takes_assignments ? separate(argv, kept) : kept, .values = argv};
+    tw_arguments found = {.count = command->takes_assignments ? separate(argv, kept) : kept,
+                          .values = argv};
     found.assignments = argv + found.count;
     found.assignment_count = kept - found.count;
     TW_TRY(check_arguments(command, &found));
@@ -148,7 +160,8 @@ static tw_status describe(const tw_option *o, tw_text *text)
 {
     tw_status st = TW_OK;
     char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", o->name, o->type == TW_CONFIG_BOOL ? "" : " ", o->type == TW_CONFIG_BOOL ? "" : o->value);
+    snprintf(left, sizeof left, "--%s%s%s", o->name, o->type == TW_CONFIG_BOOL ? "" : " ",
+             o->type == TW_CONFIG_BOOL ? "" : o->value);
     TW_TRY(tw_text_add(text, "  %-24s %s", left, o->help));
     if (o->type == TW_CONFIG_CHOICE) TW_TRY(tw_text_add(text, ": %s", o->choices));
     if (!o->default_text) {
@@ -166,10 +179,12 @@ tw_status tw_options_help(const tw_command *command, char **out)
     tw_status st = TW_OK;
     tw_text text = {0};
     const char *usage = command->usage;
-    TW_TRY(tw_text_add(&text, "usage: tweedie %s%s%s%s\n\n%s.\n", command->name, usage[0] ? " " : "", usage,
-                       command->option_count ? " [options]" : "", command->summary));
+    TW_TRY(tw_text_add(&text, "usage: tweedie %s%s%s%s\n\n%s.\n", command->name,
+                       usage[0] ? " " : "", usage, command->option_count ? " [options]" : "",
+                       command->summary));
     if (command->help) TW_TRY(tw_text_add(&text, "\n%s\n", command->help));
-    if (command->parallel) TW_TRY(tw_text_add(&text, "\nRuns on all ranks of srun or mpirun; alone, on one.\n"));
+    if (command->parallel)
+        TW_TRY(tw_text_add(&text, "\nRuns on all ranks of srun or mpirun; alone, on one.\n"));
     TW_TRY(tw_text_add(&text, "\noptions:\n"));
     for (int i = 0; i < command->option_count; i++) TW_TRY(describe(&command->options[i], &text));
     TW_TRY(tw_text_add(&text, "  %-24s %s\n", "--help", "this text"));

@@ -2,22 +2,26 @@
  *
  *     typedef struct options { int64_t count; const char *out; bool json; } options;
  *     static const tw_option table[] = {
- *         {"count", TW_CONFIG_INT64, offsetof(options, count), "64", .min = 1, .max = 1e9, .value = "N", .help = "images to draw"},
- *         {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "where the sample set goes"},
+ *         {"count", TW_CONFIG_INT64, offsetof(options, count), "64", .min = 1, .max = 1e9, .value =
+ * "N", .help = "images to draw"},
+ *         {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "where
+ * the sample set goes"},
  *         {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
  *     };
  *
- * `--name value` and `--name=value`; a TW_CONFIG_BOOL is a flag without a value; `--` ends the options. Everything else is positional, or,
- * where the command takes a configuration, a `section.key=value` assignment. */
+ * `--name value` and `--name=value`; a TW_CONFIG_BOOL is a flag without a value; `--` ends the
+ * options. Everything else is positional, or, where the command takes a configuration, a
+ * `section.key=value` assignment. */
 #ifndef TWEEDIE_CLI_OPTIONS_H
 #define TWEEDIE_CLI_OPTIONS_H
 
 #include "tweedie/config.h"
 
 typedef struct tw_option {
-    const char *name;         /* without the dashes */
-    tw_config_type type;      /* as the member of that type in tweedie/config.h; paths stay relative to the current directory */
-    size_t offset;            /* of the member in the command's own struct */
+    const char *name;    /* without the dashes */
+    tw_config_type type; /* as the member of that type in tweedie/config.h; paths stay relative to
+                            the current directory */
+    size_t offset;       /* of the member in the command's own struct */
     const char *default_text; /* NULL: must be given; "": empty */
     double min, max;          /* as in tw_config_field */
     const char *choices;      /* "inpaint|colorize" */
@@ -25,7 +29,8 @@ typedef struct tw_option {
     const char *help;         /* one line */
 } tw_option;
 
-/* What is left when the options are taken out. Both lists are borrowed from argv, which is reordered. */
+/* What is left when the options are taken out. Both lists are borrowed from argv, which is
+ * reordered. */
 typedef struct tw_arguments {
     int count;
     char **values; /* positional, in their order */
@@ -37,11 +42,15 @@ struct tw_command;
 
 /* Reads the options and arguments of a command as its row says.
  * @param argc, argv  what follows the command's name
- * @param[out] out    the command's struct, all members of the table set; NULL where there are no options
- * @return TW_EUSAGE for an unknown option (naming the nearest), a bad value, or too few or too many arguments */
-tw_status tw_options_parse(const struct tw_command *command, int argc, char **argv, void *out, tw_arguments *arguments_out);
+ * @param[out] out    the command's struct, all members of the table set; NULL where there are no
+ * options
+ * @return TW_EUSAGE for an unknown option (naming the nearest), a bad value, or too few or too many
+ * arguments */
+tw_status tw_options_parse(const struct tw_command *command, int argc, char **argv, void *out,
+                           tw_arguments *arguments_out);
 
-/* The text of `tweedie COMMAND --help`, from the row and its options. @param[out] out  released with tw_free */
+/* The text of `tweedie COMMAND --help`, from the row and its options. @param[out] out  released
+ * with tw_free */
 tw_status tw_options_help(const struct tw_command *command, char **out);
 
 #endif

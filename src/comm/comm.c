@@ -12,13 +12,14 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 
-/* Live communicators. An exit() while there is one would leave the other ranks waiting: neither mpirun nor srun -K1 ends a job whose rank
- * left with code 0. */
+/* Live communicators. An exit() while there is one would leave the other ranks waiting: neither
+ * mpirun nor srun -K1 ends a job whose rank left with code 0. */
 static atomic_int live;
 
 static void refuse_exit(void)
 {
-    static const char text[] = "tweedie: a rank called exit() before it had left the others; ending with code 70\n";
+    static const char text[] =
+        "tweedie: a rank called exit() before it had left the others; ending with code 70\n";
     if (atomic_load(&live) == 0) return;
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(70);
     _exit(70);
@@ -33,10 +34,11 @@ tw_status tw_comm_mpi_error(int code, const char *call)
     return tw_error_set(TW_EINTERNAL, "%.*s failed: %.*s", name, call, length, text);
 }
 
-/* How Open MPI reads files, where the user has not chosen. Its own OMPIO takes a read that failed for one that met the end of the file
- * (4.1.4), which HDF5 fills with zeros: a rank would train on black images and never know. ROMIO reports it. As a plain file system, since
- * ROMIO on NFS locks each read, which many sites do not allow. Shared file pointers, unused here, leave a semaphore, or a file beside the
- * dataset, where a rank is killed. */
+/* How Open MPI reads files, where the user has not chosen. Its own OMPIO takes a read that failed
+ * for one that met the end of the file (4.1.4), which HDF5 fills with zeros: a rank would train on
+ * black images and never know. ROMIO reports it. As a plain file system, since ROMIO on NFS locks
+ * each read, which many sites do not allow. Shared file pointers, unused here, leave a semaphore,
+ * or a file beside the dataset, where a rank is killed. */
 static void choose_file_access(void)
 {
     static const char *const choices[][2] = {
@@ -45,7 +47,8 @@ static void choose_file_access(void)
         {"ROMIO_FSTYPE_FORCE", "ufs:"},
         {"OMPI_MCA_sharedfp", "^sm,lockedfile"},
     };
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) (void)setenv(choices[i][0], choices[i][1], 0);
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        (void)setenv(choices[i][0], choices[i][1], 0);
 }
 
 static tw_status start_mpi(tw_comm *comm)
@@ -64,15 +67,16 @@ done:
     return st;
 }
 
-/* srun without PMIx starts N single processes that each believe to be rank zero of one, and all of them write the same files. mpirun sets
- * OMPI_COMM_WORLD_SIZE, and may itself run inside a step. */
+/* srun without PMIx starts N single processes that each believe to be rank zero of one, and all of
+ * them write the same files. mpirun sets OMPI_COMM_WORLD_SIZE, and may itself run inside a step. */
 static tw_status refuse_singletons(const tw_comm *comm)
 {
     tw_status st = TW_OK;
     const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
     if (comm->size > 1 || !tasks || getenv("OMPI_COMM_WORLD_SIZE")) return TW_OK;
     long n = strtol(tasks, NULL, 10);
-    TW_CHECK(n <= 1, TW_ECONFIG, "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", n);
+    TW_CHECK(n <= 1, TW_ECONFIG,
+             "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", n);
 done:
     return st;
 }
@@ -81,7 +85,8 @@ static tw_status find_node(tw_comm *comm)
 {
     tw_status st = TW_OK;
     int *leaders = NULL, leader = comm->rank;
-    TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->local));
+    TRY_MPI(MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL,
+                                &comm->local));
     TRY_MPI(MPI_Comm_set_errhandler(comm->local, MPI_ERRORS_RETURN));
     TRY_MPI(MPI_Comm_rank(comm->local, &comm->node_rank));
     TRY_MPI(MPI_Comm_size(comm->local, &comm->node_size));
@@ -113,7 +118,8 @@ tw_status tw_comm_create(tw_comm **out)
     TRY_MPI(MPI_Comm_size(comm->world, &comm->size));
     TW_TRY(refuse_singletons(comm));
     TW_TRY(find_node(comm));
-    TW_TRY(tw_alloc(&comm->gathered, COMM_GATHERED(comm->size), sizeof *comm->gathered, "small sums over ranks"));
+    TW_TRY(tw_alloc(&comm->gathered, COMM_GATHERED(comm->size), sizeof *comm->gathered,
+                    "small sums over ranks"));
     TW_TRY(tw_alloc(&comm->waiting, 1, sizeof *comm->waiting, "the communicator"));
     if (gethostname(comm->host, sizeof comm->host - 1) != 0) strcpy(comm->host, "?");
     comm->host[strcspn(comm->host, ".")] = '\0'; /* n17, not n17.cluster.site.org */
@@ -235,7 +241,8 @@ void tw_comm_abort(const tw_comm *comm, tw_status st)
     MPI_Initialized(&initialized);
     MPI_Finalized(&finalized);
     if (initialized && !finalized) {
-        signal(SIGALRM, SIG_DFL); /* MPI_Abort talks to a launcher that may be gone: it gets ten seconds */
+        signal(SIGALRM,
+               SIG_DFL); /* MPI_Abort talks to a launcher that may be gone: it gets ten seconds */
         alarm(10);
         MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
     }

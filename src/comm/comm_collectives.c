@@ -1,8 +1,10 @@
 /* Broadcast, gather, and reductions of doubles in a fixed order.
  *
- * MPI leaves the order of a floating-point sum to the library: it changes with the number of ranks, the message size and tuning files.
- * Here everybody adds the same numbers in the same tree. Small vectors go from everyone to everyone; of large ones each rank gets one slice
- * from all others, sums it, and gives the sums to all, so the traffic is twice the vector however many ranks there are. */
+ * MPI leaves the order of a floating-point sum to the library: it changes with the number of ranks,
+ * the message size and tuning files. Here everybody adds the same numbers in the same tree. Small
+ * vectors go from everyone to everyone; of large ones each rank gets one slice from all others,
+ * sums it, and gives the sums to all, so the traffic is twice the vector however many ranks there
+ * are. */
 #include <string.h>
 
 #include "comm/comm_private.h"
@@ -10,7 +12,8 @@
 
 enum { BLOCK = 1 << 20 }; /* doubles of a large vector at once: 8 MB of buffer */
 
-/* The tree splits n ranks at the largest power of two below n, so ranks 0 … 2^k − 1 always form one subtree. */
+/* The tree splits n ranks at the largest power of two below n, so ranks 0 … 2^k − 1 always form one
+ * subtree. */
 static double tree(const double *values, int n, int64_t stride)
 {
     if (n == 1) return *values;
@@ -27,13 +30,15 @@ void comm_tree_sum(double *out, const double *values, int size, int64_t stride, 
 static tw_status sum_small(const tw_comm *comm, double *values, int count)
 {
     tw_status st = TW_OK;
-    TRY_MPI(MPI_Allgather(values, count, MPI_DOUBLE, comm->gathered, count, MPI_DOUBLE, comm->world));
+    TRY_MPI(
+        MPI_Allgather(values, count, MPI_DOUBLE, comm->gathered, count, MPI_DOUBLE, comm->world));
     comm_tree_sum(values, comm->gathered, comm->size, count, count);
 done:
     return st;
 }
 
-/* `count` is a multiple of the number of ranks: slice r is elements r·count/size …, held by rank r. */
+/* `count` is a multiple of the number of ranks: slice r is elements r·count/size …, held by rank r.
+ */
 static tw_status sum_block(const tw_comm *comm, double *values, int count, double *slices)
 {
     tw_status st = TW_OK;
@@ -41,7 +46,8 @@ static tw_status sum_block(const tw_comm *comm, double *values, int count, doubl
     TRY_MPI(MPI_Alltoall(values, slice, MPI_DOUBLE, slices, slice, MPI_DOUBLE, comm->world));
     double *mine = values + (int64_t)comm->rank * slice;
     comm_tree_sum(mine, slices, comm->size, slice, slice);
-    TRY_MPI(MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, slice, MPI_DOUBLE, comm->world));
+    TRY_MPI(
+        MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, slice, MPI_DOUBLE, comm->world));
 done:
     return st;
 }
@@ -52,7 +58,8 @@ tw_status tw_comm_sum(const tw_comm *comm, double *values, int64_t count)
     double *slices = NULL;
     if (comm->size == 1) return TW_OK;
     const bool before = comm_wait_begin(comm);
-    int64_t small = COMM_GATHERED(comm->size) / comm->size, block = BLOCK / comm->size * comm->size, n;
+    int64_t small = COMM_GATHERED(comm->size) / comm->size, block = BLOCK / comm->size * comm->size,
+            n;
     if (count > small && block > 0) {
         st = tw_alloc(&slices, block, sizeof *slices, "the slices of a sum over ranks");
         TW_TRY(tw_comm_agree(comm, st)); /* memory may be short on one rank alone */
@@ -116,7 +123,8 @@ tw_status tw_comm_gather(const tw_comm *comm, const void *record, size_t bytes, 
 {
     tw_status st = TW_OK;
     const bool before = comm_wait_begin(comm);
-    TW_CHECK(bytes <= CHUNK_MAX, TW_EINTERNAL, "a record of %zu bytes is too large to gather", bytes);
+    TW_CHECK(bytes <= CHUNK_MAX, TW_EINTERNAL, "a record of %zu bytes is too large to gather",
+             bytes);
     TRY_MPI(MPI_Gather(record, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, comm->world));
 done:
     comm_wait_end(comm, before);
@@ -131,14 +139,16 @@ static tw_status lay_out(const tw_comm *comm, const int *sizes, int *offsets, vo
     for (int r = 0; r < comm->size; r++) {
         offsets[r] = (int)total;
         total += sizes[r];
-        TW_CHECK(total <= CHUNK_MAX, TW_EINTERNAL, "records of together more than %d bytes are too large to gather", CHUNK_MAX);
+        TW_CHECK(total <= CHUNK_MAX, TW_EINTERNAL,
+                 "records of together more than %d bytes are too large to gather", CHUNK_MAX);
     }
     TW_TRY(tw_alloc(all, total, 1, "gathered records"));
 done:
     return st;
 }
 
-tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t bytes, void **all, int64_t *sizes)
+tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t bytes, void **all,
+                               int64_t *sizes)
 {
     tw_status st = TW_OK;
     int *counts = NULL, mine = (int)bytes;
@@ -146,13 +156,18 @@ tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t b
     const bool before = comm_wait_begin(comm);
     *all = NULL;
 
-    st = bytes <= CHUNK_MAX ? TW_OK : tw_error_set(TW_EINTERNAL, "a record of %zu bytes is too large to gather", bytes);
-    if (st == TW_OK) st = tw_alloc(&counts, 2 * (int64_t)comm->size, sizeof *counts, "sizes of gathered records");
+    st = bytes <= CHUNK_MAX
+             ? TW_OK
+             : tw_error_set(TW_EINTERNAL, "a record of %zu bytes is too large to gather", bytes);
+    if (st == TW_OK)
+        st =
+            tw_alloc(&counts, 2 * (int64_t)comm->size, sizeof *counts, "sizes of gathered records");
     TW_TRY(tw_comm_agree(comm, st));
     TRY_MPI(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, comm->world));
     if (comm->rank == 0) st = lay_out(comm, counts, counts + comm->size, &texts);
     TW_TRY(tw_comm_agree(comm, st));
-    TRY_MPI(MPI_Gatherv(record, mine, MPI_BYTE, texts, counts, counts + comm->size, MPI_BYTE, 0, comm->world));
+    TRY_MPI(MPI_Gatherv(record, mine, MPI_BYTE, texts, counts, counts + comm->size, MPI_BYTE, 0,
+                        comm->world));
     for (int r = 0; sizes && comm->rank == 0 && r < comm->size; r++) sizes[r] = counts[r];
     *all = texts;
     texts = NULL;
@@ -169,8 +184,9 @@ tw_status tw_comm_same(const tw_comm *comm, uint64_t value, const char *what)
     uint64_t root = value;
     TW_TRY(tw_comm_broadcast(comm, &root, sizeof root, 0));
     if (root != value)
-        st = tw_error_set(TW_EINTERNAL, "%s is not the same as on rank 0 (%016llx here, %016llx there)", what, (unsigned long long)value,
-                          (unsigned long long)root);
+        st = tw_error_set(TW_EINTERNAL,
+                          "%s is not the same as on rank 0 (%016llx here, %016llx there)", what,
+                          (unsigned long long)value, (unsigned long long)root);
     st = tw_comm_agree(comm, st);
 done:
     return st;

@@ -30,7 +30,8 @@ struct tw_comm {
 
 #define COMM_GATHERED(size) ((size) > 4096 ? (int64_t)(size) : 4096)
 
-/* Around what waits for other ranks. @return what was said before, for comm_wait_end: collectives are made of others */
+/* Around what waits for other ranks. @return what was said before, for comm_wait_end: collectives
+ * are made of others */
 static inline bool comm_wait_begin(const tw_comm *comm)
 {
     return comm->waiting->flag && atomic_exchange(comm->waiting->flag, true);
@@ -41,7 +42,8 @@ static inline void comm_wait_end(const tw_comm *comm, bool before)
     if (comm->waiting->flag) atomic_store(comm->waiting->flag, before);
 }
 
-/* values[0 … count) of each of `size` ranks, one rank after the other, summed in the tree of rank order into out. */
+/* values[0 … count) of each of `size` ranks, one rank after the other, summed in the tree of rank
+ * order into out. */
 void comm_tree_sum(double *out, const double *values, int size, int64_t stride, int64_t count);
 
 #endif

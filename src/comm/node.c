@@ -1,5 +1,5 @@
-/* One window a node: rank 0's segment holds what is shared and its own array, the others' their own. A rank that is alone on its node uses
- * the heap. */
+/* One window a node: rank 0's segment holds what is shared and its own array, the others' their
+ * own. A rank that is alone on its node uses the heap. */
 #include "comm/node.h"
 
 #include <stdio.h>
@@ -10,7 +10,8 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 
-static const char shared_folder[] = "/dev/shm"; /* where Open MPI makes the files behind its windows */
+static const char shared_folder[] =
+    "/dev/shm"; /* where Open MPI makes the files behind its windows */
 
 static size_t aligned(size_t bytes)
 {
@@ -61,22 +62,27 @@ static void unmap(node *n)
 
 static size_t common_bytes(const node *n, const node_request *q)
 {
-    return aligned(sizeof(node_counter)) + aligned(q->control) + aligned(q->shared) + (n->is_first ? aligned(q->first) : 0);
+    return aligned(sizeof(node_counter)) + aligned(q->control) + aligned(q->shared) +
+           (n->is_first ? aligned(q->first) : 0);
 }
 
-/* Where there is no room, Open MPI (4.1.4) hangs: its first rank leaves MPI_Win_allocate_shared with an error, and the others wait for it.
- * It wants a twentieth more than the window. What other segments of its own it touches later must find room as well, 4 MB a rank, and
- * counted double: the first touch of a page too many ends the process by SIGBUS. */
+/* Where there is no room, Open MPI (4.1.4) hangs: its first rank leaves MPI_Win_allocate_shared
+ * with an error, and the others wait for it. It wants a twentieth more than the window. What other
+ * segments of its own it touches later must find room as well, 4 MB a rank, and counted double: the
+ * first touch of a page too many ends the process by SIGBUS. */
 static tw_status check_room(const node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     struct statvfs fs;
-    const int parts = (n->comm->node_size + n->size - 1) / n->size; /* where the node counts as several */
-    const double window = (double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT);
+    const int parts =
+        (n->comm->node_size + n->size - 1) / n->size; /* where the node counts as several */
+    const double window =
+        (double)common_bytes(n, q) + (double)n->size * (double)(aligned(q->own) + TW_ALIGNMENT);
     const double needed = parts * (1.05 * window + 8e6 * (double)n->size);
     if (n->rank != 0 || statvfs(shared_folder, &fs) != 0) return TW_OK;
     const double there = (double)fs.f_bavail * (double)fs.f_frsize;
-    TW_CHECK(needed < there, TW_ENOMEM, "%s has room for %.0f MB, and %.0f MB are needed", shared_folder, 1e-6 * there, 1e-6 * needed);
+    TW_CHECK(needed < there, TW_ENOMEM, "%s has room for %.0f MB, and %.0f MB are needed",
+             shared_folder, 1e-6 * there, 1e-6 * needed);
 done:
     return st;
 }
@@ -87,7 +93,8 @@ static tw_status allocate_window(node *n, size_t bytes)
     MPI_Info info = MPI_INFO_NULL;
     void *base;
     TRY_MPI(MPI_Info_create(&info));
-    TRY_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true")); /* each rank's pages on its own NUMA node */
+    TRY_MPI(MPI_Info_set(info, "alloc_shared_noncontig",
+                         "true")); /* each rank's pages on its own NUMA node */
     TRY_MPI(MPI_Win_allocate_shared((MPI_Aint)bytes, 1, info, n->local, &base, &n->window));
 done:
     if (info != MPI_INFO_NULL) MPI_Info_free(&info);
@@ -140,7 +147,8 @@ static tw_status map_heap(node *n, const node_request *q)
 {
     tw_status st = TW_OK;
     const size_t common = common_bytes(n, q);
-    TW_TRY(tw_alloc_arena(&n->heap, common + aligned(q->own), "the gradients and what they update"));
+    TW_TRY(
+        tw_alloc_arena(&n->heap, common + aligned(q->own), "the gradients and what they update"));
     place(n, q, n->heap);
     n->own[0] = n->heap + common;
     clear(n, q);
@@ -162,14 +170,21 @@ done:
 tw_status node_create(node *n, const tw_comm *comm, const node_request *request)
 {
     tw_status st = TW_OK;
-    *n = (node){.comm = comm, .local = MPI_COMM_NULL, .across = MPI_COMM_NULL, .everyone = MPI_COMM_NULL, .window = MPI_WIN_NULL};
+    *n = (node){.comm = comm,
+                .local = MPI_COMM_NULL,
+                .across = MPI_COMM_NULL,
+                .everyone = MPI_COMM_NULL,
+                .window = MPI_WIN_NULL};
     TRY_MPI(MPI_Comm_dup(comm->world, &n->everyone));
     MPI_Comm_set_errhandler(n->everyone, MPI_ERRORS_RETURN);
-    TW_TRY(tw_comm_agree(comm, tw_alloc(&n->own, comm->node_size, sizeof *n->own, "the list of gradients")));
+    TW_TRY(tw_comm_agree(
+        comm, tw_alloc(&n->own, comm->node_size, sizeof *n->own, "the list of gradients")));
     TW_TRY(gather(n, request->ranks));
     st = map(n, request);
     if (st != TW_OK && n->nodes < comm->size) {
-        if (comm->rank == 0) tw_log_warn("no shared memory for the gradients, every rank keeps its own: %s", tw_error_message());
+        if (comm->rank == 0)
+            tw_log_warn("no shared memory for the gradients, every rank keeps its own: %s",
+                        tw_error_message());
         unmap(n);
         part(n);
         TW_TRY(gather(n, 1));
@@ -188,8 +203,8 @@ void node_destroy(node *n)
     tw_free(&n->own);
 }
 
-/* A send that is complete may still lie in a queue of MPI's, which sends it when it is called again: another node could wait for it, and
- * this one for what comes of that. */
+/* A send that is complete may still lie in a queue of MPI's, which sends it when it is called
+ * again: another node could wait for it, and this one for what comes of that. */
 void node_wait(const node *n, node_counter *c, uint32_t target)
 {
     static const struct timespec moment = {.tv_nsec = 1000000};
@@ -197,7 +212,8 @@ void node_wait(const node *n, node_counter *c, uint32_t target)
     if (n->nodes == 1)
         counter_wait(c, target);
     else
-        while (!counter_sleep(c, target, &moment)) MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, n->everyone, &there, MPI_STATUS_IGNORE);
+        while (!counter_sleep(c, target, &moment))
+            MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, n->everyone, &there, MPI_STATUS_IGNORE);
 }
 
 void node_join(node *n)

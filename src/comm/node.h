@@ -19,11 +19,13 @@ typedef struct node_request {
 
 typedef struct node {
     const tw_comm *comm;
-    MPI_Comm local, across, everyone; /* this node; the ranks with my place on all nodes (or their first ranks); all. No others use them */
+    MPI_Comm local, across, everyone; /* this node; the ranks with my place on all nodes (or their
+                                         first ranks); all. No others use them */
     int rank, size;                   /* in this node */
     int nodes;
-    bool equal;          /* all nodes hold as many ranks, so each local rank has partners of its own in `across` */
-    bool is_first;       /* holds rank zero */
+    bool equal;    /* all nodes hold as many ranks, so each local rank has partners of its own in
+                      `across` */
+    bool is_first; /* holds rank zero */
     unsigned char **own; /* of each local rank */
     void *shared, *first, *control;
     node_counter *joined;
@@ -32,17 +34,21 @@ typedef struct node {
     unsigned char *heap; /* where there is one */
 } node;
 
-/* Shared memory where every node has room for it; else every rank becomes a node of its own, with a warning. Collective. */
+/* Shared memory where every node has room for it; else every rank becomes a node of its own, with a
+ * warning. Collective. */
 tw_status node_create(node *n, const tw_comm *comm, const node_request *request);
 void node_destroy(node *n);
 
-/* Waits, asleep, until a counter of the node has reached `target`. Meanwhile messages to other nodes go on. */
+/* Waits, asleep, until a counter of the node has reached `target`. Meanwhile messages to other
+ * nodes go on. */
 void node_wait(const node *n, node_counter *c, uint32_t target);
 
-/* Waits in the same way until all ranks of the node are here; what they wrote before is seen after. */
+/* Waits in the same way until all ranks of the node are here; what they wrote before is seen after.
+ */
 void node_join(node *n);
 
-/* Rank zero's `count` floats at `shared` into those of every node, which are then seen by its ranks. Collective. */
+/* Rank zero's `count` floats at `shared` into those of every node, which are then seen by its
+ * ranks. Collective. */
 tw_status node_spread(node *n, float *shared, int64_t count);
 
 #endif

@@ -1,5 +1,6 @@
-/* Where ranks run, and what commonly goes wrong there: threads bound to too few CPUs (mpirun's default binds two ranks to one core each;
- * Slurm 22.05 and 23.02 do not hand --cpus-per-task on to srun), more threads than CPUs, two OpenMP runtimes in one process. */
+/* Where ranks run, and what commonly goes wrong there: threads bound to too few CPUs (mpirun's
+ * default binds two ranks to one core each; Slurm 22.05 and 23.02 do not hand --cpus-per-task on to
+ * srun), more threads than CPUs, two OpenMP runtimes in one process. */
 #include <link.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 
-/* With OMP_PROC_BIND the runtime has bound this thread to one place when it was loaded; then its places tell what the process was given.
- * Weak: this module does not need OpenMP. */
+/* With OMP_PROC_BIND the runtime has bound this thread to one place when it was loaded; then its
+ * places tell what the process was given. Weak: this module does not need OpenMP. */
 extern int omp_get_num_places(void) __attribute__((weak));
 extern int omp_get_place_num_procs(int place) __attribute__((weak));
 extern void omp_get_place_proc_ids(int place, int *ids) __attribute__((weak));
@@ -46,8 +47,8 @@ const char *tw_comm_isa(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq")) {
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
         unsigned a, b, c, d; /* AMX-bf16 and AMX-tile: CPUID 7.0, EDX bits 22 and 24 */
         __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
         return (d >> 22 & 1) && (d >> 24 & 1) ? "avx512_core_amx" : "avx512_core";
@@ -68,8 +69,9 @@ static int note_runtime(struct dl_phdr_info *info, size_t size, void *self)
     runtimes *found = self;
     (void)size;
     const char *slash = strrchr(info->dlpi_name, '/'), *name = slash ? slash + 1 : info->dlpi_name;
-    if (strncmp(name, "libgomp", 7) != 0 && strncmp(name, "libomp.", 7) != 0 && strncmp(name, "libomp-", 7) != 0 &&
-        strncmp(name, "libomp5", 7) != 0 && strncmp(name, "libiomp", 7) != 0)
+    if (strncmp(name, "libgomp", 7) != 0 && strncmp(name, "libomp.", 7) != 0 &&
+        strncmp(name, "libomp-", 7) != 0 && strncmp(name, "libomp5", 7) != 0 &&
+        strncmp(name, "libiomp", 7) != 0)
         return 0;
     size_t n = strlen(found->names);
     if (n < found->size) snprintf(found->names + n, found->size - n, "%s%s", n ? ", " : "", name);
@@ -105,8 +107,8 @@ static void describe_cpus(char *out, size_t size, const cpu_set_t *cpus)
         if (!CPU_ISSET(i, cpus)) continue;
         int last = i;
         while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, cpus)) last++;
-        int m =
-            last > i ? snprintf(out + n, size - n, "%s%d-%d", n ? "," : "", i, last) : snprintf(out + n, size - n, "%s%d", n ? "," : "", i);
+        int m = last > i ? snprintf(out + n, size - n, "%s%d-%d", n ? "," : "", i, last)
+                         : snprintf(out + n, size - n, "%s%d", n ? "," : "", i);
         n += (size_t)m;
         i = last;
     }
@@ -141,14 +143,14 @@ static void warn_of_rank(const placement *p, int rank)
 {
     int cpus = CPU_COUNT(&p->cpus);
     if (p->threads > cpus)
-        tw_log_warn(
-            "rank %d on %s: %d threads on %d CPU%s: give it as many (srun --cpus-per-task=%d, mpirun --map-by ppr:N:node:PE=%d), or set "
-            "OMP_NUM_THREADS",
-            rank, p->host, p->threads, cpus, cpus == 1 ? "" : "s", p->threads, p->threads);
+        tw_log_warn("rank %d on %s: %d threads on %d CPU%s: give it as many (srun "
+                    "--cpus-per-task=%d, mpirun --map-by ppr:N:node:PE=%d), or set "
+                    "OMP_NUM_THREADS",
+                    rank, p->host, p->threads, cpus, cpus == 1 ? "" : "s", p->threads, p->threads);
     if (p->runtime_count > 1)
-        tw_log_warn(
-            "rank %d on %s: two OpenMP runtimes in one process (%s): they fight for the same CPUs; use libraries built for one of them",
-            rank, p->host, p->runtimes);
+        tw_log_warn("rank %d on %s: two OpenMP runtimes in one process (%s): they fight for the "
+                    "same CPUs; use libraries built for one of them",
+                    rank, p->host, p->runtimes);
 }
 
 static void warn_of_node(const placement *all, int ranks, int node)
@@ -166,7 +168,8 @@ static void warn_of_node(const placement *all, int ranks, int node)
     }
     int cpus = CPU_COUNT(&together);
     if (members > 1 && threads > cpus)
-        tw_log_warn("%s: oversubscribed: %d ranks with together %d threads on %d CPUs", host, members, threads, cpus);
+        tw_log_warn("%s: oversubscribed: %d ranks with together %d threads on %d CPUs", host,
+                    members, threads, cpus);
 }
 
 tw_status tw_comm_report_placement(const tw_comm *comm, int threads, const char *precision)
@@ -185,17 +188,20 @@ tw_status tw_comm_report_placement(const tw_comm *comm, int threads, const char 
             snprintf(numa, sizeof numa, "%d", all[r].numa);
         else
             strcpy(numa, "several");
-        tw_log_info("rank %d of %d: %s, CPUs %s (%d), threads %d, NUMA node %s, %s, %s", r, comm->size, all[r].host, cpus,
-                    CPU_COUNT(&all[r].cpus), all[r].threads, numa, all[r].isa, all[r].precision);
+        tw_log_info("rank %d of %d: %s, CPUs %s (%d), threads %d, NUMA node %s, %s, %s", r,
+                    comm->size, all[r].host, cpus, CPU_COUNT(&all[r].cpus), all[r].threads, numa,
+                    all[r].isa, all[r].precision);
         warn_of_rank(&all[r], r);
     }
-    for (int node = 0; comm->rank == 0 && node < comm->nodes; node++) warn_of_node(all, comm->size, node);
+    for (int node = 0; comm->rank == 0 && node < comm->nodes; node++)
+        warn_of_node(all, comm->size, node);
 done:
     tw_free(&all);
     return st;
 }
 
-/* A positive number in a variable (OMP_NUM_THREADS may be a list for nested levels: its first), or 0. */
+/* A positive number in a variable (OMP_NUM_THREADS may be a list for nested levels: its first), or
+ * 0. */
 static int number_of(const char *variable)
 {
     const char *text = getenv(variable);
@@ -204,7 +210,8 @@ static int number_of(const char *variable)
 }
 
 /* Node-local facts that decide whether there are CPUs to spare. Collective on the node. */
-tw_status comm_node_cpus(const tw_comm *comm, int threads, int *cpus_out, int *threads_out, int *sharing_out)
+tw_status comm_node_cpus(const tw_comm *comm, int threads, int *cpus_out, int *threads_out,
+                         int *sharing_out)
 {
     tw_status st = TW_OK;
     cpu_set_t mine, *all = NULL, together;
@@ -212,7 +219,8 @@ tw_status comm_node_cpus(const tw_comm *comm, int threads, int *cpus_out, int *t
 
     comm_allowed_cpus(&mine);
     TW_TRY(tw_alloc(&all, comm->node_size, sizeof *all, "the CPUs of this node's ranks"));
-    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE, comm->local));
+    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE,
+                          comm->local));
     TRY_MPI(MPI_Allreduce(&threads, &total, 1, MPI_INT, MPI_SUM, comm->local));
     CPU_ZERO(&together);
     for (int r = 0; r < comm->node_size; r++) {

@@ -1,10 +1,12 @@
-/* When a bucket of the gradient is reduced: bookkeeping of what is final, and the thread or the moments between operations that do it.
+/* When a bucket of the gradient is reduced: bookkeeping of what is final, and the thread or the
+ * moments between operations that do it.
  *
- * Exchanges between nodes begin in one fixed order of buckets on all ranks, the order in which the caller expects them to be final:
- * collectives must meet. A bucket that is complete early tells the ranks of the node at once but waits for its turn. The thread sleeps on a
- * condition variable or a futex whenever it waits; it never spins, since a spinning thread on a shared core doubles the step. Without one,
- * the moments between operations begin what can begin and move on what is on its way: Open MPI does nothing for a message unless it is
- * called. */
+ * Exchanges between nodes begin in one fixed order of buckets on all ranks, the order in which the
+ * caller expects them to be final: collectives must meet. A bucket that is complete early tells the
+ * ranks of the node at once but waits for its turn. The thread sleeps on a condition variable or a
+ * futex whenever it waits; it never spins, since a spinning thread on a shared core doubles the
+ * step. Without one, the moments between operations begin what can begin and move on what is on its
+ * way: Open MPI does nothing for a message unless it is called. */
 #include "tweedie/reducer.h"
 
 #include <pthread.h>
@@ -47,21 +49,25 @@ struct tw_reducer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t *complete;        /* per bucket: the last epoch in which all of it was final */
-    uint32_t submitted, ended; /* the epoch that the thread is to do, and the last one that it has done */
-    int next;                  /* inline: the first bucket that is not reduced */
+    uint32_t *complete; /* per bucket: the last epoch in which all of it was final */
+    uint32_t submitted,
+        ended; /* the epoch that the thread is to do, and the last one that it has done */
+    int next;  /* inline: the first bucket that is not reduced */
     bool quit;
-    tw_status failure; /* of the reduction itself, with its message: one thread may meet it and another report it */
+    tw_status failure; /* of the reduction itself, with its message: one thread may meet it and
+                          another report it */
     char message[MESSAGE_MAX];
 };
 
-/* Said at once: the others may wait for what this rank did not send until the watchdog ends the run, which knows nothing of it. */
+/* Said at once: the others may wait for what this rank did not send until the watchdog ends the
+ * run, which knows nothing of it. */
 static void note_failure(tw_reducer *r, tw_status st)
 {
     if (r->failure != TW_OK) return;
     r->failure = st;
     snprintf(r->message, sizeof r->message, "%s", tw_error_message());
-    tw_log_warn("step %lld: the reduction of gradients failed on this rank: %s", (long long)r->step, r->message);
+    tw_log_warn("step %lld: the reduction of gradients failed on this rank: %s", (long long)r->step,
+                r->message);
 }
 
 static void move_bucket(tw_reducer *r, int b, uint32_t epoch, bool wait)
@@ -91,7 +97,8 @@ static void *communicate(void *self)
     return NULL;
 }
 
-/* Signals are the main thread's; and OpenMP may have bound that thread, whose mask a new one inherits, to a single place. */
+/* Signals are the main thread's; and OpenMP may have bound that thread, whose mask a new one
+ * inherits, to a single place. */
 static tw_status start_thread(tw_reducer *r)
 {
     tw_status st = TW_OK;
@@ -101,23 +108,28 @@ static tw_status start_thread(tw_reducer *r)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = pthread_create(&r->thread, NULL, communicate, r);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    TW_CHECK(code == 0, TW_ENOMEM, "the communication thread cannot be started: %s", strerror(code));
+    TW_CHECK(code == 0, TW_ENOMEM, "the communication thread cannot be started: %s",
+             strerror(code));
     comm_allowed_cpus(&cpus);
-    (void)pthread_setaffinity_np(r->thread, sizeof cpus, &cpus); /* costs speed alone where it fails */
+    (void)pthread_setaffinity_np(r->thread, sizeof cpus,
+                                 &cpus); /* costs speed alone where it fails */
     r->threaded = true;
 done:
     return st;
 }
 
-/* A thread pays where it has a core of its own: on all nodes or on none, so that all ranks do the same. */
+/* A thread pays where it has a core of its own: on all nodes or on none, so that all ranks do the
+ * same. */
 static tw_status choose_mode(bool *threaded, const tw_reducer *r, const tw_reducer_options *options)
 {
     tw_status st = TW_OK;
     const tw_comm *comm = r->comm;
     int cpus, threads, sharing, wanted;
 
-    TW_TRY(comm_node_cpus(comm, options->threads > 0 ? options->threads : 1, &cpus, &threads, &sharing));
-    wanted = options->mode == TW_REDUCER_THREAD || (options->mode == TW_REDUCER_AUTO && cpus - threads >= comm->node_size);
+    TW_TRY(comm_node_cpus(comm, options->threads > 0 ? options->threads : 1, &cpus, &threads,
+                          &sharing));
+    wanted = options->mode == TW_REDUCER_THREAD ||
+             (options->mode == TW_REDUCER_AUTO && cpus - threads >= comm->node_size);
     if (comm->size == 1 || (r->node.node.nodes > 1 && !comm->threaded)) wanted = 0;
     TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &wanted, 1, MPI_INT, MPI_MIN, comm->world));
     *threaded = wanted;
@@ -125,7 +137,8 @@ done:
     return st;
 }
 
-static const tw_reducer_bucket *compared; /* qsort passes no context; creation is collective and so never concurrent */
+static const tw_reducer_bucket
+    *compared; /* qsort passes no context; creation is collective and so never concurrent */
 
 static int by_offset(const void *a, const void *b)
 {
@@ -142,8 +155,8 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
 {
     tw_status st = TW_OK;
     int64_t at = 0;
-    TW_CHECK(r->count > 0 && r->bucket_count > 0, TW_EINTERNAL, "a gradient of %lld floats in %d buckets", (long long)r->count,
-             r->bucket_count);
+    TW_CHECK(r->count > 0 && r->bucket_count > 0, TW_EINTERNAL,
+             "a gradient of %lld floats in %d buckets", (long long)r->count, r->bucket_count);
     TW_TRY(tw_alloc(&r->buckets, r->bucket_count, sizeof *r->buckets, "the buckets"));
     TW_TRY(tw_alloc(&r->by_offset, r->bucket_count, sizeof *r->by_offset, "the buckets"));
     TW_TRY(tw_alloc(&r->remaining, r->bucket_count, sizeof *r->remaining, "the buckets"));
@@ -155,19 +168,23 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
     qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
     for (int i = 0; i < r->bucket_count; i++) {
         const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
-        TW_CHECK(b->count <= CHUNK_MAX, TW_ECONFIG, "a parameter of %lld numbers is too large: %d can be summed over ranks at a time",
+        TW_CHECK(b->count <= CHUNK_MAX, TW_ECONFIG,
+                 "a parameter of %lld numbers is too large: %d can be summed over ranks at a time",
                  (long long)b->count, CHUNK_MAX);
-        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL, "bucket %d begins at %lld with %lld floats where %lld was expected",
+        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL,
+                 "bucket %d begins at %lld with %lld floats where %lld was expected",
                  r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
         at += b->count;
     }
     for (int b = 0; b < r->bucket_count; b++) r->blocks += blocks_of(r->buckets[b]);
-    TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld", (long long)at, (long long)r->count);
+    TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld",
+             (long long)at, (long long)r->count);
 done:
     return st;
 }
 
-/* Which part of each bucket is this rank's once it is summed. Blocks are numbered in the order of buckets. */
+/* Which part of each bucket is this rank's once it is summed. Blocks are numbered in the order of
+ * buckets. */
 static tw_status cut_slices(tw_reducer *r)
 {
     tw_status st = TW_OK;
@@ -176,7 +193,9 @@ static tw_status cut_slices(tw_reducer *r)
     for (int b = 0; b < r->bucket_count; b++) {
         tw_reducer_bucket mine = r->buckets[b];
         if (r->node.slices) mine = reducer_node_slice(&r->node, mine, r->node.node.rank);
-        r->slices[b] = (tw_reducer_slice){mine.offset, mine.count, block + (mine.offset - r->buckets[b].offset) / TW_REDUCER_BLOCK};
+        r->slices[b] =
+            (tw_reducer_slice){mine.offset, mine.count,
+                               block + (mine.offset - r->buckets[b].offset) / TW_REDUCER_BLOCK};
         block += blocks_of(r->buckets[b]);
     }
 done:
@@ -189,7 +208,8 @@ static void describe(tw_reducer *r)
     if (r->comm->size == 1)
         snprintf(r->description, sizeof r->description, "1 rank: nothing to reduce");
     else
-        snprintf(r->description, sizeof r->description, "%d ranks on %d %s%s%s, %s, %d buckets", r->comm->size, n->nodes,
+        snprintf(r->description, sizeof r->description, "%d ranks on %d %s%s%s, %s, %d buckets",
+                 r->comm->size, n->nodes,
                  n->nodes == 1                ? "node"
                  : n->nodes == r->comm->nodes ? "nodes"
                                               : "parts of nodes",
@@ -205,16 +225,19 @@ static tw_status create_parts(tw_reducer *r, const tw_reducer_options *options)
 {
     tw_status st = TW_OK;
     bool threaded = false;
-    TW_TRY(reducer_node_create(&r->node, r->comm, r->count, r->buckets, r->bucket_count, r->blocks, options));
+    TW_TRY(reducer_node_create(&r->node, r->comm, r->count, r->buckets, r->bucket_count, r->blocks,
+                               options));
     TW_TRY(choose_mode(&threaded, r, options));
-    TW_TRY(tw_comm_agree(r->comm, reducer_node_prepare(&r->node, threaded, options->exchange == TW_REDUCER_TREE)));
+    TW_TRY(tw_comm_agree(
+        r->comm, reducer_node_prepare(&r->node, threaded, options->exchange == TW_REDUCER_TREE)));
     TW_TRY(tw_comm_agree(r->comm, cut_slices(r)));
     TW_TRY(tw_comm_agree(r->comm, threaded ? start_thread(r) : TW_OK));
 done:
     return st;
 }
 
-tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count, const tw_reducer_bucket *buckets, int bucket_count,
+tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count,
+                            const tw_reducer_bucket *buckets, int bucket_count,
                             const tw_reducer_options *options)
 {
     tw_status st = TW_OK;
@@ -349,10 +372,12 @@ static void complete_bucket(tw_reducer *r, int b)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Without a thread: begins, in their order, the buckets that can, and moves those that are on their way. */
+/* Without a thread: begins, in their order, the buckets that can, and moves those that are on their
+ * way. */
 static void move_buckets(tw_reducer *r)
 {
-    for (int b = r->next; b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
+    for (int b = r->next;
+         b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
         move_bucket(r, b, r->epoch, false);
         if (!reducer_node_has_begun(&r->node, b)) break;
     }
@@ -361,7 +386,8 @@ static void move_buckets(tw_reducer *r)
 
 void tw_reducer_poll(tw_reducer *r)
 {
-    if (r->threaded || !r->open || r->next == r->bucket_count || r->complete[r->next] != r->epoch) return;
+    if (r->threaded || !r->open || r->next == r->bucket_count || r->complete[r->next] != r->epoch)
+        return;
     const double start = tw_clock_seconds();
     move_buckets(r);
     r->exposed += tw_clock_seconds() - start;
@@ -414,7 +440,8 @@ static tw_status complete_rest(tw_reducer *r, tw_status status)
         complete_bucket(r, b);
     }
     if (status == TW_OK && (forgotten || r->misused))
-        return tw_error_set(TW_EINTERNAL, "step %lld: the gradient was not reported exactly once", (long long)r->step);
+        return tw_error_set(TW_EINTERNAL, "step %lld: the gradient was not reported exactly once",
+                            (long long)r->step);
     return status;
 }
 
@@ -446,12 +473,14 @@ tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int
     if (status == TW_OK && r->failure != TW_OK) status = tw_error_set(r->failure, "%s", r->message);
     memset(&mine, 0, sizeof mine);
     mine.status = (int)status;
-    if (value_count > 0 && value_count <= TW_REDUCER_VALUES) memcpy(mine.values, values, (size_t)value_count * sizeof *values);
+    if (value_count > 0 && value_count <= TW_REDUCER_VALUES)
+        memcpy(mine.values, values, (size_t)value_count * sizeof *values);
     TW_TRY(reducer_node_exchange_records(&r->node, &mine, r->records, r->epoch));
     for (int i = 0; i < r->comm->size; i++) failed |= r->records[i].status != TW_OK;
     if (failed) st = tw_comm_agree(r->comm, status); /* all ranks know that they must come here */
     if (value_count > 0 && value_count <= TW_REDUCER_VALUES)
-        comm_tree_sum(values, r->records[0].values, r->comm->size, (int64_t)(sizeof mine / sizeof(double)), value_count);
+        comm_tree_sum(values, r->records[0].values, r->comm->size,
+                      (int64_t)(sizeof mine / sizeof(double)), value_count);
 done:
     r->open = false;
     r->exposed += tw_clock_seconds() - start;

@@ -1,5 +1,6 @@
-/* Cutting a flat gradient into buckets. Large buckets use the network well and small ones start early; 8 to 16 MB are on the flat part of
- * both. What the backward pass finishes last is hidden by nothing, so that bucket is a small one. */
+/* Cutting a flat gradient into buckets. Large buckets use the network well and small ones start
+ * early; 8 to 16 MB are on the flat part of both. What the backward pass finishes last is hidden by
+ * nothing, so that bucket is a small one. */
 #include <stdlib.h>
 
 #include "tweedie/memory.h"
@@ -30,7 +31,8 @@ static void sort_by_time(tw_reducer_bucket *buckets, int64_t *times, int count)
 }
 
 /* parts[first … last) as one bucket. */
-static void close_bucket(tw_reducer_bucket *bucket, int64_t *time, const part *parts, int64_t first, int64_t last)
+static void close_bucket(tw_reducer_bucket *bucket, int64_t *time, const part *parts, int64_t first,
+                         int64_t last)
 {
     bucket->offset = parts[first].offset;
     bucket->count = parts[last - 1].offset + parts[last - 1].size - parts[first].offset;
@@ -39,8 +41,8 @@ static void close_bucket(tw_reducer_bucket *bucket, int64_t *time, const part *p
         if (parts[i].order > *time) *time = parts[i].order;
 }
 
-tw_status tw_reducer_cut(const int64_t *offsets, const int64_t *sizes, int64_t parameters, int64_t target, tw_reducer_bucket *buckets,
-                         int *bucket_count_out)
+tw_status tw_reducer_cut(const int64_t *offsets, const int64_t *sizes, int64_t parameters,
+                         int64_t target, tw_reducer_bucket *buckets, int *bucket_count_out)
 {
     tw_status st = TW_OK;
     part *parts = NULL;
@@ -53,11 +55,12 @@ tw_status tw_reducer_cut(const int64_t *offsets, const int64_t *sizes, int64_t p
     qsort(parts, (size_t)parameters, sizeof *parts, by_offset);
     for (int64_t i = 0; i < parameters; i++) {
         TW_CHECK(parts[i].offset == at && parts[i].size > 0, TW_EINTERNAL,
-                 "a parameter begins at %lld with %lld floats where %lld was expected", (long long)parts[i].offset,
-                 (long long)parts[i].size, (long long)at);
+                 "a parameter begins at %lld with %lld floats where %lld was expected",
+                 (long long)parts[i].offset, (long long)parts[i].size, (long long)at);
         at += parts[i].size;
     }
-    while (low < parameters && (low == 0 || floats + parts[low].size <= target / 4)) floats += parts[low++].size;
+    while (low < parameters && (low == 0 || floats + parts[low].size <= target / 4))
+        floats += parts[low++].size;
     last = parameters; /* parts[low … last) are still to be cut, from the high end */
     floats = 0;
     for (int64_t i = parameters; i-- > low;) {

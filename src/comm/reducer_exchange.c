@@ -1,6 +1,7 @@
-/* The tree is recursive halving and doubling over a power of two of nodes, nearest partner first: after the first step each holds half of
- * the sums of its pair, after the second a quarter of those of its four: the tree of node order, at the traffic of the best allreduce (two
- * arrays less two n-ths). Float addition commutes bitwise, so both partners get the same. */
+/* The tree is recursive halving and doubling over a power of two of nodes, nearest partner first:
+ * after the first step each holds half of the sums of its pair, after the second a quarter of those
+ * of its four: the tree of node order, at the traffic of the best allreduce (two arrays less two
+ * n-ths). Float addition commutes bitwise, so both partners get the same. */
 #include "comm/reducer_exchange.h"
 
 #include "tweedie/comm_mpi.h"
@@ -8,28 +9,31 @@
 static tw_status post(exchange *x, float *in, int64_t in_count, const float *out, int64_t out_count)
 {
     tw_status st = TW_OK;
-    const int partner = x->me ^ (1 << x->level), tag = (x->slot * 2 + x->gathering) * EXCHANGE_LEVELS + x->level;
+    const int partner = x->me ^ (1 << x->level),
+              tag = (x->slot * 2 + x->gathering) * EXCHANGE_LEVELS + x->level;
     TRY_MPI(MPI_Irecv(in, (int)in_count, MPI_FLOAT, partner, tag, x->comm, &x->requests[0]));
     TRY_MPI(MPI_Isend(out, (int)out_count, MPI_FLOAT, partner, tag, x->comm, &x->requests[1]));
 done:
     return st;
 }
 
-/* At level l the partner is 2^l away. On the way out one half of what I hold goes to it, and its share of the other half comes; on the way
- * back the sums of both halves meet. */
+/* At level l the partner is 2^l away. On the way out one half of what I hold goes to it, and its
+ * share of the other half comes; on the way back the sums of both halves meet. */
 static tw_status post_level(exchange *x)
 {
     const bool low = !(x->me >> x->level & 1);
     const int64_t begin = x->begin, end = x->end, middle = begin + (end - begin) / 2;
     if (x->gathering) {
-        const int64_t other = low ? end : x->begins[x->level], other_end = low ? x->ends[x->level] : begin;
+        const int64_t other = low ? end : x->begins[x->level],
+                      other_end = low ? x->ends[x->level] : begin;
         return post(x, x->values + other, other_end - other, x->values + begin, end - begin);
     }
     x->begins[x->level] = begin;
     x->ends[x->level] = end;
     x->begin = low ? begin : middle;
     x->end = low ? middle : end;
-    return post(x, x->incoming, x->end - x->begin, x->values + (low ? middle : begin), low ? end - middle : middle - begin);
+    return post(x, x->incoming, x->end - x->begin, x->values + (low ? middle : begin),
+                low ? end - middle : middle - begin);
 }
 
 /* The messages of a level are here. @return whether there is another level */
@@ -48,18 +52,26 @@ static bool take_level(exchange *x)
     return true;
 }
 
-tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float *values, int64_t count)
+tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float *values,
+                         int64_t count)
 {
     tw_status st = TW_OK;
     float *incoming = x->incoming;
-    *x = (exchange){.comm = comm, .tree = tree, .slot = slot, .values = values, .count = count, .end = count, .incoming = incoming};
+    *x = (exchange){.comm = comm,
+                    .tree = tree,
+                    .slot = slot,
+                    .values = values,
+                    .count = count,
+                    .end = count,
+                    .incoming = incoming};
     x->requests[0] = x->requests[1] = MPI_REQUEST_NULL;
     TRY_MPI(MPI_Comm_rank(comm, &x->me));
     TRY_MPI(MPI_Comm_size(comm, &x->nodes));
     if (tree)
         TW_TRY(post_level(x));
     else
-        TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, comm, &x->requests[0]));
+        TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, comm,
+                               &x->requests[0]));
 done:
     return st;
 }

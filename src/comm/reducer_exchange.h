@@ -22,11 +22,13 @@ typedef struct exchange {
     int64_t begin, end, begins[EXCHANGE_LEVELS], ends[EXCHANGE_LEVELS];
 } exchange;
 
-/* Sums `count` floats at `values`, in place, over the ranks of `comm`: begins, and does not wait. All ranks begin their exchanges in the
- * same order. x->incoming stays with x.
- * @param tree  by own messages in a balanced binary tree of rank order (ranks: a power of two), else by MPI_Iallreduce
+/* Sums `count` floats at `values`, in place, over the ranks of `comm`: begins, and does not wait.
+ * All ranks begin their exchanges in the same order. x->incoming stays with x.
+ * @param tree  by own messages in a balanced binary tree of rank order (ranks: a power of two),
+ * else by MPI_Iallreduce
  * @param slot  a number that no other exchange in flight has; the same on all ranks */
-tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float *values, int64_t count);
+tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float *values,
+                         int64_t count);
 
 /* Goes on as far as possible without waiting, or with `wait` to the end. */
 tw_status exchange_advance(exchange *x, bool wait, bool *complete);

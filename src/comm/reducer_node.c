@@ -1,13 +1,16 @@
 /* Summing buckets: in a node through shared memory, between nodes by messages.
  *
- * Each rank's gradient lies in shared memory. When all ranks of the node have reported a bucket, local rank k of L sums slice k of it over
- * the L buffers, block by block in the first-level cache, and stores the sum into its own buffer, where its share of the optimiser finds
- * it, or into all of them: memory traffic is one read (and one write) of the bucket per rank, and no rank copies what it does not own. (143
- * MB, 2 ranks: 10 ms, where MPI_Allreduce takes 53.) Between nodes the owners of slice k add theirs, all at once, so that every rank drives
- * the network; where nodes hold different numbers of ranks the slices differ, and the first rank of each node exchanges whole buckets.
+ * Each rank's gradient lies in shared memory. When all ranks of the node have reported a bucket,
+ * local rank k of L sums slice k of it over the L buffers, block by block in the first-level cache,
+ * and stores the sum into its own buffer, where its share of the optimiser finds it, or into all of
+ * them: memory traffic is one read (and one write) of the bucket per rank, and no rank copies what
+ * it does not own. (143 MB, 2 ranks: 10 ms, where MPI_Allreduce takes 53.) Between nodes the owners
+ * of slice k add theirs, all at once, so that every rank drives the network; where nodes hold
+ * different numbers of ranks the slices differ, and the first rank of each node exchanges whole
+ * buckets.
  *
- * Waiting is asleep on futexes. Counters only grow: the target of epoch e is e times the ranks that raise it, so nothing is reset and a
- * fast rank may already raise the next epoch's. */
+ * Waiting is asleep on futexes. Counters only grow: the target of epoch e is e times the ranks that
+ * raise it, so nothing is reset and a fast rank may already raise the next epoch's. */
 #include "comm/reducer_node.h"
 
 #include <string.h>
@@ -15,7 +18,10 @@
 #include "comm/comm_private.h"
 #include "tweedie/memory.h"
 
-enum { BLOCK = TW_REDUCER_BLOCK, DEPTH = 16 }; /* 16 KB: block and scratch stay in the first-level cache; ranks of a node < 2^16 */
+enum {
+    BLOCK = TW_REDUCER_BLOCK,
+    DEPTH = 16
+}; /* 16 KB: block and scratch stay in the first-level cache; ranks of a node < 2^16 */
 
 static float *gradient_of(const reducer_node *r, int rank)
 {
@@ -31,15 +37,16 @@ tw_reducer_bucket reducer_node_slice(const reducer_node *r, tw_reducer_bucket bu
 {
     const int64_t blocks = (bucket.count + BLOCK - 1) / BLOCK, size = r->node.size;
     const int64_t begin = blocks * k / size * BLOCK, last = blocks * (k + 1) / size * BLOCK;
-    return (tw_reducer_bucket){bucket.offset + begin, (last < bucket.count ? last : bucket.count) - begin};
+    return (tw_reducer_bucket){bucket.offset + begin,
+                               (last < bucket.count ? last : bucket.count) - begin};
 }
 
 /* ---- life ---- */
 
 static size_t control_bytes(const tw_comm *comm, int buckets, int64_t blocks)
 {
-    return (3 * (size_t)buckets + 1) * sizeof(node_counter) + (size_t)comm->node_size * sizeof(reducer_record) +
-           (size_t)blocks * sizeof(double);
+    return (3 * (size_t)buckets + 1) * sizeof(node_counter) +
+           (size_t)comm->node_size * sizeof(reducer_record) + (size_t)blocks * sizeof(double);
 }
 
 static void place_control(reducer_node *r)
@@ -58,11 +65,14 @@ static tw_status allocate_incoming(reducer_node *r)
     tw_status st = TW_OK;
     int64_t largest = 0;
     for (int b = 0; b < r->bucket_count; b++) {
-        const int64_t count = r->node.equal ? reducer_node_slice(r, r->buckets[b], r->node.rank).count : r->buckets[b].count;
+        const int64_t count = r->node.equal
+                                  ? reducer_node_slice(r, r->buckets[b], r->node.rank).count
+                                  : r->buckets[b].count;
         if (count > largest) largest = count;
     }
     for (int k = 0; k < IN_FLIGHT; k++)
-        TW_TRY(tw_alloc(&r->exchanges[k].incoming, (largest + 1) / 2 + 1, sizeof(float), "gradients from other nodes"));
+        TW_TRY(tw_alloc(&r->exchanges[k].incoming, (largest + 1) / 2 + 1, sizeof(float),
+                        "gradients from other nodes"));
 done:
     return st;
 }
@@ -77,8 +87,9 @@ done:
     return st;
 }
 
-/* The tree of rank order is that of nodes over that of their ranks only where each node holds a whole subtree. Launchers also deal ranks
- * out one by one, and sites give what is free: then a node counts as several, each of the most ranks of which every subtree lies on one. */
+/* The tree of rank order is that of nodes over that of their ranks only where each node holds a
+ * whole subtree. Launchers also deal ranks out one by one, and sites give what is free: then a node
+ * counts as several, each of the most ranks of which every subtree lies on one. */
 static tw_status find_subtrees(int *ranks, const tw_comm *comm)
 {
     tw_status st = TW_OK;
@@ -87,7 +98,8 @@ static tw_status find_subtrees(int *ranks, const tw_comm *comm)
     TW_TRY(tw_comm_agree(comm, tw_alloc(&nodes, comm->size, sizeof *nodes, "the list of nodes")));
     TRY_MPI(MPI_Allgather(&comm->node, 1, MPI_INT, nodes, 1, MPI_INT, comm->world));
     for (bool whole = true; whole && size < comm->size;) {
-        for (int r = 0; r < comm->size; r++) whole &= nodes[r] == nodes[r / (2 * size) * (2 * size)];
+        for (int r = 0; r < comm->size; r++)
+            whole &= nodes[r] == nodes[r / (2 * size) * (2 * size)];
         if (whole) size *= 2;
     }
     *ranks = size;
@@ -96,8 +108,9 @@ done:
     return st;
 }
 
-tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count, tw_reducer_bucket *buckets, int bucket_count,
-                              int64_t blocks, const tw_reducer_options *options)
+tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count,
+                              tw_reducer_bucket *buckets, int bucket_count, int64_t blocks,
+                              const tw_reducer_options *options)
 {
     tw_status st = TW_OK;
     node_request request = {.own = (size_t)count * sizeof(float),
@@ -105,16 +118,18 @@ tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t coun
                             .first = (size_t)options->first * sizeof(float),
                             .control = control_bytes(comm, bucket_count, blocks),
                             .ranks = options->ranks_per_node};
-    *r = (reducer_node){.buckets = buckets, .bucket_count = bucket_count, .slices = options->slices};
-    if (options->exchange == TW_REDUCER_TREE && request.ranks == 0) TW_TRY(find_subtrees(&request.ranks, comm));
+    *r =
+        (reducer_node){.buckets = buckets, .bucket_count = bucket_count, .slices = options->slices};
+    if (options->exchange == TW_REDUCER_TREE && request.ranks == 0)
+        TW_TRY(find_subtrees(&request.ranks, comm));
     TW_TRY(node_create(&r->node, comm, &request));
     place_control(r);
 done:
     return st;
 }
 
-/* Open MPI's blocking collective where a thread waits in it; own messages where they are polled, since MPI_Iallreduce is slower (bench
- * exchange) and they are not. */
+/* Open MPI's blocking collective where a thread waits in it; own messages where they are polled,
+ * since MPI_Iallreduce is slower (bench exchange) and they are not. */
 tw_status reducer_node_prepare(reducer_node *r, bool blocking, bool tree)
 {
     const bool power_of_two = (r->node.nodes & (r->node.nodes - 1)) == 0;
@@ -134,7 +149,8 @@ void reducer_node_destroy(reducer_node *r)
 /* ---- sums in a node ---- */
 
 /* The sum over sources[0 … n)[at … at + count) into out, as a balanced tree; count <= BLOCK. */
-static void tree_block(const reducer_node *r, float *out, int first, int n, int64_t at, int64_t count, float *scratch)
+static void tree_block(const reducer_node *r, float *out, int first, int n, int64_t at,
+                       int64_t count, float *scratch)
 {
     if (n == 1) {
         memcpy(out, gradient_of(r, first) + at, (size_t)count * sizeof *out);
@@ -152,20 +168,24 @@ static void tree_block(const reducer_node *r, float *out, int first, int n, int6
     for (int64_t i = 0; i < count; i++) out[i] += scratch[i];
 }
 
-/* My slice of a bucket summed over the node's ranks, stored into the buffers of ranks [first, last). */
+/* My slice of a bucket summed over the node's ranks, stored into the buffers of ranks [first,
+ * last). */
 static void sum_slice(const reducer_node *r, tw_reducer_bucket bucket, int first, int last)
 {
     const tw_reducer_bucket mine = reducer_node_slice(r, bucket, r->node.rank);
     for (int64_t i = mine.offset, end = mine.offset + mine.count; i < end; i += BLOCK) {
         const int64_t n = end - i < BLOCK ? end - i : BLOCK;
         tree_block(r, r->scratch, 0, r->node.size, i, n, r->scratch + BLOCK);
-        for (int k = first; k < last; k++) memcpy(gradient_of(r, k) + i, r->scratch, (size_t)n * sizeof(float));
+        for (int k = first; k < last; k++)
+            memcpy(gradient_of(r, k) + i, r->scratch, (size_t)n * sizeof(float));
     }
 }
 
 static void copy(const reducer_node *r, int from, int to, tw_reducer_bucket part)
 {
-    if (from != to) memcpy(gradient_of(r, to) + part.offset, gradient_of(r, from) + part.offset, (size_t)part.count * sizeof(float));
+    if (from != to)
+        memcpy(gradient_of(r, to) + part.offset, gradient_of(r, from) + part.offset,
+               (size_t)part.count * sizeof(float));
 }
 
 /* ---- the way of a bucket ---- */
@@ -181,7 +201,8 @@ static reducer_stage sum_in_node(reducer_node *r, int b)
 {
     const node *n = &r->node;
     if (n->nodes == 1) {
-        if (n->size > 1) sum_slice(r, r->buckets[b], r->slices ? n->rank : 0, r->slices ? n->rank + 1 : n->size);
+        if (n->size > 1)
+            sum_slice(r, r->buckets[b], r->slices ? n->rank : 0, r->slices ? n->rank + 1 : n->size);
         return STAGE_COMPLETE;
     }
     if (n->equal) {
@@ -197,8 +218,10 @@ static tw_status begin_exchange(reducer_node *r, int b)
 {
     const tw_reducer_bucket part = exchanged_part(r, r->buckets[b]);
     float *values = reducer_node_gradient(r) + part.offset;
-    if (r->blocking) return exchange_blocking(&r->exchanges[0], r->node.across, r->tree, values, part.count);
-    return exchange_begin(&r->exchanges[b % IN_FLIGHT], r->node.across, r->tree, b % IN_FLIGHT, values, part.count);
+    if (r->blocking)
+        return exchange_blocking(&r->exchanges[0], r->node.across, r->tree, values, part.count);
+    return exchange_begin(&r->exchanges[b % IN_FLIGHT], r->node.across, r->tree, b % IN_FLIGHT,
+                          values, part.count);
 }
 
 static void end_exchange(reducer_node *r, int b)
@@ -206,7 +229,8 @@ static void end_exchange(reducer_node *r, int b)
     if (!r->node.equal)
         counter_raise(&r->exchanged[b], 1);
     else if (!r->slices)
-        for (int k = 0; k < r->node.size; k++) copy(r, r->node.rank, k, exchanged_part(r, r->buckets[b]));
+        for (int k = 0; k < r->node.size; k++)
+            copy(r, r->node.rank, k, exchanged_part(r, r->buckets[b]));
     r->stages[b] = STAGE_COMPLETE;
 }
 
@@ -231,7 +255,8 @@ static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, bool wait
         if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], wait, &complete));
         if (r->blocking || complete) end_exchange(r, b);
     } else if (before == STAGE_SPREADING && reached(r, &r->exchanged[b], epoch, wait)) {
-        copy(r, 0, r->node.rank, r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
+        copy(r, 0, r->node.rank,
+             r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
         r->stages[b] = STAGE_COMPLETE;
     }
     *moved = r->stages[b] != before;
@@ -244,7 +269,8 @@ tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, bool wait
 {
     tw_status st = TW_OK;
     bool moved = true;
-    while (moved && r->stages[b] != STAGE_COMPLETE) TW_TRY(advance_stage(r, b, epoch, wait, &moved));
+    while (moved && r->stages[b] != STAGE_COMPLETE)
+        TW_TRY(advance_stage(r, b, epoch, wait, &moved));
     return TW_OK;
 done:
     /* the others wait for what this rank owes them, and hear of the failure at the end */
@@ -273,16 +299,19 @@ void reducer_node_arrive(reducer_node *r, int b)
     counter_raise(&r->arrived[b], 1);
 }
 
-tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *record, reducer_record *all, uint32_t epoch)
+tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *record,
+                                        reducer_record *all, uint32_t epoch)
 {
     tw_status st = TW_OK;
     const node *n = &r->node;
     if (n->nodes > 1) {
-        TRY_MPI(MPI_Allgather(record, (int)sizeof *record, MPI_BYTE, all, (int)sizeof *record, MPI_BYTE, n->everyone));
+        TRY_MPI(MPI_Allgather(record, (int)sizeof *record, MPI_BYTE, all, (int)sizeof *record,
+                              MPI_BYTE, n->everyone));
         return TW_OK;
     }
-    /* who comes here has done its share of all buckets, for which all ranks had to arrive in this epoch, after they had read the records of
-     * the last one: so nobody reads these any more, and when all have reported all sums are in place */
+    /* who comes here has done its share of all buckets, for which all ranks had to arrive in this
+     * epoch, after they had read the records of the last one: so nobody reads these any more, and
+     * when all have reported all sums are in place */
     r->records[n->rank] = *record;
     counter_raise(r->reported, 1);
     node_wait(n, r->reported, epoch * (uint32_t)n->size);

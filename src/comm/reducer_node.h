@@ -1,4 +1,5 @@
-/* The places where gradients meet: shared memory inside a node, messages between nodes. reducer.c decides when, this does it. */
+/* The places where gradients meet: shared memory inside a node, messages between nodes. reducer.c
+ * decides when, this does it. */
 #ifndef TWEEDIE_COMM_REDUCER_NODE_H
 #define TWEEDIE_COMM_REDUCER_NODE_H
 
@@ -42,8 +43,9 @@ typedef struct reducer_node {
 /* Finds the node and its memory. Collective.
  * @param buckets  borrowed
  * @param blocks   how many TW_REDUCER_BLOCKs they have */
-tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count, tw_reducer_bucket *buckets, int bucket_count,
-                              int64_t blocks, const tw_reducer_options *options);
+tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t count,
+                              tw_reducer_bucket *buckets, int bucket_count, int64_t blocks,
+                              const tw_reducer_options *options);
 /* Chooses how nodes exchange. Not collective; all arguments equal on all ranks.
  * @param blocking  a thread may wait in MPI
  * @param tree      the order of summation must be that of the tree */
@@ -61,13 +63,16 @@ void reducer_node_begin(reducer_node *r);
 /* My part of bucket b is final in epoch (1, 2, …). */
 void reducer_node_arrive(reducer_node *r, int b);
 
-/* My share of the work on bucket b, as far as it goes without waiting, or with `wait` to the end. Exchanges must begin in the same order of
- * buckets on all ranks, so a bucket may be moved only once the one before it has `begun`. */
+/* My share of the work on bucket b, as far as it goes without waiting, or with `wait` to the end.
+ * Exchanges must begin in the same order of buckets on all ranks, so a bucket may be moved only
+ * once the one before it has `begun`. */
 tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, bool wait);
 bool reducer_node_has_begun(const reducer_node *r, int b);
 bool reducer_node_is_complete(const reducer_node *r, int b);
 
-/* All ranks' records, in rank order, into `all`; afterwards all buckets hold their sums. Collective, after the last bucket. */
-tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *mine, reducer_record *all, uint32_t epoch);
+/* All ranks' records, in rank order, into `all`; afterwards all buckets hold their sums.
+ * Collective, after the last bucket. */
+tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *mine,
+                                        reducer_record *all, uint32_t epoch);
 
 #endif

@@ -8,9 +8,11 @@
 #include <time.h>
 
 static atomic_bool stop, save;
-static atomic_llong terminated; /* nanoseconds of the first SIGTERM on the monotonic clock, 0 before */
+static atomic_llong
+    terminated; /* nanoseconds of the first SIGTERM on the monotonic clock, 0 before */
 
-/* Launchers may deliver one request twice (to the process group, and by name), so only a second one that is a second later means it. */
+/* Launchers may deliver one request twice (to the process group, and by name), so only a second one
+ * that is a second later means it. */
 static void terminate_now_if_repeated(void)
 {
     struct timespec now;
@@ -43,8 +45,8 @@ tw_status tw_signals_install(void)
     action.sa_flags = SA_RESTART; /* a save that is being written goes on */
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        TW_CHECK(sigaction(numbers[i], &action, NULL) == 0, TW_EINTERNAL, "the handler of signal %d cannot be installed: %s", numbers[i],
-                 strerror(errno));
+        TW_CHECK(sigaction(numbers[i], &action, NULL) == 0, TW_EINTERNAL,
+                 "the handler of signal %d cannot be installed: %s", numbers[i], strerror(errno));
 done:
     return st;
 }

@@ -1,10 +1,13 @@
-/* The watchdog: a beat per rank in a board that the ranks of a node share, and a thread that compares it with the clock.
+/* The watchdog: a beat per rank in a board that the ranks of a node share, and a thread that
+ * compares it with the clock.
  *
- * A rank that hangs in a collective is itself innocent: the one that is missing is the one that does not wait. So each rank also says when
- * it only waits for others, and the message lists the ranks of the node that do not, with what they do and for how long. A rank that was
- * stopped altogether (SIGSTOP, a lost disk) cannot speak; the others do, and name it first, since its thread gives no sign of life. Each
- * rank's text is written only by itself, and read by the others only when the run is over anyway, so it is not locked; what is torn is a
- * word of a message. Of ranks on other nodes watchdog_nodes.c brings the beats. */
+ * A rank that hangs in a collective is itself innocent: the one that is missing is the one that
+ * does not wait. So each rank also says when it only waits for others, and the message lists the
+ * ranks of the node that do not, with what they do and for how long. A rank that was stopped
+ * altogether (SIGSTOP, a lost disk) cannot speak; the others do, and name it first, since its
+ * thread gives no sign of life. Each rank's text is written only by itself, and read by the others
+ * only when the run is over anyway, so it is not locked; what is torn is a word of a message. Of
+ * ranks on other nodes watchdog_nodes.c brings the beats. */
 #include "tweedie/watchdog.h"
 
 #include <stdatomic.h>
@@ -31,9 +34,10 @@ struct tw_watchdog {
     watchdog_nodes elsewhere;
     comm_waiting *told;   /* the communicator's, which says through it when it waits */
     _Atomic int64_t life; /* the shortest limit of all beats, nanoseconds; 0: none yet */
-    int64_t grace;        /* the thread's own: before this nothing is held against anybody, since it did not run itself */
-    int64_t patience;     /* nanoseconds beyond the limit: node 0, which knows of all, speaks first */
-    int mine, size;       /* in the node */
+    int64_t grace;    /* the thread's own: before this nothing is held against anybody, since it did
+                         not run itself */
+    int64_t patience; /* nanoseconds beyond the limit: node 0, which knows of all, speaks first */
+    int mine, size;   /* in the node */
     int rank, node, nodes;
     char host[HOST_MAX];
 };
@@ -84,7 +88,8 @@ void line_put_missing(const beat *b, const char *host, const beat *me, int64_t n
 {
     line l = {.length = 0};
     const bool sure = atomic_load(&me->waiting) || beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
-    line_add(&l, sure ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
+    line_add(&l,
+             sure ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
     line_add_number(&l, b->rank);
     line_add(&l, " on ");
     line_add(&l, host);
@@ -103,7 +108,8 @@ bool beat_is_blamed(const beat *b, watchdog_blame blame, const beat *me, int64_t
 {
     if (blame == WATCHDOG_LIFELESS) return beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
     if (atomic_load(&b->nanoseconds) == 0) return false;
-    return !atomic_load(&b->waiting) || (blame == WATCHDOG_BEHIND && atomic_load(&b->step) < atomic_load(&me->step));
+    return !atomic_load(&b->waiting) ||
+           (blame == WATCHDOG_BEHIND && atomic_load(&b->step) < atomic_load(&me->step));
 }
 
 int64_t watchdog_now(void)
@@ -130,9 +136,11 @@ static void tell_nobody(const tw_watchdog *w, const beat *me)
     line_add(&l, "tweedie: watchdog: all ranks of ");
     if (w->elsewhere.count == 0) {
         line_add(&l, w->host);
-        line_add(&l, " wait for others: the missing rank is on another node, or the network is gone");
+        line_add(&l,
+                 " wait for others: the missing rank is on another node, or the network is gone");
     } else if (w->node == 0) {
-        line_add(&l, "all nodes wait for others, and all nodes answer: a message was lost, or ranks wait for different things");
+        line_add(&l, "all nodes wait for others, and all nodes answer: a message was lost, or "
+                     "ranks wait for different things");
     } else {
         line_add(&l, w->host);
         line_add(&l, " wait for others, as those of ");
@@ -142,18 +150,21 @@ static void tell_nobody(const tw_watchdog *w, const beat *me)
     line_put(&l);
 }
 
-/* Who gives no sign of life is to blame for all the others. Else it is who does not wait, or, in this node, where what is known is not a
- * second old, waits in an earlier step. The launcher may let the ranks of other nodes live for half a minute after node 0 has spoken and
- * ended: they hold its silence against it only where it is longer than that. */
+/* Who gives no sign of life is to blame for all the others. Else it is who does not wait, or, in
+ * this node, where what is known is not a second old, waits in an earlier step. The launcher may
+ * let the ranks of other nodes live for half a minute after node 0 has spoken and ended: they hold
+ * its silence against it only where it is longer than that. */
 static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
 {
-    const int64_t life = atomic_load(&w->life), silence = w->node == 0 || life < WATCHDOG_SILENT ? WATCHDOG_SILENT : life;
+    const int64_t life = atomic_load(&w->life),
+                  silence = w->node == 0 || life < WATCHDOG_SILENT ? WATCHDOG_SILENT : life;
     bool found = tell_node(w, me, WATCHDOG_LIFELESS, now);
     found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_LIFELESS, now, silence);
     if (found) return;
     found = tell_node(w, me, WATCHDOG_BEHIND, now);
     found |= watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BUSY, now, silence);
-    if (!found && w->node == 0) found = watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BEHIND, now, silence);
+    if (!found && w->node == 0)
+        found = watchdog_nodes_tell(&w->elsewhere, me, WATCHDOG_BEHIND, now, silence);
     if (!found) tell_nobody(w, me);
 }
 
@@ -182,7 +193,8 @@ static void expire(const tw_watchdog *w, const beat *me, int64_t now, int64_t li
 static bool misses_somebody(const tw_watchdog *w, int64_t now, int64_t silence)
 {
     for (int i = 0; i < w->size; i++)
-        if (i != w->mine && beat_is_lifeless(&w->board->beats[i], now, silence, w->grace)) return true;
+        if (i != w->mine && beat_is_lifeless(&w->board->beats[i], now, silence, w->grace))
+            return true;
     return watchdog_nodes_miss(&w->elsewhere, now, silence + w->patience, w->grace);
 }
 
@@ -191,12 +203,13 @@ static void watch(void *self)
 {
     tw_watchdog *w = self;
     beat *me = &w->board->beats[w->mine];
-    const int64_t limit = atomic_load(&me->limit), since = atomic_load(&me->nanoseconds), life = atomic_load(&w->life);
+    const int64_t limit = atomic_load(&me->limit), since = atomic_load(&me->nanoseconds),
+                  life = atomic_load(&w->life);
     const int64_t now = watchdog_now();
     if (now - atomic_load(&me->alive) > WATCHDOG_SILENT) w->grace = now;
     atomic_store(&me->alive, now);
-    if (limit > 0 && now - (since > w->grace ? since : w->grace) > limit + w->patience && since == atomic_load(&me->nanoseconds) &&
-        limit == atomic_load(&me->limit))
+    if (limit > 0 && now - (since > w->grace ? since : w->grace) > limit + w->patience &&
+        since == atomic_load(&me->nanoseconds) && limit == atomic_load(&me->limit))
         expire(w, me, now, limit, "");
     if (life > 0 && misses_somebody(w, now, life > WATCHDOG_SILENT ? life : WATCHDOG_SILENT))
         expire(w, me, now, life, "; others give no sign of life");
@@ -205,7 +218,8 @@ static void watch(void *self)
 static tw_status make_board(tw_watchdog *w, const tw_comm *comm)
 {
     tw_status st = TW_OK;
-    const size_t own = sizeof(board) + (size_t)w->size * sizeof(beat), all = own + watchdog_nodes_bytes(comm);
+    const size_t own = sizeof(board) + (size_t)w->size * sizeof(beat),
+                 all = own + watchdog_nodes_bytes(comm);
     void *base;
     MPI_Aint bytes;
     int unit;
@@ -263,7 +277,9 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
     } else if (gethostname(w->host, sizeof w->host - 1) != 0) {
         strcpy(w->host, "?");
     }
-    st = comm && comm->size > 1 ? make_board(w, comm) : tw_alloc(&w->board, 1, sizeof(board) + sizeof(beat), "the watchdog's board");
+    st = comm && comm->size > 1
+             ? make_board(w, comm)
+             : tw_alloc(&w->board, 1, sizeof(board) + sizeof(beat), "the watchdog's board");
     if (st == TW_OK) atomic_store(&w->board->beats[w->mine].alive, watchdog_now());
     if (st == TW_OK) st = ticker_start(&w->ticker, watch, w, "the watchdog's thread");
     if (comm) st = tw_comm_agree(comm, st);

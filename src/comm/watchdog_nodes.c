@@ -1,11 +1,15 @@
-/* The beats of other nodes: without them a run of one rank per node cannot say which one is missing.
+/* The beats of other nodes: without them a run of one rank per node cannot say which one is
+ * missing.
  *
- * The couriers, the first two ranks of each node, send the beats of their node once a second to the first rank of node 0, which sends its
- * own to all: small messages, on a communicator of their own, at most one on the way in each direction. There are two of a node so that one
- * can tell when the other is the rank that stopped. A thread besides the watchdog's does so, since MPI may be the very thing that hangs;
- * what it hears lies in the node's shared memory, and the watchdog reads that. Times travel as ages, so clocks need not agree.
+ * The couriers, the first two ranks of each node, send the beats of their node once a second to the
+ * first rank of node 0, which sends its own to all: small messages, on a communicator of their own,
+ * at most one on the way in each direction. There are two of a node so that one can tell when the
+ * other is the rank that stopped. A thread besides the watchdog's does so, since MPI may be the
+ * very thing that hangs; what it hears lies in the node's shared memory, and the watchdog reads
+ * that. Times travel as ages, so clocks need not agree.
  *
- * At the end each side sends a farewell and receives until it has the other's: messages keep their order, so none is left on the way. */
+ * At the end each side sends a farewell and receives until it has the other's: messages keep their
+ * order, so none is left on the way. */
 #include <string.h>
 #include <time.h>
 
@@ -19,7 +23,8 @@ static const int64_t SECOND = 1000000000, PATIENCE = 30000000000;
 
 /* A rank's beat on the wire, between machines of one kind. */
 typedef struct record {
-    int64_t step, age, life; /* nanoseconds since the beat and since the sign of life; below zero: there was none */
+    int64_t step, age, life; /* nanoseconds since the beat and since the sign of life; below zero:
+                                there was none */
     int32_t rank, waiting;
     char section[TW_WATCHDOG_SECTION_MAX + 1];
 } record;
@@ -66,7 +71,8 @@ static void receive(courier *c, int i)
 {
     peer *p = &c->peers[i];
     if (p->lost || p->parted) return;
-    if (MPI_Irecv(p->in, (int)message_bytes(p->size), MPI_BYTE, p->rank, 0, c->comm, &c->requests[i]) != MPI_SUCCESS) {
+    if (MPI_Irecv(p->in, (int)message_bytes(p->size), MPI_BYTE, p->rank, 0, c->comm,
+                  &c->requests[i]) != MPI_SUCCESS) {
         c->requests[i] = MPI_REQUEST_NULL;
         p->lost = true;
     }
@@ -90,7 +96,8 @@ static void send(courier *c, int i, bool farewell)
         memcpy(r->section, b->section, sizeof r->section);
     }
     p->parting = farewell;
-    if (MPI_Isend(p->out, (int)message_bytes(c->size), MPI_BYTE, p->rank, 0, c->comm, &c->requests[c->count + i]) != MPI_SUCCESS) {
+    if (MPI_Isend(p->out, (int)message_bytes(c->size), MPI_BYTE, p->rank, 0, c->comm,
+                  &c->requests[c->count + i]) != MPI_SUCCESS) {
         c->requests[c->count + i] = MPI_REQUEST_NULL;
         p->lost = true;
     }
@@ -105,7 +112,8 @@ static void take(courier *c, int i)
         const record *r = &p->in->records[k];
         beat *b = &c->table->beats[p->at + k];
         b->rank = r->rank;
-        memcpy(b->section, r->section, TW_WATCHDOG_SECTION_MAX); /* and the last character stays zero */
+        memcpy(b->section, r->section,
+               TW_WATCHDOG_SECTION_MAX); /* and the last character stays zero */
         atomic_store(&b->step, r->step);
         atomic_store(&b->waiting, r->waiting != 0);
         atomic_store(&b->nanoseconds, r->age < 0 ? 0 : now - r->age);
@@ -138,7 +146,8 @@ static void exchange(void *self)
     courier *c = self;
     const int64_t now = watchdog_now();
     collect(c);
-    for (int i = 0; i < c->table->count; i++) atomic_store(&c->table->nodes[i].looked, watchdog_now());
+    for (int i = 0; i < c->table->count; i++)
+        atomic_store(&c->table->nodes[i].looked, watchdog_now());
     if (now - c->sent < SECOND) return;
     c->sent = now;
     for (int i = 0; i < c->count; i++) send(c, i, false);
@@ -156,7 +165,8 @@ static bool part(courier *c)
             const peer *p = &c->peers[i];
             send(c, i, true);
             lost |= p->lost;
-            all &= p->lost || (p->parted && p->parting && c->requests[c->count + i] == MPI_REQUEST_NULL);
+            all &= p->lost ||
+                   (p->parted && p->parting && c->requests[c->count + i] == MPI_REQUEST_NULL);
         }
         if (all) return !lost;
         if (watchdog_now() > end) return false;
@@ -184,21 +194,24 @@ static void tell_silent(const far_node *f, const beat *b, int64_t now)
     line_put(&l);
 }
 
-/* Whether nothing has come from a node. Nobody knows where the thread that receives does not look. */
+/* Whether nothing has come from a node. Nobody knows where the thread that receives does not look.
+ */
 static bool is_silent(const far_node *f, int64_t now, int64_t silence, int64_t grace)
 {
     const int64_t looked = atomic_load(&f->looked), heard = atomic_load(&f->heard);
     return now - looked <= WATCHDOG_SILENT && looked - (heard > grace ? heard : grace) > silence;
 }
 
-/* The moment of which the node's ranks are known: none of them gives a sign of life after it, which says something of the node alone. */
+/* The moment of which the node's ranks are known: none of them gives a sign of life after it, which
+ * says something of the node alone. */
 static int64_t known_at(const far_node *f, int64_t now)
 {
     const int64_t heard = atomic_load(&f->heard);
     return heard < now ? heard : now;
 }
 
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now, int64_t silence)
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now,
+                         int64_t silence)
 {
     const beat *b = n->beats;
     int lines = 0;
@@ -211,7 +224,8 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame
         }
         const int64_t then = known_at(f, now);
         for (int k = 0; k < f->size; k++)
-            if (beat_is_blamed(&b[k], blame, me, then) && lines++ < LINES) line_put_missing(&b[k], f->host, me, then);
+            if (beat_is_blamed(&b[k], blame, me, then) && lines++ < LINES)
+                line_put_missing(&b[k], f->host, me, then);
     }
     if (lines > LINES) {
         line l = {.length = 0};
@@ -252,14 +266,16 @@ size_t watchdog_nodes_bytes(const tw_comm *comm)
     return (size_t)comm->nodes * sizeof(far_node) + (size_t)comm->size * sizeof(beat);
 }
 
-/* Node 0 has one: it is the first of all couriers, and where it stops the other ranks of its node say so. */
+/* Node 0 has one: it is the first of all couriers, and where it stops the other ranks of its node
+ * say so. */
 static bool is_courier(const tw_comm *comm)
 {
     return comm->node_rank == 0 || (comm->node_rank == 1 && comm->node > 0);
 }
 
 /* Learns of all couriers. @param[out] all  the caller's to free, of *count */
-static tw_status introduce(introduction **all, int *count, const watchdog_nodes *n, const tw_comm *comm)
+static tw_status introduce(introduction **all, int *count, const watchdog_nodes *n,
+                           const tw_comm *comm)
 {
     tw_status st = TW_OK;
     introduction mine = {.node = comm->node, .node_rank = comm->node_rank, .size = comm->node_size};
@@ -267,14 +283,16 @@ static tw_status introduce(introduction **all, int *count, const watchdog_nodes 
     mine.first = comm->rank; /* of a node's second courier it is not used */
     TRY_MPI(MPI_Comm_size(n->couriers, count));
     TW_TRY(tw_alloc(all, *count, sizeof **all, "the list of nodes"));
-    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, *all, (int)sizeof mine, MPI_BYTE, n->couriers));
+    TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, *all, (int)sizeof mine, MPI_BYTE,
+                          n->couriers));
 done:
     return st;
 }
 
-/* First ranks: makes the table of the nodes that matter here, all others on node 0, else node 0. Their first ranks introduce themselves in
- * the order of the nodes. */
-static void lay_out(const watchdog_nodes *n, const tw_comm *comm, const introduction *all, int count)
+/* First ranks: makes the table of the nodes that matter here, all others on node 0, else node 0.
+ * Their first ranks introduce themselves in the order of the nodes. */
+static void lay_out(const watchdog_nodes *n, const tw_comm *comm, const introduction *all,
+                    int count)
 {
     far_node *f = n->nodes;
     int at = 0;
@@ -292,7 +310,8 @@ static void lay_out(const watchdog_nodes *n, const tw_comm *comm, const introduc
     memset((void *)n->beats, 0, (size_t)n->ranks * sizeof(beat));
 }
 
-/* Whom this courier exchanges messages with: the one of node 0 with all others, these with that one. */
+/* Whom this courier exchanges messages with: the one of node 0 with all others, these with that
+ * one. */
 static tw_status make_peers(courier *c, const tw_comm *comm, const introduction *all, int count)
 {
     tw_status st = TW_OK;
@@ -300,12 +319,17 @@ static tw_status make_peers(courier *c, const tw_comm *comm, const introduction 
     const bool root = comm->node == 0;
     c->count = root ? count - 1 : 1;
     TW_TRY(tw_alloc(&c->peers, c->count, sizeof *c->peers, "the watchdog's messages"));
-    TW_TRY(tw_alloc(&c->requests, 2 * (int64_t)c->count, sizeof(MPI_Request), "the watchdog's messages"));
-    TW_TRY(tw_alloc(&c->statuses, 2 * (int64_t)c->count, sizeof *c->statuses, "the watchdog's messages"));
+    TW_TRY(tw_alloc(&c->requests, 2 * (int64_t)c->count, sizeof(MPI_Request),
+                    "the watchdog's messages"));
+    TW_TRY(tw_alloc(&c->statuses, 2 * (int64_t)c->count, sizeof *c->statuses,
+                    "the watchdog's messages"));
     TW_TRY(tw_alloc(&c->done, 2 * (int64_t)c->count, sizeof *c->done, "the watchdog's messages"));
     for (int i = 0; i < c->count; i++) {
         const int rank = root ? i + 1 : 0, node = root ? all[rank].node - 1 : 0;
-        c->peers[i] = (peer){.rank = rank, .node = node, .at = root ? c->table->nodes[node].at : 0, .size = all[rank].size};
+        c->peers[i] = (peer){.rank = rank,
+                             .node = node,
+                             .at = root ? c->table->nodes[node].at : 0,
+                             .size = all[rank].size};
         c->requests[i] = c->requests[c->count + i] = MPI_REQUEST_NULL;
         bytes += message_bytes(c->size) + message_bytes(c->peers[i].size);
     }
@@ -329,15 +353,19 @@ static tw_status make_courier(watchdog_nodes *n, const tw_comm *comm, const beat
     TW_TRY(introduce(&all, &count, n, comm));
     if (comm->node != 0) n->ranks = all[0].size;
     if (comm->node_rank == 0) lay_out(n, comm, all, count);
-    TW_TRY(tw_alloc(&n->courier, 1, sizeof *n->courier, "the watchdog's messages")); /* also half made: watchdog_nodes_stop releases it */
-    *n->courier = (courier){.table = n, .comm = n->couriers, .local = local, .size = comm->node_size};
+    TW_TRY(
+        tw_alloc(&n->courier, 1, sizeof *n->courier,
+                 "the watchdog's messages")); /* also half made: watchdog_nodes_stop releases it */
+    *n->courier =
+        (courier){.table = n, .comm = n->couriers, .local = local, .size = comm->node_size};
     TW_TRY(make_peers(n->courier, comm, all, count));
 done:
     tw_free(&all);
     return st;
 }
 
-tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local)
+tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared,
+                               const beat *local)
 {
     tw_status st = TW_OK;
     *n = (watchdog_nodes){.couriers = MPI_COMM_NULL};
@@ -346,7 +374,8 @@ tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *sha
     n->ranks = comm->node == 0 ? comm->size - comm->node_size : 0;
     n->nodes = shared;
     n->beats = (void *)(n->nodes + n->count);
-    TRY_MPI(MPI_Comm_split(comm->world, is_courier(comm) ? 0 : MPI_UNDEFINED, comm->rank, &n->couriers));
+    TRY_MPI(MPI_Comm_split(comm->world, is_courier(comm) ? 0 : MPI_UNDEFINED, comm->rank,
+                           &n->couriers));
     if (is_courier(comm)) {
         MPI_Comm_set_errhandler(n->couriers, MPI_ERRORS_RETURN);
         st = make_courier(n, comm, local);
@@ -356,7 +385,8 @@ tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *sha
     if (n->courier) {
         for (int i = 0; i < n->courier->count; i++) receive(n->courier, i);
         n->courier->open = true;
-        st = ticker_start(&n->courier->ticker, exchange, n->courier, "the thread of the watchdog's messages");
+        st = ticker_start(&n->courier->ticker, exchange, n->courier,
+                          "the thread of the watchdog's messages");
     }
     st = tw_comm_agree(comm, st);
 done:

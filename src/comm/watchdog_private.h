@@ -1,4 +1,5 @@
-/* What the files of the watchdog know of each other: beats, the sentences about them, and those of other nodes. */
+/* What the files of the watchdog know of each other: beats, the sentences about them, and those of
+ * other nodes. */
 #ifndef TWEEDIE_COMM_WATCHDOG_PRIVATE_H
 #define TWEEDIE_COMM_WATCHDOG_PRIVATE_H
 
@@ -7,11 +8,14 @@
 #include "comm/comm_private.h"
 #include "tweedie/watchdog.h"
 
-/* The last beat of a rank. Those of other nodes are kept the same way, their time translated to this node's clock. */
+/* The last beat of a rank. Those of other nodes are kept the same way, their time translated to
+ * this node's clock. */
 typedef struct beat {
-    _Alignas(64) _Atomic int64_t nanoseconds; /* of the beat, on the monotonic clock, the same for all processes of a node; 0: none yet */
+    _Alignas(64) _Atomic int64_t nanoseconds; /* of the beat, on the monotonic clock, the same for
+                                                 all processes of a node; 0: none yet */
     _Atomic int64_t limit;                    /* nanoseconds; 0: none */
-    _Atomic int64_t alive;                    /* when the rank's thread last gave a sign of life; 0: it has left, or never came */
+    _Atomic int64_t
+        alive; /* when the rank's thread last gave a sign of life; 0: it has left, or never came */
     _Atomic int64_t step;
     atomic_bool waiting; /* for other ranks */
     char section[TW_WATCHDOG_SECTION_MAX + 1];
@@ -36,7 +40,8 @@ void line_put(line *l);
 
 int64_t watchdog_now(void);
 
-/* Nanoseconds without a sign of life, or without a message, that a busy machine does not explain. */
+/* Nanoseconds without a sign of life, or without a message, that a busy machine does not explain.
+ */
 #define WATCHDOG_SILENT 3000000000
 
 /* Who is named. */
@@ -46,7 +51,8 @@ typedef enum watchdog_blame {
     WATCHDOG_BEHIND,   /* and who waits in an earlier step */
 } watchdog_blame;
 
-/* Whether there was no sign of life for longer than `silence`. Nobody is expected to give one before `grace`. */
+/* Whether there was no sign of life for longer than `silence`. Nobody is expected to give one
+ * before `grace`. */
 bool beat_is_lifeless(const beat *b, int64_t now, int64_t silence, int64_t grace);
 bool beat_is_blamed(const beat *b, watchdog_blame blame, const beat *me, int64_t now);
 
@@ -56,9 +62,11 @@ void line_put_missing(const beat *b, const char *host, const beat *me, int64_t n
 /* ---- beats of other nodes (watchdog_nodes.c) ---- */
 
 typedef struct far_node {
-    _Alignas(64) _Atomic int64_t heard; /* when something came from it last, or this began; WATCHDOG_PARTED: it has said farewell */
-    _Atomic int64_t looked;             /* when the thread that receives looked last; it may be stopped or hang itself */
-    int first, size, at;                /* its first rank; its ranks; its beats in the table */
+    _Alignas(64) _Atomic int64_t heard; /* when something came from it last, or this began;
+                                           WATCHDOG_PARTED: it has said farewell */
+    _Atomic int64_t
+        looked; /* when the thread that receives looked last; it may be stopped or hang itself */
+    int first, size, at; /* its first rank; its ranks; its beats in the table */
     char host[HOST_MAX];
 } far_node;
 
@@ -68,29 +76,35 @@ struct courier;
 
 /* Zero: nothing is exchanged. */
 typedef struct watchdog_nodes {
-    int count, ranks;        /* nodes whose beats come here, and their ranks: of all others to node 0, of node 0 to all others */
-    far_node *nodes;         /* in the node's shared memory, so that any of its ranks can speak */
-    beat *beats;             /* as well: of one node after the other */
-    MPI_Comm couriers;       /* the first rank of node 0, the first two of the others; null elsewhere */
+    int count, ranks;  /* nodes whose beats come here, and their ranks: of all others to node 0, of
+                          node 0 to all others */
+    far_node *nodes;   /* in the node's shared memory, so that any of its ranks can speak */
+    beat *beats;       /* as well: of one node after the other */
+    MPI_Comm couriers; /* the first rank of node 0, the first two of the others; null elsewhere */
     struct courier *courier; /* theirs alone */
 } watchdog_nodes;
 
-/* Shared memory that the table needs at most; 0 where nothing is exchanged, since there is one node or MPI is not threaded. */
+/* Shared memory that the table needs at most; 0 where nothing is exchanged, since there is one node
+ * or MPI is not threaded. */
 size_t watchdog_nodes_bytes(const tw_comm *comm);
 
 /* Begins to exchange. Collective.
  * @param shared  watchdog_nodes_bytes of the node, aligned to 64; need not be zero
  * @param local   the beats of this node's ranks */
-tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared, const beat *local);
+tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared,
+                               const beat *local);
 
 /* Names those elsewhere who are to blame; false where nobody is.
  * @param silence  of a node that is held against it */
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now, int64_t silence);
+bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now,
+                         int64_t silence);
 
-/* Whether a node or a rank elsewhere has given no sign of life for longer than `silence`, and the time that messages take. */
+/* Whether a node or a rank elsewhere has given no sign of life for longer than `silence`, and the
+ * time that messages take. */
 bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace);
 
-/* Collective. Every message that was sent is received before it returns, unless somebody has been silent for half a minute. */
+/* Collective. Every message that was sent is received before it returns, unless somebody has been
+ * silent for half a minute. */
 void watchdog_nodes_stop(watchdog_nodes *n);
 
 #endif

@@ -1,7 +1,8 @@
 /* Opening datasets, alone or on all ranks, and reading from them.
  *
- * Parallel HDF5 opens and closes files collectively, and a rank that meets an error where the others do not would leave them hanging. So
- * rank zero looks at the file alone first, serially, and all ranks agree before they open it together. Reading is independent. */
+ * Parallel HDF5 opens and closes files collectively, and a rank that meets an error where the
+ * others do not would leave them hanging. So rank zero looks at the file alone first, serially, and
+ * all ranks agree before they open it together. Reading is independent. */
 #include "data/dataset.h"
 
 #include <stdlib.h>
@@ -32,7 +33,8 @@ static tw_status look(const char *path)
     int64_t bytes;
     TW_TRY(tw_file_size(&bytes, path));
     htri_t is = H5Fis_hdf5(path);
-    TW_CHECK(is > 0, TW_EDATA, "%s: not an HDF5 file (%lld bytes); a dataset was expected", path, (long long)bytes);
+    TW_CHECK(is > 0, TW_EDATA, "%s: not an HDF5 file (%lld bytes); a dataset was expected", path,
+             (long long)bytes);
     TW_TRY(tw_dataset_file_open(&format, path, H5P_DEFAULT));
     tw_dataset_file_close(&format);
 done:
@@ -49,7 +51,8 @@ static tw_status make_hints(MPI_Info *out, const char *text)
     TRY_MPI(MPI_Info_create(&info));
     for (char *pair = strtok_r(copy, ", ", &rest); pair; pair = strtok_r(NULL, ", ", &rest)) {
         char *value = strchr(pair, '=');
-        TW_CHECK(value && value != pair && value[1], TW_ECONFIG, "data.hints: \"%s\" is not key=value", pair);
+        TW_CHECK(value && value != pair && value[1], TW_ECONFIG,
+                 "data.hints: \"%s\" is not key=value", pair);
         *value++ = '\0';
         TRY_MPI(MPI_Info_set(info, pair, value));
     }
@@ -67,10 +70,14 @@ static tw_status open_together(tw_dataset *d, const char *hints)
     MPI_Info info = MPI_INFO_NULL;
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
     TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
-    if (d->comm && hints && *hints) TW_TRY(make_hints(&info, hints)); /* one rank does without, but a mistake is one there too */
+    if (d->comm && hints && *hints)
+        TW_TRY(
+            make_hints(&info, hints)); /* one rank does without, but a mistake is one there too */
     if (d->parallel) {
-        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), info), TW_EINTERNAL, "%s: no parallel reading", d->path);
-        TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL, "%s: no parallel reading", d->path);
+        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), info), TW_EINTERNAL,
+               "%s: no parallel reading", d->path);
+        TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL,
+               "%s: no parallel reading", d->path);
     }
     TW_TRY(tw_dataset_file_open(&d->format, d->path, access));
 done:
@@ -93,7 +100,8 @@ static tw_status choose_split(tw_dataset *d, const char *name)
     }
     if (!name || !name[0] || strcmp(name, "all") == 0) return TW_OK;
     TW_TRY(tw_format_print_splits(spec, splits));
-    TW_FAIL(TW_ECONFIG, "%s: there is no split \"%s\"; there are %s, and \"all\"", d->path, name, splits);
+    TW_FAIL(TW_ECONFIG, "%s: there is no split \"%s\"; there are %s, and \"all\"", d->path, name,
+            splits);
 done:
     return st;
 }
@@ -108,7 +116,8 @@ static tw_status look_first(void *self)
 {
     const opening *o = self;
     tw_status st = tw_h5_start();
-    return st == TW_OK ? look(o->d->path) : st; /* each rank: where one alone cannot read, opening together hangs */
+    return st == TW_OK ? look(o->d->path)
+                       : st; /* each rank: where one alone cannot read, opening together hangs */
 }
 
 static tw_status open_here(void *self)
@@ -129,7 +138,8 @@ static tw_status verify(tw_dataset *d)
     TW_TRY(tw_digest_create(&digest));
     TW_TRY(tw_digest_add_dataset(digest, d));
     tw_digest_text(digest, met);
-    TW_CHECK(strcmp(met, spec->digest) == 0, TW_EDATA, "%s: damaged: the digest of its samples is %s, the file says %s", d->path, met,
+    TW_CHECK(strcmp(met, spec->digest) == 0, TW_EDATA,
+             "%s: damaged: the digest of its samples is %s, the file says %s", d->path, met,
              spec->digest);
 done:
     d->split = chosen;
@@ -137,7 +147,8 @@ done:
     return st;
 }
 
-tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm, const tw_dataset_options *options)
+tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
+                          const tw_dataset_options *options)
 {
     tw_status st = TW_OK;
     tw_dataset *d = NULL;
@@ -145,9 +156,11 @@ tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm, const tw
     if (st == TW_OK) {
         d->comm = comm;
         d->io = options->io;
-        d->format = (tw_dataset_file){.file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+        d->format = (tw_dataset_file){
+            .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
         d->transfer = H5I_INVALID_HID;
-        /* an input thread that reads in parallel beside the main thread's reductions needs an MPI that bears it */
+        /* an input thread that reads in parallel beside the main thread's reductions needs an MPI
+         * that bears it */
         d->parallel = size_of(comm) > 1 && (!options->io || tw_comm_threaded(comm));
         st = tw_strdup(&d->path, options->path);
     }
@@ -196,25 +209,30 @@ int64_t tw_dataset_count(const tw_dataset *d)
     return d->split.last - d->split.first;
 }
 
-tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored, int32_t *labels)
+tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored,
+                               int32_t *labels)
 {
     tw_status st = TW_OK;
     const tw_dataset_spec *spec = &d->format.spec;
-    const int64_t block = tw_block_samples(spec) * 16; /* MPI-IO counts in int: stay far below 2 GiB */
+    const int64_t block =
+        tw_block_samples(spec) * 16; /* MPI-IO counts in int: stay far below 2 GiB */
     const size_t bytes = tw_dataset_sample_bytes(spec);
     TW_CHECK(first >= 0 && count >= 0 && first <= tw_dataset_count(d) - count, TW_EINTERNAL,
-             "%s: samples %lld to %lld of %lld were asked for", d->path, (long long)first, (long long)(first + count - 1),
-             (long long)tw_dataset_count(d));
+             "%s: samples %lld to %lld of %lld were asked for", d->path, (long long)first,
+             (long long)(first + count - 1), (long long)tw_dataset_count(d));
     for (int64_t done = 0; done < count; done += block) {
-        int64_t n = count - done < block ? count - done : block, from = d->split.first + first + done;
+        int64_t n = count - done < block ? count - done : block,
+                from = d->split.first + first + done;
         if (stored) {
             void *to = (char *)stored + (size_t)done * bytes;
-            TW_TRY(tw_h5_read_rows(d->format.samples, d->transfer, tw_format_memory_type(spec->kind), from, n, to, d->path,
+            TW_TRY(tw_h5_read_rows(d->format.samples, d->transfer,
+                                   tw_format_memory_type(spec->kind), from, n, to, d->path,
                                    tw_format_object(spec->kind)));
             TW_TRY(tw_format_check_samples(spec, from, n, to, d->path));
         }
         if (labels && spec->num_classes > 0) {
-            TW_TRY(tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, from, n, labels + done, d->path, "/labels"));
+            TW_TRY(tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, from, n,
+                                   labels + done, d->path, "/labels"));
             TW_TRY(tw_format_check_labels(spec, from, n, labels + done, d->path));
         }
     }
@@ -237,7 +255,8 @@ static tw_status read_on_thread(void *self)
     return tw_dataset_read_here(r->d, r->first, r->count, r->stored, r->labels);
 }
 
-tw_status tw_dataset_read_stored(tw_dataset *d, int64_t first, int64_t count, void *stored, int32_t *labels)
+tw_status tw_dataset_read_stored(tw_dataset *d, int64_t first, int64_t count, void *stored,
+                                 int32_t *labels)
 {
     reading r = {.d = d, .first = first, .count = count, .stored = stored, .labels = labels};
     return tw_io_call(d->io, read_on_thread, &r);
@@ -249,7 +268,9 @@ tw_status tw_dataset_read(tw_dataset *d, int64_t first, int64_t count, float *x,
     const tw_dataset_spec *spec = &d->format.spec;
     const int64_t block = tw_block_samples(spec), dims = tw_dataset_elements(spec);
     void *stored = NULL;
-    TW_TRY(tw_alloc_arena(&stored, (size_t)(count < block ? count : block) * tw_dataset_sample_bytes(spec), "a block of samples"));
+    TW_TRY(tw_alloc_arena(&stored,
+                          (size_t)(count < block ? count : block) * tw_dataset_sample_bytes(spec),
+                          "a block of samples"));
     for (int64_t done = 0; done < count; done += block) {
         int64_t n = count - done < block ? count - done : block;
         TW_TRY(tw_dataset_read_stored(d, first + done, n, stored, labels ? labels + done : NULL));

@@ -7,7 +7,8 @@
 #include "data/format.h"
 #include "tweedie/memory.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "what is hashed in memory must be what is stored: little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "what is hashed in memory must be what is stored: little-endian");
 
 struct tw_digest {
     XXH3_state_t *state;
@@ -19,7 +20,8 @@ tw_status tw_digest_create(tw_digest **out)
     tw_digest *digest = NULL;
     TW_TRY(tw_alloc(&digest, 1, sizeof *digest, "a digest"));
     digest->state = XXH3_createState();
-    TW_CHECK(digest->state && XXH3_128bits_reset(digest->state) == XXH_OK, TW_ENOMEM, "out of memory for a digest");
+    TW_CHECK(digest->state && XXH3_128bits_reset(digest->state) == XXH_OK, TW_ENOMEM,
+             "out of memory for a digest");
     *out = digest;
     digest = NULL;
 done:
@@ -43,11 +45,13 @@ tw_status tw_digest_add_dataset(tw_digest *digest, tw_dataset *d)
 {
     tw_status st = TW_OK;
     const tw_dataset_spec *spec = tw_dataset_get_spec(d);
-    const int64_t count = tw_dataset_count(d), block = tw_block_samples(spec), label_block = TW_BLOCK_BYTES / sizeof(int32_t);
+    const int64_t count = tw_dataset_count(d), block = tw_block_samples(spec),
+                  label_block = TW_BLOCK_BYTES / sizeof(int32_t);
     const size_t bytes = tw_dataset_sample_bytes(spec);
     void *stored = NULL;
     size_t arena = (size_t)block * bytes;
-    TW_TRY(tw_alloc_arena(&stored, arena > TW_BLOCK_BYTES ? arena : TW_BLOCK_BYTES, "a block of samples"));
+    TW_TRY(tw_alloc_arena(&stored, arena > TW_BLOCK_BYTES ? arena : TW_BLOCK_BYTES,
+                          "a block of samples"));
     for (int64_t i = 0; i < count; i += block) {
         int64_t n = count - i < block ? count - i : block;
         TW_TRY(tw_dataset_read_stored(d, i, n, stored, NULL));
@@ -66,5 +70,6 @@ done:
 void tw_digest_text(const tw_digest *digest, char *out)
 {
     XXH128_hash_t hash = XXH3_128bits_digest(digest->state);
-    snprintf(out, TW_DATASET_DIGEST_MAX, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+    snprintf(out, TW_DATASET_DIGEST_MAX, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
 }

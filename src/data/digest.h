@@ -1,5 +1,5 @@
-/* The digest of a dataset: XXH3-128 (xxHash, Y. Collet) of the sample bytes in storage order, then the label bytes, as 32 hexadecimal
- * digits.
+/* The digest of a dataset: XXH3-128 (xxHash, Y. Collet) of the sample bytes in storage order, then
+ * the label bytes, as 32 hexadecimal digits.
  *
  * Not a signature: it finds damage and mix-ups, not malice. */
 #ifndef TWEEDIE_DATA_DIGEST_H

@@ -1,4 +1,5 @@
-/* Reading the structure of a dataset file. Everything is checked before it is believed: a file may be damaged, or made by somebody else. */
+/* Reading the structure of a dataset file. Everything is checked before it is believed: a file may
+ * be damaged, or made by somebody else. */
 #include "data/format.h"
 
 #include <math.h>
@@ -58,31 +59,40 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
     const char *object = tw_format_object(spec->kind);
     int64_t bytes;
     TW_CHECK(spec->count > 0 && spec->height > 0 && spec->width > 0 && spec->channels > 0, TW_EDATA,
-             "%s: %s has shape [%lld, %lld, %lld, %lld]; no axis may be empty", path, object, (long long)spec->count,
-             (long long)spec->height, (long long)spec->width, (long long)spec->channels);
-    TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA, "%s: %s has %lld channels; at most %d are understood", path, object,
+             "%s: %s has shape [%lld, %lld, %lld, %lld]; no axis may be empty", path, object,
+             (long long)spec->count, (long long)spec->height, (long long)spec->width,
+             (long long)spec->channels);
+    TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA,
+             "%s: %s has %lld channels; at most %d are understood", path, object,
              (long long)spec->channels, TW_DATASET_CHANNELS_MAX);
-    TW_CHECK(!__builtin_mul_overflow(spec->height, spec->width, &bytes) && !__builtin_mul_overflow(bytes, spec->channels, &bytes) &&
-                 !__builtin_mul_overflow(bytes, (int64_t)kinds[spec->kind].element, &bytes) && bytes <= INT32_MAX,
+    TW_CHECK(!__builtin_mul_overflow(spec->height, spec->width, &bytes) &&
+                 !__builtin_mul_overflow(bytes, spec->channels, &bytes) &&
+                 !__builtin_mul_overflow(bytes, (int64_t)kinds[spec->kind].element, &bytes) &&
+                 bytes <= INT32_MAX,
              TW_EDATA, "%s: a sample of %s is larger than 2 GiB", path, object);
-    TW_CHECK(!__builtin_mul_overflow(bytes, spec->count, &bytes), TW_EDATA, "%s: %s claims more bytes than can be counted", path, object);
+    TW_CHECK(!__builtin_mul_overflow(bytes, spec->count, &bytes), TW_EDATA,
+             "%s: %s claims more bytes than can be counted", path, object);
     TW_CHECK(spec->num_classes >= 0 && spec->num_classes <= TW_DATASET_CLASSES_MAX, TW_EDATA,
-             "%s: num_classes is %lld; 0 to %d was expected", path, (long long)spec->num_classes, TW_DATASET_CLASSES_MAX);
+             "%s: num_classes is %lld; 0 to %d was expected", path, (long long)spec->num_classes,
+             TW_DATASET_CLASSES_MAX);
     for (int64_t c = 0; spec->scale && c < spec->channels; c++)
-        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] > 0 && isfinite(spec->offset[c]), TW_EDATA,
-                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale above 0 was expected", path, (long long)c, object,
-                 (double)spec->offset[c], (double)spec->scale[c]);
+        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] > 0 && isfinite(spec->offset[c]),
+                 TW_EDATA,
+                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale above 0 was "
+                 "expected",
+                 path, (long long)c, object, (double)spec->offset[c], (double)spec->scale[c]);
     for (int i = 0; i < spec->split_count; i++) {
         const tw_dataset_split *split = &spec->splits[i];
-        TW_CHECK(split->first >= 0 && split->first < split->last && split->last <= spec->count, TW_EDATA,
-                 "%s: split \"%s\" is %lld:%lld of %lld samples", path, split->name, (long long)split->first, (long long)split->last,
-                 (long long)spec->count);
+        TW_CHECK(split->first >= 0 && split->first < split->last && split->last <= spec->count,
+                 TW_EDATA, "%s: split \"%s\" is %lld:%lld of %lld samples", path, split->name,
+                 (long long)split->first, (long long)split->last, (long long)spec->count);
     }
 done:
     return st;
 }
 
-tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, int64_t count, const void *stored, const char *path)
+tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, int64_t count,
+                                  const void *stored, const char *path)
 {
     tw_status st = TW_OK;
     if (spec->kind == TW_DATASET_UINT8) return TW_OK;
@@ -91,18 +101,22 @@ tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, in
     for (int64_t i = 0; i < count * dims; i++) bad += !isfinite(v[i]);
     if (!bad) return TW_OK;
     for (int64_t i = 0; i < count * dims; i++)
-        TW_CHECK(isfinite(v[i]), TW_EDATA, "%s: %s[%lld] holds %g at element %lld; finite numbers were expected", path,
-                 tw_format_object(spec->kind), (long long)(first + i / dims), (double)v[i], (long long)(i % dims));
+        TW_CHECK(isfinite(v[i]), TW_EDATA,
+                 "%s: %s[%lld] holds %g at element %lld; finite numbers were expected", path,
+                 tw_format_object(spec->kind), (long long)(first + i / dims), (double)v[i],
+                 (long long)(i % dims));
 done:
     return st;
 }
 
-tw_status tw_format_check_labels(const tw_dataset_spec *spec, int64_t first, int64_t count, const int32_t *labels, const char *path)
+tw_status tw_format_check_labels(const tw_dataset_spec *spec, int64_t first, int64_t count,
+                                 const int32_t *labels, const char *path)
 {
     tw_status st = TW_OK;
     for (int64_t i = 0; i < count; i++)
-        TW_CHECK(labels[i] >= 0 && labels[i] < spec->num_classes, TW_EDATA, "%s: /labels[%lld] is %d; 0 to %lld was expected", path,
-                 (long long)(first + i), (int)labels[i], (long long)spec->num_classes - 1);
+        TW_CHECK(labels[i] >= 0 && labels[i] < spec->num_classes, TW_EDATA,
+                 "%s: /labels[%lld] is %d; 0 to %lld was expected", path, (long long)(first + i),
+                 (int)labels[i], (long long)spec->num_classes - 1);
 done:
     return st;
 }
@@ -115,12 +129,16 @@ static tw_status read_root(tw_dataset_file *f, const char *path)
     bool found = false;
     int64_t version;
     TW_TRY(tw_h5_has_attribute(&found, f->file, path, "/", "format"));
-    TW_CHECK(found, TW_EDATA, "%s: not a Tweedie dataset: / has no attribute \"format\" (tweedie import makes one from it)", path);
+    TW_CHECK(found, TW_EDATA,
+             "%s: not a Tweedie dataset: / has no attribute \"format\" (tweedie import makes one "
+             "from it)",
+             path);
     TW_TRY(tw_h5_read_text(f->file, path, "/", "format", format, sizeof format));
-    TW_CHECK(strcmp(format, TW_DATASET_FORMAT) == 0, TW_EDATA, "%s: / says format \"%s\"; \"" TW_DATASET_FORMAT "\" was expected", path,
-             format);
+    TW_CHECK(strcmp(format, TW_DATASET_FORMAT) == 0, TW_EDATA,
+             "%s: / says format \"%s\"; \"" TW_DATASET_FORMAT "\" was expected", path, format);
     TW_TRY(tw_h5_read_int(f->file, path, "/", "format_version", &version));
-    TW_CHECK(version == TW_DATASET_VERSION, TW_EDATA, "%s: / says format_version %lld; this program understands version %d", path,
+    TW_CHECK(version == TW_DATASET_VERSION, TW_EDATA,
+             "%s: / says format_version %lld; this program understands version %d", path,
              (long long)version, TW_DATASET_VERSION);
     TW_TRY(tw_h5_read_text(f->file, path, "/", "name", spec->name, sizeof spec->name));
     TW_TRY(tw_h5_read_text(f->file, path, "/", "source", spec->source, sizeof spec->source));
@@ -133,13 +151,14 @@ done:
     return st;
 }
 
-/* Chunks of at most a block, unless one sample alone is larger: the reader's cache and memory are laid out for that. */
+/* Chunks of at most a block, unless one sample alone is larger: the reader's cache and memory are
+ * laid out for that. */
 static tw_status check_chunks(const tw_h5_array *a, const char *path, const char *object)
 {
     tw_status st = TW_OK;
     TW_CHECK(a->chunk_rows <= 1 || a->chunk_bytes <= TW_BLOCK_BYTES, TW_EDATA,
-             "%s: %s has chunks of %lld bytes; at most %d were expected (h5repack changes it)", path, object, (long long)a->chunk_bytes,
-             TW_BLOCK_BYTES);
+             "%s: %s has chunks of %lld bytes; at most %d were expected (h5repack changes it)",
+             path, object, (long long)a->chunk_bytes, TW_BLOCK_BYTES);
 done:
     return st;
 }
@@ -160,11 +179,14 @@ static tw_status read_samples(tw_dataset_file *f, const char *path)
     TW_TRY(tw_h5_open_dataset(&f->samples, f->file, path, object));
     TW_TRY(tw_h5_describe(&a, f->samples, path, object));
     if (images && a.class == H5T_FLOAT) spec->kind = TW_DATASET_FLOAT32;
-    TW_CHECK(a.exact && (a.class == H5T_FLOAT ? a.size == 4 : images && a.size == 1 && !a.is_signed), TW_EDATA,
-             "%s: %s has elements of another type; %s was expected (tweedie import --format hdf5 converts)", path, object,
-             images ? "uint8 or little-endian float32" : "little-endian float32");
-    TW_CHECK(a.rank == (images ? 4 : 2), TW_EDATA, "%s: %s has %d axes; %s was expected", path, object, a.rank,
-             images ? "[N, H, W, C]" : "[N, D]");
+    TW_CHECK(a.exact &&
+                 (a.class == H5T_FLOAT ? a.size == 4 : images && a.size == 1 && !a.is_signed),
+             TW_EDATA,
+             "%s: %s has elements of another type; %s was expected (tweedie import --format hdf5 "
+             "converts)",
+             path, object, images ? "uint8 or little-endian float32" : "little-endian float32");
+    TW_CHECK(a.rank == (images ? 4 : 2), TW_EDATA, "%s: %s has %d axes; %s was expected", path,
+             object, a.rank, images ? "[N, H, W, C]" : "[N, D]");
     TW_TRY(check_chunks(&a, path, object));
     spec->count = a.dims[0];
     spec->height = images ? a.dims[1] : 1;
@@ -172,7 +194,8 @@ static tw_status read_samples(tw_dataset_file *f, const char *path)
     spec->channels = images ? a.dims[3] : a.dims[1];
     if (images) {
         TW_TRY(tw_h5_read_text(f->samples, path, object, "layout", layout, sizeof layout));
-        TW_CHECK(strcmp(layout, "NHWC") == 0, TW_EDATA, "%s: %s has layout \"%s\"; \"NHWC\" was expected", path, object, layout);
+        TW_CHECK(strcmp(layout, "NHWC") == 0, TW_EDATA,
+                 "%s: %s has layout \"%s\"; \"NHWC\" was expected", path, object, layout);
     }
 done:
     return st;
@@ -184,7 +207,8 @@ static tw_status read_units(tw_dataset_file *f, const char *path)
     tw_dataset_spec *spec = &f->spec;
     const char *object = tw_format_object(spec->kind);
     if (spec->kind == TW_DATASET_UINT8) return TW_OK;
-    TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA, "%s: %s has %lld channels; at most %d are understood", path, object,
+    TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA,
+             "%s: %s has %lld channels; at most %d are understood", path, object,
              (long long)spec->channels, TW_DATASET_CHANNELS_MAX);
     TW_TRY(tw_alloc(&f->offset, spec->channels, sizeof *f->offset, "channel offsets"));
     TW_TRY(tw_alloc(&f->scale, spec->channels, sizeof *f->scale, "channel scales"));
@@ -202,15 +226,16 @@ static tw_status open_labels(tw_dataset_file *f, const char *path)
     tw_h5_array a;
     bool labelled;
     TW_TRY(tw_h5_has(&labelled, f->file, path, "/labels"));
-    TW_CHECK(labelled == (f->spec.num_classes > 0), TW_EDATA, "%s: num_classes is %lld, but /labels is %s", path,
-             (long long)f->spec.num_classes, labelled ? "there" : "missing");
+    TW_CHECK(labelled == (f->spec.num_classes > 0), TW_EDATA,
+             "%s: num_classes is %lld, but /labels is %s", path, (long long)f->spec.num_classes,
+             labelled ? "there" : "missing");
     if (!labelled) goto done;
     TW_TRY(tw_h5_open_dataset(&f->labels, f->file, path, "/labels"));
     TW_TRY(tw_h5_describe(&a, f->labels, path, "/labels"));
-    TW_CHECK(a.class == H5T_INTEGER && a.exact && a.size == 4 && a.is_signed && a.rank == 1, TW_EDATA,
-             "%s: /labels is not a list of little-endian int32", path);
-    TW_CHECK(a.dims[0] == f->spec.count, TW_EDATA, "%s: there are %lld labels for %lld samples", path, (long long)a.dims[0],
-             (long long)f->spec.count);
+    TW_CHECK(a.class == H5T_INTEGER && a.exact && a.size == 4 && a.is_signed && a.rank == 1,
+             TW_EDATA, "%s: /labels is not a list of little-endian int32", path);
+    TW_CHECK(a.dims[0] == f->spec.count, TW_EDATA, "%s: there are %lld labels for %lld samples",
+             path, (long long)a.dims[0], (long long)f->spec.count);
     TW_TRY(check_chunks(&a, path, "/labels"));
 done:
     return st;
@@ -224,12 +249,16 @@ static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, c
     TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 && H5Tget_size(type) <= TW_DATASET_NAME_MAX, TW_EDATA,
-             "%s: /class_names holds no fixed-length text of at most %d bytes", path, TW_DATASET_NAME_MAX);
-    TW_CHECK(H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_npoints(space) == classes, TW_EDATA,
-             "%s: /class_names has %lld names for %lld classes", path, (long long)H5Sget_simple_extent_npoints(space), (long long)classes);
-    TW_CHECK(H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0, TW_EDATA, "%s: /class_names is not contiguous",
-             path);
+    TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
+                 H5Tget_size(type) <= TW_DATASET_NAME_MAX,
+             TW_EDATA, "%s: /class_names holds no fixed-length text of at most %d bytes", path,
+             TW_DATASET_NAME_MAX);
+    TW_CHECK(H5Sget_simple_extent_ndims(space) == 1 &&
+                 H5Sget_simple_extent_npoints(space) == classes,
+             TW_EDATA, "%s: /class_names has %lld names for %lld classes", path,
+             (long long)H5Sget_simple_extent_npoints(space), (long long)classes);
+    TW_CHECK(H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0, TW_EDATA,
+             "%s: /class_names is not contiguous", path);
     *width = H5Tget_size(type);
 done:
     tw_h5_close(&list);
@@ -252,7 +281,8 @@ static tw_status read_names(tw_dataset_file *f, const char *path)
     TW_TRY(tw_alloc(&f->class_text, classes, width + 1, "class names"));
     TW_TRY(tw_alloc(&f->class_names, classes, sizeof *f->class_names, "class names"));
     TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TRY_H5(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, f->class_text), TW_EDATA, "%s: /class_names cannot be read", path);
+    TRY_H5(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, f->class_text), TW_EDATA,
+           "%s: /class_names cannot be read", path);
     /* they were read one next to the other; each gets a NUL of its own, the last first */
     for (int64_t i = classes - 1; i >= 0; i--) {
         f->class_names[i] = f->class_text + (size_t)i * (width + 1);
@@ -269,8 +299,10 @@ done:
 tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t access)
 {
     tw_status st = TW_OK;
-    tw_dataset_file f = {.file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
-    TRY_H5(f.file = H5Fopen(path, H5F_ACC_RDONLY, access), TW_EDATA, "%s: cannot be opened as an HDF5 file", path);
+    tw_dataset_file f = {
+        .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+    TRY_H5(f.file = H5Fopen(path, H5F_ACC_RDONLY, access), TW_EDATA,
+           "%s: cannot be opened as an HDF5 file", path);
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
     TW_TRY(read_units(&f, path));

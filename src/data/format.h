@@ -1,4 +1,5 @@
-/* The dataset format: what stands in a file, and the rules that readers and writers share. datasets/README.md describes it for users. */
+/* The dataset format: what stands in a file, and the rules that readers and writers share.
+ * datasets/README.md describes it for users. */
 #ifndef TWEEDIE_DATA_FORMAT_H
 #define TWEEDIE_DATA_FORMAT_H
 
@@ -8,7 +9,9 @@
 
 #define TW_DATASET_FORMAT "tweedie-dataset"
 
-enum { TW_BLOCK_BYTES = 1 << 20 }; /* of reading, writing and shuffling; part of every run's reproducibility */
+enum {
+    TW_BLOCK_BYTES = 1 << 20
+}; /* of reading, writing and shuffling; part of every run's reproducibility */
 
 /* Samples in a block: as many as fit in TW_BLOCK_BYTES, at least one. */
 int64_t tw_block_samples(const tw_dataset_spec *spec);
@@ -20,12 +23,14 @@ const char *tw_format_object(tw_dataset_kind kind);
 hid_t tw_format_file_type(tw_dataset_kind kind);
 hid_t tw_format_memory_type(tw_dataset_kind kind);
 
-/* Checks the numbers and names of a spec: positive shape, no overflow, splits within the samples and apart.
+/* Checks the numbers and names of a spec: positive shape, no overflow, splits within the samples
+ * and apart.
  * @param path  begins the message
  * @return TW_EDATA */
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path);
 
-/* "train=0:60000,test=60000:70000" from and to the spec. @param[out] out  TW_DATASET_TEXT_MAX bytes */
+/* "train=0:60000,test=60000:70000" from and to the spec. @param[out] out  TW_DATASET_TEXT_MAX bytes
+ */
 tw_status tw_format_print_splits(const tw_dataset_spec *spec, char *out);
 tw_status tw_format_parse_splits(tw_dataset_spec *spec, const char *text, const char *path);
 
@@ -38,14 +43,18 @@ typedef struct tw_dataset_file {
     hid_t file, samples, labels;
 } tw_dataset_file;
 
-/* Opens and checks everything but the samples themselves. Each process by itself, unless `access` is a parallel one: then collective.
+/* Opens and checks everything but the samples themselves. Each process by itself, unless `access`
+ * is a parallel one: then collective.
  * @param access  a file access list
  * @return TW_EDATA naming file and object */
 tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t access);
 void tw_dataset_file_close(tw_dataset_file *format);
 
-/* Checks samples as read: finite floats, labels within the classes. @param first  number of the first one, for the message */
-tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, int64_t count, const void *stored, const char *path);
-tw_status tw_format_check_labels(const tw_dataset_spec *spec, int64_t first, int64_t count, const int32_t *labels, const char *path);
+/* Checks samples as read: finite floats, labels within the classes. @param first  number of the
+ * first one, for the message */
+tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, int64_t count,
+                                  const void *stored, const char *path);
+tw_status tw_format_check_labels(const tw_dataset_spec *spec, int64_t first, int64_t count,
+                                 const int32_t *labels, const char *path);
 
 #endif

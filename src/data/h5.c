@@ -21,7 +21,8 @@ static herr_t innermost(unsigned n, const H5E_error2_t *error, void *out)
     if (n > 0 || !error->desc) return 0;
     const char *words = strstr(error->desc, system);
     words = words ? words + sizeof system - 1 : error->desc;
-    snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words, words == error->desc ? "\n" : "'\n"), words);
+    snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words, words == error->desc ? "\n" : "'\n"),
+             words);
     return 0;
 }
 
@@ -34,13 +35,16 @@ tw_status tw_h5_fail(tw_status code, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (!words[0]) return tw_error_set(code, "%s", text);
-    const char *hint = strstr(words, "lock") ? " (a file system without locks? then set HDF5_USE_FILE_LOCKING=FALSE)" : "";
+    const char *hint = strstr(words, "lock")
+                           ? " (a file system without locks? then set HDF5_USE_FILE_LOCKING=FALSE)"
+                           : "";
     return tw_error_set(code, "%s: HDF5: %s%s", text, words, hint);
 }
 
-/* HDF5 1.10 keeps an object whose last write failed (a full disk), and crashes on it when it closes what is left: in an exit handler, and
- * in MPI_Finalize where MPI was initialised before HDF5. So it starts before MPI and without the handler. Whatever matters was closed, and
- * its status told, long before. */
+/* HDF5 1.10 keeps an object whose last write failed (a full disk), and crashes on it when it closes
+ * what is left: in an exit handler, and in MPI_Finalize where MPI was initialised before HDF5. So
+ * it starts before MPI and without the handler. Whatever matters was closed, and its status told,
+ * long before. */
 __attribute__((constructor)) static void start_before_mpi(void)
 {
     (void)H5dont_atexit();
@@ -51,8 +55,10 @@ tw_status tw_h5_start(void)
 {
     tw_status st = TW_OK;
     TRY_H5(H5open(), TW_EINTERNAL, "the HDF5 library cannot be started");
-    TRY_H5(H5Eset_auto2(H5E_DEFAULT, NULL, NULL), TW_EINTERNAL, "the HDF5 library cannot be silenced");
-    TRY_H5(H5PLset_loading_state(0), TW_EINTERNAL, "plug-ins of the HDF5 library cannot be disabled");
+    TRY_H5(H5Eset_auto2(H5E_DEFAULT, NULL, NULL), TW_EINTERNAL,
+           "the HDF5 library cannot be silenced");
+    TRY_H5(H5PLset_loading_state(0), TW_EINTERNAL,
+           "plug-ins of the HDF5 library cannot be disabled");
 done:
     return st;
 }
@@ -87,7 +93,8 @@ void tw_h5_close(hid_t *id)
 void tw_h5_divert(hid_t file)
 {
     int *descriptor = NULL;
-    if (file < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) < 0 || !descriptor) return;
+    if (file < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) < 0 || !descriptor)
+        return;
     const int memory = memfd_create("tweedie", MFD_CLOEXEC);
     if (memory < 0) return;
     (void)dup2(memory, *descriptor);
@@ -103,8 +110,10 @@ static tw_status find_link(bool *found, hid_t file, const char *path, const char
     TRY_H5(exists, TW_EDATA, "%s: %s cannot be looked up", path, name);
     *found = exists > 0;
     if (!*found) goto done;
-    TRY_H5(H5Lget_info(file, name, &info, H5P_DEFAULT), TW_EDATA, "%s: %s cannot be looked up", path, name);
-    TW_CHECK(info.type == H5L_TYPE_HARD, TW_EDATA, "%s: %s is a soft or external link; only objects of the file itself are read", path,
+    TRY_H5(H5Lget_info(file, name, &info, H5P_DEFAULT), TW_EDATA, "%s: %s cannot be looked up",
+           path, name);
+    TW_CHECK(info.type == H5L_TYPE_HARD, TW_EDATA,
+             "%s: %s is a soft or external link; only objects of the file itself are read", path,
              name);
 done:
     return st;
@@ -122,7 +131,8 @@ tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const cha
     hid_t id = H5I_INVALID_HID;
     bool found = false;
     TW_TRY(tw_format(step, sizeof step, "%s", object));
-    for (char *slash = step + 1;; slash++) { /* "/a", then "/a/b": a missing parent is an error of the library, not "no" */
+    for (char *slash = step + 1;;
+         slash++) { /* "/a", then "/a/b": a missing parent is an error of the library, not "no" */
         char end = *slash;
         if (end && end != '/') continue;
         *slash = '\0';
@@ -131,7 +141,8 @@ tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const cha
         *slash = end;
         if (!end) break;
     }
-    TRY_H5(id = H5Oopen(file, object, H5P_DEFAULT), TW_EDATA, "%s: %s cannot be opened", path, object);
+    TRY_H5(id = H5Oopen(file, object, H5P_DEFAULT), TW_EDATA, "%s: %s cannot be opened", path,
+           object);
     TW_CHECK(H5Iget_type(id) == H5I_DATASET, TW_EDATA, "%s: %s is not a dataset", path, object);
     *out = id;
     id = H5I_INVALID_HID;
@@ -144,14 +155,17 @@ static tw_status describe_type(tw_h5_array *a, hid_t dataset, const char *path, 
 {
     tw_status st = TW_OK;
     hid_t type = H5I_INVALID_HID;
-    TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: the type of %s cannot be read", path, object);
+    TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: the type of %s cannot be read", path,
+           object);
     a->class = H5Tget_class(type);
     a->size = H5Tget_size(type);
-    TW_CHECK((a->class == H5T_INTEGER || a->class == H5T_FLOAT) && a->size >= 1 && a->size <= 16, TW_EDATA,
-             "%s: %s holds no plain numbers; integers or floats were expected", path, object);
+    TW_CHECK((a->class == H5T_INTEGER || a->class == H5T_FLOAT) && a->size >= 1 && a->size <= 16,
+             TW_EDATA, "%s: %s holds no plain numbers; integers or floats were expected", path,
+             object);
     a->is_signed = a->class == H5T_FLOAT || H5Tget_sign(type) == H5T_SGN_2;
     bool little = a->size == 1 || H5Tget_order(type) == H5T_ORDER_LE;
-    a->exact = little && (a->class == H5T_INTEGER ? H5Tget_precision(type) == 8 * a->size : H5Tequal(type, H5T_IEEE_F32LE) > 0);
+    a->exact = little && (a->class == H5T_INTEGER ? H5Tget_precision(type) == 8 * a->size
+                                                  : H5Tequal(type, H5T_IEEE_F32LE) > 0);
 done:
     tw_h5_close(&type);
     return st;
@@ -162,16 +176,21 @@ static tw_status describe_space(tw_h5_array *a, hid_t dataset, const char *path,
     tw_status st = TW_OK;
     hsize_t dims[H5S_MAX_RANK];
     hid_t space = H5I_INVALID_HID;
-    TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: the shape of %s cannot be read", path, object);
-    TW_CHECK(H5Sget_simple_extent_type(space) == H5S_SIMPLE, TW_EDATA, "%s: %s is not an array", path, object);
+    TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: the shape of %s cannot be read", path,
+           object);
+    TW_CHECK(H5Sget_simple_extent_type(space) == H5S_SIMPLE, TW_EDATA, "%s: %s is not an array",
+             path, object);
     a->rank = H5Sget_simple_extent_ndims(space);
-    TW_CHECK(a->rank >= 1 && a->rank <= 8, TW_EDATA, "%s: %s has %d axes; 1 to 8 were expected", path, object, a->rank);
-    TRY_H5(H5Sget_simple_extent_dims(space, dims, NULL), TW_EDATA, "%s: the shape of %s cannot be read", path, object);
+    TW_CHECK(a->rank >= 1 && a->rank <= 8, TW_EDATA, "%s: %s has %d axes; 1 to 8 were expected",
+             path, object, a->rank);
+    TRY_H5(H5Sget_simple_extent_dims(space, dims, NULL), TW_EDATA,
+           "%s: the shape of %s cannot be read", path, object);
     a->elements = 1;
     for (int i = 0; i < a->rank; i++) {
         TW_CHECK(dims[i] > 0, TW_EDATA, "%s: %s is empty: axis %d has length 0", path, object, i);
-        TW_CHECK(dims[i] <= (hsize_t)INT64_MAX && !__builtin_mul_overflow(a->elements, (int64_t)dims[i], &a->elements), TW_EDATA,
-                 "%s: %s claims more elements than can be counted", path, object);
+        TW_CHECK(dims[i] <= (hsize_t)INT64_MAX &&
+                     !__builtin_mul_overflow(a->elements, (int64_t)dims[i], &a->elements),
+                 TW_EDATA, "%s: %s claims more elements than can be counted", path, object);
         a->dims[i] = (int64_t)dims[i];
     }
 done:
@@ -187,45 +206,55 @@ static tw_status check_filters(bool *deflated, hid_t list, const char *path, con
     for (int i = 0; i < filters; i++) {
         unsigned flags, config;
         size_t values = 0;
-        H5Z_filter_t id = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
-        TW_CHECK(id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE || id == H5Z_FILTER_FLETCHER32, TW_EDATA,
-                 "%s: %s is packed by HDF5 filter %d; deflate, shuffle and fletcher32 are understood (h5repack changes it)", path, object,
-                 (int)id);
+        H5Z_filter_t id =
+            H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
+        TW_CHECK(id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE ||
+                     id == H5Z_FILTER_FLETCHER32,
+                 TW_EDATA,
+                 "%s: %s is packed by HDF5 filter %d; deflate, shuffle and fletcher32 are "
+                 "understood (h5repack changes it)",
+                 path, object, (int)id);
         if (id == H5Z_FILTER_DEFLATE) *deflated = true;
     }
 done:
     return st;
 }
 
-static tw_status describe_storage(tw_h5_array *a, hid_t dataset, const char *path, const char *object)
+static tw_status describe_storage(tw_h5_array *a, hid_t dataset, const char *path,
+                                  const char *object)
 {
     tw_status st = TW_OK;
     hsize_t chunk[H5S_MAX_RANK];
     bool deflated = false;
     int64_t bytes;
     hid_t list = H5I_INVALID_HID;
-    TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: the storage of %s cannot be read", path, object);
+    TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: the storage of %s cannot be read",
+           path, object);
     H5D_layout_t layout = H5Pget_layout(list);
     TW_CHECK(layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT, TW_EDATA,
-             "%s: %s is a virtual dataset, whose data are in other files; copy it into one file (h5repack)", path, object);
-    TW_CHECK(H5Pget_external_count(list) == 0, TW_EDATA, "%s: the data of %s are outside the file; copy them into it (h5repack)", path,
-             object);
+             "%s: %s is a virtual dataset, whose data are in other files; copy it into one file "
+             "(h5repack)",
+             path, object);
+    TW_CHECK(H5Pget_external_count(list) == 0, TW_EDATA,
+             "%s: the data of %s are outside the file; copy them into it (h5repack)", path, object);
     TW_TRY(check_filters(&deflated, list, path, object));
     if (layout == H5D_CHUNKED) {
-        TW_CHECK(H5Pget_chunk(list, a->rank, chunk) == a->rank, TW_EDATA, "%s: the chunks of %s cannot be read", path, object);
+        TW_CHECK(H5Pget_chunk(list, a->rank, chunk) == a->rank, TW_EDATA,
+                 "%s: the chunks of %s cannot be read", path, object);
         a->chunk_rows = (int64_t)chunk[0];
         a->chunk_bytes = (int64_t)a->size;
         for (int i = 0; i < a->rank; i++)
-            TW_CHECK(!__builtin_mul_overflow(a->chunk_bytes, (int64_t)chunk[i], &a->chunk_bytes) && a->chunk_bytes <= INT32_MAX, TW_EDATA,
-                     "%s: the chunks of %s are larger than 2 GiB", path, object);
+            TW_CHECK(!__builtin_mul_overflow(a->chunk_bytes, (int64_t)chunk[i], &a->chunk_bytes) &&
+                         a->chunk_bytes <= INT32_MAX,
+                     TW_EDATA, "%s: the chunks of %s are larger than 2 GiB", path, object);
     }
     /* a header may claim any shape: what is stored bounds it */
-    TW_CHECK(!__builtin_mul_overflow(a->elements, (int64_t)a->size, &bytes), TW_EDATA, "%s: %s claims more bytes than can be counted", path,
-             object);
+    TW_CHECK(!__builtin_mul_overflow(a->elements, (int64_t)a->size, &bytes), TW_EDATA,
+             "%s: %s claims more bytes than can be counted", path, object);
     hsize_t stored = H5Dget_storage_size(dataset);
     TW_CHECK((hsize_t)bytes / (deflated ? DEFLATE_MOST : 1) <= stored, TW_EDATA,
-             "%s: %s claims %lld bytes, but only %llu are stored: not all of it was written", path, object, (long long)bytes,
-             (unsigned long long)stored);
+             "%s: %s claims %lld bytes, but only %llu are stored: not all of it was written", path,
+             object, (long long)bytes, (unsigned long long)stored);
 done:
     tw_h5_close(&list);
     return st;
@@ -243,8 +272,8 @@ done:
     return st;
 }
 
-tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count, void *out, const char *path,
-                          const char *object)
+tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
+                          void *out, const char *path, const char *object)
 {
     tw_status st = TW_OK;
     hsize_t start[H5S_MAX_RANK] = {0}, extent[H5S_MAX_RANK];
@@ -254,10 +283,13 @@ tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t fir
     TRY_H5(rank, TW_EIO, "%s: %s cannot be read", path, object);
     start[0] = (hsize_t)first;
     extent[0] = (hsize_t)count;
-    TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO, "%s: %s cannot be read", path, object);
-    TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: %s cannot be read", path, object);
-    TRY_H5(H5Dread(dataset, type, memory, space, transfer, out), TW_EIO, "%s: rows %lld to %lld of %s cannot be read", path,
-           (long long)first, (long long)(first + count - 1), object);
+    TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO,
+           "%s: %s cannot be read", path, object);
+    TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: %s cannot be read", path,
+           object);
+    TRY_H5(H5Dread(dataset, type, memory, space, transfer, out), TW_EIO,
+           "%s: rows %lld to %lld of %s cannot be read", path, (long long)first,
+           (long long)(first + count - 1), object);
 done:
     tw_h5_close(&memory);
     tw_h5_close(&space);

@@ -9,30 +9,34 @@
 
 #include "tweedie/status.h"
 
-/* A call that returns a negative number on failure, as all of HDF5 does. The message is ours, followed by HDF5's innermost complaint. */
-#define TRY_H5(expression, code, ...)                                                                                                      \
-    do {                                                                                                                                   \
-        if ((expression) < 0) {                                                                                                            \
-            st = tw_h5_fail((code), __VA_ARGS__);                                                                                          \
-            goto done;                                                                                                                     \
-        }                                                                                                                                  \
+/* A call that returns a negative number on failure, as all of HDF5 does. The message is ours,
+ * followed by HDF5's innermost complaint. */
+#define TRY_H5(expression, code, ...)                                                              \
+    do {                                                                                           \
+        if ((expression) < 0) {                                                                    \
+            st = tw_h5_fail((code), __VA_ARGS__);                                                  \
+            goto done;                                                                             \
+        }                                                                                          \
     } while (0)
 
 __attribute__((format(printf, 2, 3))) tw_status tw_h5_fail(tw_status code, const char *format, ...);
 
-/* Before the first HDF5 call of any entry point: no printing by the library, and no code loaded because a file asks for it. */
+/* Before the first HDF5 call of any entry point: no printing by the library, and no code loaded
+ * because a file asks for it. */
 tw_status tw_h5_start(void);
 
-/* Closes what *id is (file, dataset, space, type, list, attribute) and sets it to H5I_INVALID_HID; accepts that. Failures are not told: use
- * TRY_H5 with the proper close where they matter. */
+/* Closes what *id is (file, dataset, space, type, list, attribute) and sets it to H5I_INVALID_HID;
+ * accepts that. Failures are not told: use TRY_H5 with the proper close where they matter. */
 void tw_h5_close(hid_t *id);
 
-/* Takes a file that is being written away from the disk: what HDF5 still has to write goes to memory and is lost with it. After a failed
- * write HDF5 1.10 cannot close a file whose flushing fails again, and crashes when the process ends. Serial driver alone. */
+/* Takes a file that is being written away from the disk: what HDF5 still has to write goes to
+ * memory and is lost with it. After a failed write HDF5 1.10 cannot close a file whose flushing
+ * fails again, and crashes when the process ends. Serial driver alone. */
 void tw_h5_divert(hid_t file);
 
-/* Opens the dataset `object` ("/a/b") of a file that is called `path` in messages. Every step of the way must be a hard link: a link may
- * name another file. @return TW_EDATA if it is missing or not a dataset */
+/* Opens the dataset `object` ("/a/b") of a file that is called `path` in messages. Every step of
+ * the way must be a hard link: a link may name another file. @return TW_EDATA if it is missing or
+ * not a dataset */
 tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const char *object);
 
 /* Whether the root has a hard link of this name. @return TW_EDATA for a link of another kind */
@@ -43,7 +47,8 @@ typedef struct tw_h5_array {
     H5T_class_t class; /* H5T_INTEGER or H5T_FLOAT */
     size_t size;       /* bytes of an element */
     bool is_signed;
-    bool exact; /* a plain integer that fills its bytes, or an IEEE float of 4 bytes; little-endian or of one byte */
+    bool exact; /* a plain integer that fills its bytes, or an IEEE float of 4 bytes; little-endian
+                   or of one byte */
     int rank;
     int64_t dims[8];
     int64_t elements;
@@ -51,22 +56,29 @@ typedef struct tw_h5_array {
     int64_t chunk_bytes;
 } tw_h5_array;
 
-/* Reads the structure of an open dataset and refuses what a reader should not follow: other classes than numbers, external or virtual
- * storage, filters other than deflate, shuffle and fletcher32, and more elements than the file can hold.
+/* Reads the structure of an open dataset and refuses what a reader should not follow: other classes
+ * than numbers, external or virtual storage, filters other than deflate, shuffle and fletcher32,
+ * and more elements than the file can hold.
  * @return TW_EDATA naming file, object, what was met and what is understood */
 tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
 
 /* Reads rows first … first + count − 1 (whole along the other axes) as `type`. */
-tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count, void *out, const char *path,
-                          const char *object);
+tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
+                          void *out, const char *path, const char *object);
 
-/* Attributes of an open object, called `object` in messages. Text is fixed-length, of at most size − 1 bytes. */
-tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object, const char *name);
-tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name, char *out, size_t size);
-tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const char *name, int64_t *out);
-tw_status tw_h5_read_floats(hid_t id, const char *path, const char *object, const char *name, int64_t count, float *out);
+/* Attributes of an open object, called `object` in messages. Text is fixed-length, of at most size
+ * − 1 bytes. */
+tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object,
+                              const char *name);
+tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
+                          char *out, size_t size);
+tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const char *name,
+                         int64_t *out);
+tw_status tw_h5_read_floats(hid_t id, const char *path, const char *object, const char *name,
+                            int64_t count, float *out);
 tw_status tw_h5_write_text(hid_t id, const char *path, const char *name, const char *text);
 tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t value);
-tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count, const float *values);
+tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count,
+                             const float *values);
 
 #endif

@@ -5,7 +5,8 @@
 #include "data/h5.h"
 #include "tweedie/memory.h"
 
-tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object, const char *name)
+tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object,
+                              const char *name)
 {
     tw_status st = TW_OK;
     htri_t exists = H5Aexists(id, name);
@@ -16,45 +17,57 @@ done:
 }
 
 /* Opens an attribute that must have `count` elements of the class. */
-static tw_status open_attribute(hid_t *attribute, hid_t *type, hid_t id, const char *path, const char *object, const char *name,
-                                H5T_class_t class, int64_t count)
+static tw_status open_attribute(hid_t *attribute, hid_t *type, hid_t id, const char *path,
+                                const char *object, const char *name, H5T_class_t class,
+                                int64_t count)
 {
     tw_status st = TW_OK;
     bool exists = false;
     hid_t space = H5I_INVALID_HID;
     TW_TRY(tw_h5_has_attribute(&exists, id, path, object, name));
     TW_CHECK(exists, TW_EDATA, "%s: %s has no attribute \"%s\"", path, object, name);
-    TRY_H5(*attribute = H5Aopen(id, name, H5P_DEFAULT), TW_EDATA, "%s: attribute \"%s\" of %s cannot be opened", path, name, object);
-    TRY_H5(*type = H5Aget_type(*attribute), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
-    TRY_H5(space = H5Aget_space(*attribute), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
-    TW_CHECK(H5Tget_class(*type) == class, TW_EDATA, "%s: attribute \"%s\" of %s is not %s", path, name, object,
+    TRY_H5(*attribute = H5Aopen(id, name, H5P_DEFAULT), TW_EDATA,
+           "%s: attribute \"%s\" of %s cannot be opened", path, name, object);
+    TRY_H5(*type = H5Aget_type(*attribute), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
+    TRY_H5(space = H5Aget_space(*attribute), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
+    TW_CHECK(H5Tget_class(*type) == class, TW_EDATA, "%s: attribute \"%s\" of %s is not %s", path,
+             name, object,
              class == H5T_STRING    ? "text"
              : class == H5T_INTEGER ? "an integer"
                                     : "a list of floats");
-    TW_CHECK(H5Sget_simple_extent_npoints(space) == count, TW_EDATA, "%s: attribute \"%s\" of %s has %lld values, %lld were expected", path,
-             name, object, (long long)H5Sget_simple_extent_npoints(space), (long long)count);
+    TW_CHECK(H5Sget_simple_extent_npoints(space) == count, TW_EDATA,
+             "%s: attribute \"%s\" of %s has %lld values, %lld were expected", path, name, object,
+             (long long)H5Sget_simple_extent_npoints(space), (long long)count);
 done:
     tw_h5_close(&space);
     return st;
 }
 
-tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name, char *out, size_t size)
+tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
+                          char *out, size_t size)
 {
     tw_status st = TW_OK;
     char text[4096] = "";
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID, memory = H5I_INVALID_HID;
     TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, 1));
     /* variable-length text lives in a global heap, which is easy to damage and slow to check */
-    TW_CHECK(H5Tis_variable_str(type) == 0, TW_EDATA, "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
+    TW_CHECK(H5Tis_variable_str(type) == 0, TW_EDATA,
+             "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
              path, name, object);
-    TW_CHECK(H5Tget_size(type) < sizeof text, TW_EDATA, "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
+    TW_CHECK(H5Tget_size(type) < sizeof text, TW_EDATA,
+             "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
              sizeof text - 1);
     TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
     TRY_H5(H5Tset_size(memory, sizeof text), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
-    TRY_H5(H5Aread(attribute, memory, text), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+    TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA,
+           "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+    TRY_H5(H5Aread(attribute, memory, text), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
     text[sizeof text - 1] = '\0';
-    TW_CHECK(strlen(text) < size, TW_EDATA, "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object, size - 1);
+    TW_CHECK(strlen(text) < size, TW_EDATA, "%s: attribute \"%s\" of %s is longer than %zu bytes",
+             path, name, object, size - 1);
     memcpy(out, text, strlen(text) + 1);
 done:
     tw_h5_close(&memory);
@@ -63,13 +76,15 @@ done:
     return st;
 }
 
-tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const char *name, int64_t *out)
+tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const char *name,
+                         int64_t *out)
 {
     tw_status st = TW_OK;
     int64_t value;
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_INTEGER, 1));
-    TRY_H5(H5Aread(attribute, H5T_NATIVE_INT64, &value), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+    TRY_H5(H5Aread(attribute, H5T_NATIVE_INT64, &value), TW_EDATA,
+           "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     *out = value;
 done:
     tw_h5_close(&type);
@@ -77,30 +92,35 @@ done:
     return st;
 }
 
-tw_status tw_h5_read_floats(hid_t id, const char *path, const char *object, const char *name, int64_t count, float *out)
+tw_status tw_h5_read_floats(hid_t id, const char *path, const char *object, const char *name,
+                            int64_t count, float *out)
 {
     tw_status st = TW_OK;
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_FLOAT, count));
-    TRY_H5(H5Aread(attribute, H5T_NATIVE_FLOAT, out), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+    TRY_H5(H5Aread(attribute, H5T_NATIVE_FLOAT, out), TW_EDATA,
+           "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     for (int64_t i = 0; i < count; i++)
-        TW_CHECK(isfinite(out[i]), TW_EDATA, "%s: attribute \"%s\" of %s is not finite", path, name, object);
+        TW_CHECK(isfinite(out[i]), TW_EDATA, "%s: attribute \"%s\" of %s is not finite", path, name,
+                 object);
 done:
     tw_h5_close(&type);
     tw_h5_close(&attribute);
     return st;
 }
 
-static tw_status write_attribute(hid_t id, const char *path, const char *name, hid_t type, hid_t memory, int64_t count, const void *values)
+static tw_status write_attribute(hid_t id, const char *path, const char *name, hid_t type,
+                                 hid_t memory, int64_t count, const void *values)
 {
     tw_status st = TW_OK;
     hsize_t n = (hsize_t)count;
     hid_t space = H5I_INVALID_HID, attribute = H5I_INVALID_HID;
-    TRY_H5(space = count > 0 ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR), TW_EIO, "%s: attribute \"%s\" cannot be made", path,
-           name);
-    TRY_H5(attribute = H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT), TW_EIO, "%s: attribute \"%s\" cannot be made", path,
-           name);
-    TRY_H5(H5Awrite(attribute, memory, values), TW_EIO, "%s: attribute \"%s\" cannot be written", path, name);
+    TRY_H5(space = count > 0 ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR), TW_EIO,
+           "%s: attribute \"%s\" cannot be made", path, name);
+    TRY_H5(attribute = H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT), TW_EIO,
+           "%s: attribute \"%s\" cannot be made", path, name);
+    TRY_H5(H5Awrite(attribute, memory, values), TW_EIO, "%s: attribute \"%s\" cannot be written",
+           path, name);
 done:
     tw_h5_close(&attribute);
     tw_h5_close(&space);
@@ -125,7 +145,8 @@ tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t 
     return write_attribute(id, path, name, H5T_STD_I64LE, H5T_NATIVE_INT64, 0, &value);
 }
 
-tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count, const float *values)
+tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count,
+                             const float *values)
 {
     return write_attribute(id, path, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, count, values);
 }

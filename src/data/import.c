@@ -1,4 +1,5 @@
-/* Importing: an importer or generator fills the spool, then the spool is written in a random order. */
+/* Importing: an importer or generator fills the spool, then the spool is written in a random order.
+ */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ const char *tw_import_split_of(const char *path)
     return has_word(name, "train") || has_word(name, "data_batch") ? "train" : NULL;
 }
 
-static tw_status generate(const tw_points_generator *generator, const tw_import_options *options, tw_spool *spool)
+static tw_status generate(const tw_points_generator *generator, const tw_import_options *options,
+                          tw_spool *spool)
 {
     tw_status st = TW_OK;
     const int64_t count = options->count > 0 ? options->count : DEFAULT_POINTS;
@@ -63,14 +65,17 @@ static tw_status fill(const tw_import_options *options, tw_spool *spool)
     tw_status st = TW_OK;
     for (int i = 0; i < tw_import_count; i++) {
         if (strcmp(tw_import_table[i]->name, options->format) != 0) continue;
-        TW_CHECK(options->input_count > 0, TW_EUSAGE, "--format %s needs at least one input", options->format);
+        TW_CHECK(options->input_count > 0, TW_EUSAGE, "--format %s needs at least one input",
+                 options->format);
         TW_TRY(tw_import_table[i]->run(options, spool));
-        TW_CHECK(tw_spool_count(spool) > 0, TW_EDATA, "%s: there are no samples in it", options->inputs[0]);
+        TW_CHECK(tw_spool_count(spool) > 0, TW_EDATA, "%s: there are no samples in it",
+                 options->inputs[0]);
         goto done;
     }
     for (int i = 0; i < tw_points_count; i++) {
         if (strcmp(tw_points_table[i]->name, options->format) != 0) continue;
-        TW_CHECK(options->input_count == 0, TW_EUSAGE, "--format %s makes its points itself; it reads no \"%s\"", options->format,
+        TW_CHECK(options->input_count == 0, TW_EUSAGE,
+                 "--format %s makes its points itself; it reads no \"%s\"", options->format,
                  options->inputs[0]);
         TW_TRY(generate(tw_points_table[i], options, spool));
         goto done;
@@ -81,12 +86,14 @@ done:
 }
 
 /* Offset and scale of each channel, by what was measured while the samples came in. */
-static void choose_units(const tw_import_options *options, const tw_spool *spool, float *offset, float *scale)
+static void choose_units(const tw_import_options *options, const tw_spool *spool, float *offset,
+                         float *scale)
 {
     const tw_dataset_spec *spec = tw_spool_get_spec(spool);
     tw_import_normalise how = options->normalise;
     if (how == TW_NORMALISE_AUTO && options->input_count == 0) how = TW_NORMALISE_NONE;
-    if (how == TW_NORMALISE_AUTO) how = spec->kind == TW_DATASET_POINTS ? TW_NORMALISE_STANDARD : TW_NORMALISE_RANGE;
+    if (how == TW_NORMALISE_AUTO)
+        how = spec->kind == TW_DATASET_POINTS ? TW_NORMALISE_STANDARD : TW_NORMALISE_RANGE;
     for (int64_t c = 0; c < spec->channels; c++) {
         tw_spool_channel s;
         tw_spool_channel_statistics(spool, c, &s);
@@ -99,7 +106,8 @@ static void choose_units(const tw_import_options *options, const tw_spool *spool
             k = s.deviation;
         }
         offset[c] = (float)o;
-        scale[c] = (float)k > 0 && isfinite((float)k) ? (float)k : 1; /* a constant channel stays one */
+        scale[c] =
+            (float)k > 0 && isfinite((float)k) ? (float)k : 1; /* a constant channel stays one */
     }
 }
 
@@ -110,8 +118,11 @@ static tw_status add_split(tw_dataset_spec *spec, const char *name, int64_t coun
     if (count == 0) goto done;
     for (int i = 0; i < spec->split_count; i++)
         TW_CHECK(strcmp(spec->splits[i].name, name) != 0, TW_EDATA,
-                 "some inputs are split \"%s\" by their names and others are not; import them apart, or with --split", name);
-    TW_CHECK(spec->split_count < TW_DATASET_SPLITS_MAX, TW_EDATA, "more than %d splits", TW_DATASET_SPLITS_MAX);
+                 "some inputs are split \"%s\" by their names and others are not; import them "
+                 "apart, or with --split",
+                 name);
+    TW_CHECK(spec->split_count < TW_DATASET_SPLITS_MAX, TW_EDATA, "more than %d splits",
+             TW_DATASET_SPLITS_MAX);
     tw_dataset_split *split = &spec->splits[spec->split_count++];
     TW_TRY(tw_format(split->name, sizeof split->name, "%s", name));
     split->first = first;
@@ -120,7 +131,8 @@ done:
     return st;
 }
 
-static tw_status choose_splits(const tw_import_options *options, tw_spool *spool, tw_dataset_spec *spec)
+static tw_status choose_splits(const tw_import_options *options, tw_spool *spool,
+                               tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     spec->split_count = 0;
@@ -128,11 +140,13 @@ static tw_status choose_splits(const tw_import_options *options, tw_spool *spool
     for (int i = 0; i < tw_spool_parts(spool); i++) {
         const char *name = tw_spool_part_name(spool, i);
         const int64_t count = tw_spool_part_count(spool, i);
-        TW_CHECK(!name || options->test_fraction == 0, TW_EUSAGE, "--test-fraction is for inputs without a split; these have \"%s\"",
+        TW_CHECK(!name || options->test_fraction == 0, TW_EUSAGE,
+                 "--test-fraction is for inputs without a split; these have \"%s\"",
                  name ? name : "");
         const int64_t test = name ? 0 : (int64_t)llround(options->test_fraction * (double)count);
-        TW_CHECK(test < count, TW_EUSAGE, "--test-fraction %g leaves none of the %lld samples to train on", options->test_fraction,
-                 (long long)count);
+        TW_CHECK(test < count, TW_EUSAGE,
+                 "--test-fraction %g leaves none of the %lld samples to train on",
+                 options->test_fraction, (long long)count);
         TW_TRY(add_split(spec, name ? name : "train", count - test));
         TW_TRY(add_split(spec, "test", test));
     }
@@ -144,31 +158,38 @@ static tw_status choose_texts(const tw_import_options *options, tw_dataset_spec 
 {
     tw_status st = TW_OK;
     if (options->name) {
-        TW_CHECK(strlen(options->name) < sizeof spec->name, TW_EUSAGE, "--name is longer than %zu bytes", sizeof spec->name - 1);
+        TW_CHECK(strlen(options->name) < sizeof spec->name, TW_EUSAGE,
+                 "--name is longer than %zu bytes", sizeof spec->name - 1);
         memcpy(spec->name, options->name, strlen(options->name) + 1);
     } else {
         const char *base = tw_import_basename(options->path), *dot = strrchr(base, '.');
-        snprintf(spec->name, sizeof spec->name, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
+        snprintf(spec->name, sizeof spec->name, "%.*s",
+                 dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
     }
     const char *license = options->license ? options->license : "unknown";
-    TW_CHECK(strlen(license) < sizeof spec->license, TW_EUSAGE, "--license is longer than %zu bytes", sizeof spec->license - 1);
+    TW_CHECK(strlen(license) < sizeof spec->license, TW_EUSAGE,
+             "--license is longer than %zu bytes", sizeof spec->license - 1);
     memcpy(spec->license, license, strlen(license) + 1);
     if (options->source) {
-        TW_CHECK(strlen(options->source) < sizeof spec->source, TW_EUSAGE, "--source is longer than %zu bytes", sizeof spec->source - 1);
+        TW_CHECK(strlen(options->source) < sizeof spec->source, TW_EUSAGE,
+                 "--source is longer than %zu bytes", sizeof spec->source - 1);
         memcpy(spec->source, options->source, strlen(options->source) + 1);
         goto done;
     }
-    size_t used = (size_t)snprintf(spec->source, sizeof spec->source, "tweedie import --format %s", options->format);
+    size_t used = (size_t)snprintf(spec->source, sizeof spec->source, "tweedie import --format %s",
+                                   options->format);
     for (int i = 0; i < options->input_count && used < sizeof spec->source; i++)
-        used += (size_t)snprintf(spec->source + used, sizeof spec->source - used, " %s", tw_import_basename(options->inputs[i]));
+        used += (size_t)snprintf(spec->source + used, sizeof spec->source - used, " %s",
+                                 tw_import_basename(options->inputs[i]));
     if (options->input_count == 0)
-        snprintf(spec->source + used, sizeof spec->source - used, " --count %lld --seed %llu", (long long)spec->count,
-                 (unsigned long long)options->seed);
+        snprintf(spec->source + used, sizeof spec->source - used, " --count %lld --seed %llu",
+                 (long long)spec->count, (unsigned long long)options->seed);
 done:
     return st;
 }
 
-static tw_status choose_classes(const tw_import_options *options, tw_spool *spool, tw_dataset_spec *spec)
+static tw_status choose_classes(const tw_import_options *options, tw_spool *spool,
+                                tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     const int64_t largest = tw_spool_largest_label(spool);
@@ -178,27 +199,36 @@ static tw_status choose_classes(const tw_import_options *options, tw_spool *spoo
         char copy[TW_PATH_MAX], *rest = copy;
         TW_CHECK(named == 0, TW_EUSAGE, "--class-names: the inputs name their classes themselves");
         TW_TRY(tw_format(copy, sizeof copy, "%s", options->class_names));
-        for (char *name; (name = strsep(&rest, ",")) != NULL;) TW_TRY(tw_spool_name_class(spool, named++, name));
+        for (char *name; (name = strsep(&rest, ",")) != NULL;)
+            TW_TRY(tw_spool_name_class(spool, named++, name));
     }
-    spec->num_classes = options->num_classes > 0 ? options->num_classes : largest + 1 > named ? largest + 1 : named;
-    TW_CHECK(largest >= 0 || (spec->num_classes == 0), TW_EUSAGE, "classes were given, but the inputs have no labels");
-    TW_CHECK(largest < spec->num_classes || largest < 0, TW_EDATA, "label %lld is out of range: there are %lld classes", (long long)largest,
+    spec->num_classes = options->num_classes > 0 ? options->num_classes
+                        : largest + 1 > named    ? largest + 1
+                                                 : named;
+    TW_CHECK(largest >= 0 || (spec->num_classes == 0), TW_EUSAGE,
+             "classes were given, but the inputs have no labels");
+    TW_CHECK(largest < spec->num_classes || largest < 0, TW_EDATA,
+             "label %lld is out of range: there are %lld classes", (long long)largest,
              (long long)spec->num_classes);
     if (named > 0)
-        TW_CHECK(named == spec->num_classes, TW_EDATA, "there are %lld class names for %lld classes", (long long)named,
+        TW_CHECK(named == spec->num_classes, TW_EDATA,
+                 "there are %lld class names for %lld classes", (long long)named,
                  (long long)spec->num_classes);
     spec->class_names = named > 0 ? tw_spool_class_names(spool, &named) : NULL;
 done:
     return st;
 }
 
-static tw_status write_dataset(const tw_import_options *options, tw_spool *spool, tw_dataset_spec *spec)
+static tw_status write_dataset(const tw_import_options *options, tw_spool *spool,
+                               tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *writer = NULL;
-    const tw_dataset_writer_options how = {.path = options->path, .replace = options->replace, .gzip = options->gzip};
+    const tw_dataset_writer_options how = {
+        .path = options->path, .replace = options->replace, .gzip = options->gzip};
     TW_TRY(tw_dataset_writer_create(&writer, spec, &how));
-    for (int i = 0; i < tw_spool_parts(spool); i++) TW_TRY(tw_spool_write(spool, i, options->keep_order, options->seed, writer));
+    for (int i = 0; i < tw_spool_parts(spool); i++)
+        TW_TRY(tw_spool_write(spool, i, options->keep_order, options->seed, writer));
     TW_TRY(tw_dataset_writer_finish(&writer, spec->digest));
 done:
     tw_dataset_writer_abort(&writer);
@@ -208,18 +238,24 @@ done:
 static tw_status check_options(const tw_import_options *options)
 {
     tw_status st = TW_OK;
-    TW_CHECK(options->replace || !tw_file_exists(options->path), TW_EUSAGE, "%s: exists already; --force replaces it", options->path);
+    TW_CHECK(options->replace || !tw_file_exists(options->path), TW_EUSAGE,
+             "%s: exists already; --force replaces it", options->path);
     TW_CHECK(options->test_fraction >= 0 && options->test_fraction < 1, TW_EUSAGE,
              "--test-fraction %g; at least 0 and below 1 was expected", options->test_fraction);
-    TW_CHECK(!options->split || options->test_fraction == 0, TW_EUSAGE, "--split and --test-fraction exclude each other");
-    TW_CHECK(options->gzip >= 0 && options->gzip <= 9, TW_EUSAGE, "--gzip %d; 0 to 9 was expected", options->gzip);
+    TW_CHECK(!options->split || options->test_fraction == 0, TW_EUSAGE,
+             "--split and --test-fraction exclude each other");
+    TW_CHECK(options->gzip >= 0 && options->gzip <= 9, TW_EUSAGE, "--gzip %d; 0 to 9 was expected",
+             options->gzip);
     if (options->split) {
         const size_t n = strlen(options->split);
-        TW_CHECK(n > 0 && n < TW_DATASET_NAME_MAX &&
-                     strspn(options->split, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n,
-                 TW_EUSAGE, "--split \"%s\"; at most %d letters, digits, '_', '-' or '.' were expected", options->split,
-                 TW_DATASET_NAME_MAX - 1);
-        TW_CHECK(strcmp(options->split, "all") != 0, TW_EUSAGE, "--split all; that name stands for all samples of a file");
+        TW_CHECK(
+            n > 0 && n < TW_DATASET_NAME_MAX &&
+                strspn(options->split,
+                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n,
+            TW_EUSAGE, "--split \"%s\"; at most %d letters, digits, '_', '-' or '.' were expected",
+            options->split, TW_DATASET_NAME_MAX - 1);
+        TW_CHECK(strcmp(options->split, "all") != 0, TW_EUSAGE,
+                 "--split all; that name stands for all samples of a file");
     }
 done:
     return st;

@@ -1,11 +1,13 @@
 /* Folders of PNG and JPEG files.
  *
  *   FOLDER/NAME.png                    images without labels
- *   FOLDER/CLASS/…/NAME.png            the class is the sub-folder; classes are numbered in the order of their names (of bytes)
- *   FOLDER/train/…, FOLDER/test/…   where all sub-folders are named train, test, val or validation: splits, each as one of the two above
+ *   FOLDER/CLASS/…/NAME.png            the class is the sub-folder; classes are numbered in the
+ * order of their names (of bytes) FOLDER/train/…, FOLDER/test/…   where all sub-folders are named
+ * train, test, val or validation: splits, each as one of the two above
  *
- * Files are taken in the order of their names; hidden ones, and those with other suffixes than .png, .jpg and .jpeg, are left out. The
- * orientation that a camera wrote into a JPEG file is not applied. */
+ * Files are taken in the order of their names; hidden ones, and those with other suffixes than
+ * .png, .jpg and .jpeg, are left out. The orientation that a camera wrote into a JPEG file is not
+ * applied. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +53,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static tw_status open_folder(folder *out, const char *path)
 {
     out->count = scandir(path, &out->entries, is_visible, by_name);
-    if (out->count < 0) return tw_error_set(TW_ENOINPUT, "%s: cannot be listed: %s", path, strerror(errno));
+    if (out->count < 0)
+        return tw_error_set(TW_ENOINPUT, "%s: cannot be listed: %s", path, strerror(errno));
     return TW_OK;
 }
 
@@ -64,7 +67,8 @@ static void close_folder(folder *f)
 
 static tw_status join(char *out, const char *path, const char *name)
 {
-    return tw_format(out, TW_PATH_MAX, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", name);
+    return tw_format(out, TW_PATH_MAX, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/",
+                     name);
 }
 
 static bool is_folder(const char *path)
@@ -76,12 +80,14 @@ static bool is_folder(const char *path)
 static bool is_image_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot && (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+    return dot && (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 ||
+                   strcasecmp(dot, ".jpeg") == 0);
 }
 
 static bool is_split_name(const char *name)
 {
-    return strcmp(name, "train") == 0 || strcmp(name, "test") == 0 || strcmp(name, "val") == 0 || strcmp(name, "validation") == 0;
+    return strcmp(name, "train") == 0 || strcmp(name, "test") == 0 || strcmp(name, "val") == 0 ||
+           strcmp(name, "validation") == 0;
 }
 
 static tw_status parse_background(uint8_t out[3], const char *text)
@@ -97,7 +103,8 @@ static tw_status parse_background(uint8_t out[3], const char *text)
         return TW_OK;
     }
     if (text[0] != '#' || strlen(text) != 7 || strspn(text + 1, "0123456789abcdefABCDEF") != 6)
-        return tw_error_set(TW_EUSAGE, "--background \"%s\"; white, black, grey or #rrggbb was expected", text);
+        return tw_error_set(
+            TW_EUSAGE, "--background \"%s\"; white, black, grey or #rrggbb was expected", text);
     const unsigned long rgb = strtoul(text + 1, NULL, 16);
     out[0] = (uint8_t)(rgb >> 16);
     out[1] = (uint8_t)(rgb >> 8);
@@ -109,7 +116,10 @@ static tw_status choose_channels(importing *im, const picture *p, const char *pa
 {
     tw_status st = TW_OK;
     const int own = p->channels >= 3 ? 3 : 1;
-    if (im->channels == 0) im->channels = im->options->colour == TW_COLOUR_GREY ? 1 : im->options->colour == TW_COLOUR_RGB ? 3 : own;
+    if (im->channels == 0)
+        im->channels = im->options->colour == TW_COLOUR_GREY  ? 1
+                       : im->options->colour == TW_COLOUR_RGB ? 3
+                                                              : own;
     TW_CHECK(own <= im->channels || im->options->colour == TW_COLOUR_GREY, TW_EDATA,
              "%s: a colour image after grey ones; say --rgb or --grey", path);
 done:
@@ -128,8 +138,10 @@ static tw_status add_image(importing *im, const char *path, const char *split, i
         if (o->crop) TW_TRY(tw_picture_crop(&p, o->height, o->width));
         TW_TRY(tw_picture_resize(&p, o->height, o->width));
     }
-    st = tw_spool_describe(im->spool, path, TW_DATASET_UINT8, p.height, p.width, p.channels, label >= 0);
-    if (st == TW_EDATA && o->height == 0) st = tw_error_set(st, "%s; --size HxW resizes them all", tw_error_message());
+    st = tw_spool_describe(im->spool, path, TW_DATASET_UINT8, p.height, p.width, p.channels,
+                           label >= 0);
+    if (st == TW_EDATA && o->height == 0)
+        st = tw_error_set(st, "%s; --size HxW resizes them all", tw_error_message());
     TW_TRY(st);
     TW_TRY(tw_spool_append(im->spool, split, p.pixels, label, path));
 done:
@@ -138,7 +150,8 @@ done:
 }
 
 /* All images in a folder and below it. */
-static tw_status add_folder(importing *im, const char *path, const char *split, int64_t label, int depth)
+static tw_status add_folder(importing *im, const char *path, const char *split, int64_t label,
+                            int depth)
 {
     tw_status st = TW_OK;
     folder f = {0};
@@ -168,7 +181,9 @@ static int by_text(const void *a, const void *b)
 
 static int64_t find_class(const importing *im, const char *name)
 {
-    char *const *found = im->class_count ? bsearch(&name, im->classes, (size_t)im->class_count, sizeof *im->classes, by_text) : NULL;
+    char *const *found = im->class_count ? bsearch(&name, im->classes, (size_t)im->class_count,
+                                                   sizeof *im->classes, by_text)
+                                         : NULL;
     return found ? found - im->classes : -1;
 }
 
@@ -193,7 +208,8 @@ done:
 }
 
 /* Calls `visit` for each root: the folder itself with split NULL, or each of its splits. */
-static tw_status each_root(importing *im, const char *path, tw_status (*visit)(importing *im, const char *root, const char *split))
+static tw_status each_root(importing *im, const char *path,
+                           tw_status (*visit)(importing *im, const char *root, const char *split))
 {
     tw_status st = TW_OK;
     folder f = {0};
@@ -240,8 +256,9 @@ static tw_status visit_classes(importing *im, const char *root, const char *spli
             images += is_image_name(inner);
     }
     TW_CHECK(images == 0 || classes == 0, TW_EDATA,
-             "%s: %lld images beside %lld sub-folders; either images without labels or one sub-folder for each class was expected", root,
-             (long long)images, (long long)classes);
+             "%s: %lld images beside %lld sub-folders; either images without labels or one "
+             "sub-folder for each class was expected",
+             root, (long long)images, (long long)classes);
 done:
     close_folder(&f);
     tw_free(&inner);
@@ -274,8 +291,10 @@ done:
 static tw_status name_classes(importing *im)
 {
     tw_status st = TW_OK;
-    if (im->class_count > 1) qsort(im->classes, (size_t)im->class_count, sizeof *im->classes, by_text);
-    for (int64_t i = 0; i < im->class_count && !im->options->class_names; i++) TW_TRY(tw_spool_name_class(im->spool, i, im->classes[i]));
+    if (im->class_count > 1)
+        qsort(im->classes, (size_t)im->class_count, sizeof *im->classes, by_text);
+    for (int64_t i = 0; i < im->class_count && !im->options->class_names; i++)
+        TW_TRY(tw_spool_name_class(im->spool, i, im->classes[i]));
 done:
     return st;
 }
@@ -288,7 +307,8 @@ static tw_status run(const tw_import_options *options, tw_spool *spool)
     TW_TRY(parse_background(im.background, options->background));
     for (int i = 0; i < options->input_count; i++) {
         const char *path = options->inputs[i];
-        TW_CHECK(tw_file_exists(path), TW_ENOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+        TW_CHECK(tw_file_exists(path), TW_ENOINPUT, "%s: cannot be read: %s", path,
+                 strerror(errno));
         if (is_folder(path)) TW_TRY(each_root(&im, path, visit_classes));
     }
     TW_TRY(name_classes(&im));
@@ -298,12 +318,16 @@ static tw_status run(const tw_import_options *options, tw_spool *spool)
         else
             TW_TRY(add_image(&im, options->inputs[i], NULL, -1));
     }
-    if (im.left_out > 0) tw_log_info("%lld files that are not named .png, .jpg or .jpeg were left out", (long long)im.left_out);
+    if (im.left_out > 0)
+        tw_log_info("%lld files that are not named .png, .jpg or .jpeg were left out",
+                    (long long)im.left_out);
 done:
     for (int64_t i = 0; i < im.class_count; i++) tw_free(&im.classes[i]);
     tw_free(&im.classes);
     return st;
 }
 
-const tw_importer tw_import_images = {
-    .name = "images", .summary = "a folder of PNG and JPEG files; sub-folders are classes, or splits if named train and test", .run = run};
+const tw_importer tw_import_images = {.name = "images",
+                                      .summary = "a folder of PNG and JPEG files; sub-folders are "
+                                                 "classes, or splits if named train and test",
+                                      .run = run};

@@ -1,4 +1,5 @@
-/* An importer: one file src/data/import_NAME.c that defines `const tw_importer tw_import_NAME`, found by the build. */
+/* An importer: one file src/data/import_NAME.c that defines `const tw_importer tw_import_NAME`,
+ * found by the build. */
 #ifndef TWEEDIE_DATA_IMPORTER_H
 #define TWEEDIE_DATA_IMPORTER_H
 
@@ -8,10 +9,12 @@
 typedef struct tw_importer {
     const char *name;    /* of the format: --format NAME */
     const char *summary; /* one line: what it reads */
-    bool isolated;       /* the library that reads the inputs may crash where they are damaged: a child process does it */
+    bool isolated; /* the library that reads the inputs may crash where they are damaged: a child
+                      process does it */
 
-    /* Reads the inputs, of which there is at least one, one sample at a time, and puts every sample into the spool: in the same order
-     * whenever it is called with the same inputs. Options that it does not know are not its business.
+    /* Reads the inputs, of which there is at least one, one sample at a time, and puts every sample
+     * into the spool: in the same order whenever it is called with the same inputs. Options that it
+     * does not know are not its business.
      * @return TW_ENOINPUT, TW_EDATA or TW_EUSAGE with a message that names the input */
     tw_status (*run)(const tw_import_options *options, tw_spool *spool);
 } tw_importer;

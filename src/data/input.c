@@ -27,7 +27,8 @@ static tw_status refuse_tar(tw_input *input)
     int n = gzread(input->file, head, sizeof head);
     TW_CHECK(n < (int)sizeof head || memcmp(head + 257, "ustar", 5) != 0, TW_EDATA,
              "%s: a tar archive; unpack it (tar xf) and import its files", input->path);
-    TW_CHECK(gzrewind(input->file) == 0, TW_EDATA, "%s: cannot be read again from its beginning", input->path);
+    TW_CHECK(gzrewind(input->file) == 0, TW_EDATA, "%s: cannot be read again from its beginning",
+             input->path);
 done:
     return st;
 }
@@ -74,9 +75,11 @@ static tw_status failure(const tw_input *input, const char *what)
 {
     int code;
     const char *words = gzerror(input->file, &code);
-    if (code == Z_ERRNO) return tw_error_set(TW_ENOINPUT, "%s: cannot be read: %s", input->path, strerror(errno));
+    if (code == Z_ERRNO)
+        return tw_error_set(TW_ENOINPUT, "%s: cannot be read: %s", input->path, strerror(errno));
     if (code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR)
-        return tw_error_set(TW_EDATA, "%s: truncated: it ends at byte %lld%s, within %s", input->path, (long long)input->taken,
+        return tw_error_set(TW_EDATA, "%s: truncated: it ends at byte %lld%s, within %s",
+                            input->path, (long long)input->taken,
                             input->packed ? " of its unpacked content" : "", what);
     return tw_error_set(TW_EDATA, "%s: damaged gzip data: %s", input->path, words);
 }
@@ -125,9 +128,11 @@ tw_status tw_input_line(tw_input *input, char *out, size_t size, bool *more)
     TW_TRY(tw_input_at_end(input, &end));
     if (end) goto done;
     input->line++;
-    TW_CHECK(gzgets(input->file, out, (int)size), TW_EDATA, "%s:%lld: cannot be read", input->path, (long long)input->line);
+    TW_CHECK(gzgets(input->file, out, (int)size), TW_EDATA, "%s:%lld: cannot be read", input->path,
+             (long long)input->line);
     size_t n = strlen(out);
-    TW_CHECK(n + 1 < size, TW_EDATA, "%s:%lld: the line is longer than %zu bytes", input->path, (long long)input->line, size - 2);
+    TW_CHECK(n + 1 < size, TW_EDATA, "%s:%lld: the line is longer than %zu bytes", input->path,
+             (long long)input->line, size - 2);
     while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == '\r')) out[--n] = '\0';
     *more = true;
 done:

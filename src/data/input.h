@@ -14,16 +14,19 @@ typedef struct tw_input tw_input;
 tw_status tw_input_open(tw_input **out, const char *path);
 void tw_input_close(tw_input **input);
 
-/* Reads exactly `size` bytes of what `what` names ("image 17"). @return TW_EDATA if the file ends before, or the gzip data are damaged */
+/* Reads exactly `size` bytes of what `what` names ("image 17"). @return TW_EDATA if the file ends
+ * before, or the gzip data are damaged */
 tw_status tw_input_read(tw_input *input, void *out, size_t size, const char *what);
 
 /* Whether nothing is left. @return TW_EDATA if the gzip data are damaged */
 tw_status tw_input_at_end(tw_input *input, bool *out);
 
-/* A line without its end, of at most `size` − 1 bytes; false in *more at the end of the file. @return TW_EDATA for a longer line */
+/* A line without its end, of at most `size` − 1 bytes; false in *more at the end of the file.
+ * @return TW_EDATA for a longer line */
 tw_status tw_input_line(tw_input *input, char *out, size_t size, bool *more);
 
-/* The most bytes that can still come: of a plain file what is left of it, else what gzip could make of it. */
+/* The most bytes that can still come: of a plain file what is left of it, else what gzip could make
+ * of it. */
 int64_t tw_input_bound(const tw_input *input);
 
 /* Whether the file is gzip, so that tw_input_bound is far from exact. */

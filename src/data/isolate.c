@@ -1,8 +1,9 @@
 /* A child process whose crash is an error like any other.
  *
- * Of 4000 random mutants of a small file in HDF5's old format, whose headers carry no checksums, 12 crashed libhdf5 1.10.8, which cannot be
- * prevented by looking first: the same file crashes or not by what else is in memory. (Of 23000 mutants of files as the writer here makes
- * them, none did.) So foreign files are read by a child. */
+ * Of 4000 random mutants of a small file in HDF5's old format, whose headers carry no checksums, 12
+ * crashed libhdf5 1.10.8, which cannot be prevented by looking first: the same file crashes or not
+ * by what else is in memory. (Of 23000 mutants of files as the writer here makes them, none did.)
+ * So foreign files are read by a child. */
 #include "data/isolate.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ typedef struct report {
     unsigned char result[];
 } report;
 
-static void work(report *r, tw_status (*run)(void *self), void *self, const void *result, size_t size)
+static void work(report *r, tw_status (*run)(void *self), void *self, const void *result,
+                 size_t size)
 {
     const struct rlimit no_core = {0};
     (void)setrlimit(RLIMIT_CORE, &no_core);
@@ -38,18 +40,21 @@ static void work(report *r, tw_status (*run)(void *self), void *self, const void
     _exit(0);
 }
 
-tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size, const char *what)
+tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size,
+                     const char *what)
 {
     tw_status st = TW_OK;
     int code = 0;
     pid_t child = -1;
-    report *r = mmap(NULL, sizeof *r + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    report *r =
+        mmap(NULL, sizeof *r + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     TW_CHECK(r != MAP_FAILED, TW_ENOMEM, "out of memory for a child process");
     fflush(NULL); /* else the child could write what waits here, too */
     child = fork();
     TW_CHECK(child >= 0, TW_ENOMEM, "no child process can be started: %s", strerror(errno));
     if (child == 0) work(r, run, self, result, size);
-    while (waitpid(child, &code, 0) < 0) TW_CHECK(errno == EINTR, TW_EINTERNAL, "a child process was lost: %s", strerror(errno));
+    while (waitpid(child, &code, 0) < 0)
+        TW_CHECK(errno == EINTR, TW_EINTERNAL, "a child process was lost: %s", strerror(errno));
     TW_CHECK(r->finished, TW_EDATA, "%s: damaged: the library that reads it crashes (%s)", what,
              WIFSIGNALED(code) ? strsignal(WTERMSIG(code)) : "its process ended");
     if (r->status != TW_OK) TW_FAIL(r->status, "%s", r->message);

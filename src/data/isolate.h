@@ -6,11 +6,13 @@
 
 #include "tweedie/status.h"
 
-/* Calls `run(self)` in a child process of this one. Of what it does only its status, its message and the first `size` bytes of `result`,
- * which is written there, come back; files that it wrote stay. Not for processes that have started MPI or threads.
+/* Calls `run(self)` in a child process of this one. Of what it does only its status, its message
+ * and the first `size` bytes of `result`, which is written there, come back; files that it wrote
+ * stay. Not for processes that have started MPI or threads.
  * @param[in,out] result  plain data; on success what the child left in it
  * @param what            names in the message what the child was reading
  * @return what `run` returned, or TW_EDATA if the child crashed */
-tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size, const char *what);
+tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size,
+                     const char *what);
 
 #endif

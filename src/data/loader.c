@@ -1,8 +1,9 @@
 /* Drawing batches: from memory, or from a file that is read ahead block by block.
  *
- * Both ways ask order.h which sample a (position, step) draws, so they cannot differ in what they draw; they differ in where the sample is
- * found. Streaming keeps two blocks for each position: the one in use, and the one that follows it, which the input thread reads meanwhile.
- * A block is used for as many steps as it has samples, so reading has that long. */
+ * Both ways ask order.h which sample a (position, step) draws, so they cannot differ in what they
+ * draw; they differ in where the sample is found. Streaming keeps two blocks for each position: the
+ * one in use, and the one that follows it, which the input thread reads meanwhile. A block is used
+ * for as many steps as it has samples, so reading has that long. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ typedef struct slot {
     int32_t *labels;
 } slot;
 
-/* What is remembered of one position between steps. Everything can be found again from the step alone. */
+/* What is remembered of one position between steps. Everything can be found again from the step
+ * alone. */
 typedef struct position {
     tw_epoch epoch;             /* epoch.epoch −1: none yet */
     int64_t shuffled;           /* epoch * blocks + block that `shuffle` is of; −1: none */
@@ -63,12 +65,15 @@ static tw_status check_batch(const tw_dataset *d, int64_t batch, int ranks)
     tw_status st = TW_OK;
     char list[512];
     TW_CHECK(batch > 0, TW_ECONFIG, "a batch of %lld; at least 1 was expected", (long long)batch);
-    TW_CHECK(batch <= tw_dataset_count(d), TW_ECONFIG, "%s: split \"%s\" has %lld samples, fewer than the batch of %lld", d->path,
+    TW_CHECK(batch <= tw_dataset_count(d), TW_ECONFIG,
+             "%s: split \"%s\" has %lld samples, fewer than the batch of %lld", d->path,
              d->split.name, (long long)tw_dataset_count(d), (long long)batch);
     if (batch % ranks) {
         TW_TRY(divisors(list, sizeof list, batch));
-        TW_FAIL(TW_ECONFIG, "a batch of %lld cannot be divided among %d ranks; these numbers of ranks divide it: %s", (long long)batch,
-                ranks, list);
+        TW_FAIL(TW_ECONFIG,
+                "a batch of %lld cannot be divided among %d ranks; these numbers of ranks divide "
+                "it: %s",
+                (long long)batch, ranks, list);
     }
 done:
     return st;
@@ -88,7 +93,8 @@ static tw_status make_slots(tw_loader *l, int64_t slot_samples)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_alloc_arena(&l->stored, l->bytes, "blocks of samples"));
-    TW_TRY(tw_alloc(&l->labels, 2 * l->count * slot_samples, sizeof *l->labels, "blocks of labels"));
+    TW_TRY(
+        tw_alloc(&l->labels, 2 * l->count * slot_samples, sizeof *l->labels, "blocks of labels"));
     for (int64_t i = 0; i < 2 * l->count; i++) {
         slot *s = &l->positions[i / 2].slots[i % 2];
         s->loader = l;
@@ -104,19 +110,22 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
 {
     tw_status st = TW_OK;
     tw_loader *l = NULL;
-    const int ranks = d->comm ? tw_comm_size(d->comm) : 1, rank = d->comm ? tw_comm_rank(d->comm) : 0;
+    const int ranks = d->comm ? tw_comm_size(d->comm) : 1,
+              rank = d->comm ? tw_comm_rank(d->comm) : 0;
     TW_TRY(check_batch(d, options->batch, ranks));
     TW_TRY(tw_alloc(&l, 1, sizeof *l, "a loader"));
     l->dataset = d;
     l->spec = tw_dataset_get_spec(d);
-    l->order = (tw_order){tw_dataset_count(d), options->batch, tw_block_samples(l->spec), options->seed};
+    l->order =
+        (tw_order){tw_dataset_count(d), options->batch, tw_block_samples(l->spec), options->seed};
     l->flip = options->flip && l->spec->width > 1;
     l->sample_bytes = tw_dataset_sample_bytes(l->spec);
     l->count = options->batch / ranks;
     l->first = l->count * rank;
     l->base = tw_order_shard(&l->order, l->first);
     TW_TRY(tw_alloc(&l->positions, l->count, sizeof *l->positions, "a rank's positions"));
-    for (int64_t i = 0; i < l->count; i++) l->positions[i].epoch.epoch = l->positions[i].shuffled = -1;
+    for (int64_t i = 0; i < l->count; i++)
+        l->positions[i].epoch.epoch = l->positions[i].shuffled = -1;
 
     const int64_t samples = tw_order_shard(&l->order, l->first + l->count) - l->base;
     const int64_t shard = l->order.samples / options->batch + 1; /* samples of the largest */
@@ -124,7 +133,9 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     const size_t memory = options->memory > 0 ? (size_t)options->memory : DEFAULT_MEMORY;
     l->bytes = (size_t)samples * l->sample_bytes;
     const size_t streaming = (size_t)(2 * l->count * slot_samples) * l->sample_bytes;
-    l->resident = options->mode == TW_LOADER_RESIDENT || (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
+    l->resident =
+        options->mode == TW_LOADER_RESIDENT ||
+        (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
     if (!l->resident) l->bytes = streaming;
     TW_TRY(l->resident ? make_resident(l, samples) : make_slots(l, slot_samples));
     *out = l;
@@ -182,11 +193,13 @@ int64_t tw_loader_sample_index(const tw_loader *l, int64_t step, int64_t shard)
 {
     tw_epoch epoch;
     tw_rng_permutation shuffle;
-    const int64_t first = tw_order_shard(&l->order, shard), size = tw_order_shard(&l->order, shard + 1) - first;
+    const int64_t first = tw_order_shard(&l->order, shard),
+                  size = tw_order_shard(&l->order, shard + 1) - first;
     tw_epoch_init(&epoch, &l->order, shard, step / size);
     tw_place p = tw_epoch_place(&epoch, &l->order, step % size);
     tw_epoch_shuffle(&shuffle, &epoch, &l->order, p.block);
-    return first + tw_epoch_block_first(&epoch, &l->order, p.block) + tw_rng_permute(&shuffle, p.within);
+    return first + tw_epoch_block_first(&epoch, &l->order, p.block) +
+           tw_rng_permute(&shuffle, p.within);
 }
 
 static tw_status read_slot(void *self)
@@ -215,7 +228,8 @@ static int64_t following(const tw_loader *l, const tw_epoch *epoch, int64_t plac
     return tw_rng_permute(&next.places, 0);
 }
 
-/* Makes the other slot of a position hold its block, and lets the block after it be read ahead into the slot that is left. */
+/* Makes the other slot of a position hold its block, and lets the block after it be read ahead into
+ * the slot that is left. */
 static tw_status change_slot(const tw_loader *l, position *p, const tw_place *place)
 {
     tw_status st = TW_OK;
@@ -223,7 +237,9 @@ static tw_status change_slot(const tw_loader *l, position *p, const tw_place *pl
     slot *left = &p->slots[p->current], *s = &p->slots[!p->current];
     p->current = !p->current;
     if (io) st = tw_io_wait(io, &s->job);
-    if (st != TW_OK || s->block != place->block) { /* a failure may have been that of a block which nobody wants now */
+    if (st != TW_OK ||
+        s->block !=
+            place->block) { /* a failure may have been that of a block which nobody wants now */
         aim(s, &p->epoch, place->block);
         st = tw_io_call(io, read_slot, s);
         if (st != TW_OK) s->block = -1;
@@ -239,11 +255,13 @@ done:
 }
 
 /* The sample that a position draws at a step, as stored. */
-static tw_status draw(const tw_loader *l, int64_t own, int64_t step, const char **stored, int32_t *label)
+static tw_status draw(const tw_loader *l, int64_t own, int64_t step, const char **stored,
+                      int32_t *label)
 {
     tw_status st = TW_OK;
     position *p = &l->positions[own];
-    const int64_t shard = l->first + own, first = tw_order_shard(&l->order, shard), size = tw_order_shard(&l->order, shard + 1) - first;
+    const int64_t shard = l->first + own, first = tw_order_shard(&l->order, shard),
+                  size = tw_order_shard(&l->order, shard + 1) - first;
     if (p->epoch.epoch != step / size) tw_epoch_init(&p->epoch, &l->order, shard, step / size);
     const tw_place place = tw_epoch_place(&p->epoch, &l->order, step % size);
     const int64_t which = p->epoch.epoch * p->epoch.blocks + place.block;
@@ -268,7 +286,8 @@ done:
 
 static bool is_flipped(const tw_loader *l, int64_t shard, int64_t step)
 {
-    const tw_rng_stream stream = {.seed = l->order.seed, .purpose = TW_RNG_FLIP, .position = shard, .step = step};
+    const tw_rng_stream stream = {
+        .seed = l->order.seed, .purpose = TW_RNG_FLIP, .position = shard, .step = step};
     uint32_t bits;
     tw_rng_u32(&bits, &stream, 0, 1);
     return bits >> 31;
@@ -287,13 +306,14 @@ static void mirror(float *x, const tw_dataset_spec *spec)
             }
 }
 
-tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t count, float *x, int32_t *labels)
+tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t count, float *x,
+                         int32_t *labels)
 {
     tw_status st = TW_OK;
     const int64_t dims = tw_dataset_elements(l->spec);
     TW_CHECK(step >= 0 && first >= 0 && count >= 0 && first <= l->count - count, TW_EINTERNAL,
-             "positions %lld to %lld of %lld were asked for at step %lld", (long long)first, (long long)(first + count - 1),
-             (long long)l->count, (long long)step);
+             "positions %lld to %lld of %lld were asked for at step %lld", (long long)first,
+             (long long)(first + count - 1), (long long)l->count, (long long)step);
     for (int64_t i = 0; i < count; i++) {
         const char *stored;
         int32_t label;

@@ -1,9 +1,10 @@
 /* The order in which samples are drawn: pure arithmetic, the same on every rank.
  *
  *   shard i of B        samples floor(i N / B) … floor((i + 1) N / B) − 1 of the split
- *   draw k of shard i   at step k; its epoch is k div n, n the shard's size, and k mod n its place in the epoch
- *   order of blocks     permutation (seed, TW_RNG_BLOCK_ORDER, i, epoch) of the shard's blocks, all of K samples but the last
- *   inside block b      permutation (seed, TW_RNG_SHUFFLE, i, epoch * blocks + b) */
+ *   draw k of shard i   at step k; its epoch is k div n, n the shard's size, and k mod n its place
+ * in the epoch order of blocks     permutation (seed, TW_RNG_BLOCK_ORDER, i, epoch) of the shard's
+ * blocks, all of K samples but the last inside block b      permutation (seed, TW_RNG_SHUFFLE, i,
+ * epoch * blocks + b) */
 #ifndef TWEEDIE_DATA_ORDER_H
 #define TWEEDIE_DATA_ORDER_H
 
@@ -46,6 +47,7 @@ int64_t tw_epoch_block_first(const tw_epoch *epoch, const tw_order *order, int64
 int64_t tw_epoch_block_size(const tw_epoch *epoch, const tw_order *order, int64_t block);
 
 /* The order inside a block. */
-void tw_epoch_shuffle(tw_rng_permutation *out, const tw_epoch *epoch, const tw_order *order, int64_t block);
+void tw_epoch_shuffle(tw_rng_permutation *out, const tw_epoch *epoch, const tw_order *order,
+                      int64_t block);
 
 #endif

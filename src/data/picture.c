@@ -13,12 +13,14 @@ void tw_picture_free(picture *p)
     tw_free(&p->pixels);
 }
 
-tw_status tw_picture_allocate(picture *p, int64_t height, int64_t width, int channels, const char *path)
+tw_status tw_picture_allocate(picture *p, int64_t height, int64_t width, int channels,
+                              const char *path)
 {
     tw_status st = TW_OK;
-    TW_CHECK(height > 0 && width > 0 && height <= PICTURE_SIDE_MAX && width <= PICTURE_SIDE_MAX && height * width <= PICTURE_PIXELS_MAX,
-             TW_EDATA, "%s: an image of %lld x %lld pixels; at most %d pixels were expected", path, (long long)height, (long long)width,
-             PICTURE_PIXELS_MAX);
+    TW_CHECK(height > 0 && width > 0 && height <= PICTURE_SIDE_MAX && width <= PICTURE_SIDE_MAX &&
+                 height * width <= PICTURE_PIXELS_MAX,
+             TW_EDATA, "%s: an image of %lld x %lld pixels; at most %d pixels were expected", path,
+             (long long)height, (long long)width, PICTURE_PIXELS_MAX);
     TW_TRY(tw_alloc(&p->pixels, height * width * channels, 1, "an image"));
     p->height = height;
     p->width = width;
@@ -29,7 +31,8 @@ done:
 
 tw_status tw_picture_read(picture *out, const char *path)
 {
-    static const unsigned char png[] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a}, jpeg[] = {0xff, 0xd8, 0xff};
+    static const unsigned char png[] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a},
+                               jpeg[] = {0xff, 0xd8, 0xff};
     tw_status st = TW_OK;
     unsigned char head[sizeof png] = {0};
     FILE *file = NULL;
@@ -44,7 +47,8 @@ tw_status tw_picture_read(picture *out, const char *path)
     else if (memcmp(head, jpeg, sizeof jpeg) == 0)
         TW_TRY(tw_picture_read_jpeg(out, file, path));
     else
-        TW_FAIL(TW_EDATA, "%s: neither a PNG nor a JPEG image: begins with %02x %02x %02x %02x", path, head[0], head[1], head[2], head[3]);
+        TW_FAIL(TW_EDATA, "%s: neither a PNG nor a JPEG image: begins with %02x %02x %02x %02x",
+                path, head[0], head[1], head[2], head[3]);
 done:
     if (file) fclose(file);
     return st;
@@ -94,7 +98,8 @@ tw_status tw_picture_crop(picture *p, int64_t height, int64_t width)
     const int64_t top = (p->height - h) / 2, left = (p->width - w) / 2;
     TW_TRY(tw_picture_allocate(&cut, h, w, p->channels, "image"));
     for (int64_t y = 0; y < h; y++)
-        memcpy(cut.pixels + y * w * p->channels, p->pixels + ((top + y) * p->width + left) * p->channels, (size_t)(w * p->channels));
+        memcpy(cut.pixels + y * w * p->channels,
+               p->pixels + ((top + y) * p->width + left) * p->channels, (size_t)(w * p->channels));
     tw_picture_free(p);
     *p = cut;
 done:
@@ -109,9 +114,11 @@ typedef struct taps {
 
 static void find_taps(taps *t, int64_t i, int64_t in, int64_t out)
 {
-    const double scale = (double)in / (double)out, support = scale > 1 ? scale : 1, centre = ((double)i + 0.5) * scale;
+    const double scale = (double)in / (double)out, support = scale > 1 ? scale : 1,
+                 centre = ((double)i + 0.5) * scale;
     double total = 0;
-    int64_t first = (int64_t)floor(centre - support + 0.5), last = (int64_t)floor(centre + support + 0.5);
+    int64_t first = (int64_t)floor(centre - support + 0.5),
+            last = (int64_t)floor(centre + support + 0.5);
     if (first < 0) first = 0;
     if (last > in) last = in;
     t->first = first;
@@ -125,14 +132,16 @@ static void find_taps(taps *t, int64_t i, int64_t in, int64_t out)
 }
 
 /* Along the middle axis: [outer][in][inner] to [outer][out][inner]. */
-static void resample(const float *from, float *to, int64_t outer, int64_t in, int64_t out, int64_t inner, taps *t)
+static void resample(const float *from, float *to, int64_t outer, int64_t in, int64_t out,
+                     int64_t inner, taps *t)
 {
     for (int64_t i = 0; i < out; i++) {
         find_taps(t, i, in, out);
         for (int64_t o = 0; o < outer; o++)
             for (int64_t c = 0; c < inner; c++) {
                 double sum = 0;
-                for (int64_t k = 0; k < t->count; k++) sum += t->weights[k] * from[(o * in + t->first + k) * inner + c];
+                for (int64_t k = 0; k < t->count; k++)
+                    sum += t->weights[k] * from[(o * in + t->first + k) * inner + c];
                 to[(o * out + i) * inner + c] = (float)sum;
             }
     }
@@ -150,7 +159,8 @@ tw_status tw_picture_resize(picture *p, int64_t height, int64_t width)
     TW_TRY(tw_alloc(&from, n, sizeof *from, "an image"));
     TW_TRY(tw_alloc(&middle, p->height * width * c, sizeof *middle, "an image"));
     TW_TRY(tw_alloc(&to, height * width * c, sizeof *to, "an image"));
-    TW_TRY(tw_alloc(&t.weights, (p->height > p->width ? p->height : p->width) + 2, sizeof *t.weights, "filter weights"));
+    TW_TRY(tw_alloc(&t.weights, (p->height > p->width ? p->height : p->width) + 2,
+                    sizeof *t.weights, "filter weights"));
     for (int64_t i = 0; i < n; i++) from[i] = p->pixels[i];
     resample(from, middle, p->height, p->width, width, c, &t);
     resample(middle, to, 1, p->height, height, width * c, &t);

@@ -20,23 +20,27 @@ typedef struct picture {
 
 void tw_picture_free(picture *p);
 
-/* Allocates the pixels of a picture whose shape a header claims. @return TW_EDATA naming the file if it is too large */
-tw_status tw_picture_allocate(picture *p, int64_t height, int64_t width, int channels, const char *path);
+/* Allocates the pixels of a picture whose shape a header claims. @return TW_EDATA naming the file
+ * if it is too large */
+tw_status tw_picture_allocate(picture *p, int64_t height, int64_t width, int channels,
+                              const char *path);
 
-/* Reads a PNG or JPEG file, whichever it is by its first bytes. 16 bits become 8, palettes become colours.
+/* Reads a PNG or JPEG file, whichever it is by its first bytes. 16 bits become 8, palettes become
+ * colours.
  * @return TW_ENOINPUT, or TW_EDATA for a file that is neither, damaged, truncated or CMYK */
 tw_status tw_picture_read(picture *out, const char *path);
 tw_status tw_picture_read_png(picture *out, FILE *file, const char *path);
 tw_status tw_picture_read_jpeg(picture *out, FILE *file, const char *path);
 
-/* Makes it a picture of 1 or 3 channels: alpha is composited on the background, colours become grey by the luma of ITU-R BT.601. */
+/* Makes it a picture of 1 or 3 channels: alpha is composited on the background, colours become grey
+ * by the luma of ITU-R BT.601. */
 tw_status tw_picture_flatten(picture *p, int channels, const uint8_t background[3]);
 
 /* Cuts the centre to the aspect of height x width, keeping as much as possible. */
 tw_status tw_picture_crop(picture *p, int64_t height, int64_t width);
 
-/* Resizes by a triangle filter as wide as the larger of the two pixel sizes: antialiased when shrinking, bilinear when growing (what Pillow
- * calls BILINEAR). */
+/* Resizes by a triangle filter as wide as the larger of the two pixel sizes: antialiased when
+ * shrinking, bilinear when growing (what Pillow calls BILINEAR). */
 tw_status tw_picture_resize(picture *p, int64_t height, int64_t width);
 
 #endif

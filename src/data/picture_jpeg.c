@@ -1,5 +1,5 @@
-/* Reading JPEG. libjpeg leaves by longjmp where it fails (picture_png.c says what that asks for), and goes on with grey where data are
- * missing: that is a failure here. */
+/* Reading JPEG. libjpeg leaves by longjmp where it fails (picture_png.c says what that asks for),
+ * and goes on with grey where data are missing: that is a failure here. */
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,7 +36,8 @@ static void on_message(j_common_ptr jpeg, int level)
     reader *r = jpeg->client_data;
     const int code = jpeg->err->msg_code;
     if (level >= 0 || r->incomplete) return;
-    if (code != JWRN_JPEG_EOF && code != JWRN_HIT_MARKER && code != JWRN_HUFF_BAD_CODE) return; /* bytes too many do no harm */
+    if (code != JWRN_JPEG_EOF && code != JWRN_HIT_MARKER && code != JWRN_HUFF_BAD_CODE)
+        return; /* bytes too many do no harm */
     r->incomplete = true;
     jpeg->err->format_message(jpeg, r->message);
 }
@@ -55,11 +56,13 @@ static bool decode(reader *r)
     }
     r->jpeg.out_color_space = r->jpeg.jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_calc_output_dimensions(&r->jpeg);
-    r->status = tw_picture_allocate(&r->image, r->jpeg.output_height, r->jpeg.output_width, r->jpeg.out_color_components, r->path);
+    r->status = tw_picture_allocate(&r->image, r->jpeg.output_height, r->jpeg.output_width,
+                                    r->jpeg.out_color_components, r->path);
     if (r->status != TW_OK) return true;
     (void)jpeg_start_decompress(&r->jpeg);
     while (r->jpeg.output_scanline < r->jpeg.output_height) {
-        JSAMPROW row = r->image.pixels + (int64_t)r->jpeg.output_scanline * r->image.width * r->image.channels;
+        JSAMPROW row =
+            r->image.pixels + (int64_t)r->jpeg.output_scanline * r->image.width * r->image.channels;
         (void)jpeg_read_scanlines(&r->jpeg, &row, 1);
     }
     (void)jpeg_finish_decompress(&r->jpeg);

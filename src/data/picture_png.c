@@ -1,5 +1,5 @@
-/* Reading PNG. libpng leaves by longjmp where it fails: everything that lives across a call of it stands in one struct, and the function
- * that calls setjmp has no other variables. */
+/* Reading PNG. libpng leaves by longjmp where it fails: everything that lives across a call of it
+ * stands in one struct, and the function that calls setjmp has no other variables. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -35,10 +35,12 @@ static void on_warning(png_structp png, png_const_charp words)
 static tw_status allocate(reader *r)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_picture_allocate(&r->image, png_get_image_height(r->png, r->info), png_get_image_width(r->png, r->info),
+    TW_TRY(tw_picture_allocate(&r->image, png_get_image_height(r->png, r->info),
+                               png_get_image_width(r->png, r->info),
                                png_get_channels(r->png, r->info), r->path));
     TW_TRY(tw_alloc(&r->rows, r->image.height, sizeof *r->rows, "rows of an image"));
-    for (int64_t y = 0; y < r->image.height; y++) r->rows[y] = r->image.pixels + y * r->image.width * r->image.channels;
+    for (int64_t y = 0; y < r->image.height; y++)
+        r->rows[y] = r->image.pixels + y * r->image.width * r->image.channels;
 done:
     return st;
 }

@@ -1,5 +1,6 @@
-/* A generator of points in the plane: one file src/data/points_NAME.c that defines `const tw_points_generator tw_points_NAME`, found by the
- * build. Its density has a mean near 0 and a deviation near 1, so that points are in model units as they are. */
+/* A generator of points in the plane: one file src/data/points_NAME.c that defines `const
+ * tw_points_generator tw_points_NAME`, found by the build. Its density has a mean near 0 and a
+ * deviation near 1, so that points are in model units as they are. */
 #ifndef TWEEDIE_DATA_POINTS_H
 #define TWEEDIE_DATA_POINTS_H
 
@@ -10,7 +11,8 @@ typedef struct tw_points_generator {
     const char *summary; /* one line: what it draws */
     int classes;
 
-    /* Point `i`: a function of (seed, i) alone. @param[out] point  x, y @param[out] label  0 … classes − 1 */
+    /* Point `i`: a function of (seed, i) alone. @param[out] point  x, y @param[out] label  0 …
+     * classes − 1 */
     void (*draw)(uint64_t seed, int64_t i, float *point, int32_t *label);
 } tw_points_generator;
 

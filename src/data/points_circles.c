@@ -1,5 +1,5 @@
-/* Two circles about the origin, half of the points each: radii 1.5 and 0.75 with normal noise of deviation 0.05. The outer circle is class
- * 0. */
+/* Two circles about the origin, half of the points each: radii 1.5 and 0.75 with normal noise of
+ * deviation 0.05. The outer circle is class 0. */
 #include <math.h>
 
 #include "data/points.h"
@@ -18,5 +18,8 @@ static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
     point[1] = (float)(radius * sin(angle) + 0.05 * z[1]);
 }
 
-const tw_points_generator tw_points_circles = {
-    .name = "circles", .summary = "two circles of radius 1.5 and 0.75, noise 0.05", .classes = 2, .draw = draw};
+const tw_points_generator tw_points_circles = {.name = "circles",
+                                               .summary =
+                                                   "two circles of radius 1.5 and 0.75, noise 0.05",
+                                               .classes = 2,
+                                               .draw = draw};

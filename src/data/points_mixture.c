@@ -1,5 +1,6 @@
-/* A mixture of eight Gaussians of equal weight: centres on the circle of radius 1.5, deviation 0.1; component k, at angle 2 π k / 8, is
- * class k. Its score has a closed form, so samplers and learned scores can be held against it. */
+/* A mixture of eight Gaussians of equal weight: centres on the circle of radius 1.5, deviation 0.1;
+ * component k, at angle 2 π k / 8, is class k. Its score has a closed form, so samplers and learned
+ * scores can be held against it. */
 #include <math.h>
 
 #include "data/points.h"
@@ -21,4 +22,7 @@ static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
 }
 
 const tw_points_generator tw_points_mixture = {
-    .name = "mixture", .summary = "eight Gaussians of deviation 0.1 on the circle of radius 1.5", .classes = COMPONENTS, .draw = draw};
+    .name = "mixture",
+    .summary = "eight Gaussians of deviation 0.1 on the circle of radius 1.5",
+    .classes = COMPONENTS,
+    .draw = draw};

@@ -1,5 +1,5 @@
-/* An Archimedean spiral of two turns: r = 2 s, angle = 4 π s with s = sqrt(u), so that points are about evenly spread along its length;
- * normal noise of deviation 0.05. One class. */
+/* An Archimedean spiral of two turns: r = 2 s, angle = 4 π s with s = sqrt(u), so that points are
+ * about evenly spread along its length; normal noise of deviation 0.05. One class. */
 #include <math.h>
 
 #include "data/points.h"
@@ -18,5 +18,8 @@ static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
     point[1] = (float)(radius * sin(angle) + 0.05 * z[1]);
 }
 
-const tw_points_generator tw_points_spiral = {
-    .name = "spiral", .summary = "a spiral of two turns and radius 2, noise 0.05", .classes = 1, .draw = draw};
+const tw_points_generator tw_points_spiral = {.name = "spiral",
+                                              .summary =
+                                                  "a spiral of two turns and radius 2, noise 0.05",
+                                              .classes = 1,
+                                              .draw = draw};

@@ -13,7 +13,8 @@
 #include "tweedie/memory.h"
 #include "tweedie/rng.h"
 
-/* Sums over one channel, taken about its first value so that the deviation of large values with a small spread is not lost. */
+/* Sums over one channel, taken about its first value so that the deviation of large values with a
+ * small spread is not lost. */
 typedef struct channel {
     double origin, least, most, sum, squares;
 } channel;
@@ -74,18 +75,24 @@ void tw_spool_destroy(tw_spool **spool)
     tw_free(spool);
 }
 
-tw_status tw_spool_describe(tw_spool *s, const char *where, tw_dataset_kind kind, int64_t height, int64_t width, int64_t channels,
-                            bool labelled)
+tw_status tw_spool_describe(tw_spool *s, const char *where, tw_dataset_kind kind, int64_t height,
+                            int64_t width, int64_t channels, bool labelled)
 {
     tw_status st = TW_OK;
-    const tw_dataset_spec new = {.kind = kind, .count = 1, .height = height, .width = width, .channels = channels};
+    const tw_dataset_spec new = {
+        .kind = kind, .count = 1, .height = height, .width = width, .channels = channels};
     if (s->described) {
         const tw_dataset_spec *old = &s->spec;
-        TW_CHECK(old->height == height && old->width == width && old->channels == channels && old->kind == kind, TW_EDATA,
-                 "%s: %s of %lld x %lld x %lld; those before it are %s of %lld x %lld x %lld (height x width x channels)", where,
-                 tw_dataset_kind_name(kind), (long long)height, (long long)width, (long long)channels, tw_dataset_kind_name(old->kind),
-                 (long long)old->height, (long long)old->width, (long long)old->channels);
-        TW_CHECK(s->labelled == labelled, TW_EDATA, "%s: its samples have %s, unlike those before it", where,
+        TW_CHECK(old->height == height && old->width == width && old->channels == channels &&
+                     old->kind == kind,
+                 TW_EDATA,
+                 "%s: %s of %lld x %lld x %lld; those before it are %s of %lld x %lld x %lld "
+                 "(height x width x channels)",
+                 where, tw_dataset_kind_name(kind), (long long)height, (long long)width,
+                 (long long)channels, tw_dataset_kind_name(old->kind), (long long)old->height,
+                 (long long)old->width, (long long)old->channels);
+        TW_CHECK(s->labelled == labelled, TW_EDATA,
+                 "%s: its samples have %s, unlike those before it", where,
                  labelled ? "labels" : "no labels");
         goto done;
     }
@@ -94,7 +101,8 @@ tw_status tw_spool_describe(tw_spool *s, const char *where, tw_dataset_kind kind
     s->labelled = labelled;
     s->record = tw_dataset_sample_bytes(&new) + sizeof(int32_t);
     s->capacity = s->record < TW_BLOCK_BYTES ? TW_BLOCK_BYTES / s->record * s->record : s->record;
-    if (kind != TW_DATASET_UINT8) TW_TRY(tw_alloc(&s->channels, channels, sizeof *s->channels, "channel statistics"));
+    if (kind != TW_DATASET_UINT8)
+        TW_TRY(tw_alloc(&s->channels, channels, sizeof *s->channels, "channel statistics"));
     s->described = true;
 done:
     return st;
@@ -110,14 +118,16 @@ const tw_dataset_spec *tw_spool_get_spec(const tw_spool *s)
     return &s->spec;
 }
 
-/* A file without a name in the directory of the dataset: there is room for the dataset, so there should be room for this. */
+/* A file without a name in the directory of the dataset: there is room for the dataset, so there
+ * should be room for this. */
 static tw_status open_scratch(int *out, const char *path)
 {
     tw_status st = TW_OK;
     char name[TW_PATH_MAX];
     TW_TRY(tw_file_temporary(name, sizeof name, path));
     int file = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    TW_CHECK(file >= 0, TW_EIO, "%s: no scratch file can be made beside it: %s", path, strerror(errno));
+    TW_CHECK(file >= 0, TW_EIO, "%s: no scratch file can be made beside it: %s", path,
+             strerror(errno));
     (void)unlink(name);
     *out = file;
 done:
@@ -133,7 +143,8 @@ static tw_status find_part(tw_spool *s, const char *split, int *out)
         *out = i;
         return TW_OK;
     }
-    TW_CHECK(s->part_count < TW_DATASET_SPLITS_MAX, TW_EDATA, "split \"%s\": more than %d splits", split, TW_DATASET_SPLITS_MAX);
+    TW_CHECK(s->part_count < TW_DATASET_SPLITS_MAX, TW_EDATA, "split \"%s\": more than %d splits",
+             split, TW_DATASET_SPLITS_MAX);
     part *p = &s->parts[s->part_count];
     TW_TRY(tw_format(p->name, sizeof p->name, "%s", split));
     TW_TRY(open_scratch(&p->file, s->path));
@@ -149,7 +160,8 @@ static tw_status flush_part(tw_spool *s, int i)
     part *p = &s->parts[i];
     for (size_t done = 0; done < p->buffered;) {
         ssize_t n = write(p->file, p->buffer + done, p->buffered - done);
-        TW_CHECK(n > 0 || errno == EINTR, TW_EIO, "%s: its scratch file cannot be written: %s", s->path, strerror(errno));
+        TW_CHECK(n > 0 || errno == EINTR, TW_EIO, "%s: its scratch file cannot be written: %s",
+                 s->path, strerror(errno));
         if (n > 0) done += (size_t)n;
     }
     p->buffered = 0;
@@ -163,8 +175,9 @@ static tw_status measure(tw_spool *s, const float *v, const char *where)
     const int64_t dims = tw_dataset_elements(&s->spec), channels = s->spec.channels;
     for (int64_t i = 0; i < dims; i++) {
         channel *c = &s->channels[i % channels];
-        TW_CHECK(isfinite(v[i]), TW_EDATA, "%s: value %lld of the sample is %g; finite numbers were expected", where, (long long)i,
-                 (double)v[i]);
+        TW_CHECK(isfinite(v[i]), TW_EDATA,
+                 "%s: value %lld of the sample is %g; finite numbers were expected", where,
+                 (long long)i, (double)v[i]);
         if (s->values == 0 && i < channels) *c = (channel){v[i], v[i], v[i], 0, 0};
         c->least = fmin(c->least, v[i]);
         c->most = fmax(c->most, v[i]);
@@ -176,14 +189,16 @@ done:
     return st;
 }
 
-tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, int64_t label, const char *where)
+tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, int64_t label,
+                          const char *where)
 {
     tw_status st = TW_OK;
     const size_t bytes = s->record - sizeof(int32_t);
     int i = 0;
     if (s->labelled)
-        TW_CHECK(label >= 0 && label < TW_DATASET_CLASSES_MAX, TW_EDATA, "%s: the label is %lld; 0 to %d was expected", where,
-                 (long long)label, TW_DATASET_CLASSES_MAX - 1);
+        TW_CHECK(label >= 0 && label < TW_DATASET_CLASSES_MAX, TW_EDATA,
+                 "%s: the label is %lld; 0 to %d was expected", where, (long long)label,
+                 TW_DATASET_CLASSES_MAX - 1);
     const int32_t kept = s->labelled ? (int32_t)label : -1;
     if (s->spec.kind != TW_DATASET_UINT8) TW_TRY(measure(s, stored, where));
     TW_TRY(find_part(s, s->split ? s->split : split, &i));
@@ -202,8 +217,10 @@ tw_status tw_spool_name_class(tw_spool *s, int64_t label, const char *name)
 {
     tw_status st = TW_OK;
     char **more = NULL;
-    TW_CHECK(label == s->name_count, TW_EINTERNAL, "class %lld is named after %lld", (long long)label, (long long)s->name_count);
-    TW_CHECK(strlen(name) < TW_DATASET_NAME_MAX, TW_EDATA, "class name \"%.80s…\" is longer than %d bytes", name, TW_DATASET_NAME_MAX - 1);
+    TW_CHECK(label == s->name_count, TW_EINTERNAL, "class %lld is named after %lld",
+             (long long)label, (long long)s->name_count);
+    TW_CHECK(strlen(name) < TW_DATASET_NAME_MAX, TW_EDATA,
+             "class name \"%.80s…\" is longer than %d bytes", name, TW_DATASET_NAME_MAX - 1);
     if (s->name_count == s->name_capacity) {
         int64_t capacity = s->name_capacity ? 2 * s->name_capacity : 64;
         TW_TRY(tw_alloc(&more, capacity, sizeof *more, "class names"));
@@ -234,7 +251,8 @@ void tw_spool_channel_statistics(const tw_spool *s, int64_t i, tw_spool_channel 
 {
     const channel *c = &s->channels[i];
     const double n = (double)s->values, mean = c->sum / n, variance = c->squares / n - mean * mean;
-    *out = (tw_spool_channel){c->least, c->most, c->origin + mean, sqrt(variance > 0 ? variance : 0)};
+    *out =
+        (tw_spool_channel){c->least, c->most, c->origin + mean, sqrt(variance > 0 ? variance : 0)};
 }
 
 const char *const *tw_spool_class_names(const tw_spool *s, int64_t *count_out)
@@ -272,8 +290,10 @@ static tw_status read_record(const tw_spool *s, const part *p, int64_t record)
 {
     tw_status st = TW_OK;
     for (size_t done = 0; done < s->record;) {
-        ssize_t n = pread(p->file, p->buffer + done, s->record - done, (off_t)(record * (int64_t)s->record + (int64_t)done));
-        TW_CHECK(n > 0 || (n < 0 && errno == EINTR), TW_EIO, "%s: its scratch file cannot be read: %s", s->path,
+        ssize_t n = pread(p->file, p->buffer + done, s->record - done,
+                          (off_t)(record * (int64_t)s->record + (int64_t)done));
+        TW_CHECK(n > 0 || (n < 0 && errno == EINTR), TW_EIO,
+                 "%s: its scratch file cannot be read: %s", s->path,
                  n < 0 ? strerror(errno) : "it became shorter");
         if (n > 0) done += (size_t)n;
     }
@@ -281,7 +301,8 @@ done:
     return st;
 }
 
-tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed, tw_dataset_writer *writer)
+tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed,
+                         tw_dataset_writer *writer)
 {
     tw_status st = TW_OK;
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_IMPORT_SHUFFLE, .position = i};

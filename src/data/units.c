@@ -19,7 +19,8 @@ void tw_dataset_normalise(const tw_dataset_spec *spec, int64_t count, const void
         return;
     }
     for (int64_t i = 0; i < n; i += channels)
-        for (int64_t c = 0; c < channels; c++) x[i + c] = (v[i + c] - spec->offset[c]) / spec->scale[c];
+        for (int64_t c = 0; c < channels; c++)
+            x[i + c] = (v[i + c] - spec->offset[c]) / spec->scale[c];
 }
 
 static uint8_t to_uint8(float x)
@@ -34,7 +35,8 @@ void tw_dataset_pixels(const tw_dataset_spec *spec, int64_t count, const float *
     for (int64_t i = 0; i < n; i++) pixels[i] = to_uint8(x[i]);
 }
 
-void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const float *x, void *stored)
+void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const float *x,
+                            void *stored)
 {
     const int64_t n = count * tw_dataset_elements(spec), channels = spec->channels;
     if (spec->kind == TW_DATASET_UINT8) {
@@ -47,5 +49,6 @@ void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const fl
         return;
     }
     for (int64_t i = 0; i < n; i += channels)
-        for (int64_t c = 0; c < channels; c++) v[i + c] = (float)((double)x[i + c] * spec->scale[c] + spec->offset[c]);
+        for (int64_t c = 0; c < channels; c++)
+            v[i + c] = (float)((double)x[i + c] * spec->scale[c] + spec->offset[c]);
 }

@@ -1,7 +1,8 @@
 /* Writing a dataset: one process, the serial driver, a temporary name, a block in memory.
  *
- * The bytes of the file are a function of the spec, the options and the samples alone, not of how many were appended at a time: no time
- * stamps, and whole blocks are written. (MPI-IO is never used for writing: parallel HDF5 hangs all ranks when a write fails on one.) */
+ * The bytes of the file are a function of the spec, the options and the samples alone, not of how
+ * many were appended at a time: no time stamps, and whole blocks are written. (MPI-IO is never used
+ * for writing: parallel HDF5 hangs all ranks when a write fails on one.) */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,9 @@
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 
-/* Chunks of a compressed dataset: small enough that reading one sample does not unpack a megabyte. MNIST packs to 11.40 MB with chunks of
- * 64 KiB, 11.36 with 96, 11.34 with 256 and 11.31 with 1024. */
+/* Chunks of a compressed dataset: small enough that reading one sample does not unpack a megabyte.
+ * MNIST packs to 11.40 MB with chunks of 64 KiB, 11.36 with 96, 11.34 with 256 and 11.31 with 1024.
+ */
 enum { CHUNK_BYTES = 96 << 10, LABEL_CHUNK = 16384 };
 
 struct tw_dataset_writer {
@@ -33,7 +35,8 @@ static int64_t least(int64_t a, int64_t b)
 }
 
 /* How a dataset of `rank` axes is laid out. */
-static tw_status storage(hid_t *out, int rank, const hsize_t *dims, int64_t chunk_rows, size_t element, int gzip)
+static tw_status storage(hid_t *out, int rank, const hsize_t *dims, int64_t chunk_rows,
+                         size_t element, int gzip)
 {
     tw_status st = TW_OK;
     hid_t list = H5I_INVALID_HID;
@@ -55,14 +58,15 @@ done:
     return st;
 }
 
-static tw_status create_dataset(hid_t *out, hid_t file, const char *object, hid_t type, int rank, const hsize_t *dims, int64_t chunk_rows,
-                                int gzip)
+static tw_status create_dataset(hid_t *out, hid_t file, const char *object, hid_t type, int rank,
+                                const hsize_t *dims, int64_t chunk_rows, int gzip)
 {
     tw_status st = TW_OK;
     hid_t space = H5I_INVALID_HID, list = H5I_INVALID_HID;
     TW_TRY(storage(&list, rank, dims, chunk_rows, H5Tget_size(type), gzip));
     TRY_H5(space = H5Screate_simple(rank, dims, NULL), TW_EIO, "%s cannot be made", object);
-    TRY_H5(*out = H5Dcreate2(file, object, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO, "%s cannot be made", object);
+    TRY_H5(*out = H5Dcreate2(file, object, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
+           "%s cannot be made", object);
 done:
     tw_h5_close(&list);
     tw_h5_close(&space);
@@ -75,16 +79,20 @@ static tw_status create_samples(tw_dataset_writer *w, int gzip)
     const tw_dataset_spec *spec = &w->spec;
     const char *object = tw_format_object(spec->kind);
     const bool points = spec->kind == TW_DATASET_POINTS;
-    hsize_t n = (hsize_t)spec->count, images[4] = {n, (hsize_t)spec->height, (hsize_t)spec->width, (hsize_t)spec->channels},
+    hsize_t n = (hsize_t)spec->count,
+            images[4] = {n, (hsize_t)spec->height, (hsize_t)spec->width, (hsize_t)spec->channels},
             coordinates[2] = {n, (hsize_t)spec->channels};
-    TW_TRY(create_dataset(&w->samples, w->file, object, tw_format_file_type(spec->kind), points ? 2 : 4, points ? coordinates : images,
-                          w->block, gzip));
+    TW_TRY(create_dataset(&w->samples, w->file, object, tw_format_file_type(spec->kind),
+                          points ? 2 : 4, points ? coordinates : images, w->block, gzip));
     if (!points) TW_TRY(tw_h5_write_text(w->samples, w->path, "layout", "NHWC"));
     if (spec->kind != TW_DATASET_UINT8) {
         TW_TRY(tw_h5_write_floats(w->samples, w->path, "offset", spec->channels, w->units));
-        TW_TRY(tw_h5_write_floats(w->samples, w->path, "scale", spec->channels, w->units + spec->channels));
+        TW_TRY(tw_h5_write_floats(w->samples, w->path, "scale", spec->channels,
+                                  w->units + spec->channels));
     }
-    if (spec->num_classes > 0) TW_TRY(create_dataset(&w->labels, w->file, "/labels", H5T_STD_I32LE, 1, &n, LABEL_CHUNK, gzip));
+    if (spec->num_classes > 0)
+        TW_TRY(create_dataset(&w->labels, w->file, "/labels", H5T_STD_I32LE, 1, &n, LABEL_CHUNK,
+                              gzip));
 done:
     return st;
 }
@@ -98,7 +106,8 @@ static tw_status write_class_names(const tw_dataset_writer *w, const char *const
     size_t width = 1;
     for (hsize_t i = 0; i < classes; i++)
         if (strlen(names[i]) > width) width = strlen(names[i]);
-    TW_CHECK(width <= TW_DATASET_NAME_MAX, TW_EDATA, "%s: a class name has %zu bytes; at most %d are stored", w->path, width,
+    TW_CHECK(width <= TW_DATASET_NAME_MAX, TW_EDATA,
+             "%s: a class name has %zu bytes; at most %d are stored", w->path, width,
              TW_DATASET_NAME_MAX);
     TW_TRY(tw_alloc(&text, (int64_t)classes, width, "class names"));
     for (hsize_t i = 0; i < classes; i++) memcpy(text + i * width, names[i], strlen(names[i]));
@@ -107,7 +116,8 @@ static tw_status write_class_names(const tw_dataset_writer *w, const char *const
     TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_ENOMEM, "out of memory");
     TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "out of memory");
     TW_TRY(create_dataset(&dataset, w->file, "/class_names", type, 1, &classes, 0, 0));
-    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text), TW_EIO, "%s: /class_names cannot be written", w->path);
+    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text), TW_EIO,
+           "%s: /class_names cannot be written", w->path);
 done:
     tw_h5_close(&type);
     tw_h5_close(&dataset);
@@ -140,8 +150,10 @@ static tw_status create_file(tw_dataset_writer *w)
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "out of memory");
     TRY_H5(H5Pset_obj_track_times(create, false), TW_EIO, "%s: cannot be created", w->path);
     /* every tool since HDF5 1.8 reads it, and its headers carry checksums */
-    TRY_H5(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V110), TW_EIO, "%s: cannot be created", w->path);
-    TRY_H5(w->file = H5Fcreate(w->part, H5F_ACC_EXCL, create, access), TW_EIO, "%s: cannot be created", w->path);
+    TRY_H5(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V110), TW_EIO,
+           "%s: cannot be created", w->path);
+    TRY_H5(w->file = H5Fcreate(w->part, H5F_ACC_EXCL, create, access), TW_EIO,
+           "%s: cannot be created", w->path);
 done:
     tw_h5_close(&create);
     tw_h5_close(&access);
@@ -171,7 +183,8 @@ done:
     return st;
 }
 
-tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec, const tw_dataset_writer_options *options)
+tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec,
+                                   const tw_dataset_writer_options *options)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -201,14 +214,18 @@ done:
 
 tw_status tw_dataset_writer_set_text(tw_dataset_writer *w, const char *key, const char *text)
 {
-    static const char *const own[] = {"format", "format_version", "name", "num_classes", "splits", "source", "license", "digest"};
+    static const char *const own[] = {"format", "format_version", "name",    "num_classes",
+                                      "splits", "source",         "license", "digest"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (strcmp(key, own[i]) == 0) return tw_error_set(TW_EINTERNAL, "%s: attribute \"%s\" belongs to the format", w->path, key);
+        if (strcmp(key, own[i]) == 0)
+            return tw_error_set(TW_EINTERNAL, "%s: attribute \"%s\" belongs to the format", w->path,
+                                key);
     return tw_h5_write_text(w->file, w->path, key, text);
 }
 
 /* Writes rows first … first + count − 1 of a dataset. */
-static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t type, int64_t first, int64_t count, const void *rows)
+static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t type, int64_t first,
+                            int64_t count, const void *rows)
 {
     tw_status st = TW_OK;
     hsize_t start[4] = {0}, extent[4];
@@ -217,9 +234,11 @@ static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t typ
     int rank = H5Sget_simple_extent_dims(space, extent, NULL);
     start[0] = (hsize_t)first;
     extent[0] = (hsize_t)count;
-    TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO, "%s: cannot be written", w->path);
+    TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO,
+           "%s: cannot be written", w->path);
     TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: cannot be written", w->path);
-    TRY_H5(H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows), TW_EIO, "%s: cannot be written", w->path);
+    TRY_H5(H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows), TW_EIO,
+           "%s: cannot be written", w->path);
 done:
     tw_h5_close(&memory);
     tw_h5_close(&space);
@@ -230,8 +249,10 @@ static tw_status write_block(tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
     if (w->filled == 0) return TW_OK;
-    TW_TRY(write_rows(w, w->samples, tw_format_memory_type(w->spec.kind), w->written, w->filled, w->stored));
-    if (w->spec.num_classes > 0) TW_TRY(write_rows(w, w->labels, H5T_NATIVE_INT32, w->written, w->filled, w->block_labels));
+    TW_TRY(write_rows(w, w->samples, tw_format_memory_type(w->spec.kind), w->written, w->filled,
+                      w->stored));
+    if (w->spec.num_classes > 0)
+        TW_TRY(write_rows(w, w->labels, H5T_NATIVE_INT32, w->written, w->filled, w->block_labels));
     tw_digest_add(w->digest, w->stored, (size_t)w->filled * tw_dataset_sample_bytes(&w->spec));
     w->written += w->filled;
     w->filled = 0;
@@ -239,20 +260,23 @@ done:
     return st;
 }
 
-tw_status tw_dataset_writer_append(tw_dataset_writer *w, int64_t count, const void *stored, const int32_t *labels)
+tw_status tw_dataset_writer_append(tw_dataset_writer *w, int64_t count, const void *stored,
+                                   const int32_t *labels)
 {
     tw_status st = TW_OK;
     const size_t bytes = tw_dataset_sample_bytes(&w->spec);
     const int64_t first = w->written + w->filled;
-    TW_CHECK(count <= w->spec.count - first, TW_EDATA, "%s: sample %lld of %lld was appended", w->path, (long long)(first + count),
-             (long long)w->spec.count);
-    TW_CHECK((labels != NULL) == (w->spec.num_classes > 0), TW_EDATA, "%s: %s labels were appended for %lld classes", w->path,
-             labels ? "some" : "no", (long long)w->spec.num_classes);
+    TW_CHECK(count <= w->spec.count - first, TW_EDATA, "%s: sample %lld of %lld was appended",
+             w->path, (long long)(first + count), (long long)w->spec.count);
+    TW_CHECK((labels != NULL) == (w->spec.num_classes > 0), TW_EDATA,
+             "%s: %s labels were appended for %lld classes", w->path, labels ? "some" : "no",
+             (long long)w->spec.num_classes);
     TW_TRY(tw_format_check_samples(&w->spec, first, count, stored, w->path));
     if (labels) TW_TRY(tw_format_check_labels(&w->spec, first, count, labels, w->path));
     for (int64_t done = 0; done < count;) {
         int64_t n = least(count - done, w->block - w->filled);
-        memcpy(w->stored + (size_t)w->filled * bytes, (const char *)stored + (size_t)done * bytes, (size_t)n * bytes);
+        memcpy(w->stored + (size_t)w->filled * bytes, (const char *)stored + (size_t)done * bytes,
+               (size_t)n * bytes);
         if (labels) memcpy(w->block_labels + w->filled, labels + done, (size_t)n * sizeof *labels);
         w->filled += n;
         done += n;
@@ -268,7 +292,8 @@ static tw_status digest_labels(tw_dataset_writer *w)
     tw_status st = TW_OK;
     for (int64_t i = 0; i < w->spec.count && w->spec.num_classes > 0; i += w->block) {
         int64_t n = least(w->block, w->spec.count - i);
-        TW_TRY(tw_h5_read_rows(w->labels, H5P_DEFAULT, H5T_NATIVE_INT32, i, n, w->block_labels, w->path, "/labels"));
+        TW_TRY(tw_h5_read_rows(w->labels, H5P_DEFAULT, H5T_NATIVE_INT32, i, n, w->block_labels,
+                               w->path, "/labels"));
         tw_digest_add(w->digest, w->block_labels, (size_t)n * sizeof(int32_t));
     }
 done:
@@ -281,12 +306,13 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     tw_dataset_writer *w = *writer;
     hid_t file;
     TW_TRY(write_block(w));
-    TW_CHECK(w->written == w->spec.count, TW_EDATA, "%s: %lld of %lld samples were appended", w->path, (long long)w->written,
-             (long long)w->spec.count);
+    TW_CHECK(w->written == w->spec.count, TW_EDATA, "%s: %lld of %lld samples were appended",
+             w->path, (long long)w->written, (long long)w->spec.count);
     TW_TRY(digest_labels(w));
     tw_digest_text(w->digest, w->spec.digest);
     TW_TRY(tw_h5_write_text(w->file, w->path, "digest", w->spec.digest));
-    TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written", w->path); /* now, while it can still be diverted */
+    TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written",
+           w->path); /* now, while it can still be diverted */
     tw_h5_close(&w->labels);
     tw_h5_close(&w->samples);
     file = w->file; /* a failed close is not tried again */

@@ -1,6 +1,7 @@
-/* The convolution limit of a plan: its convolutions alone, as oneDNN's own convolution primitives compute them (forward, backward-data,
- * backward-weights, each direct and in the layouts that oneDNN chooses for the weights), at the plan's sizes, in the plan's order, on the
- * plan's activations. What a step is measured against. */
+/* The convolution limit of a plan: its convolutions alone, as oneDNN's own convolution primitives
+ * compute them (forward, backward-data, backward-weights, each direct and in the layouts that
+ * oneDNN chooses for the weights), at the plan's sizes, in the plan's order, on the plan's
+ * activations. What a step is measured against. */
 #include <string.h>
 
 #include "graph/plan_internal.h"
@@ -47,7 +48,8 @@ static tw_status own(item *it, int slot, size_t bytes)
     return st;
 }
 
-static tw_status make(item *it, const tw_task *t, tw_conv_direction direction, const tw_conv_shapes *s)
+static tw_status make(item *it, const tw_task *t, tw_conv_direction direction,
+                      const tw_conv_shapes *s)
 {
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL, given;
@@ -60,14 +62,15 @@ static tw_status make(item *it, const tw_task *t, tw_conv_direction direction, c
     TW_TRY(tw_pd_conv(&pd, &p));
     TW_TRY(tw_pd_md(&weights, pd, forward || data ? TW_PD_WEIGHTS : TW_PD_DIFF_WEIGHTS));
     {
-        const tw_primitive_arg args[] = {{data ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, &p.src},
-                                         {forward || data ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, &weights},
-                                         {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &p.dst},
-                                         {!bias     ? 0
-                                          : forward ? DNNL_ARG_BIAS
-                                                    : DNNL_ARG_DIFF_BIAS,
-                                          &p.bias},
-                                         {0}};
+        const tw_primitive_arg args[] = {
+            {data ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, &p.src},
+            {forward || data ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, &weights},
+            {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &p.dst},
+            {!bias     ? 0
+             : forward ? DNNL_ARG_BIAS
+                       : DNNL_ARG_DIFF_BIAS,
+             &p.bias},
+            {0}};
         given = pd;
         pd = NULL;
         TW_TRY(tw_primitive_create(&it->primitive, given, args));
@@ -95,7 +98,8 @@ tw_status tw_conv_limit_create(tw_conv_limit **out, const tw_plan *p)
         tw_conv_shapes shapes;
         if (!describe(&p->steps[k].task, &direction, &shapes)) continue;
         TW_TRY(make(&l->items[l->count++], &p->steps[k].task, direction, &shapes));
-        if (scratch < l->items[l->count - 1].primitive.scratch_bytes) scratch = l->items[l->count - 1].primitive.scratch_bytes;
+        if (scratch < l->items[l->count - 1].primitive.scratch_bytes)
+            scratch = l->items[l->count - 1].primitive.scratch_bytes;
     }
     TW_TRY(tw_alloc_arena(&l->scratch, scratch, "scratch memory of the convolution limit"));
     *out = l;
@@ -111,7 +115,8 @@ void tw_conv_limit_destroy(tw_conv_limit **limit)
     if (!l) return;
     for (int i = 0; i < l->count; i++) {
         tw_primitive_destroy(&l->items[i].primitive);
-        for (int k = 0; k < l->items[i].owned_count; k++) tw_free(&l->items[i].data[l->items[i].owned[k]]);
+        for (int k = 0; k < l->items[i].owned_count; k++)
+            tw_free(&l->items[i].data[l->items[i].owned[k]]);
     }
     tw_free(&l->items);
     tw_free(&l->scratch);
@@ -127,5 +132,6 @@ tw_conv_limit_times tw_conv_limit_run(tw_conv_limit *l)
         tw_primitive_run(&it->primitive, it->data, l->scratch);
         seconds[it->direction] += tw_clock_seconds() - start;
     }
-    return (tw_conv_limit_times){seconds[TW_CONV_FORWARD], seconds[TW_CONV_BACKWARD_DATA], seconds[TW_CONV_BACKWARD_WEIGHTS]};
+    return (tw_conv_limit_times){seconds[TW_CONV_FORWARD], seconds[TW_CONV_BACKWARD_DATA],
+                                 seconds[TW_CONV_BACKWARD_WEIGHTS]};
 }

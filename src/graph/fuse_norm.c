@@ -1,9 +1,10 @@
 /* Normalisation and what surrounds it as one pass over memory.
  *
- * Forward, [x + embedding] → group_norm → [silu] → [dropout] becomes norm_act; backward, [dropout] → [activation_grad] →
- * group_norm_grad, with the sum over positions for the embedding's gradient and the sum with another gradient of x, becomes
- * norm_act_grad. Values in between are then never in memory, so both directions are replaced together or not at all: the pass looks at
- * every user of them, and leaves what it does not know. */
+ * Forward, [x + embedding] → group_norm → [silu] → [dropout] becomes norm_act; backward, [dropout]
+ * → [activation_grad] → group_norm_grad, with the sum over positions for the embedding's gradient
+ * and the sum with another gradient of x, becomes norm_act_grad. Values in between are then never
+ * in memory, so both directions are replaced together or not at all: the pass looks at every user
+ * of them, and leaves what it does not know. */
 #include <string.h>
 
 #include "graph/program.h"
@@ -13,7 +14,8 @@ extern const tw_op tw_op_norm_act, tw_op_norm_act_grad, tw_op_group_norm, tw_op_
 enum { USERS_MAX = 8, GN_GROUPS = 0, ACT = 1, DROPOUT_ID = 2 };
 
 typedef struct users {
-    int count; /* USERS_MAX + 1: more than this pass looks at, or also an output or gradient of the graph */
+    int count; /* USERS_MAX + 1: more than this pass looks at, or also an output or gradient of the
+                  graph */
     tw_node *node[USERS_MAX];
 } users;
 
@@ -69,8 +71,11 @@ static bool match_activation(const tw_program *p, pattern *m)
     users u = users_of(p, &m->norm->out[0]);
     tw_node *act = pick(&u, "activation");
     tw_node *grad = pick(&u, "activation_grad");
-    if (!act || act->attr.i[0] != TW_SILU) return !grad; /* no SiLU: the normalisation alone, its output used by anything */
-    if (!only(p, &m->norm->out[0], act, grad) || (grad && (grad->attr.i[1] != 1 || grad->in[0] != &m->norm->out[0]))) return false;
+    if (!act || act->attr.i[0] != TW_SILU)
+        return !grad; /* no SiLU: the normalisation alone, its output used by anything */
+    if (!only(p, &m->norm->out[0], act, grad) ||
+        (grad && (grad->attr.i[1] != 1 || grad->in[0] != &m->norm->out[0])))
+        return false;
     m->act = act;
     m->act_grad = grad;
     users s = users_of(p, &act->out[0]);
@@ -78,7 +83,8 @@ static bool match_activation(const tw_program *p, pattern *m)
     m->drop = drop;
     if (grad && drop) {
         tw_value *gy = grad->in[1];
-        if (gy->role != TW_ROLE_NODE || !is(gy->node, "dropout") || gy->node->attr.i[0] != drop->attr.i[0] || p->uses[gy->id] != 1)
+        if (gy->role != TW_ROLE_NODE || !is(gy->node, "dropout") ||
+            gy->node->attr.i[0] != drop->attr.i[0] || p->uses[gy->id] != 1)
             return false;
         m->drop_grad = gy->node;
     }
@@ -109,13 +115,18 @@ static bool per_channel(tw_shape small, tw_shape big)
 static void match_embedding(const tw_program *p, pattern *m)
 {
     tw_value *x = m->norm->in[0];
-    if (x->role != TW_ROLE_NODE || !is(x->node, "add") || !per_channel(x->node->in[1]->shape, x->shape)) return;
-    if (x->node->in[1]->type != TW_ACT || x->node->in[0]->type != TW_ACT || !only(p, x, m->norm, m->norm_grad)) return;
+    if (x->role != TW_ROLE_NODE || !is(x->node, "add") ||
+        !per_channel(x->node->in[1]->shape, x->shape))
+        return;
+    if (x->node->in[1]->type != TW_ACT || x->node->in[0]->type != TW_ACT ||
+        !only(p, x, m->norm, m->norm_grad))
+        return;
     m->embed = x->node;
     if (!m->norm_grad) return;
     users u = users_of(p, &m->norm_grad->out[0]);
     for (int i = 0; i < u.count && i < USERS_MAX; i++)
-        if (is(u.node[i], "sum_to") && u.node[i]->out[0].type == TW_ACT && per_channel(u.node[i]->out[0].shape, x->shape))
+        if (is(u.node[i], "sum_to") && u.node[i]->out[0].type == TW_ACT &&
+            per_channel(u.node[i]->out[0].shape, x->shape))
             m->embed_sum = u.node[i];
 }
 
@@ -137,7 +148,9 @@ static void match_add(const tw_program *p, pattern *m)
     tw_node *add = pick(&u, "add");
     if (!add || !only(p, gx, add, m->embed_sum) || add->in[0] == add->in[1]) return;
     tw_value *other = add->in[add->in[0] == gx ? 1 : 0];
-    if (!tw_shape_equal(other->shape, gx->shape) || other->type != TW_ACT || depends(other, m->norm_grad)) return;
+    if (!tw_shape_equal(other->shape, gx->shape) || other->type != TW_ACT ||
+        depends(other, m->norm_grad))
+        return;
     m->add = add;
 }
 
@@ -155,7 +168,8 @@ static tw_value *emit_forward(tw_program *p, const pattern *m, tw_value *x, tw_v
     const tw_node *n = m->norm;
     tw_attr a = {.i = {n->attr.i[GN_GROUPS], m->act != NULL, m->drop ? m->drop->attr.i[0] : 0},
                  .f = {n->attr.f[0], m->drop ? m->drop->attr.f[0] : 0}};
-    tw_value *y = tw_emit_optional(p->g, &tw_op_norm_act, (tw_value *[]){x, n->in[1], n->in[2], e}, 4, 1u << 3, &a);
+    tw_value *y = tw_emit_optional(p->g, &tw_op_norm_act, (tw_value *[]){x, n->in[1], n->in[2], e},
+                                   4, 1u << 3, &a);
     if (!y) return NULL;
     y->node->order = n->order;
     const tw_node *end = m->drop ? m->drop : m->act ? m->act : m->norm;
@@ -200,7 +214,8 @@ tw_status tw_fuse_norm(tw_program *p)
 {
     tw_status st = TW_OK;
     bool changed = true;
-    while (changed) { /* users change with each replacement, so they are counted anew before the next */
+    while (changed) { /* users change with each replacement, so they are counted anew before the
+                         next */
         changed = false;
         for (int i = 0; i < p->count && !changed; i++)
             if (p->nodes[i]->op == &tw_op_group_norm) changed = fuse(p, p->nodes[i]);

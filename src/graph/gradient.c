@@ -1,7 +1,8 @@
 /* The gradient of a graph, as more operations of the same graph.
  *
- * Reverse accumulation over symbols: nodes are walked from the last to the first; each one that y depends on and that depends on a wanted
- * value adds its gradient rule; contributions to one value are added as they come, which is a fixed order. */
+ * Reverse accumulation over symbols: nodes are walked from the last to the first; each one that y
+ * depends on and that depends on a wanted value adds its gradient rule; contributions to one value
+ * are added as they come, which is a fixed order. */
 #include <string.h>
 
 #include "graph/graph.h"
@@ -19,7 +20,8 @@ static void mark_wanted(sweep *s, tw_value *const *wrt, int n)
         if (wrt[i]) s->wanted[wrt[i]->id] = true;
     for (const tw_node *node = s->g->first; node; node = node->next) {
         bool any = false;
-        for (int i = 0; i < node->nin; i++) any = any || (node->in[i] && s->wanted[node->in[i]->id]);
+        for (int i = 0; i < node->nin; i++)
+            any = any || (node->in[i] && s->wanted[node->in[i]->id]);
         for (int k = 0; any && k < node->nout; k++)
             if (node->out[k].type != TW_I32) s->wanted[node->out[k].id] = true;
     }
@@ -63,7 +65,8 @@ static tw_status walk_back(sweep *s, const tw_value *y)
     int n = 0;
     if (y->role != TW_ROLE_NODE) return TW_OK;
     TW_TRY(tw_alloc(&order, y->node->id + 1, sizeof *order, "the order of a gradient"));
-    for (const tw_node *node = s->g->first; node && node->id <= y->node->id; node = node->next) order[n++] = node;
+    for (const tw_node *node = s->g->first; node && node->id <= y->node->id; node = node->next)
+        order[n++] = node;
     while (n-- > 0 && s->g->status == TW_OK) visit(s, order[n]);
 done:
     tw_free(&order);
@@ -75,13 +78,15 @@ static tw_value *ones_like(tw_graph *g, tw_value *y)
     return tw_affine(g, y, 0.0, 1.0);
 }
 
-void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const *wrt, int n, tw_value **gradient)
+void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const *wrt, int n,
+                       tw_value **gradient)
 {
     tw_status st = TW_OK;
     sweep s = {.g = g};
     memset(gradient, 0, (size_t)n * sizeof *gradient);
     if (!y || g->status != TW_OK) return;
-    TW_CHECK(!seed || tw_shape_equal(seed->shape, y->shape), TW_ESHAPE, "the seed of a gradient has another shape than its value");
+    TW_CHECK(!seed || tw_shape_equal(seed->shape, y->shape), TW_ESHAPE,
+             "the seed of a gradient has another shape than its value");
     if (!seed) seed = ones_like(g, y);
     s.count = g->value_count;
     TW_TRY(tw_alloc(&s.wanted, s.count, sizeof *s.wanted, "a gradient"));
@@ -89,7 +94,8 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
     mark_wanted(&s, wrt, n);
     s.gradient[y->id] = seed;
     TW_TRY(walk_back(&s, y));
-    for (int i = 0; i < n && g->status == TW_OK; i++) gradient[i] = wrt[i] ? s.gradient[wrt[i]->id] : NULL;
+    for (int i = 0; i < n && g->status == TW_OK; i++)
+        gradient[i] = wrt[i] ? s.gradient[wrt[i]->id] : NULL;
 done:
     if (st != TW_OK) tw_graph_fail(g, st, "%s", tw_error_message());
     tw_free(&s.wanted);

@@ -12,7 +12,8 @@ const tw_init tw_init_ones = {.kind = TW_INIT_ONES};
 tw_init tw_init_variance_scaling(double scale, int64_t fan_in, int64_t fan_out)
 {
     double average = 0.5 * (double)(fan_in + fan_out);
-    return (tw_init){.kind = TW_INIT_UNIFORM, .bound = sqrt(3 * (scale == 0 ? 1e-10 : scale) / average)};
+    return (tw_init){.kind = TW_INIT_UNIFORM,
+                     .bound = sqrt(3 * (scale == 0 ? 1e-10 : scale) / average)};
 }
 
 tw_init tw_init_fan_in(int64_t fan_in)
@@ -63,20 +64,27 @@ tw_value *tw_graph_fail(tw_graph *g, tw_status code, const char *format, ...)
     return keep_error(g, tw_error_set(code, "%s", text));
 }
 
-static tw_value *add_leaf(tw_graph *g, const char *name, tw_role role, tw_type type, tw_shape shape, tw_init init)
+static tw_value *add_leaf(tw_graph *g, const char *name, tw_role role, tw_type type, tw_shape shape,
+                          tw_init init)
 {
     tw_leaf *leaf = NULL;
     if (g->status != TW_OK) return NULL;
     for (const tw_leaf *l = g->leaves; l; l = l->next)
-        if (strcmp(l->name, name) == 0) return tw_graph_fail(g, TW_EINTERNAL, "two leaves of the graph are named \"%s\"", name);
-    if (strlen(name) >= TW_NAME_MAX) return tw_graph_fail(g, TW_EINTERNAL, "a name of over %d characters: %s", TW_NAME_MAX - 1, name);
+        if (strcmp(l->name, name) == 0)
+            return tw_graph_fail(g, TW_EINTERNAL, "two leaves of the graph are named \"%s\"", name);
+    if (strlen(name) >= TW_NAME_MAX)
+        return tw_graph_fail(g, TW_EINTERNAL, "a name of over %d characters: %s", TW_NAME_MAX - 1,
+                             name);
     for (int d = 0; d < shape.rank; d++)
-        if (shape.dims[d] < 1) return tw_graph_fail(g, TW_ESHAPE, "%s: dimension %d is %lld", name, d, (long long)shape.dims[d]);
+        if (shape.dims[d] < 1)
+            return tw_graph_fail(g, TW_ESHAPE, "%s: dimension %d is %lld", name, d,
+                                 (long long)shape.dims[d]);
     tw_status st = tw_alloc(&leaf, 1, sizeof *leaf, "a leaf of the graph");
     if (st != TW_OK) return keep_error(g, st);
     snprintf(leaf->name, sizeof leaf->name, "%s", name);
     leaf->init = init;
-    leaf->value = (tw_value){.type = type, .role = role, .shape = shape, .id = g->value_count++, .name = leaf->name};
+    leaf->value = (tw_value){
+        .type = type, .role = role, .shape = shape, .id = g->value_count++, .name = leaf->name};
     if (g->last_leaf)
         g->last_leaf->next = leaf;
     else
@@ -97,12 +105,14 @@ tw_value *tw_graph_input(const tw_graph *g, const char *name)
     return NULL;
 }
 
-/* Blocks of 16 fit only where both channel counts are multiples of 16; a 1x1 kernel's gradient is a matrix product and stays plain. */
+/* Blocks of 16 fit only where both channel counts are multiples of 16; a 1x1 kernel's gradient is a
+ * matrix product and stays plain. */
 static tw_layout storage_layout(tw_shape s)
 {
     int64_t taps = 1;
     for (int d = 2; d < s.rank; d++) taps *= s.dims[d];
-    return s.rank >= 3 && taps > 1 && s.dims[0] % 16 == 0 && s.dims[1] % 16 == 0 ? TW_BLOCKED : TW_PLAIN;
+    return s.rank >= 3 && taps > 1 && s.dims[0] % 16 == 0 && s.dims[1] % 16 == 0 ? TW_BLOCKED
+                                                                                 : TW_PLAIN;
 }
 
 tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init)
@@ -129,12 +139,15 @@ void tw_graph_output(tw_graph *g, const char *name, tw_value *value)
     o->value = value;
 }
 
-tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, int n, unsigned optional, const tw_attr *attr)
+tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, int n,
+                           unsigned optional, const tw_attr *attr)
 {
     tw_node *node = NULL;
     if (g->status != TW_OK) return NULL;
-    for (int i = 0; i < n; i++) /* a NULL input without an error of the graph is a mistake of the caller */
-        if (!in[i] && !(optional >> i & 1u)) return tw_graph_fail(g, TW_EINTERNAL, "%s: input %d is missing", op->name, i);
+    for (int i = 0; i < n;
+         i++) /* a NULL input without an error of the graph is a mistake of the caller */
+        if (!in[i] && !(optional >> i & 1u))
+            return tw_graph_fail(g, TW_EINTERNAL, "%s: input %d is missing", op->name, i);
     tw_status st = tw_alloc(&node, 1, sizeof *node, "a node of the graph");
     if (st != TW_OK) return keep_error(g, st);
     node->op = op;
@@ -168,13 +181,15 @@ tw_value *tw_emit(tw_graph *g, const tw_op *op, tw_value *const *in, int n, cons
     return tw_emit_optional(g, op, in, n, 0, attr);
 }
 
-tw_value *tw_apply(tw_graph *g, const char *name, tw_value *const *in, int n, const int64_t *i, const double *f)
+tw_value *tw_apply(tw_graph *g, const char *name, tw_value *const *in, int n, const int64_t *i,
+                   const double *f)
 {
     tw_attr attr = {0};
     if (i) memcpy(attr.i, i, sizeof attr.i);
     if (f) memcpy(attr.f, f, sizeof attr.f);
     for (int k = 0; k < tw_op_count; k++)
-        if (strcmp(tw_op_table[k]->name, name) == 0) return tw_emit(g, tw_op_table[k], in, n, &attr);
+        if (strcmp(tw_op_table[k]->name, name) == 0)
+            return tw_emit(g, tw_op_table[k], in, n, &attr);
     return tw_graph_fail(g, TW_EINTERNAL, "there is no operation \"%s\"", name);
 }
 

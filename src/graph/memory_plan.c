@@ -1,5 +1,5 @@
-/* Greedy placement by size, the method of TensorFlow Lite's planner (Pisarchyk and Lee 2020): within a few per cent of the lower bound on
- * U-Nets, in O(n²). */
+/* Greedy placement by size, the method of TensorFlow Lite's planner (Pisarchyk and Lee 2020):
+ * within a few per cent of the lower bound on U-Nets, in O(n²). */
 #include "graph/memory_plan.h"
 
 #include <stdlib.h>
@@ -49,7 +49,8 @@ tw_status tw_memory_plan(tw_buffer *buffers, int count, size_t *total)
         order[i]->offset = lowest_gap(placed, i, order[i]);
         placed[i] = order[i];
         qsort(placed, (size_t)i + 1, sizeof(tw_buffer *), lower_first);
-        if (end < order[i]->offset + aligned(order[i]->bytes)) end = order[i]->offset + aligned(order[i]->bytes);
+        if (end < order[i]->offset + aligned(order[i]->bytes))
+            end = order[i]->offset + aligned(order[i]->bytes);
     }
     *total = end;
 done:

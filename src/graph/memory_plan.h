@@ -1,4 +1,5 @@
-/* Where values lie in a plan's arena: each from the task that writes it to the last that reads it, forward and backward together. */
+/* Where values lie in a plan's arena: each from the task that writes it to the last that reads it,
+ * forward and backward together. */
 #ifndef TW_GRAPH_MEMORY_PLAN_H
 #define TW_GRAPH_MEMORY_PLAN_H
 
@@ -13,8 +14,8 @@ typedef struct tw_buffer {
     size_t offset; /* the answer */
 } tw_buffer;
 
-/* Gives each buffer an offset, a multiple of TW_ALIGNMENT, so that no two that are alive at once overlap: largest first, each at the
- * lowest place that is free for its life. Deterministic.
+/* Gives each buffer an offset, a multiple of TW_ALIGNMENT, so that no two that are alive at once
+ * overlap: largest first, each at the lowest place that is free for its life. Deterministic.
  * @param[out] total  bytes of the arena */
 tw_status tw_memory_plan(tw_buffer *buffers, int count, size_t *total);
 

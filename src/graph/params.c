@@ -22,7 +22,8 @@ static int64_t place(tw_params *p, bool trainable, int64_t offset)
     for (int i = 0; i < p->view_count; i++) {
         if (p->views[i].trainable != trainable) continue;
         p->views[i].offset = offset;
-        offset += (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+        offset +=
+            (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
     }
     return offset;
 }
@@ -33,12 +34,14 @@ tw_status tw_params_create(tw_params **out, const tw_graph *g)
     tw_params *p = NULL;
     int n = 0, i = 0;
     TW_TRY(tw_graph_status(g));
-    for (const tw_leaf *l = g->leaves; l; l = l->next) n += l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT;
+    for (const tw_leaf *l = g->leaves; l; l = l->next)
+        n += l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a parameter store"));
     TW_TRY(tw_alloc(&p->views, n, sizeof *p->views, "the views of a parameter store"));
     p->view_count = n;
     for (const tw_leaf *l = g->leaves; l; l = l->next)
-        if (l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT) describe(&p->views[i++], l);
+        if (l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT)
+            describe(&p->views[i++], l);
     p->trainable = place(p, true, 0);
     p->size = place(p, false, p->trainable);
     TW_TRY(tw_alloc(&p->value, p->size, sizeof *p->value, "the parameters"));
@@ -98,19 +101,22 @@ static int64_t blocked_offset(const tw_param_view *v, int64_t taps, int64_t o, i
     return ((o / 16 * (v->shape.dims[1] / 16) + i / 16) * taps + k) * 256 + i % 16 * 16 + o % 16;
 }
 
-/* Calls for each element in plain order would be slow and say less: one loop serves both directions. */
+/* Calls for each element in plain order would be slow and say less: one loop serves both
+ * directions. */
 static void copy(const tw_param_view *v, float *flat, float *plain, bool to_plain)
 {
     float *stored = flat + v->offset;
     if (v->layout == TW_PLAIN) {
-        memcpy(to_plain ? plain : stored, to_plain ? stored : plain, (size_t)v->count * sizeof *plain);
+        memcpy(to_plain ? plain : stored, to_plain ? stored : plain,
+               (size_t)v->count * sizeof *plain);
         return;
     }
     const int64_t out = v->shape.dims[0], in = v->shape.dims[1], taps = v->count / (out * in);
     for (int64_t o = 0; o < out; o++)
         for (int64_t i = 0; i < in; i++)
             for (int64_t k = 0; k < taps; k++) {
-                float *a = stored + blocked_offset(v, taps, o, i, k), *b = plain + (o * in + i) * taps + k;
+                float *a = stored + blocked_offset(v, taps, o, i, k),
+                      *b = plain + (o * in + i) * taps + k;
                 if (to_plain)
                     *b = *a;
                 else
@@ -139,11 +145,13 @@ static void fill(const tw_param_view *v, const tw_rng_stream *stream, float *pla
         break;
     case TW_INIT_UNIFORM:
         tw_rng_uniform(plain, stream, 0, v->count);
-        for (int64_t k = 0; k < v->count; k++) plain[k] = (float)(v->init.bound * (2.0 * (double)plain[k] - 1.0));
+        for (int64_t k = 0; k < v->count; k++)
+            plain[k] = (float)(v->init.bound * (2.0 * (double)plain[k] - 1.0));
         break;
     case TW_INIT_NORMAL:
         tw_rng_normal(plain, stream, 0, v->count);
-        for (int64_t k = 0; k < v->count; k++) plain[k] = (float)(v->init.mean + v->init.std * (double)plain[k]);
+        for (int64_t k = 0; k < v->count; k++)
+            plain[k] = (float)(v->init.mean + v->init.std * (double)plain[k]);
         break;
     }
 }
@@ -153,10 +161,12 @@ tw_status tw_params_initialise(tw_params *p, uint64_t seed)
     tw_status st = TW_OK;
     float *plain = NULL;
     int64_t most = 0;
-    for (int i = 0; i < p->view_count; i++) most = p->views[i].count > most ? p->views[i].count : most;
+    for (int i = 0; i < p->view_count; i++)
+        most = p->views[i].count > most ? p->views[i].count : most;
     TW_TRY(tw_alloc(&plain, most, sizeof *plain, "the largest parameter"));
     for (int i = 0; i < p->view_count; i++) {
-        const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_INIT, .position = i, .step = 0};
+        const tw_rng_stream stream = {
+            .seed = seed, .purpose = TW_RNG_INIT, .position = i, .step = 0};
         fill(&p->views[i], &stream, plain);
         tw_params_from_plain(&p->views[i], plain, p->value);
     }

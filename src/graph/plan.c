@@ -21,10 +21,13 @@ static tw_status check_params(const tw_graph *g, const tw_params *params)
         if (l->value.role == TW_ROLE_INPUT) continue;
         const tw_param_view *v = tw_params_find(params, l->name);
         TW_CHECK(v, TW_EINTERNAL, "the parameter store has no \"%s\"", l->name);
-        TW_CHECK(tw_shape_equal(v->shape, l->value.shape), TW_ESHAPE, "%s is %s in the parameter store, %s in the graph", l->name,
+        TW_CHECK(tw_shape_equal(v->shape, l->value.shape), TW_ESHAPE,
+                 "%s is %s in the parameter store, %s in the graph", l->name,
                  tw_shape_text(v->shape, met), tw_shape_text(l->value.shape, wanted));
-        TW_CHECK(!l->gradient || params->gradient, TW_EINTERNAL, "the parameter store has no gradient buffer");
-        TW_CHECK(!l->gradient || l->gradient->layout == l->value.layout, TW_EINTERNAL, "%s and its gradient differ in layout", l->name);
+        TW_CHECK(!l->gradient || params->gradient, TW_EINTERNAL,
+                 "the parameter store has no gradient buffer");
+        TW_CHECK(!l->gradient || l->gradient->layout == l->value.layout, TW_EINTERNAL,
+                 "%s and its gradient differ in layout", l->name);
     }
 done:
     return st;
@@ -56,7 +59,8 @@ static void start_poison(tw_plan *p)
     memset(p->scratch, 0xff, p->memory.scratch);
 }
 
-tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params, const tw_plan_options *options)
+tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
+                         const tw_plan_options *options)
 {
     tw_status st = TW_OK;
     tw_plan *p = NULL;
@@ -113,11 +117,13 @@ static void fence(const tw_plan *p, const tw_step *s)
     for (int i = 0; i < s->task.node->nin; i++) {
         const tw_value *v = s->task.node->in[i];
         if (v && p->slots[v->id].place == TW_PLACE_ARENA)
-            ASAN_UNPOISON_MEMORY_REGION(p->slots[v->id].data, p->buffers[p->slots[v->id].buffer].bytes);
+            ASAN_UNPOISON_MEMORY_REGION(p->slots[v->id].data,
+                                        p->buffers[p->slots[v->id].buffer].bytes);
     }
     for (int o = 0; o < s->task.node->nout; o++) {
         const tw_slot *slot = &p->slots[s->task.node->out[o].id];
-        if (slot->place == TW_PLACE_ARENA) ASAN_UNPOISON_MEMORY_REGION(slot->data, p->buffers[slot->buffer].bytes);
+        if (slot->place == TW_PLACE_ARENA)
+            ASAN_UNPOISON_MEMORY_REGION(slot->data, p->buffers[slot->buffer].bytes);
     }
 }
 
@@ -147,7 +153,8 @@ static void sink(tw_plan *p, const tw_step *s, const tw_plan_run *run)
 {
     for (int i = s->first_sink; i < s->first_sink + s->sink_count; i++) {
         const tw_gradient_sink *k = &p->sinks[i];
-        if (k->from) add_into(p->params->gradient + k->offset, k->from, k->count, run->add_gradients);
+        if (k->from)
+            add_into(p->params->gradient + k->offset, k->from, k->count, run->add_gradients);
         if (run->ready) run->ready(run->self, k->offset, padded(k->count));
     }
 }
@@ -157,14 +164,16 @@ static void sink_orphans(const tw_plan *p, const tw_plan_run *run)
 {
     for (int i = p->sink_count; i < p->sink_count + p->orphan_count; i++) {
         const tw_gradient_sink *k = &p->sinks[i];
-        if (!run->add_gradients) memset(p->params->gradient + k->offset, 0, (size_t)k->count * sizeof(float));
+        if (!run->add_gradients)
+            memset(p->params->gradient + k->offset, 0, (size_t)k->count * sizeof(float));
         if (run->ready) run->ready(run->self, k->offset, padded(k->count));
     }
 }
 
 void tw_plan_execute(tw_plan *p, const tw_plan_run *run)
 {
-    const tw_run r = {.seed = run->seed, .step = run->step, .position = run->position, .training = run->training};
+    const tw_run r = {
+        .seed = run->seed, .step = run->step, .position = run->position, .training = run->training};
     for (int k = 0; k < p->step_count; k++) {
         tw_step *s = &p->steps[k];
         const double start = p->options.profile ? tw_clock_seconds() : 0;

@@ -9,7 +9,8 @@
 /* A stretch of the gradient buffer that one task makes final. */
 typedef struct tw_gradient_sink {
     int64_t offset, count;
-    const float *from; /* arena memory that is copied or added; NULL where the task writes to the gradient buffer itself */
+    const float *from; /* arena memory that is copied or added; NULL where the task writes to the
+                          gradient buffer itself */
 } tw_gradient_sink;
 
 typedef struct tw_step {
@@ -20,7 +21,13 @@ typedef struct tw_step {
 } tw_step;
 
 /* What memory a value has. */
-typedef enum tw_place { TW_PLACE_NONE, TW_PLACE_ARENA, TW_PLACE_INPUT, TW_PLACE_PARAM, TW_PLACE_GRADIENT } tw_place;
+typedef enum tw_place {
+    TW_PLACE_NONE,
+    TW_PLACE_ARENA,
+    TW_PLACE_INPUT,
+    TW_PLACE_PARAM,
+    TW_PLACE_GRADIENT
+} tw_place;
 
 typedef struct tw_slot {
     tw_place place;

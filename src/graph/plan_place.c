@@ -1,15 +1,17 @@
 /* The memory of a plan.
  *
- * A value's buffer begins with the step that writes it. Aliases share their input's buffer, and so do outputs of operations that may work
- * in place where the input dies there. Gradients of parameters are written straight to the gradient buffer, unless microbatches are to be
- * added: then they lie in the arena and a sink adds them. */
+ * A value's buffer begins with the step that writes it. Aliases share their input's buffer, and so
+ * do outputs of operations that may work in place where the input dies there. Gradients of
+ * parameters are written straight to the gradient buffer, unless microbatches are to be added: then
+ * they lie in the arena and a sink adds them. */
 #include <string.h>
 
 #include "graph/plan_internal.h"
 
 static size_t value_bytes(const tw_plan *p, const tw_value *v)
 {
-    const tw_task t = {.act = p->options.precision == TW_PRECISION_BF16 ? TW_DTYPE_BF16 : TW_DTYPE_F32};
+    const tw_task t = {.act = p->options.precision == TW_PRECISION_BF16 ? TW_DTYPE_BF16
+                                                                        : TW_DTYPE_F32};
     return (size_t)tw_shape_count(v->shape) * tw_dtype_size(tw_task_dtype(&t, v));
 }
 
@@ -36,7 +38,8 @@ static void find_lives(const tw_plan *p, int *last)
     for (int k = 0; k < p->step_count; k++)
         for (int i = 0; i < p->steps[k].task.node->nin; i++)
             if (p->steps[k].task.node->in[i]) last[p->steps[k].task.node->in[i]->id] = k;
-    for (int i = 0; i < p->program->g->output_count; i++) last[p->program->g->outputs[i].value->id] = p->step_count;
+    for (int i = 0; i < p->program->g->output_count; i++)
+        last[p->program->g->outputs[i].value->id] = p->step_count;
 }
 
 /* The parameter of which v is the gradient, or NULL. */
@@ -49,7 +52,8 @@ static const tw_leaf *gradient_of(const tw_plan *p, const tw_value *v)
 
 static int new_buffer(tw_plan *p, size_t bytes, int first, int last)
 {
-    p->buffers[p->buffer_count] = (tw_buffer){.bytes = bytes, .first = first, .last = last < first ? first : last};
+    p->buffers[p->buffer_count] =
+        (tw_buffer){.bytes = bytes, .first = first, .last = last < first ? first : last};
     return p->buffer_count++;
 }
 
@@ -61,12 +65,15 @@ static int donor(const tw_plan *p, const tw_step *s, int k, const int *last)
         if (!n->in[i] || !(n->op->alias ? i == 0 : (n->op->in_place >> i & 1u))) continue;
         const tw_slot *slot = &p->slots[n->in[i]->id];
         if (n->op->alias) return i;
-        if (slot->place != TW_PLACE_ARENA || p->buffers[slot->buffer].last != k || last[n->in[i]->id] != k) continue;
+        if (slot->place != TW_PLACE_ARENA || p->buffers[slot->buffer].last != k ||
+            last[n->in[i]->id] != k)
+            continue;
         if (value_bytes(p, n->in[i]) != value_bytes(p, &n->out[0])) continue;
         bool twice = false; /* another input of the same step in that memory */
         for (int j = 0; j < n->nin; j++)
-            twice = twice ||
-                    (j != i && n->in[j] && p->slots[n->in[j]->id].place == TW_PLACE_ARENA && p->slots[n->in[j]->id].buffer == slot->buffer);
+            twice =
+                twice || (j != i && n->in[j] && p->slots[n->in[j]->id].place == TW_PLACE_ARENA &&
+                          p->slots[n->in[j]->id].buffer == slot->buffer);
         if (!twice) return i;
     }
     return -1;
@@ -78,7 +85,8 @@ static void place_output(tw_plan *p, int k, int o, const int *last)
     tw_slot *slot = &p->slots[v->id];
     if (p->program->uses[v->id] == 0) return;
     const tw_leaf *param = gradient_of(p, v);
-    if (param && !p->options.accumulate && p->program->uses[v->id] == 1 && !p->steps[k].task.op->alias) {
+    if (param && !p->options.accumulate && p->program->uses[v->id] == 1 &&
+        !p->steps[k].task.op->alias) {
         slot->place = TW_PLACE_GRADIENT;
         slot->data = p->params->gradient + tw_params_find(p->params, param->name)->offset;
         return;
@@ -86,19 +94,22 @@ static void place_output(tw_plan *p, int k, int o, const int *last)
     int from = o == 0 ? donor(p, &p->steps[k], k, last) : -1;
     if (from >= 0) {
         *slot = p->slots[p->steps[k].task.node->in[from]->id];
-        if (slot->place == TW_PLACE_ARENA && p->buffers[slot->buffer].last < last[v->id]) p->buffers[slot->buffer].last = last[v->id];
+        if (slot->place == TW_PLACE_ARENA && p->buffers[slot->buffer].last < last[v->id])
+            p->buffers[slot->buffer].last = last[v->id];
         return;
     }
     slot->place = TW_PLACE_ARENA;
     slot->buffer = new_buffer(p, value_bytes(p, v), k, last[v->id]);
 }
 
-/* An alias of a value keeps the value's buffer alive as long as itself; aliases are followed from the last to the first. */
+/* An alias of a value keeps the value's buffer alive as long as itself; aliases are followed from
+ * the last to the first. */
 static void extend_aliases(const tw_plan *p, int *last)
 {
     for (int k = p->step_count - 1; k >= 0; k--) {
         const tw_node *n = p->steps[k].task.node;
-        if (n->op->alias && n->in[0] && last[n->in[0]->id] < last[n->out[0].id]) last[n->in[0]->id] = last[n->out[0].id];
+        if (n->op->alias && n->in[0] && last[n->in[0]->id] < last[n->out[0].id])
+            last[n->in[0]->id] = last[n->out[0].id];
     }
 }
 
@@ -115,7 +126,8 @@ static tw_status allocate(tw_plan *p)
     TW_TRY(tw_alloc(&p->inputs, (int64_t)p->memory.inputs, 1, "a plan's inputs"));
     TW_TRY(tw_alloc_arena(&p->scratch, p->memory.scratch, "a plan's scratch memory"));
     TW_TRY(tw_alloc_arena(&p->packed, p->memory.packed, "a plan's packed weights"));
-    memset(p->packed, 0, p->memory.packed); /* what layouts pad stays zero: packing never writes it */
+    memset(p->packed, 0,
+           p->memory.packed); /* what layouts pad stays zero: packing never writes it */
 done:
     return st;
 }
@@ -130,7 +142,8 @@ static void point(tw_plan *p)
     }
     for (int k = 0; k < p->step_count; k++) {
         tw_task *t = &p->steps[k].task;
-        for (int i = 0; i < t->node->nin; i++) t->in[i] = t->node->in[i] ? p->slots[t->node->in[i]->id].data : NULL;
+        for (int i = 0; i < t->node->nin; i++)
+            t->in[i] = t->node->in[i] ? p->slots[t->node->in[i]->id].data : NULL;
         for (int o = 0; o < t->node->nout; o++) t->out[o] = p->slots[t->node->out[o].id].data;
         t->scratch = p->scratch;
         t->packed = p->packed + packed;
@@ -148,7 +161,8 @@ static void make_sinks(tw_plan *p)
             if (!l->gradient || l->gradient->node != s->task.node) continue;
             const tw_param_view *view = tw_params_find(p->params, l->name);
             const tw_slot *slot = &p->slots[l->gradient->id];
-            p->sinks[p->sink_count++] = (tw_gradient_sink){view->offset, view->count, slot->place == TW_PLACE_GRADIENT ? NULL : slot->data};
+            p->sinks[p->sink_count++] = (tw_gradient_sink){
+                view->offset, view->count, slot->place == TW_PLACE_GRADIENT ? NULL : slot->data};
         }
         s->sink_count = p->sink_count - s->first_sink;
     }
@@ -160,7 +174,8 @@ static void list_orphans(tw_plan *p)
     for (const tw_leaf *l = p->program->g->leaves; gradients && l; l = l->next) {
         if (l->value.role != TW_ROLE_PARAM || l->gradient) continue;
         const tw_param_view *view = tw_params_find(p->params, l->name);
-        p->sinks[p->sink_count + p->orphan_count++] = (tw_gradient_sink){view->offset, view->count, NULL};
+        p->sinks[p->sink_count + p->orphan_count++] =
+            (tw_gradient_sink){view->offset, view->count, NULL};
     }
 }
 

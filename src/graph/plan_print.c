@@ -16,7 +16,9 @@ int tw_plan_task_count(const tw_plan *p)
 tw_plan_task_info tw_plan_task(const tw_plan *p, int i)
 {
     const tw_step *s = &p->steps[i];
-    return (tw_plan_task_info){s->task.op->name, s->task.op->alias ? "alias" : s->task.implementation, s->seconds, s->task.flops};
+    return (tw_plan_task_info){s->task.op->name,
+                               s->task.op->alias ? "alias" : s->task.implementation, s->seconds,
+                               s->task.flops};
 }
 
 void tw_plan_profile_reset(tw_plan *p)
@@ -65,7 +67,10 @@ void tw_plan_print(const tw_plan *p, FILE *out)
         fprintf(out, "\n");
     }
     for (int b = 0; b < p->buffer_count; b++) live += p->buffers[b].bytes;
-    fprintf(out, "# %d steps, %s, %d buffers of %.1f MB in an arena of %.1f MB, scratch %.1f MB, packed weights %.1f MB, inputs %.1f MB\n",
-            p->step_count, tw_precision_name(p->options.precision), p->buffer_count, (double)live / 1e6, (double)p->memory.arena / 1e6,
-            (double)p->memory.scratch / 1e6, (double)p->memory.packed / 1e6, (double)p->memory.inputs / 1e6);
+    fprintf(out,
+            "# %d steps, %s, %d buffers of %.1f MB in an arena of %.1f MB, scratch %.1f MB, packed "
+            "weights %.1f MB, inputs %.1f MB\n",
+            p->step_count, tw_precision_name(p->options.precision), p->buffer_count,
+            (double)live / 1e6, (double)p->memory.arena / 1e6, (double)p->memory.scratch / 1e6,
+            (double)p->memory.packed / 1e6, (double)p->memory.inputs / 1e6);
 }

@@ -116,7 +116,8 @@ static void mark(visitor *v, const tw_value *value)
     for (int i = 0; i < value->node->nin; i++) mark(v, value->node->in[i]);
 }
 
-/* Inputs first; the depth is that of chains which a pass has put behind their users, not of the graph. */
+/* Inputs first; the depth is that of chains which a pass has put behind their users, not of the
+ * graph. */
 static void place(visitor *v, tw_node *n)
 {
     if (v->placed[n->id]) return;

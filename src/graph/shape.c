@@ -33,7 +33,8 @@ bool tw_shape_equal(tw_shape a, tw_shape b)
 const char *tw_shape_text(tw_shape s, char out[64])
 {
     int n = snprintf(out, 64, "[");
-    for (int d = 0; d < s.rank && n < 64; d++) n += snprintf(out + n, (size_t)(64 - n), "%s%" PRId64, d ? ", " : "", s.dims[d]);
+    for (int d = 0; d < s.rank && n < 64; d++)
+        n += snprintf(out + n, (size_t)(64 - n), "%s%" PRId64, d ? ", " : "", s.dims[d]);
     if (n < 63) snprintf(out + n, (size_t)(64 - n), "]");
     return out;
 }

@@ -18,11 +18,13 @@ static tw_status build(tw_plan **out, tw_model *m, const tw_loss_options *o)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    const tw_plan_options options = {.precision = o->precision, .accumulate = o->accumulate, .profile = o->profile};
+    const tw_plan_options options = {
+        .precision = o->precision, .accumulate = o->accumulate, .profile = o->profile};
     TW_TRY(tw_graph_create(&g));
     tw_value *noise = tw_model_build(g, m, o->batch, NULL);
     TW_TRY(tw_graph_status(g));
-    tw_value *z = tw_input(g, "z", TW_F32, noise->shape), *weight = tw_input(g, "weight", TW_F32, TW_SHAPE(o->batch));
+    tw_value *z = tw_input(g, "z", TW_F32, noise->shape),
+             *weight = tw_input(g, "weight", TW_F32, TW_SHAPE(o->batch));
     tw_value *losses = tw_squared_error(g, noise, z, weight);
     tw_graph_output(g, "losses", losses);
     if (o->gradients) tw_graph_gradient_of_params(g, losses);
@@ -61,16 +63,20 @@ void tw_loss_refresh(tw_loss *loss)
     tw_plan_refresh(loss->plan);
 }
 
-/* Validation draws times and noise from one purpose: the times are far behind any sample's last number. */
+/* Validation draws times and noise from one purpose: the times are far behind any sample's last
+ * number. */
 enum { VALIDATION_TIME_ELEMENT = 1 << 30 };
 
 static tw_rng_stream stream(const tw_loss_step *s, tw_rng_purpose purpose, int64_t i)
 {
-    return (tw_rng_stream){
-        .seed = s->seed, .purpose = s->validation ? TW_RNG_VALIDATION : purpose, .position = s->position + i, .step = s->step};
+    return (tw_rng_stream){.seed = s->seed,
+                           .purpose = s->validation ? TW_RNG_VALIDATION : purpose,
+                           .position = s->position + i,
+                           .step = s->step};
 }
 
-void tw_loss_perturb(const tw_model *m, const tw_loss_step *s, int64_t n, const float *x0, int64_t *t, float *z, float *xt)
+void tw_loss_perturb(const tw_model *m, const tw_loss_step *s, int64_t n, const float *x0,
+                     int64_t *t, float *z, float *xt)
 {
     const int64_t steps = tw_model_timesteps(m), dims = m->dims;
 #pragma omp parallel for schedule(static)
@@ -80,15 +86,18 @@ void tw_loss_perturb(const tw_model *m, const tw_loss_step *s, int64_t n, const 
         tw_rng_normal(z + i * dims, &noise, 0, dims);
         const tw_moment q = tw_model_moment(m, t[i]);
         const float a = (float)q.mean, b = (float)q.std;
-        for (int64_t k = 0; k < dims; k++) xt[i * dims + k] = a * x0[i * dims + k] + b * z[i * dims + k];
+        for (int64_t k = 0; k < dims; k++)
+            xt[i * dims + k] = a * x0[i * dims + k] + b * z[i * dims + k];
     }
 }
 
-/* Padding repeats nothing: zeros with weight zero, so it adds nothing to the loss or to a gradient. */
+/* Padding repeats nothing: zeros with weight zero, so it adds nothing to the loss or to a gradient.
+ */
 static void fill(tw_loss *l, const tw_loss_step *s, const float *x0)
 {
     const int64_t dims = l->model->dims, rest = l->options.batch - s->count;
-    float *x = tw_plan_input(l->plan, "x"), *t = tw_plan_input(l->plan, "t"), *z = tw_plan_input(l->plan, "z");
+    float *x = tw_plan_input(l->plan, "x"), *t = tw_plan_input(l->plan, "t"),
+          *z = tw_plan_input(l->plan, "z");
     float *weight = tw_plan_input(l->plan, "weight");
     tw_loss_perturb(l->model, s, s->count, x0, l->times, z, x);
     memset(x + s->count * dims, 0, (size_t)(rest * dims) * sizeof *x);

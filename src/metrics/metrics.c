@@ -1,4 +1,5 @@
-/* Distances between sets of points. Sums run in a fixed order, so a value does not depend on threads or ranks. */
+/* Distances between sets of points. Sums run in a fixed order, so a value does not depend on
+ * threads or ranks. */
 #include "tweedie/metrics.h"
 
 #include <math.h>
@@ -17,7 +18,8 @@ static double dot(const double *a, const double *b, int64_t n)
     return s;
 }
 
-/* Makes row k of a block orthogonal to those before it, and of length 1 (Gram and Schmidt, twice: once is not enough in rounding). */
+/* Makes row k of a block orthogonal to those before it, and of length 1 (Gram and Schmidt, twice:
+ * once is not enough in rounding). */
 static void orthogonalise(double *rows, int64_t k, int64_t dims)
 {
     double *row = rows + k * dims;
@@ -30,7 +32,8 @@ static void orthogonalise(double *rows, int64_t k, int64_t dims)
     for (int64_t i = 0; i < dims; i++) row[i] /= length;
 }
 
-/* Unit vectors [count][dims]: each is uniform on the sphere, and those of one block of `dims` are orthogonal to each other. */
+/* Unit vectors [count][dims]: each is uniform on the sphere, and those of one block of `dims` are
+ * orthogonal to each other. */
 static tw_status make_directions(double *out, int64_t count, int64_t dims, uint64_t seed)
 {
     tw_status st = TW_OK;
@@ -53,7 +56,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void project(double *out, const float *x, int64_t count, int64_t dims, const double *direction)
+static void project(double *out, const float *x, int64_t count, int64_t dims,
+                    const double *direction)
 {
     for (int64_t i = 0; i < count; i++) {
         double s = 0;
@@ -94,7 +98,8 @@ static tw_status run_share(pair *p, int rank, int ranks)
     tw_status st = TW_OK;
     double *buffer = NULL;
     const int64_t room = p->a_count + p->b_count;
-    const int64_t threads = 4; /* a few: sorting is bound by memory, and each holds both sets as doubles */
+    const int64_t threads =
+        4; /* a few: sorting is bound by memory, and each holds both sets as doubles */
     TW_TRY(tw_alloc(&buffer, threads * room, sizeof *buffer, "projections"));
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t t = 0; t < threads; t++) {
@@ -114,8 +119,9 @@ static tw_status run_pair(pair *p, const tw_comm *comm, uint64_t seed)
 {
     tw_status st = TW_OK;
     double *directions = NULL;
-    TW_CHECK(p->a_count >= 1 && p->b_count >= 1 && p->dims >= 1, TW_EDATA, "sets of %lld and %lld points of %lld numbers have no distance",
-             (long long)p->a_count, (long long)p->b_count, (long long)p->dims);
+    TW_CHECK(p->a_count >= 1 && p->b_count >= 1 && p->dims >= 1, TW_EDATA,
+             "sets of %lld and %lld points of %lld numbers have no distance", (long long)p->a_count,
+             (long long)p->b_count, (long long)p->dims);
     TW_TRY(tw_alloc(&directions, p->count * p->dims, sizeof *directions, "directions"));
     TW_TRY(tw_alloc(&p->squares, p->count, sizeof *p->squares, "distances"));
     p->directions = directions;
@@ -126,13 +132,18 @@ done:
     return st;
 }
 
-tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a, int64_t a_count, const float *b, int64_t b_count,
-                                int64_t dims, const tw_sliced_options *options)
+tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a, int64_t a_count,
+                                const float *b, int64_t b_count, int64_t dims,
+                                const tw_sliced_options *options)
 {
     tw_status st = TW_OK;
     double sum = 0;
-    pair p = {
-        .a = a, .b = b, .a_count = a_count, .b_count = b_count, .dims = dims, .count = options->directions > 1 ? options->directions : 1};
+    pair p = {.a = a,
+              .b = b,
+              .a_count = a_count,
+              .b_count = b_count,
+              .dims = dims,
+              .count = options->directions > 1 ? options->directions : 1};
     if (dims >= 1 && dims < p.count) p.count = (p.count + dims - 1) / dims * dims;
     st = run_pair(&p, comm, options->seed);
     if (comm) {
@@ -153,7 +164,8 @@ void tw_moments(double *mean, double *std, const float *x, int64_t count, int64_
         double m = 0, v = 0;
         for (int64_t i = 0; i < count; i++) m += (double)x[i * dims + d];
         m /= (double)count;
-        for (int64_t i = 0; i < count; i++) v += ((double)x[i * dims + d] - m) * ((double)x[i * dims + d] - m);
+        for (int64_t i = 0; i < count; i++)
+            v += ((double)x[i * dims + d] - m) * ((double)x[i * dims + d] - m);
         mean[d] = m;
         std[d] = sqrt(v / (double)count);
     }

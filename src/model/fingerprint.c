@@ -33,7 +33,9 @@ static void fill_slice(const tw_published *e, const tw_param_view *v, float *pla
     const double phase = phase_of(e->name);
     for (int64_t i = 0; i < count; i++) {
         int64_t at = i;
-        if (e->transposed) at = i % e->shape.dims[1] * e->shape.dims[0] + i / e->shape.dims[1]; /* [in, out] -> [out, in] */
+        if (e->transposed)
+            at = i % e->shape.dims[1] * e->shape.dims[0] +
+                 i / e->shape.dims[1]; /* [in, out] -> [out, in] */
         plain[e->first * row + at] = (float)rule(e, phase, count, i);
     }
 }
@@ -45,17 +47,20 @@ static tw_status fill_params(tw_model *m)
     float *plain = NULL;
     int64_t filled = 0;
     TW_TRY(tw_model_publication(&p, m));
-    TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names", m->net->name);
+    TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names",
+             m->net->name);
     TW_TRY(tw_alloc(&plain, m->params->size, sizeof *plain, "a parameter"));
     for (int k = 0; k < p.count; k++) {
         const tw_param_view *v = tw_params_find(m->params, p.items[k].param);
-        TW_CHECK(v, TW_EINTERNAL, "%s: published as a slice of %s, which is no parameter", p.items[k].name, p.items[k].param);
+        TW_CHECK(v, TW_EINTERNAL, "%s: published as a slice of %s, which is no parameter",
+                 p.items[k].name, p.items[k].param);
         tw_params_to_plain(v, m->params->value, plain);
         fill_slice(&p.items[k], v, plain);
         tw_params_from_plain(v, plain, m->params->value);
         filled += tw_shape_count(p.items[k].shape);
     }
-    TW_CHECK(filled == tw_params_count(m->params), TW_EINTERNAL, "published names cover %lld of %lld parameters", (long long)filled,
+    TW_CHECK(filled == tw_params_count(m->params), TW_EINTERNAL,
+             "published names cover %lld of %lld parameters", (long long)filled,
              (long long)tw_params_count(m->params));
 done:
     tw_free(&plain);
@@ -71,9 +76,11 @@ static int64_t channels_first(tw_shape s, int64_t i)
     return (image * c + channel) * pixels + pixel;
 }
 
-/* Gradients of parameters and of the input come from plans of their own: one graph with both would hold the backward pass twice, which no
- * fusion recognises, and what is measured should be what trains and what guides. */
-static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_options *options, bool of_params)
+/* Gradients of parameters and of the input come from plans of their own: one graph with both would
+ * hold the backward pass twice, which no fusion recognises, and what is measured should be what
+ * trains and what guides. */
+static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_options *options,
+                      bool of_params)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
@@ -81,7 +88,8 @@ static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_optio
     TW_TRY(tw_graph_create(&g));
     tw_value *y = tw_model_build(g, m, n, NULL);
     TW_TRY(tw_graph_status(g));
-    tw_value *loss = tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0});
+    tw_value *loss =
+        tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0});
     if (of_params) {
         tw_graph_output(g, "y", y);
         tw_graph_output(g, "loss", loss);
@@ -136,7 +144,8 @@ static void measure_outputs(tw_fingerprint *f, const tw_model *m, const tw_plan 
     f->param_grad_norm = sqrt(sum_squares(m->params->gradient, m->params->trainable));
 }
 
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n, const tw_plan_options *options)
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n,
+                                 const tw_plan_options *options)
 {
     tw_status st = TW_OK;
     tw_plan *p = NULL;
@@ -149,7 +158,8 @@ tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double 
     tw_plan_destroy(&p);
     TW_TRY(plan(&p, m, n, options, false));
     execute(p, times, n);
-    f.input_grad_sumsq = sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
+    f.input_grad_sumsq =
+        sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
     *out = f;
 done:
     tw_plan_destroy(&p);

@@ -1,4 +1,5 @@
-/* The network seen as a score. One plan of a fixed batch evaluates it; another, made when it is first wanted, gives vᵀ ∂s/∂x as well. */
+/* The network seen as a score. One plan of a fixed batch evaluates it; another, made when it is
+ * first wanted, gives vᵀ ∂s/∂x as well. */
 #include <math.h>
 #include <string.h>
 
@@ -48,12 +49,14 @@ done:
 }
 
 /* Fills one batch's inputs; what is missing to a full batch repeats the last sample. */
-static void fill(const tw_model_score *s, tw_plan *plan, const char *name, const float *from, int64_t n)
+static void fill(const tw_model_score *s, tw_plan *plan, const char *name, const float *from,
+                 int64_t n)
 {
     const int64_t dims = s->model->dims;
     float *to = tw_plan_input(plan, name);
     memcpy(to, from, (size_t)(n * dims) * sizeof *to);
-    for (int64_t i = n; i < s->batch; i++) memcpy(to + i * dims, from + (n - 1) * dims, (size_t)dims * sizeof *to);
+    for (int64_t i = n; i < s->batch; i++)
+        memcpy(to + i * dims, from + (n - 1) * dims, (size_t)dims * sizeof *to);
 }
 
 static tw_status fill_times(const tw_model_score *s, tw_plan *plan, const double *t, int64_t n)
@@ -63,24 +66,27 @@ static tw_status fill_times(const tw_model_score *s, tw_plan *plan, const double
     const int64_t steps = tw_model_timesteps(s->model);
     for (int64_t i = 0; i < s->batch; i++) {
         const double ti = t[i < n ? i : n - 1];
-        TW_CHECK(ti >= 0 && ti <= (double)(steps - 1) && floor(ti) == ti, TW_EDATA, "time %g: expected an index of 0 to %lld", ti,
-                 (long long)steps - 1);
+        TW_CHECK(ti >= 0 && ti <= (double)(steps - 1) && floor(ti) == ti, TW_EDATA,
+                 "time %g: expected an index of 0 to %lld", ti, (long long)steps - 1);
         if (to) to[i] = (float)tw_model_moment(s->model, (int64_t)ti).embedded;
     }
 done:
     return st;
 }
 
-static void take(const tw_model_score *s, const float *from, const double *t, int64_t n, bool as_score, float *out)
+static void take(const tw_model_score *s, const float *from, const double *t, int64_t n,
+                 bool as_score, float *out)
 {
     const int64_t dims = s->model->dims;
     for (int64_t i = 0; i < n; i++) {
-        const float factor = as_score ? (float)(-1 / tw_model_moment(s->model, (int64_t)t[i]).std) : 1.0f;
+        const float factor =
+            as_score ? (float)(-1 / tw_model_moment(s->model, (int64_t)t[i]).std) : 1.0f;
         for (int64_t k = 0; k < dims; k++) out[i * dims + k] = factor * from[i * dims + k];
     }
 }
 
-static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const double *t, bool as_score, float *out)
+static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const double *t,
+                          bool as_score, float *out)
 {
     tw_status st = TW_OK;
     const tw_plan_run run = {0};
@@ -90,20 +96,22 @@ static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const do
         fill(s, s->forward, "x", x + first * dims, count);
         TW_TRY(fill_times(s, s->forward, t + first, count));
         tw_plan_execute(s->forward, &run);
-        take(s, tw_plan_output(s->forward, "noise"), t + first, count, as_score, out + first * dims);
+        take(s, tw_plan_output(s->forward, "noise"), t + first, count, as_score,
+             out + first * dims);
     }
 done:
     return st;
 }
 
-static tw_status eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index, float *score_out)
+static tw_status eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
+                      float *score_out)
 {
     (void)index; /* the network draws nothing and takes no labels */
     return evaluate(self, n, x, t, true, score_out);
 }
 
-static tw_status vjp(void *self, int64_t n, const float *x, const double *t, const int64_t *index, const float *v, float *score_out,
-                     float *vjp_out)
+static tw_status vjp(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
+                     const float *v, float *score_out, float *vjp_out)
 {
     tw_status st = TW_OK;
     tw_model_score *s = self;
@@ -118,13 +126,16 @@ static tw_status vjp(void *self, int64_t n, const float *x, const double *t, con
         TW_TRY(fill_times(s, s->backward, t + first, count));
         tw_plan_execute(s->backward, &run);
         take(s, tw_plan_output(s->backward, "vjp"), t + first, count, true, vjp_out + first * dims);
-        if (score_out) take(s, tw_plan_output(s->backward, "noise"), t + first, count, true, score_out + first * dims);
+        if (score_out)
+            take(s, tw_plan_output(s->backward, "noise"), t + first, count, true,
+                 score_out + first * dims);
     }
 done:
     return st;
 }
 
-tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch, tw_precision precision)
+tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
+                                tw_precision precision)
 {
     tw_status st = TW_OK;
     tw_model_score *s = NULL;
@@ -160,7 +171,8 @@ const tw_score *tw_model_score_view(const tw_model_score *s)
     return &s->view;
 }
 
-tw_status tw_model_score_noise(tw_model_score *s, int64_t n, const float *x, const double *t, float *out)
+tw_status tw_model_score_noise(tw_model_score *s, int64_t n, const float *x, const double *t,
+                               float *out)
 {
     return evaluate(s, n, x, t, false, out);
 }

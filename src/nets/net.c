@@ -15,12 +15,16 @@ tw_status tw_net_find(const tw_net **out, const char *name)
             *out = tw_net_table[i];
             return TW_OK;
         }
-        if (used < sizeof known) used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", tw_net_table[i]->name);
+        if (used < sizeof known)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                     tw_net_table[i]->name);
     }
-    return tw_error_set(TW_ECONFIG, "network.kind: there is no network \"%s\"; there are %s", name, known);
+    return tw_error_set(TW_ECONFIG, "network.kind: there is no network \"%s\"; there are %s", name,
+                        known);
 }
 
-void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *param, tw_shape shape, int64_t first, bool transposed)
+void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *param, tw_shape shape,
+                int64_t first, bool transposed)
 {
     if (!p || tw_graph_status(g) != TW_OK) return;
     if (p->count == p->capacity) {
@@ -48,29 +52,34 @@ void tw_publication_free(tw_publication *p)
 }
 
 /* A parameter named PATH.LEAF. */
-static tw_value *param(tw_graph *g, const char *path, const char *leaf, tw_shape shape, tw_init init)
+static tw_value *param(tw_graph *g, const char *path, const char *leaf, tw_shape shape,
+                       tw_init init)
 {
     char name[TW_NAME_MAX + 16];
     snprintf(name, sizeof name, "%s.%s", path, leaf);
     return tw_param(g, name, shape, init);
 }
 
-tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t out, tw_init weight, tw_init bias)
+tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t out, tw_init weight,
+                          tw_init bias)
 {
     if (!x) return NULL;
     tw_value *w = param(g, path, "weight", TW_SHAPE(out, tw_shape_channels(x->shape)), weight);
     return tw_linear(g, x, w, param(g, path, "bias", TW_SHAPE(out), bias));
 }
 
-tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel, tw_init weight)
+tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel,
+                        tw_init weight)
 {
     if (!x) return NULL;
     const tw_conv_geometry same = tw_conv_square(1, (kernel - 1) / 2, kernel / 2);
-    tw_value *w = param(g, path, "weight", TW_SHAPE(out, tw_shape_channels(x->shape), kernel, kernel), weight);
+    tw_value *w = param(g, path, "weight",
+                        TW_SHAPE(out, tw_shape_channels(x->shape), kernel, kernel), weight);
     return tw_conv(g, x, w, param(g, path, "bias", TW_SHAPE(out), tw_init_zeros), &same);
 }
 
-tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups, double eps)
+tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups,
+                              double eps)
 {
     if (!x) return NULL;
     const tw_shape c = TW_SHAPE(tw_shape_channels(x->shape));

@@ -1,7 +1,7 @@
 /* A multilayer perceptron for points: x [N, D] → D numbers.
  *
- * depth hidden layers of `width`; where it is conditioned on time, each adds a projection of activation(Linear(sinusoidal embedding of t)).
- * Weights and biases begin as U(±1/√fan_in). */
+ * depth hidden layers of `width`; where it is conditioned on time, each adds a projection of
+ * activation(Linear(sinusoidal embedding of t)). Weights and biases begin as U(±1/√fan_in). */
 #include <stdio.h>
 
 #include "tweedie/net.h"
@@ -12,19 +12,25 @@ typedef struct mlp_config {
 } mlp_config;
 
 static const tw_config_field fields[] = {
-    {"network", "width", TW_CONFIG_INT64, offsetof(mlp_config, width), "128", 1, 65536, .fixed = true, .help = "units of a hidden layer"},
-    {"network", "depth", TW_CONFIG_INT64, offsetof(mlp_config, depth), "3", 1, 64, .fixed = true, .help = "hidden layers"},
-    {"network", "activation", TW_CONFIG_CHOICE, offsetof(mlp_config, activation), "silu", .choices = "silu|relu|elu|softplus|tanh",
-     .fixed = true, .help = "activation of the hidden layers"},
-    {"network", "time_dim", TW_CONFIG_INT64, offsetof(mlp_config, time_dim), "64", 0, 65536, .fixed = true,
-     .help = "numbers of the time embedding; 0: not conditioned on time"},
+    {"network", "width", TW_CONFIG_INT64, offsetof(mlp_config, width), "128", 1, 65536,
+     .fixed = true, .help = "units of a hidden layer"},
+    {"network", "depth", TW_CONFIG_INT64, offsetof(mlp_config, depth), "3", 1, 64, .fixed = true,
+     .help = "hidden layers"},
+    {"network", "activation", TW_CONFIG_CHOICE, offsetof(mlp_config, activation), "silu",
+     .choices = "silu|relu|elu|softplus|tanh", .fixed = true,
+     .help = "activation of the hidden layers"},
+    {"network", "time_dim", TW_CONFIG_INT64, offsetof(mlp_config, time_dim), "64", 0, 65536,
+     .fixed = true, .help = "numbers of the time embedding; 0: not conditioned on time"},
 };
 
 static tw_status check(const void *config, tw_shape sample)
 {
     const mlp_config *c = config;
-    if (sample.rank != 1) return tw_error_set(TW_ECONFIG, "network.kind: mlp wants points, and the data are images");
-    if (c->time_dim % 2) return tw_error_set(TW_ECONFIG, "network.time_dim: must be even, is %lld", (long long)c->time_dim);
+    if (sample.rank != 1)
+        return tw_error_set(TW_ECONFIG, "network.kind: mlp wants points, and the data are images");
+    if (c->time_dim % 2)
+        return tw_error_set(TW_ECONFIG, "network.time_dim: must be even, is %lld",
+                            (long long)c->time_dim);
     return TW_OK;
 }
 

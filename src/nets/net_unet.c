@@ -1,11 +1,13 @@
-/* The U-Net of DDPM (Ho, Jain, Abbeel 2020), in both published attention placements: Ho's, after every block of the way up at an attention
- * resolution, and score_sde's (Song et al. 2021), after the last one alone.
+/* The U-Net of DDPM (Ho, Jain, Abbeel 2020), in both published attention placements: Ho's, after
+ * every block of the way up at an attention resolution, and score_sde's (Song et al. 2021), after
+ * the last one alone.
  *
- * Residual block: h = conv1(silu(GN(x))) + linear(silu(time)); h = conv2(dropout(silu(GN(h)))); x (through a 1x1 convolution where channels
- * differ) + h. Attention: one head over all positions, softmax(q·k / √C). Way down: per level `blocks` blocks, then a convolution of
- * stride 2, padded at the right and bottom alone; way up: per level blocks + 1 blocks over the concatenation with the way down, then
- * nearest upsampling and a convolution. Initial weights: variance scaling; the last convolution of a block, of an attention and of the
- * network begin at (nearly) zero. */
+ * Residual block: h = conv1(silu(GN(x))) + linear(silu(time)); h = conv2(dropout(silu(GN(h)))); x
+ * (through a 1x1 convolution where channels differ) + h. Attention: one head over all positions,
+ * softmax(q·k / √C). Way down: per level `blocks` blocks, then a convolution of stride 2, padded at
+ * the right and bottom alone; way up: per level blocks + 1 blocks over the concatenation with the
+ * way down, then nearest upsampling and a convolution. Initial weights: variance scaling; the last
+ * convolution of a block, of an attention and of the network begin at (nearly) zero. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,17 +26,22 @@ typedef struct unet_config {
 } unet_config;
 
 static const tw_config_field fields[] = {
-    {"network", "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true, .help = "channels of the first level"},
-    {"network", "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64, .fixed = true,
-     .help = "channels of each level, in units of base"},
-    {"network", "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true, .help = "residual blocks of a level"},
-    {"network", "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096, .fixed = true,
+    {"network", "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true,
+     .help = "channels of the first level"},
+    {"network", "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64,
+     .fixed = true, .help = "channels of each level, in units of base"},
+    {"network", "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true,
+     .help = "residual blocks of a level"},
+    {"network", "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
+     .fixed = true,
      .help = "heights at which blocks are followed by attention; the middle always has it"},
-    {"network", "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho", .choices = "ho|score_sde", .fixed = true,
+    {"network", "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
+     .choices = "ho|score_sde", .fixed = true,
      .help = "on the way up: after every block (Ho), or after a level's last (score_sde)"},
-    {"network", "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95, .fixed = true, .help = "rate in the blocks"},
-    {"network", "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024, .fixed = true,
-     .help = "groups of the normalisations"},
+    {"network", "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95,
+     .fixed = true, .help = "rate in the blocks"},
+    {"network", "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024,
+     .fixed = true, .help = "groups of the normalisations"},
 };
 
 static const double eps = 1e-6;
@@ -52,25 +59,33 @@ static tw_status check(const void *config, tw_shape sample)
 {
     const unet_config *c = config;
     const int64_t factor = INT64_C(1) << (c->mult.count - 1);
-    if (sample.rank != 3) return tw_error_set(TW_ECONFIG, "network.kind: unet wants images, and the data are points");
+    if (sample.rank != 3)
+        return tw_error_set(TW_ECONFIG, "network.kind: unet wants images, and the data are points");
     if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
-        return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX, (long long)c->mult.count);
+        return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX,
+                            (long long)c->mult.count);
     if (sample.dims[0] % factor || sample.dims[1] % factor)
-        return tw_error_set(TW_ECONFIG, "network.mult: %lld levels halve the image %lld times, and %lld x %lld is no multiple of %lld",
-                            (long long)c->mult.count, (long long)c->mult.count - 1, (long long)sample.dims[0], (long long)sample.dims[1],
+        return tw_error_set(TW_ECONFIG,
+                            "network.mult: %lld levels halve the image %lld times, and %lld x %lld "
+                            "is no multiple of %lld",
+                            (long long)c->mult.count, (long long)c->mult.count - 1,
+                            (long long)sample.dims[0], (long long)sample.dims[1],
                             (long long)factor);
-    if (c->base % 2) return tw_error_set(TW_ECONFIG, "network.base: must be even, is %lld", (long long)c->base);
+    if (c->base % 2)
+        return tw_error_set(TW_ECONFIG, "network.base: must be even, is %lld", (long long)c->base);
     for (int64_t l = 0; l < c->mult.count; l++)
         if (c->base * c->mult.values[l] % c->groups)
-            return tw_error_set(TW_ECONFIG, "network.groups: %lld does not divide the %lld channels of level %lld", (long long)c->groups,
-                                (long long)(c->base * c->mult.values[l]), (long long)l);
+            return tw_error_set(
+                TW_ECONFIG, "network.groups: %lld does not divide the %lld channels of level %lld",
+                (long long)c->groups, (long long)(c->base * c->mult.values[l]), (long long)l);
     return TW_OK;
 }
 
 /* ---- published names: score_sde's flat list of modules ---- */
 
 /* "all_modules.MODULE.INNER" for our parameter PATH.LEAF. */
-static void publish(const builder *b, const char *inner, const char *path, const char *leaf, tw_shape shape, int64_t first, bool transposed)
+static void publish(const builder *b, const char *inner, const char *path, const char *leaf,
+                    tw_shape shape, int64_t first, bool transposed)
 {
     char name[TW_NAME_MAX + 32], ours[TW_NAME_MAX + 32];
     if (!b->publication) return;
@@ -90,7 +105,8 @@ static void publish_pair(const builder *b, const char *prefix, const char *path,
 }
 
 /* A 1x1 convolution is a NIN with W [in, out]; `first` is the row of ours where it begins. */
-static void publish_nin(const builder *b, int k, const char *path, int64_t in, int64_t out, int64_t first)
+static void publish_nin(const builder *b, int k, const char *path, int64_t in, int64_t out,
+                        int64_t first)
 {
     char inner[TW_NAME_MAX];
     snprintf(inner, sizeof inner, "NIN_%d.W", k);
@@ -111,17 +127,21 @@ static int64_t channels(const tw_value *x)
     return x ? tw_shape_channels(x->shape) : 1;
 }
 
-static tw_value *conv(const builder *b, const char *path, const char *published, tw_value *x, int64_t out, int64_t kernel, double scale)
+static tw_value *conv(const builder *b, const char *path, const char *published, tw_value *x,
+                      int64_t out, int64_t kernel, double scale)
 {
     const int64_t in = channels(x), taps = kernel * kernel;
     if (published) publish_pair(b, published, path, TW_SHAPE(out, in, kernel, kernel));
-    return tw_layer_conv(b->g, path, x, out, kernel, tw_init_variance_scaling(scale, in * taps, out * taps));
+    return tw_layer_conv(b->g, path, x, out, kernel,
+                         tw_init_variance_scaling(scale, in * taps, out * taps));
 }
 
-static tw_value *linear(const builder *b, const char *path, const char *published, tw_value *x, int64_t out)
+static tw_value *linear(const builder *b, const char *path, const char *published, tw_value *x,
+                        int64_t out)
 {
     publish_pair(b, published, path, TW_SHAPE(out, channels(x)));
-    return tw_layer_linear(b->g, path, x, out, tw_init_variance_scaling(1, channels(x), out), tw_init_zeros);
+    return tw_layer_linear(b->g, path, x, out, tw_init_variance_scaling(1, channels(x), out),
+                           tw_init_zeros);
 }
 
 static tw_value *norm(const builder *b, const char *path, const char *published, tw_value *x)
@@ -169,7 +189,8 @@ static tw_value *attention_block(const builder *b, const char *path, tw_value *x
     tw_value *h = norm(b, p[0], "GroupNorm_0.", x);
     for (int k = 0; k < 3; k++) publish_nin(b, k, p[1], c, c, k * c);
     snprintf(name, sizeof name, "%s.weight", p[1]);
-    tw_value *w = tw_param(g, name, TW_SHAPE(3 * c, c, 1, 1), tw_init_variance_scaling(b->nin_scale, c, c));
+    tw_value *w =
+        tw_param(g, name, TW_SHAPE(3 * c, c, 1, 1), tw_init_variance_scaling(b->nin_scale, c, c));
     snprintf(name, sizeof name, "%s.bias", p[1]);
     h = tw_conv(g, h, w, tw_param(g, name, TW_SHAPE(3 * c), tw_init_zeros), &pointwise);
     h = tw_attention(g, h, 1, 1 / sqrt((double)c));
@@ -188,7 +209,8 @@ static tw_value *downsample(const builder *b, const char *path, tw_value *x)
     publish_pair(b, "Conv_0.", path, TW_SHAPE(c, c, 3, 3));
     next_module(b);
     snprintf(name, sizeof name, "%s.weight", path);
-    tw_value *w = tw_param(b->g, name, TW_SHAPE(c, c, 3, 3), tw_init_variance_scaling(1, 9 * c, 9 * c));
+    tw_value *w =
+        tw_param(b->g, name, TW_SHAPE(c, c, 3, 3), tw_init_variance_scaling(1, 9 * c, 9 * c));
     snprintf(name, sizeof name, "%s.bias", path);
     return tw_conv(b->g, x, w, tw_param(b->g, name, TW_SHAPE(c), tw_init_zeros), &halve);
 }
@@ -261,7 +283,10 @@ static tw_value *way_up(const builder *b, tw_value *h, tw_value **skips, int n)
 static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const unet_config *c = config;
-    builder b = {.g = g, .c = c, .publication = in->publication, .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
+    builder b = {.g = g,
+                 .c = c,
+                 .publication = in->publication,
+                 .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
     tw_value *skips[SKIPS_MAX] = {0}, *h;
     int n = 0;
     embed_time(&b, in);

@@ -6,7 +6,8 @@
 
 #include "ops/task.h"
 
-/* f32 matrices up to this size are copied too: their seven copies stay in the second-level cache. */
+/* f32 matrices up to this size are copied too: their seven copies stay in the second-level cache.
+ */
 enum { PACKED_ELEMENTS = 8192 };
 
 tw_status tw_attention_check(const tw_node *n)
@@ -14,9 +15,13 @@ tw_status tw_attention_check(const tw_node *n)
     const tw_shape s = n->in[0]->shape;
     const int64_t heads = n->attr.i[0], channels = tw_shape_channels(s);
     if (s.rank < 2) return tw_op_shape_error(n, "wanted [N, spatial…, 3 C]");
-    if (channels % 3) return tw_op_shape_error(n, "%lld channels are not three equal parts", (long long)channels);
-    if (heads < 1 || channels / 3 % heads) return tw_op_shape_error(n, "%lld heads do not divide the channels", (long long)heads);
-    if (!(n->attr.f[0] > 0)) return tw_error_set(TW_EINTERNAL, "%s: the scale is %g, not positive", n->op->name, n->attr.f[0]);
+    if (channels % 3)
+        return tw_op_shape_error(n, "%lld channels are not three equal parts", (long long)channels);
+    if (heads < 1 || channels / 3 % heads)
+        return tw_op_shape_error(n, "%lld heads do not divide the channels", (long long)heads);
+    if (!(n->attr.f[0] > 0))
+        return tw_error_set(TW_EINTERNAL, "%s: the scale is %g, not positive", n->op->name,
+                            n->attr.f[0]);
     return TW_OK;
 }
 
@@ -48,14 +53,16 @@ void tw_attention_destroy(tw_task *t)
 {
     tw_attention_state *s = t->state;
     if (!s) return;
-    for (int i = 0; s->products && i < s->threads * s->count; i++) tw_primitive_destroy(&s->products[i]);
+    for (int i = 0; s->products && i < s->threads * s->count; i++)
+        tw_primitive_destroy(&s->products[i]);
     tw_free(&s->products);
     tw_free(&t->state);
 }
 
 static tw_status describe(tw_md *out, int64_t rows, int64_t columns, const tw_attention_matrix *m)
 {
-    return tw_md_strides(out, 2, (const int64_t[]){rows, columns}, m->type, (const int64_t[]){m->row_stride, m->column_stride});
+    return tw_md_strides(out, 2, (const int64_t[]){rows, columns}, m->type,
+                         (const int64_t[]){m->row_stride, m->column_stride});
 }
 
 static tw_status make_product(tw_primitive *out, const tw_attention_product *p)
@@ -67,8 +74,10 @@ static tw_status make_product(tw_primitive *out, const tw_attention_product *p)
     TW_TRY(describe(&b, p->k, p->n, &p->b));
     TW_TRY(describe(&c, p->m, p->n, &p->c));
     TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &c));
-    TW_TRY(tw_primitive_create(out, pd,
-                               (const tw_primitive_arg[]){{DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &c}, {0, NULL}}));
+    TW_TRY(tw_primitive_create(
+        out, pd,
+        (const tw_primitive_arg[]){
+            {DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &c}, {0, NULL}}));
 done:
     tw_md_destroy(&a);
     tw_md_destroy(&b);
@@ -81,26 +90,32 @@ static size_t aligned(size_t bytes)
     return (bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
 }
 
-/* oneDNN divides a primitive's work among as many threads as OpenMP has when it is made: one, since it will run inside of a region. */
+/* oneDNN divides a primitive's work among as many threads as OpenMP has when it is made: one, since
+ * it will run inside of a region. */
 static tw_status make_products(tw_attention_state *s, const tw_attention_product *products)
 {
     tw_status st = TW_OK;
     omp_set_num_threads(1);
-    for (int i = 0; i < s->threads * s->count; i++) TW_TRY(make_product(&s->products[i], &products[i % s->count]));
+    for (int i = 0; i < s->threads * s->count; i++)
+        TW_TRY(make_product(&s->products[i], &products[i % s->count]));
 done:
     omp_set_num_threads(s->threads);
     return st;
 }
 
-tw_status tw_attention_prepare(tw_task *t, const tw_attention_product *products, int count, const size_t *bytes, int buffers)
+tw_status tw_attention_prepare(tw_task *t, const tw_attention_product *products, int count,
+                               const size_t *bytes, int buffers)
 {
     tw_status st = TW_OK;
     tw_attention_state *s = t->state;
     size_t scratchpad = 0;
     s->count = count;
-    TW_TRY(tw_alloc(&s->products, s->threads * count, sizeof *s->products, "the products of an attention"));
+    TW_TRY(tw_alloc(&s->products, s->threads * count, sizeof *s->products,
+                    "the products of an attention"));
     TW_TRY(make_products(s, products));
-    for (int i = 0; i < count; i++) scratchpad = scratchpad > s->products[i].scratch_bytes ? scratchpad : s->products[i].scratch_bytes;
+    for (int i = 0; i < count; i++)
+        scratchpad =
+            scratchpad > s->products[i].scratch_bytes ? scratchpad : s->products[i].scratch_bytes;
     for (int i = 0; i < buffers; i++) {
         s->offset[i] = s->thread_bytes;
         s->thread_bytes += aligned(bytes[i]);
@@ -108,7 +123,8 @@ tw_status tw_attention_prepare(tw_task *t, const tw_attention_product *products,
     s->scratchpad = s->thread_bytes;
     s->thread_bytes += aligned(scratchpad);
     t->scratch_bytes = s->thread_bytes * (size_t)s->threads;
-    const char *name = s->products[0].implementation; /* one of the library's slow ones must be seen */
+    const char *name =
+        s->products[0].implementation; /* one of the library's slow ones must be seen */
     for (int i = 1; i < count; i++)
         if (strstr(s->products[i].implementation, "ref")) name = s->products[i].implementation;
     TW_TRY(tw_format(t->implementation, sizeof t->implementation, "%s", name));
@@ -126,10 +142,12 @@ void *tw_attention_buffer(const tw_attention_state *s, void *scratch, int i)
     return of_thread(s, scratch) + s->offset[i];
 }
 
-void tw_attention_multiply(const tw_attention_state *s, int i, const void *a, const void *b, void *c, void *scratch)
+void tw_attention_multiply(const tw_attention_state *s, int i, const void *a, const void *b,
+                           void *c, void *scratch)
 {
     void *data[3] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, c};
-    tw_primitive_run(&s->products[omp_get_thread_num() * s->count + i], data, of_thread(s, scratch) + s->scratchpad);
+    tw_primitive_run(&s->products[omp_get_thread_num() * s->count + i], data,
+                     of_thread(s, scratch) + s->scratchpad);
 }
 
 /* Is a matrix of that stride one that products take? */
@@ -138,24 +156,29 @@ static bool fits(const tw_attention_state *s, int64_t stride)
     return !s->packed || stride == s->width;
 }
 
-const void *tw_attention_gather(const tw_attention_state *s, void *buffer, const void *data, int64_t first, int64_t stride)
+const void *tw_attention_gather(const tw_attention_state *s, void *buffer, const void *data,
+                                int64_t first, int64_t stride)
 {
     if (fits(s, stride)) return tw_at_const(data, first, s->type);
     const size_t bytes = (size_t)s->width * tw_dtype_size(s->type);
     for (int64_t r = 0; r < s->positions; r++)
-        memcpy((char *)buffer + (size_t)r * bytes, tw_at_const(data, first + r * stride, s->type), bytes);
+        memcpy((char *)buffer + (size_t)r * bytes, tw_at_const(data, first + r * stride, s->type),
+               bytes);
     return buffer;
 }
 
-void *tw_attention_target(const tw_attention_state *s, void *buffer, void *data, int64_t first, int64_t stride)
+void *tw_attention_target(const tw_attention_state *s, void *buffer, void *data, int64_t first,
+                          int64_t stride)
 {
     return fits(s, stride) ? tw_at(data, first, s->type) : buffer;
 }
 
-void tw_attention_scatter(const tw_attention_state *s, void *data, int64_t first, int64_t stride, const void *buffer)
+void tw_attention_scatter(const tw_attention_state *s, void *data, int64_t first, int64_t stride,
+                          const void *buffer)
 {
     if (fits(s, stride)) return;
     const size_t bytes = (size_t)s->width * tw_dtype_size(s->type);
     for (int64_t r = 0; r < s->positions; r++)
-        memcpy(tw_at(data, first + r * stride, s->type), (const char *)buffer + (size_t)r * bytes, bytes);
+        memcpy(tw_at(data, first + r * stride, s->type), (const char *)buffer + (size_t)r * bytes,
+               bytes);
 }

@@ -1,14 +1,17 @@
-/* Attention over the positions of an image (Vaswani et al. 2017; without projections), what op_attention.c and op_attention_grad.c share.
+/* Attention over the positions of an image (Vaswani et al. 2017; without projections), what
+ * op_attention.c and op_attention_grad.c share.
  *
  * For each image and head, with Q, K, V [P, D] (D = C / heads), softmax over rows:
  *
  *     S = Q Kᵀ,  A = softmax(scale · S),  O = A V
  *
- * Derivation of the backward pass, gX standing for ∂L/∂X. From O = A V: gV = Aᵀ gO and gA = gO Vᵀ. A row a = softmax(scale · s) has
- * ∂a_i/∂s_j = scale · a_i (δ_ij - a_j), so gs_j = scale · a_j (ga_j - Σ_i a_i ga_i). From S = Q Kᵀ: gQ = gS K and gK = gSᵀ Q.
+ * Derivation of the backward pass, gX standing for ∂L/∂X. From O = A V: gV = Aᵀ gO and gA = gO Vᵀ.
+ * A row a = softmax(scale · s) has ∂a_i/∂s_j = scale · a_i (δ_ij - a_j), so gs_j = scale · a_j
+ * (ga_j - Σ_i a_i ga_i). From S = Q Kᵀ: gQ = gS K and gK = gSᵀ Q.
  *
- * One thread does one head of one image from beginning to end, so that S stays in its cache; the products are oneDNN primitives of one
- * thread, made once for each thread since their memory objects and scratchpads may not be shared. S and gA are f32 in any precision. */
+ * One thread does one head of one image from beginning to end, so that S stays in its cache; the
+ * products are oneDNN primitives of one thread, made once for each thread since their memory
+ * objects and scratchpads may not be shared. S and gA are f32 in any precision. */
 #ifndef TW_OPS_ATTENTION_H
 #define TW_OPS_ATTENTION_H
 
@@ -37,8 +40,9 @@ typedef struct tw_attention_state {
     tw_dtype type;
     tw_stored stored;
     float scale;
-    /* Are Q, K, V, O and their gradients copied to and from dense matrices? oneDNN's best products take no others. Large f32 ones are not:
-     * the copies cost more than they bring (256 positions of 256 channels, oneDNN 2.6.3: 135 µs strided, 130 µs dense). */
+    /* Are Q, K, V, O and their gradients copied to and from dense matrices? oneDNN's best products
+     * take no others. Large f32 ones are not: the copies cost more than they bring (256 positions
+     * of 256 channels, oneDNN 2.6.3: 135 µs strided, 130 µs dense). */
     bool packed;
     int64_t qkv_stride, o_stride; /* from position to position in the matrices that products see */
     int threads, count;
@@ -51,21 +55,29 @@ typedef struct tw_attention_state {
 /* Heads divide C; P and so on from the shapes. */
 tw_status tw_attention_check(const tw_node *n);
 
-/* Makes the state of a task but for products and buffers. Release it with tw_attention_destroy, which is the op's destroy(). */
+/* Makes the state of a task but for products and buffers. Release it with tw_attention_destroy,
+ * which is the op's destroy(). */
 tw_status tw_attention_create(tw_task *t);
 void tw_attention_destroy(tw_task *t);
 
-/* Makes the products for each thread, then gives each thread the buffers (bytes[0 … buffers)) and the largest scratchpad behind them. */
-tw_status tw_attention_prepare(tw_task *t, const tw_attention_product *products, int count, const size_t *bytes, int buffers);
+/* Makes the products for each thread, then gives each thread the buffers (bytes[0 … buffers)) and
+ * the largest scratchpad behind them. */
+tw_status tw_attention_prepare(tw_task *t, const tw_attention_product *products, int count,
+                               const size_t *bytes, int buffers);
 
 /* The calling thread's buffer i, and its product i on data in the order A, B, C. */
 void *tw_attention_buffer(const tw_attention_state *s, void *scratch, int i);
-void tw_attention_multiply(const tw_attention_state *s, int i, const void *a, const void *b, void *c, void *scratch);
+void tw_attention_multiply(const tw_attention_state *s, int i, const void *a, const void *b,
+                           void *c, void *scratch);
 
-/* The matrix of positions × D elements that begins at `first` and has `stride` elements from row to row: itself where products take it,
- * else copied to `buffer`. For results the other way: where a product is to write, and the copy from there. */
-const void *tw_attention_gather(const tw_attention_state *s, void *buffer, const void *data, int64_t first, int64_t stride);
-void *tw_attention_target(const tw_attention_state *s, void *buffer, void *data, int64_t first, int64_t stride);
-void tw_attention_scatter(const tw_attention_state *s, void *data, int64_t first, int64_t stride, const void *buffer);
+/* The matrix of positions × D elements that begins at `first` and has `stride` elements from row to
+ * row: itself where products take it, else copied to `buffer`. For results the other way: where a
+ * product is to write, and the copy from there. */
+const void *tw_attention_gather(const tw_attention_state *s, void *buffer, const void *data,
+                                int64_t first, int64_t stride);
+void *tw_attention_target(const tw_attention_state *s, void *buffer, void *data, int64_t first,
+                          int64_t stride);
+void tw_attention_scatter(const tw_attention_state *s, void *data, int64_t first, int64_t stride,
+                          const void *buffer);
 
 #endif

@@ -15,7 +15,9 @@ int64_t tw_conv_extent(const tw_attr *a, int d, int64_t in, int64_t kernel)
 bool tw_conv_is_pointwise(const tw_conv_shapes *s, const tw_attr *a)
 {
     for (int d = 0; d < s->x.rank - 2; d++)
-        if (s->w.dims[2 + d] != 1 || a->i[CONV_STRIDE + d] != 1 || a->i[CONV_BEFORE + d] || a->i[CONV_AFTER + d]) return false;
+        if (s->w.dims[2 + d] != 1 || a->i[CONV_STRIDE + d] != 1 || a->i[CONV_BEFORE + d] ||
+            a->i[CONV_AFTER + d])
+            return false;
     return true;
 }
 
@@ -28,8 +30,8 @@ static tw_status activation_md(tw_md *out, tw_shape s, tw_dtype type)
     return tw_md_tag(out, s.rank, dims, type, channels_last[s.rank - 3]);
 }
 
-tw_status tw_conv_describe(tw_conv_problem *out, tw_conv_direction direction, const tw_conv_shapes *s, const tw_attr *a, tw_dtype act,
-                           bool bias)
+tw_status tw_conv_describe(tw_conv_problem *out, tw_conv_direction direction,
+                           const tw_conv_shapes *s, const tw_attr *a, tw_dtype act, bool bias)
 {
     tw_status st = TW_OK;
     tw_conv_problem p = {.direction = direction};
@@ -68,5 +70,6 @@ double tw_conv_flops(const tw_conv_shapes *s)
 
 void tw_conv_add_from(const tw_task *t, const void *summand)
 {
-    if (summand != t->out[0]) tw_convert(t->out[0], t->act, summand, t->act, tw_shape_count(t->node->out[0].shape));
+    if (summand != t->out[0])
+        tw_convert(t->out[0], t->act, summand, t->act, tw_shape_count(t->node->out[0].shape));
 }

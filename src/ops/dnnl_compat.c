@@ -1,5 +1,6 @@
-/* The two C APIs of oneDNN. In 2.x a primitive descriptor is made in two steps (operation descriptor, then primitive descriptor) and
- * memory descriptors are structs; in 3.x it is one step and they are pointers with a destructor. */
+/* The two C APIs of oneDNN. In 2.x a primitive descriptor is made in two steps (operation
+ * descriptor, then primitive descriptor) and memory descriptors are structs; in 3.x it is one step
+ * and they are pointers with a destructor. */
 #include "ops/dnnl_compat.h"
 
 #include <pthread.h>
@@ -32,13 +33,16 @@ static struct {
 static void open_once(void)
 {
     process.st = dnnl_engine_create(&process.engine, dnnl_cpu, 0);
-    if (process.st == dnnl_success) process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);
+    if (process.st == dnnl_success)
+        process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);
 }
 
 tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream)
 {
     pthread_once(&process.once, open_once);
-    if (process.st != dnnl_success) return tw_error_set(TW_EINTERNAL, "oneDNN: no CPU engine: %s", tw_dnnl_status_text(process.st));
+    if (process.st != dnnl_success)
+        return tw_error_set(TW_EINTERNAL, "oneDNN: no CPU engine: %s",
+                            tw_dnnl_status_text(process.st));
     *engine = process.engine;
     *stream = process.stream;
     return TW_OK;
@@ -77,7 +81,8 @@ done:
     return st;
 }
 
-tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type, const int64_t *strides)
+tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type,
+                        const int64_t *strides)
 {
     tw_status st = TW_OK;
     tw_md md = {.set = true};
@@ -110,13 +115,15 @@ size_t tw_md_size(const tw_md *md)
 }
 
 #if DNNL_VERSION_MAJOR >= 3
-static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride, const int64_t **size, const int64_t **dim)
+static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride,
+                                const int64_t **size, const int64_t **dim)
 {
     tw_status st = TW_OK;
     dnnl_format_kind_t kind;
     dnnl_dims_t *strides, *sizes, *dims;
     TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_format_kind, &kind));
-    TW_CHECK(kind == dnnl_blocked, TW_EUNSUPPORTED, "oneDNN chose weights in a layout that is not blocked");
+    TW_CHECK(kind == dnnl_blocked, TW_EUNSUPPORTED,
+             "oneDNN chose weights in a layout that is not blocked");
     TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_ndims_s32, &b->rank));
     TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_strides, (void *)&strides));
     TRY_DNNL(dnnl_memory_desc_query(m->md, dnnl_query_inner_nblks_s32, &b->inner_count));
@@ -129,10 +136,12 @@ done:
     return st;
 }
 #else
-static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride, const int64_t **size, const int64_t **dim)
+static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride,
+                                const int64_t **size, const int64_t **dim)
 {
     tw_status st = TW_OK;
-    TW_CHECK(m->md.format_kind == dnnl_blocked, TW_EUNSUPPORTED, "oneDNN chose weights in a layout that is not blocked");
+    TW_CHECK(m->md.format_kind == dnnl_blocked, TW_EUNSUPPORTED,
+             "oneDNN chose weights in a layout that is not blocked");
     b->rank = m->md.ndims;
     b->inner_count = m->md.format_desc.blocking.inner_nblks;
     *stride = m->md.format_desc.blocking.strides;
@@ -149,8 +158,8 @@ tw_status tw_md_get_blocking(tw_md_blocking *out, const tw_md *md)
     tw_md_blocking b = {0};
     const int64_t *stride, *size, *dim;
     TW_TRY(query_blocking(&b, md, &stride, &size, &dim));
-    TW_CHECK(b.rank <= TW_RANK_MAX && b.inner_count <= 4, TW_EUNSUPPORTED, "oneDNN chose a layout of %d dimensions and %d inner blocks",
-             b.rank, b.inner_count);
+    TW_CHECK(b.rank <= TW_RANK_MAX && b.inner_count <= 4, TW_EUNSUPPORTED,
+             "oneDNN chose a layout of %d dimensions and %d inner blocks", b.rank, b.inner_count);
     for (int d = 0; d < b.rank; d++) b.stride[d] = stride[d];
     for (int i = 0; i < b.inner_count; i++) {
         b.inner_size[i] = size[i];
@@ -173,8 +182,9 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 }
 #endif
 
-/* Scratchpads come from the plan. A sum is the one post-op used: with a binary one, which could add a tensor that lies elsewhere, oneDNN
- * 2.6 leaves its fastest convolutions, and for some broadcasts all of them (3,000 times slower). */
+/* Scratchpads come from the plan. A sum is the one post-op used: with a binary one, which could add
+ * a tensor that lies elsewhere, oneDNN 2.6 leaves its fastest convolutions, and for some broadcasts
+ * all of them (3,000 times slower). */
 static tw_status make_attr(dnnl_primitive_attr_t *out, bool sum)
 {
     tw_status st = TW_OK;
@@ -196,54 +206,63 @@ done:
 }
 
 #if DNNL_VERSION_MAJOR >= 3
-static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c)
+static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                                     dnnl_primitive_attr_t attr, const tw_conv_problem *c)
 {
-    return dnnl_convolution_forward_primitive_desc_create(pd, e, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src),
-                                                          ref(&c->weights), ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before,
-                                                          c->after, attr);
+    return dnnl_convolution_forward_primitive_desc_create(
+        pd, e, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
+        ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after, attr);
 }
 
-static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c,
+static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                                      dnnl_primitive_attr_t attr, const tw_conv_problem *c,
                                       dnnl_primitive_desc_t hint)
 {
     if (c->direction == TW_CONV_BACKWARD_DATA)
-        return dnnl_convolution_backward_data_primitive_desc_create(pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
-                                                                    ref(&c->dst), c->stride, c->dilation, c->before, c->after, hint, attr);
-    return dnnl_convolution_backward_weights_primitive_desc_create(pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
-                                                                   ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after,
-                                                                   hint, attr);
+        return dnnl_convolution_backward_data_primitive_desc_create(
+            pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->dst), c->stride,
+            c->dilation, c->before, c->after, hint, attr);
+    return dnnl_convolution_backward_weights_primitive_desc_create(
+        pd, e, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->bias), ref(&c->dst),
+        c->stride, c->dilation, c->before, c->after, hint, attr);
 }
 
-static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
+static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                               dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
                                const tw_md *bias, const tw_md *y)
 {
     return dnnl_matmul_primitive_desc_create(pd, e, ref(a), ref(b), ref(bias), ref(y), attr);
 }
 #else
-static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c)
+static dnnl_status_t conv_forward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                                     dnnl_primitive_attr_t attr, const tw_conv_problem *c)
 {
     dnnl_convolution_desc_t d;
-    dnnl_status_t st =
-        dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
-                                                   ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after);
+    dnnl_status_t st = dnnl_dilated_convolution_forward_desc_init(
+        &d, dnnl_forward_training, dnnl_convolution_direct, ref(&c->src), ref(&c->weights),
+        ref(&c->bias), ref(&c->dst), c->stride, c->dilation, c->before, c->after);
     return st == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, e, NULL) : st;
 }
 
-static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_conv_problem *c,
+static dnnl_status_t conv_backward_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                                      dnnl_primitive_attr_t attr, const tw_conv_problem *c,
                                       dnnl_primitive_desc_t hint)
 {
     dnnl_convolution_desc_t d;
     dnnl_status_t st;
     if (c->direction == TW_CONV_BACKWARD_DATA)
-        st = dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->dst),
-                                                              c->stride, c->dilation, c->before, c->after);
+        st = dnnl_dilated_convolution_backward_data_desc_init(
+            &d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->dst), c->stride,
+            c->dilation, c->before, c->after);
     else
-        st = dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->bias),
-                                                                 ref(&c->dst), c->stride, c->dilation, c->before, c->after);
+        st = dnnl_dilated_convolution_backward_weights_desc_init(
+            &d, dnnl_convolution_direct, ref(&c->src), ref(&c->weights), ref(&c->bias),
+            ref(&c->dst), c->stride, c->dilation, c->before, c->after);
     return st == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, e, hint) : st;
 }
 
-static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
+static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
+                               dnnl_primitive_attr_t attr, const tw_md *a, const tw_md *b,
                                const tw_md *bias, const tw_md *y)
 {
     dnnl_matmul_desc_t d;
@@ -252,8 +271,10 @@ static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e, dnnl_
 }
 #endif
 
-/* A backward descriptor wants the forward one as a hint: forward in the plainest form, weights in any format. */
-static tw_status conv_hint(dnnl_primitive_desc_t *out, dnnl_engine_t e, const tw_conv_problem *c, const tw_md *forward_weights)
+/* A backward descriptor wants the forward one as a hint: forward in the plainest form, weights in
+ * any format. */
+static tw_status conv_hint(dnnl_primitive_desc_t *out, dnnl_engine_t e, const tw_conv_problem *c,
+                           const tw_md *forward_weights)
 {
     tw_status st = TW_OK;
     tw_conv_problem f = *c;
@@ -292,7 +313,8 @@ tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
         rank = c->weights.md.ndims;
         type = c->src.md.data_type;
 #endif
-        TW_TRY(tw_md_tag(&any, rank, *dims, type == dnnl_bf16 ? TW_DTYPE_BF16 : TW_DTYPE_F32, dnnl_format_tag_any));
+        TW_TRY(tw_md_tag(&any, rank, *dims, type == dnnl_bf16 ? TW_DTYPE_BF16 : TW_DTYPE_F32,
+                         dnnl_format_tag_any));
         TW_TRY(conv_hint(&hint, engine, c, &any));
         TRY_DNNL(conv_backward_pd(&pd, engine, attr, c, hint));
     }
@@ -304,7 +326,8 @@ done:
     return st;
 }
 
-tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst)
+tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
+                       const tw_md *bias, const tw_md *dst)
 {
     tw_status st = TW_OK;
     dnnl_engine_t engine = NULL;
@@ -326,7 +349,8 @@ tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what)
                          : what == TW_PD_DIFF_WEIGHTS ? dnnl_query_diff_weights_md
                                                       : dnnl_query_scratchpad_md;
     md_ref found = dnnl_primitive_desc_query_md(pd, query, 0);
-    TW_CHECK(found, TW_EINTERNAL, "oneDNN: a primitive descriptor without the memory descriptor asked for");
+    TW_CHECK(found, TW_EINTERNAL,
+             "oneDNN: a primitive descriptor without the memory descriptor asked for");
 #if DNNL_VERSION_MAJOR >= 3
     TRY_DNNL(dnnl_memory_desc_clone(&md.md, found));
 #else
@@ -340,7 +364,9 @@ done:
 void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size)
 {
     const char *text = NULL;
-    if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&text) != dnnl_success || !text) text = "unknown";
+    if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&text) != dnnl_success ||
+        !text)
+        text = "unknown";
     snprintf(out, size, "%s", text);
 }
 

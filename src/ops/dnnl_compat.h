@@ -1,4 +1,5 @@
-/* oneDNN 2.6 and 3.x behind one interface: every difference between the two C APIs is in dnnl_compat.c. */
+/* oneDNN 2.6 and 3.x behind one interface: every difference between the two C APIs is in
+ * dnnl_compat.c. */
 #ifndef TW_OPS_DNNL_COMPAT_H
 #define TW_OPS_DNNL_COMPAT_H
 
@@ -12,10 +13,11 @@ typedef struct tw_md {
     bool set;
 } tw_md;
 
-#define TRY_DNNL(call)                                                                                                                     \
-    do {                                                                                                                                   \
-        dnnl_status_t dnnl_st_ = (call);                                                                                                   \
-        if (dnnl_st_ != dnnl_success) TW_FAIL(TW_EINTERNAL, "oneDNN: %s: %s", #call, tw_dnnl_status_text(dnnl_st_));                       \
+#define TRY_DNNL(call)                                                                             \
+    do {                                                                                           \
+        dnnl_status_t dnnl_st_ = (call);                                                           \
+        if (dnnl_st_ != dnnl_success)                                                              \
+            TW_FAIL(TW_EINTERNAL, "oneDNN: %s: %s", #call, tw_dnnl_status_text(dnnl_st_));         \
     } while (0)
 
 const char *tw_dnnl_status_text(dnnl_status_t st);
@@ -23,13 +25,16 @@ const char *tw_dnnl_status_text(dnnl_status_t st);
 /* The one CPU engine and stream of this process. */
 tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 
-tw_status tw_md_tag(tw_md *out, int rank, const int64_t *dims, tw_dtype type, dnnl_format_tag_t tag);
-tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type, const int64_t *strides);
+tw_status tw_md_tag(tw_md *out, int rank, const int64_t *dims, tw_dtype type,
+                    dnnl_format_tag_t tag);
+tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type,
+                        const int64_t *strides);
 void tw_md_destroy(tw_md *md);
 bool tw_md_equal(const tw_md *a, const tw_md *b);
 size_t tw_md_size(const tw_md *md);
 
-/* A blocked layout: the offset of an element is Σ over dimensions of a function of that coordinate alone. */
+/* A blocked layout: the offset of an element is Σ over dimensions of a function of that coordinate
+ * alone. */
 typedef struct tw_md_blocking {
     int rank;
     int64_t stride[TW_RANK_MAX]; /* of the outer blocks, in elements */
@@ -37,24 +42,32 @@ typedef struct tw_md_blocking {
     int64_t inner_size[4];
     int inner_dim[4];
 } tw_md_blocking;
-tw_status tw_md_get_blocking(tw_md_blocking *out, const tw_md *md); /* TW_EUNSUPPORTED where it is none */
+tw_status tw_md_get_blocking(tw_md_blocking *out,
+                             const tw_md *md); /* TW_EUNSUPPORTED where it is none */
 
-typedef enum tw_conv_direction { TW_CONV_FORWARD, TW_CONV_BACKWARD_DATA, TW_CONV_BACKWARD_WEIGHTS } tw_conv_direction;
+typedef enum tw_conv_direction {
+    TW_CONV_FORWARD,
+    TW_CONV_BACKWARD_DATA,
+    TW_CONV_BACKWARD_WEIGHTS
+} tw_conv_direction;
 
 /* Spatial geometry in oneDNN's terms (dilation 0 = dense). */
 typedef struct tw_conv_problem {
     tw_conv_direction direction;
-    tw_md src, weights, bias, dst; /* borrowed; bias.set false: none. weights may be of format any */
+    tw_md src, weights, bias,
+        dst; /* borrowed; bias.set false: none. weights may be of format any */
     dnnl_dims_t stride, dilation, before, after;
     bool add; /* dst = dst + convolution, by the sum post-op (forward only) */
 } tw_conv_problem;
 
 /* Primitive descriptors. Scratchpads are the user's. */
 tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem);
-tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights, const tw_md *bias, const tw_md *dst);
+tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
+                       const tw_md *bias, const tw_md *dst);
 
 typedef enum tw_pd_what { TW_PD_WEIGHTS, TW_PD_DIFF_WEIGHTS, TW_PD_SCRATCHPAD } tw_pd_what;
-tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what); /* a copy of one of its descriptors */
+tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd,
+                   tw_pd_what what); /* a copy of one of its descriptors */
 void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size);
 
 tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md); /* without data */

@@ -8,14 +8,16 @@
 static tw_status add_argument(tw_primitive *p, int arg, const tw_md *md)
 {
     tw_status st = TW_OK;
-    TW_CHECK(p->count < TW_PRIMITIVE_ARGS_MAX, TW_EINTERNAL, "oneDNN: a primitive with over %d arguments", TW_PRIMITIVE_ARGS_MAX);
+    TW_CHECK(p->count < TW_PRIMITIVE_ARGS_MAX, TW_EINTERNAL,
+             "oneDNN: a primitive with over %d arguments", TW_PRIMITIVE_ARGS_MAX);
     TW_TRY(tw_dnnl_memory(&p->args[p->count].memory, md));
     p->args[p->count++].arg = arg;
 done:
     return st;
 }
 
-tw_status tw_primitive_create(tw_primitive *out, dnnl_primitive_desc_t pd, const tw_primitive_arg *args)
+tw_status tw_primitive_create(tw_primitive *out, dnnl_primitive_desc_t pd,
+                              const tw_primitive_arg *args)
 {
     tw_status st = TW_OK;
     dnnl_engine_t engine;
@@ -57,7 +59,8 @@ void tw_primitive_run(tw_primitive *p, void *const *data, void *scratch)
     for (int i = 0; i < given; i++) point(p, i, data[i]);
     if (p->scratch_bytes) point(p, given, scratch);
     if (dnnl_primitive_execute(p->primitive, p->stream, p->count, p->args) == dnnl_success) return;
-    /* Arguments were checked when the primitive was made, so only a broken library comes here; wrong numbers must not go on. */
+    /* Arguments were checked when the primitive was made, so only a broken library comes here;
+     * wrong numbers must not go on. */
     fprintf(stderr, "tweedie: oneDNN failed to execute %s\n", p->implementation);
     abort();
 }

@@ -22,11 +22,14 @@ typedef struct tw_primitive_arg {
     const tw_md *md;
 } tw_primitive_arg;
 
-/* Makes the primitive of a descriptor, which it destroys in any case. args ends with arg 0. The scratchpad becomes the last argument. */
-tw_status tw_primitive_create(tw_primitive *out, dnnl_primitive_desc_t pd, const tw_primitive_arg *args);
+/* Makes the primitive of a descriptor, which it destroys in any case. args ends with arg 0. The
+ * scratchpad becomes the last argument. */
+tw_status tw_primitive_create(tw_primitive *out, dnnl_primitive_desc_t pd,
+                              const tw_primitive_arg *args);
 void tw_primitive_destroy(tw_primitive *p);
 
-/* Executes with one pointer per argument in the order of creation, then `scratch` of scratch_bytes (or NULL where that is 0). */
+/* Executes with one pointer per argument in the order of creation, then `scratch` of scratch_bytes
+ * (or NULL where that is 0). */
 void tw_primitive_run(tw_primitive *p, void *const *data, void *scratch);
 
 #endif

@@ -1,7 +1,9 @@
-/* Elements of either storage type, for kernels: loaded to float, stored with rounding to nearest even.
+/* Elements of either storage type, for kernels: loaded to float, stored with rounding to nearest
+ * even.
  *
- * Loops are written once as TW_INLINE functions of a tw_dtype that is a constant wherever they are called, so the compiler makes one
- * vector loop for each type and nothing is decided inside of it. */
+ * Loops are written once as TW_INLINE functions of a tw_dtype that is a constant wherever they are
+ * called, so the compiler makes one vector loop for each type and nothing is decided inside of it.
+ */
 #ifndef TW_OPS_ELEMENT_H
 #define TW_OPS_ELEMENT_H
 

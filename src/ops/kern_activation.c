@@ -3,7 +3,8 @@
 
 #include "ops/activation.h"
 
-TW_INLINE void loop(void *out, const void *x, const void *gy, int64_t n, tw_activation_kind kind, int order, tw_dtype type)
+TW_INLINE void loop(void *out, const void *x, const void *gy, int64_t n, tw_activation_kind kind,
+                    int order, tw_dtype type)
 {
     const bool coarse = type == TW_DTYPE_BF16;
 #pragma omp simd
@@ -13,20 +14,20 @@ TW_INLINE void loop(void *out, const void *x, const void *gy, int64_t n, tw_acti
     }
 }
 
-#define LOOP(name, kind, order, type)                                                                                                      \
-    static void name(void *out, const void *x, const void *gy, int64_t n)                                                                  \
-    {                                                                                                                                      \
-        loop(out, x, gy, n, kind, order, type);                                                                                            \
+#define LOOP(name, kind, order, type)                                                              \
+    static void name(void *out, const void *x, const void *gy, int64_t n)                          \
+    {                                                                                              \
+        loop(out, x, gy, n, kind, order, type);                                                    \
     }
 
-#define LOOPS(name, kind)                                                                                                                  \
-    LOOP(name##_0f, kind, 0, TW_DTYPE_F32)                                                                                                 \
-    LOOP(name##_1f, kind, 1, TW_DTYPE_F32)                                                                                                 \
-    LOOP(name##_2f, kind, 2, TW_DTYPE_F32)                                                                                                 \
-    LOOP(name##_3f, kind, 3, TW_DTYPE_F32)                                                                                                 \
-    LOOP(name##_0h, kind, 0, TW_DTYPE_BF16)                                                                                                \
-    LOOP(name##_1h, kind, 1, TW_DTYPE_BF16)                                                                                                \
-    LOOP(name##_2h, kind, 2, TW_DTYPE_BF16)                                                                                                \
+#define LOOPS(name, kind)                                                                          \
+    LOOP(name##_0f, kind, 0, TW_DTYPE_F32)                                                         \
+    LOOP(name##_1f, kind, 1, TW_DTYPE_F32)                                                         \
+    LOOP(name##_2f, kind, 2, TW_DTYPE_F32)                                                         \
+    LOOP(name##_3f, kind, 3, TW_DTYPE_F32)                                                         \
+    LOOP(name##_0h, kind, 0, TW_DTYPE_BF16)                                                        \
+    LOOP(name##_1h, kind, 1, TW_DTYPE_BF16)                                                        \
+    LOOP(name##_2h, kind, 2, TW_DTYPE_BF16)                                                        \
     LOOP(name##_3h, kind, 3, TW_DTYPE_BF16)
 
 LOOPS(silu, TW_SILU)

@@ -11,7 +11,8 @@ enum { TW_ACTIVATION_ORDER_MAX = 3 };
 typedef void tw_activation_loop(void *out, const void *x, const void *gy, int64_t n);
 
 typedef struct tw_kern_activation {
-    tw_activation_loop *loop[TW_ACTIVATION_COUNT][TW_ACTIVATION_ORDER_MAX + 1][2]; /* [kind][order][type] */
+    tw_activation_loop
+        *loop[TW_ACTIVATION_COUNT][TW_ACTIVATION_ORDER_MAX + 1][2]; /* [kind][order][type] */
 } tw_kern_activation;
 
 TW_KERNEL_DECLARE(tw_kern_activation);

@@ -46,4 +46,5 @@ static void cast_hf(void *out, const void *x, int64_t n)
     for (int64_t i = 0; i < n; i++) tw_store(out, i, TW_DTYPE_BF16, tw_load(x, i, TW_DTYPE_F32));
 }
 
-const tw_kern_affine TW_KERNEL(tw_kern_affine) = {.affine = {affine_f, affine_h}, .cast = {{cast_ff, cast_fh}, {cast_hf, cast_hh}}};
+const tw_kern_affine TW_KERNEL(tw_kern_affine) = {.affine = {affine_f, affine_h},
+                                                  .cast = {{cast_ff, cast_fh}, {cast_hf, cast_hh}}};

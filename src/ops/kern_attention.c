@@ -1,4 +1,5 @@
-/* The row-wise loops between the matrix products of attention. A row is read three times, from the first-level cache where it fits. */
+/* The row-wise loops between the matrix products of attention. A row is read three times, from the
+ * first-level cache where it fits. */
 #include "ops/kern_attention.h"
 
 #include "ops/simd.h"
@@ -8,7 +9,9 @@ static float largest(const float *s, int64_t n)
     tw_vec m = tw_vset(s[0]);
     int64_t i = 0;
     for (; i + TW_LANES <= n; i += TW_LANES) m = tw_vmax(m, tw_vload_f32(s + i, TW_LANES));
-    if (i && i < n) m = tw_vmax(m, tw_vload_f32(s + n - TW_LANES, TW_LANES)); /* the last ones, some of them again */
+    if (i && i < n)
+        m = tw_vmax(
+            m, tw_vload_f32(s + n - TW_LANES, TW_LANES)); /* the last ones, some of them again */
     float most = tw_vlargest(m);
     for (; i < n && n < TW_LANES; i++) most = most > s[i] ? most : s[i];
     return most;
@@ -28,40 +31,49 @@ TW_INLINE void softmax(void *p, float *s, int64_t rows, int64_t n, float scale, 
     for (int64_t r = 0; r < rows; r++, s += n) {
         const tw_vec top = tw_vset(largest(s, n));
         tw_vec sum = tw_vzero();
-        for (int64_t i = 0; i < whole; i += TW_LANES) sum += exponential(s + i, top, scale, k == TW_STORED_F32, TW_LANES);
+        for (int64_t i = 0; i < whole; i += TW_LANES)
+            sum += exponential(s + i, top, scale, k == TW_STORED_F32, TW_LANES);
         if (rest) sum += exponential(s + whole, top, scale, k == TW_STORED_F32, rest);
         const float inverse = 1.0f / tw_vsum(sum);
-        for (int64_t i = 0; i < whole; i += TW_LANES) tw_vstore(p, r * n + i, tw_vload_f32(s + i, TW_LANES) * inverse, k, TW_LANES);
+        for (int64_t i = 0; i < whole; i += TW_LANES)
+            tw_vstore(p, r * n + i, tw_vload_f32(s + i, TW_LANES) * inverse, k, TW_LANES);
         if (rest) tw_vstore(p, r * n + whole, tw_vload_f32(s + whole, rest) * inverse, k, rest);
     }
 }
 
-TW_INLINE void softmax_grad(void *gs, const void *p, const float *gp, int64_t rows, int64_t n, float scale, tw_stored k)
+TW_INLINE void softmax_grad(void *gs, const void *p, const float *gp, int64_t rows, int64_t n,
+                            float scale, tw_stored k)
 {
     const int64_t whole = n / TW_LANES * TW_LANES;
     const int rest = (int)(n - whole);
     for (int64_t r = 0; r < rows; r++, gp += n) {
         tw_vec sum = tw_vzero();
-        for (int64_t i = 0; i < whole; i += TW_LANES) sum += tw_vload(p, r * n + i, k, TW_LANES) * tw_vload_f32(gp + i, TW_LANES);
+        for (int64_t i = 0; i < whole; i += TW_LANES)
+            sum += tw_vload(p, r * n + i, k, TW_LANES) * tw_vload_f32(gp + i, TW_LANES);
         if (rest) sum += tw_vload(p, r * n + whole, k, rest) * tw_vload_f32(gp + whole, rest);
         const tw_vec dot = tw_vset(tw_vsum(sum));
         for (int64_t i = 0; i < whole; i += TW_LANES) {
-            const tw_vec g = tw_vload(p, r * n + i, k, TW_LANES) * scale * (tw_vload_f32(gp + i, TW_LANES) - dot);
+            const tw_vec g = tw_vload(p, r * n + i, k, TW_LANES) * scale *
+                             (tw_vload_f32(gp + i, TW_LANES) - dot);
             tw_vstore(gs, r * n + i, g, k, TW_LANES);
         }
         if (rest)
-            tw_vstore(gs, r * n + whole, tw_vload(p, r * n + whole, k, rest) * scale * (tw_vload_f32(gp + whole, rest) - dot), k, rest);
+            tw_vstore(gs, r * n + whole,
+                      tw_vload(p, r * n + whole, k, rest) * scale *
+                          (tw_vload_f32(gp + whole, rest) - dot),
+                      k, rest);
     }
 }
 
-#define FOR_ONE_STORAGE(suffix, stored)                                                                                                    \
-    static void softmax_##suffix(void *p, float *s, int64_t rows, int64_t n, float scale)                                                  \
-    {                                                                                                                                      \
-        softmax(p, s, rows, n, scale, stored);                                                                                             \
-    }                                                                                                                                      \
-    static void softmax_grad_##suffix(void *gs, const void *p, const float *gp, int64_t rows, int64_t n, float scale)                      \
-    {                                                                                                                                      \
-        softmax_grad(gs, p, gp, rows, n, scale, stored);                                                                                   \
+#define FOR_ONE_STORAGE(suffix, stored)                                                            \
+    static void softmax_##suffix(void *p, float *s, int64_t rows, int64_t n, float scale)          \
+    {                                                                                              \
+        softmax(p, s, rows, n, scale, stored);                                                     \
+    }                                                                                              \
+    static void softmax_grad_##suffix(void *gs, const void *p, const float *gp, int64_t rows,      \
+                                      int64_t n, float scale)                                      \
+    {                                                                                              \
+        softmax_grad(gs, p, gp, rows, n, scale, stored);                                           \
     }
 
 FOR_ONE_STORAGE(f32, TW_STORED_F32)

@@ -1,10 +1,12 @@
 /* The inner loops of our own f32 convolution.
  *
- * A tile's sums are taken in registers over one kernel row of one chunk of input channels, 48 terms for 3 x 3, and then added to the
- * tile's totals: rounding errors grow with the length of a chain of sums, and oneDNN's chains are as long as all of I · kernel. Chunks of
- * 16 channels are as fast as ones of 32 (AVX-512, AVX2).
+ * A tile's sums are taken in registers over one kernel row of one chunk of input channels, 48 terms
+ * for 3 x 3, and then added to the tile's totals: rounding errors grow with the length of a chain
+ * of sums, and oneDNN's chains are as long as all of I · kernel. Chunks of 16 channels are as fast
+ * as ones of 32 (AVX-512, AVX2).
  *
- * Kernels of one pixel are summed in f64: cutting their chains, which are short, brings little, and their share of the time is small. */
+ * Kernels of one pixel are summed in f64: cutting their chains, which are short, brings little, and
+ * their share of the time is small. */
 #include "ops/kern_conv.h"
 
 #include "ops/simd.h"
@@ -17,8 +19,8 @@ enum { PIXELS_MAX = 6, POINTWISE_MAX = 2 }; /* 12 and 8 of 16 */
 
 enum { V = TW_CONV_VECTORS, BLOCK = TW_CONV_VECTORS * TW_LANES };
 
-TW_INLINE void kernel_row(const tw_conv_tile *t, const float *x, const float *w, int64_t channels, tw_vec total[PIXELS_MAX][V], int pixels,
-                          int stride)
+TW_INLINE void kernel_row(const tw_conv_tile *t, const float *x, const float *w, int64_t channels,
+                          tw_vec total[PIXELS_MAX][V], int pixels, int stride)
 {
     tw_vec sum[PIXELS_MAX][V];
 #pragma GCC unroll 12
@@ -28,7 +30,8 @@ TW_INLINE void kernel_row(const tw_conv_tile *t, const float *x, const float *w,
         const float *wc = w;
 #pragma GCC unroll 2
         for (int64_t c = 0; c < channels; c++, wc += BLOCK) {
-            const tw_vec w0 = tw_vload_f32(wc, TW_LANES), w1 = tw_vload_f32(wc + TW_LANES, TW_LANES);
+            const tw_vec w0 = tw_vload_f32(wc, TW_LANES),
+                         w1 = tw_vload_f32(wc + TW_LANES, TW_LANES);
 #pragma GCC unroll 12
             for (int p = 0; p < pixels; p++) {
                 const tw_vec a = tw_vset(x[p * stride * TW_CONV_CHUNK + c]);
@@ -65,13 +68,15 @@ TW_INLINE void tile(const tw_conv_tile *t, int pixels, int stride)
         for (int v = 0; v < V; v++) total[p][v] = tw_vzero();
     for (int64_t chunk = 0; chunk < t->chunks; chunk++)
         for (int64_t r = 0; r < t->rows; r++, w += t->columns * TW_CONV_CHUNK * BLOCK)
-            kernel_row(t, t->x + chunk * t->chunk_stride + r * t->row_stride, w, chunk == t->chunks - 1 ? t->last_channels : TW_CONV_CHUNK,
-                       total, pixels, stride);
+            kernel_row(t, t->x + chunk * t->chunk_stride + r * t->row_stride, w,
+                       chunk == t->chunks - 1 ? t->last_channels : TW_CONV_CHUNK, total, pixels,
+                       stride);
     finish(t, total, pixels);
 }
 
 /* Result, bias and summand are rounded together. */
-TW_INLINE void finish_pointwise(const tw_conv_tile *t, tw_vecd sum[POINTWISE_MAX][2 * V], int pixels)
+TW_INLINE void finish_pointwise(const tw_conv_tile *t, tw_vecd sum[POINTWISE_MAX][2 * V],
+                                int pixels)
 {
     for (int p = 0; p < pixels; p++) {
         double exact[BLOCK];
@@ -79,7 +84,8 @@ TW_INLINE void finish_pointwise(const tw_conv_tile *t, tw_vecd sum[POINTWISE_MAX
         float *y = t->y + p * t->y_stride;
         const float *summand = t->summand ? t->summand + p * t->y_stride : NULL;
         for (int c = 0; c < t->channels; c++)
-            y[c] = (float)(exact[c] + (t->bias ? (double)t->bias[c] : 0.0) + (summand ? (double)summand[c] : 0.0));
+            y[c] = (float)(exact[c] + (t->bias ? (double)t->bias[c] : 0.0) +
+                           (summand ? (double)summand[c] : 0.0));
     }
 }
 
@@ -94,7 +100,9 @@ TW_INLINE void pointwise_tile(const tw_conv_tile *t, int pixels)
         const int64_t channels = chunk == t->chunks - 1 ? t->last_channels : TW_CONV_CHUNK;
         for (int64_t c = 0; c < channels; c++) {
             tw_vecd wide[2 * V];
-            for (int h = 0; h < 2 * V; h++) wide[h] = tw_vto_double(tw_vload_f32(w + c * BLOCK + h / 2 * TW_LANES, TW_LANES), h % 2);
+            for (int h = 0; h < 2 * V; h++)
+                wide[h] =
+                    tw_vto_double(tw_vload_f32(w + c * BLOCK + h / 2 * TW_LANES, TW_LANES), h % 2);
 #pragma GCC unroll 6
             for (int p = 0; p < pixels; p++) {
                 const double a = (double)x[p * TW_CONV_CHUNK + c];
@@ -147,5 +155,6 @@ static void pointwise(const tw_conv_tile *t, int pixels)
     }
 }
 
-const tw_kern_conv TW_KERNEL(tw_kern_conv) = {
-    .lanes = TW_LANES, .pixels_max = {PIXELS_MAX, PIXELS_MAX, POINTWISE_MAX}, .tile = {stride1, stride2, pointwise}};
+const tw_kern_conv TW_KERNEL(tw_kern_conv) = {.lanes = TW_LANES,
+                                              .pixels_max = {PIXELS_MAX, PIXELS_MAX, POINTWISE_MAX},
+                                              .tile = {stride1, stride2, pointwise}};

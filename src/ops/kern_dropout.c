@@ -2,7 +2,8 @@
 #include "ops/kern_dropout.h"
 
 /* A dropped element is zero also where x is not finite. */
-TW_INLINE void drop(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key, int64_t first, tw_dtype type)
+TW_INLINE void drop(void *out, const void *x, int64_t n, const tw_dropout_mask *mask,
+                    tw_rng_key key, int64_t first, tw_dtype type)
 {
     for (int64_t at = 0; at < n; at += TW_DROPOUT_STRETCH) {
         float factor[TW_DROPOUT_STRETCH];
@@ -16,12 +17,14 @@ TW_INLINE void drop(void *out, const void *x, int64_t n, const tw_dropout_mask *
     }
 }
 
-static void drop_f(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key, int64_t first)
+static void drop_f(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key,
+                   int64_t first)
 {
     drop(out, x, n, mask, key, first, TW_DTYPE_F32);
 }
 
-static void drop_h(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key, int64_t first)
+static void drop_h(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key,
+                   int64_t first)
 {
     drop(out, x, n, mask, key, first, TW_DTYPE_BF16);
 }

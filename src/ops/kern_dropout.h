@@ -4,8 +4,10 @@
 
 #include "ops/dropout_mask.h"
 
-/* out = x masked and scaled: n elements of one sample from `first` on, a multiple of 256; out may be x */
-typedef void tw_dropout_loop(void *out, const void *x, int64_t n, const tw_dropout_mask *mask, tw_rng_key key, int64_t first);
+/* out = x masked and scaled: n elements of one sample from `first` on, a multiple of 256; out may
+ * be x */
+typedef void tw_dropout_loop(void *out, const void *x, int64_t n, const tw_dropout_mask *mask,
+                             tw_rng_key key, int64_t first);
 
 typedef struct tw_kern_dropout {
     tw_dropout_loop *loop[2];

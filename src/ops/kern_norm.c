@@ -1,8 +1,9 @@
 /* Loops of group normalisation, for each instruction set and for f32 and bf16 storage.
  *
- * Every loop walks blocks of pixels outside and channels inside: memory is read in its order, and the per-channel numbers stay in the first
- * cache. Sums are taken in f32 over the pixels of one block, whose number is fixed, and added to f64; so they depend on nothing but the
- * shape and the instruction set. */
+ * Every loop walks blocks of pixels outside and channels inside: memory is read in its order, and
+ * the per-channel numbers stay in the first cache. Sums are taken in f32 over the pixels of one
+ * block, whose number is fixed, and added to f64; so they depend on nothing but the shape and the
+ * instruction set. */
 #include "ops/kern_norm.h"
 
 #include "ops/dropout_bytes.h"
@@ -13,20 +14,21 @@ enum {
     GRADIENT_ROWS = 32 /* pixels between two additions to f64 */
 };
 
-/* The table's three versions of a loop whose storage is an argument. Where kernels are not compiled for AVX-512 the third is the second. */
-#define FOR_ONE_STORAGE(loop, suffix, stored)                                                                                              \
-    static void loop##_##suffix(const tw_norm_tile *t)                                                                                     \
-    {                                                                                                                                      \
-        loop(t, stored);                                                                                                                   \
+/* The table's three versions of a loop whose storage is an argument. Where kernels are not compiled
+ * for AVX-512 the third is the second. */
+#define FOR_ONE_STORAGE(loop, suffix, stored)                                                      \
+    static void loop##_##suffix(const tw_norm_tile *t)                                             \
+    {                                                                                              \
+        loop(t, stored);                                                                           \
     }
 #ifdef TW_SIMD_AVX512
-#define FOR_EACH_STORAGE(loop)                                                                                                             \
-    FOR_ONE_STORAGE(loop, f32, TW_STORED_F32)                                                                                              \
-    FOR_ONE_STORAGE(loop, bf16, TW_STORED_BF16)                                                                                            \
+#define FOR_EACH_STORAGE(loop)                                                                     \
+    FOR_ONE_STORAGE(loop, f32, TW_STORED_F32)                                                      \
+    FOR_ONE_STORAGE(loop, bf16, TW_STORED_BF16)                                                    \
     FOR_ONE_STORAGE(loop, native, TW_STORED_BF16_NATIVE)
 #else
-#define FOR_EACH_STORAGE(loop)                                                                                                             \
-    FOR_ONE_STORAGE(loop, f32, TW_STORED_F32)                                                                                              \
+#define FOR_EACH_STORAGE(loop)                                                                     \
+    FOR_ONE_STORAGE(loop, f32, TW_STORED_F32)                                                      \
     FOR_ONE_STORAGE(loop, bf16, TW_STORED_BF16)
 #define moments_native moments_bf16
 #define apply_native apply_bf16
@@ -36,9 +38,11 @@ enum {
 
 /* ---- moments ---- */
 
-/* One column of vectors, at most MOMENT_ROWS pixels: from the column's own mean m, Σ x = rows · m + Σ (x - m) and
- * Σ x² = Σ (x - m)² + 2 m Σ (x - m) + rows · m², where only products with m need f64. */
-TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel, int rows, int64_t c, int n)
+/* One column of vectors, at most MOMENT_ROWS pixels: from the column's own mean m, Σ x = rows · m +
+ * Σ (x - m) and Σ x² = Σ (x - m)² + 2 m Σ (x - m) + rows · m², where only products with m need f64.
+ */
+TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel, int rows,
+                              int64_t c, int n)
 {
     tw_vec v[MOMENT_ROWS], s0 = tw_vzero(), s1 = tw_vzero(), q0 = tw_vzero(), q1 = tw_vzero();
     for (int r = 0; r < rows; r++) v[r] = tw_vload(t->x, (pixel + r) * t->x_stride + c, k, n);
@@ -60,27 +64,32 @@ TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel,
             e0 += d;
         }
     }
-    /* The sum of deviations is not quite 0 since the mean was rounded. bf16 has so few digits that their sum was exact. */
+    /* The sum of deviations is not quite 0 since the mean was rounded. bf16 has so few digits that
+     * their sum was exact. */
     const tw_vec q = q0 + q1, e = k != TW_STORED_F32 ? s - mean * (float)rows : e0 + e1;
     for (int half = 0; half < 2; half++) {
-        double *sum = t->sum0 + c + half * (TW_LANES / 2), *square = t->sum1 + c + half * (TW_LANES / 2);
+        double *sum = t->sum0 + c + half * (TW_LANES / 2),
+               *square = t->sum1 + c + half * (TW_LANES / 2);
         const tw_vecd m = tw_vto_double(mean, half), me = tw_vto_double(e, half);
         tw_vstore_f64(sum, tw_vload_f64(sum) + (m * (double)rows + me));
-        tw_vstore_f64(square, tw_vload_f64(square) + (tw_vto_double(q, half) + m * (m * (double)rows + 2.0 * me)));
+        tw_vstore_f64(square, tw_vload_f64(square) +
+                                  (tw_vto_double(q, half) + m * (m * (double)rows + 2.0 * me)));
     }
 }
 
 TW_INLINE void moments_row_block(const tw_norm_tile *t, tw_stored k, int64_t pixel, int rows)
 {
     int64_t c = 0;
-    for (; c + TW_LANES <= t->channels; c += TW_LANES) moments_column(t, k, pixel, rows, c, TW_LANES);
+    for (; c + TW_LANES <= t->channels; c += TW_LANES)
+        moments_column(t, k, pixel, rows, c, TW_LANES);
     if (c < t->channels) moments_column(t, k, pixel, rows, c, (int)(t->channels - c));
 }
 
 TW_INLINE void moments(const tw_norm_tile *t, tw_stored k)
 {
     int64_t pixel = 0;
-    for (; pixel + MOMENT_ROWS <= t->pixels; pixel += MOMENT_ROWS) moments_row_block(t, k, pixel, MOMENT_ROWS);
+    for (; pixel + MOMENT_ROWS <= t->pixels; pixel += MOMENT_ROWS)
+        moments_row_block(t, k, pixel, MOMENT_ROWS);
     if (pixel < t->pixels) moments_row_block(t, k, pixel, (int)(t->pixels - pixel));
 }
 
@@ -88,10 +97,12 @@ FOR_EACH_STORAGE(moments)
 
 /* ---- forward ---- */
 
-TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout, int64_t pixel, int64_t c, int n)
+TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout,
+                            int64_t pixel, int64_t c, int n)
 {
     const tw_vec x = tw_vload(t->x, pixel * t->x_stride + c, k, n);
-    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES), b = tw_vload_f32(t->b + c, TW_LANES);
+    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES),
+                 b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec y = a * (x - shift) + b;
     if (activation) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
     if (dropout) y = tw_vkeep(y * t->keep, t->bytes + pixel * t->bytes_stride + c, t->threshold, n);
@@ -102,14 +113,18 @@ TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, bool activation, b
 {
     const int64_t whole = t->channels / TW_LANES * TW_LANES;
     for (int64_t pixel = 0; pixel < t->pixels; pixel++) {
-        for (int64_t c = 0; c < whole; c += TW_LANES) apply_vector(t, k, activation, dropout, pixel, c, TW_LANES);
-        if (whole < t->channels) apply_vector(t, k, activation, dropout, pixel, whole, (int)(t->channels - whole));
+        for (int64_t c = 0; c < whole; c += TW_LANES)
+            apply_vector(t, k, activation, dropout, pixel, c, TW_LANES);
+        if (whole < t->channels)
+            apply_vector(t, k, activation, dropout, pixel, whole, (int)(t->channels - whole));
     }
 }
 
 TW_INLINE void apply(const tw_norm_tile *tile, tw_stored k)
 {
-    const tw_norm_tile copy = *tile, *t = &copy; /* stores to y cannot change a local copy, so its members stay in registers */
+    const tw_norm_tile
+        copy = *tile,
+        *t = &copy; /* stores to y cannot change a local copy, so its members stay in registers */
     if (t->activation && t->bytes)
         apply_rows(t, k, true, true);
     else if (t->activation)
@@ -129,9 +144,11 @@ typedef struct gradient_flags {
     bool activation, dropout, store;
 } gradient_flags;
 
-TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t pixel, int64_t rows, int64_t c, int n)
+TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t pixel, int64_t rows,
+                               int64_t c, int n)
 {
-    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES), b = tw_vload_f32(t->b + c, TW_LANES);
+    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES),
+                 b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec s0 = tw_vzero(), s1 = tw_vzero(), s2 = tw_vzero();
     for (int64_t r = pixel; r < pixel + rows; r++) {
         const tw_vec d = tw_vload(t->x, r * t->x_stride + c, f.stored, n) - shift;
@@ -140,7 +157,8 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
             const tw_vec u = a * d + b, s = tw_vsigmoid(u, f.stored == TW_STORED_F32);
             g = g * (s * (u * (1.0f - s) + 1.0f));
         }
-        if (f.dropout) g = tw_vkeep(g * t->keep, t->bytes + r * t->bytes_stride + c, t->threshold, n);
+        if (f.dropout)
+            g = tw_vkeep(g * t->keep, t->bytes + r * t->bytes_stride + c, t->threshold, n);
         if (f.store) tw_vstore(t->gx, r * t->gx_stride + c, g, f.stored, n);
         s0 += g;
         s1 += g * d;
@@ -159,8 +177,10 @@ TW_INLINE void gradient_blocks(const tw_norm_tile *t, gradient_flags f)
     const int64_t whole = t->channels / TW_LANES * TW_LANES;
     for (int64_t pixel = 0; pixel < t->pixels; pixel += GRADIENT_ROWS) {
         const int64_t left = t->pixels - pixel, rows = left < GRADIENT_ROWS ? left : GRADIENT_ROWS;
-        for (int64_t c = 0; c < whole; c += TW_LANES) gradient_column(t, f, pixel, rows, c, TW_LANES);
-        if (whole < t->channels) gradient_column(t, f, pixel, rows, whole, (int)(t->channels - whole));
+        for (int64_t c = 0; c < whole; c += TW_LANES)
+            gradient_column(t, f, pixel, rows, c, TW_LANES);
+        if (whole < t->channels)
+            gradient_column(t, f, pixel, rows, whole, (int)(t->channels - whole));
     }
 }
 
@@ -187,9 +207,11 @@ TW_INLINE void gradient_sums(const tw_norm_tile *tile, tw_stored k)
 
 FOR_EACH_STORAGE(gradient_sums)
 
-TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int64_t pixel, int64_t c, int n)
+TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int64_t pixel,
+                               int64_t c, int n)
 {
-    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), c1 = tw_vload_f32(t->c1 + c, TW_LANES);
+    const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES),
+                 c1 = tw_vload_f32(t->c1 + c, TW_LANES);
     const tw_vec c2 = tw_vload_f32(t->c2 + c, TW_LANES), c3 = tw_vload_f32(t->c3 + c, TW_LANES);
     const int64_t at = pixel * t->gx_stride + c;
     const tw_vec d = tw_vload(t->x, pixel * t->x_stride + c, k, n) - shift;
@@ -202,8 +224,10 @@ TW_INLINE void gradient_rows(const tw_norm_tile *t, tw_stored k, bool add)
 {
     const int64_t whole = t->channels / TW_LANES * TW_LANES;
     for (int64_t pixel = 0; pixel < t->pixels; pixel++) {
-        for (int64_t c = 0; c < whole; c += TW_LANES) gradient_vector(t, k, add, pixel, c, TW_LANES);
-        if (whole < t->channels) gradient_vector(t, k, add, pixel, whole, (int)(t->channels - whole));
+        for (int64_t c = 0; c < whole; c += TW_LANES)
+            gradient_vector(t, k, add, pixel, c, TW_LANES);
+        if (whole < t->channels)
+            gradient_vector(t, k, add, pixel, whole, (int)(t->channels - whole));
     }
 }
 
@@ -220,7 +244,8 @@ FOR_EACH_STORAGE(gradient_apply)
 
 static void bytes(uint8_t *out, tw_rng_key key, int layer, int64_t first, int64_t n)
 {
-    for (int64_t e = 0; e < n; e += 256) tw_dropout_bytes256(out + e, key, layer, (uint32_t)((first + e) / 16));
+    for (int64_t e = 0; e < n; e += 256)
+        tw_dropout_bytes256(out + e, key, layer, (uint32_t)((first + e) / 16));
 }
 
 const tw_kern_norm TW_KERNEL(tw_kern_norm) = {

@@ -1,8 +1,9 @@
 /* The loops of group normalisation: see norm.h for the mathematics and the letters.
  *
- * A tile is a rectangle of pixels × channels of one image in channels-last memory. Tensors are addressed by a pointer to the tile's first
- * element and a stride from pixel to pixel, so a tile may be a slice of a wider tensor (one half of a concatenation). Arrays called
- * per-channel have TW_PADDED(channels) elements and are read and written to that length. */
+ * A tile is a rectangle of pixels × channels of one image in channels-last memory. Tensors are
+ * addressed by a pointer to the tile's first element and a stride from pixel to pixel, so a tile
+ * may be a slice of a wider tensor (one half of a concatenation). Arrays called per-channel have
+ * TW_PADDED(channels) elements and are read and written to that length. */
 #ifndef TW_OPS_KERN_NORM_H
 #define TW_OPS_KERN_NORM_H
 
@@ -22,10 +23,12 @@ typedef struct tw_norm_tile {
     const void *x;
     void *y;
     const void *gy;
-    void *gx; /* of gradient_sums: NULL, or where it leaves g for gradient_apply; may be gy itself */
+    void
+        *gx; /* of gradient_sums: NULL, or where it leaves g for gradient_apply; may be gy itself */
     const void *add;
     int64_t x_stride, y_stride, gy_stride, gx_stride; /* in elements; add goes with gx */
-    const uint8_t *bytes;                             /* of dropout: an element is kept where its byte is >= threshold; NULL: no dropout */
+    const uint8_t *
+        bytes; /* of dropout: an element is kept where its byte is >= threshold; NULL: no dropout */
     int64_t bytes_stride;
     uint8_t threshold;
     float keep;                 /* 1 / (probability that an element is kept) */
@@ -37,16 +40,19 @@ typedef struct tw_norm_tile {
 
 /* Loops are indexed by how x, y, gy, gx and add are stored: a tw_stored. */
 typedef struct tw_kern_norm {
-    /* sum0 += Σ x, sum1 += Σ x² over the tile's pixels: exact to f32 rounding of the deviations from local means, so that
-     * sum1 - sum0² / pixels is good even where the mean exceeds the deviation a million times. */
+    /* sum0 += Σ x, sum1 += Σ x² over the tile's pixels: exact to f32 rounding of the deviations
+     * from local means, so that sum1 - sum0² / pixels is good even where the mean exceeds the
+     * deviation a million times. */
     void (*moments[TW_STORED_COUNT])(const tw_norm_tile *t);
     /* y = keep · mask · act(u) */
     void (*apply[TW_STORED_COUNT])(const tw_norm_tile *t);
-    /* g = gradient with respect to u; sum0 += Σ g, sum1 += Σ g (x - shift), sum2 += Σ (x - shift) */
+    /* g = gradient with respect to u; sum0 += Σ g, sum1 += Σ g (x - shift), sum2 += Σ (x - shift)
+     */
     void (*gradient_sums[TW_STORED_COUNT])(const tw_norm_tile *t);
     /* gx = c1 g + c2 (x - shift) + c3 (+ add), g being what gradient_sums left in gx */
     void (*gradient_apply[TW_STORED_COUNT])(const tw_norm_tile *t);
-    /* Bytes of elements first … first + n - 1 of a dropout layer; first is a multiple of 16; writes up to 256 bytes more than n. */
+    /* Bytes of elements first … first + n - 1 of a dropout layer; first is a multiple of 16; writes
+     * up to 256 bytes more than n. */
     void (*bytes)(uint8_t *out, tw_rng_key key, int layer, int64_t first, int64_t n);
 } tw_kern_norm;
 

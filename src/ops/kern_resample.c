@@ -5,19 +5,21 @@
 
 enum { WIDTH = 128 };
 
-TW_INLINE void repeat(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor, float scale, tw_dtype type)
+TW_INLINE void repeat(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor,
+                      float scale, tw_dtype type)
 {
     for (int64_t p = 0; p < pixels; p++)
         for (int64_t k = 0; k < factor; k++) {
             const int64_t to = (p * factor + k) * c, from = p * c;
 #pragma omp simd
-            for (int64_t i = 0; i < c; i++) tw_store(out, to + i, type, scale * tw_load(x, from + i, type));
+            for (int64_t i = 0; i < c; i++)
+                tw_store(out, to + i, type, scale * tw_load(x, from + i, type));
         }
 }
 
 /* Channels [0, n) of one window, n <= WIDTH. */
-TW_INLINE void window(void *out, int64_t to, const void *x, int64_t from, int64_t n, const int64_t size[3], const int64_t step[3],
-                      float scale, tw_dtype type)
+TW_INLINE void window(void *out, int64_t to, const void *x, int64_t from, int64_t n,
+                      const int64_t size[3], const int64_t step[3], float scale, tw_dtype type)
 {
     float sum[WIDTH];
     for (int64_t i = 0; i < n; i++) sum[i] = 0;
@@ -32,32 +34,38 @@ TW_INLINE void window(void *out, int64_t to, const void *x, int64_t from, int64_
     for (int64_t i = 0; i < n; i++) tw_store(out, to + i, type, scale * sum[i]);
 }
 
-TW_INLINE void pool(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3], const int64_t step[3], float scale,
-                    tw_dtype type)
+TW_INLINE void pool(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3],
+                    const int64_t step[3], float scale, tw_dtype type)
 {
     for (int64_t p = 0; p < pixels; p++)
         for (int64_t i = 0; i < c; i += WIDTH)
-            window(out, p * c + i, x, p * size[2] * c + i, c - i < WIDTH ? c - i : WIDTH, size, step, scale, type);
+            window(out, p * c + i, x, p * size[2] * c + i, c - i < WIDTH ? c - i : WIDTH, size,
+                   step, scale, type);
 }
 
-static void repeat_f(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor, float scale)
+static void repeat_f(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor,
+                     float scale)
 {
     repeat(out, x, pixels, c, factor, scale, TW_DTYPE_F32);
 }
 
-static void repeat_h(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor, float scale)
+static void repeat_h(void *out, const void *x, int64_t pixels, int64_t c, int64_t factor,
+                     float scale)
 {
     repeat(out, x, pixels, c, factor, scale, TW_DTYPE_BF16);
 }
 
-static void pool_f(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3], const int64_t step[3], float scale)
+static void pool_f(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3],
+                   const int64_t step[3], float scale)
 {
     pool(out, x, pixels, c, size, step, scale, TW_DTYPE_F32);
 }
 
-static void pool_h(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3], const int64_t step[3], float scale)
+static void pool_h(void *out, const void *x, int64_t pixels, int64_t c, const int64_t size[3],
+                   const int64_t step[3], float scale)
 {
     pool(out, x, pixels, c, size, step, scale, TW_DTYPE_BF16);
 }
 
-const tw_kern_resample TW_KERNEL(tw_kern_resample) = {.repeat = {repeat_f, repeat_h}, .pool = {pool_f, pool_h}};
+const tw_kern_resample TW_KERNEL(tw_kern_resample) = {.repeat = {repeat_f, repeat_h},
+                                                      .pool = {pool_f, pool_h}};

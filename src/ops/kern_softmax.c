@@ -1,7 +1,7 @@
 /* Softmax over rows, and its gradient.
  *
- * The exponentials of a row are kept in f32 until their sum is known: in y itself where that is f32, else on the stack, and where a bf16
- * row is too long for that they are computed twice. */
+ * The exponentials of a row are kept in f32 until their sum is known: in y itself where that is
+ * f32, else on the stack, and where a bf16 row is too long for that they are computed twice. */
 #include "ops/kern_softmax.h"
 
 #include "ops/vector_math.h"
@@ -20,7 +20,8 @@ TW_INLINE float largest(const void *x, int64_t n, float scale, tw_dtype type)
 }
 
 /* Sum of exponentials, written to `kept` where that is not NULL. */
-TW_INLINE double exponentials(float *kept, const void *x, int64_t n, float scale, float m, tw_dtype type, bool keep)
+TW_INLINE double exponentials(float *kept, const void *x, int64_t n, float scale, float m,
+                              tw_dtype type, bool keep)
 {
     double total = 0;
     for (int64_t at = 0; at < n; at += STRETCH) {
@@ -57,14 +58,17 @@ static void forward_h(void *y, const void *x, int64_t rows, int64_t n, float sca
         const tw_bf16 *xr = (const tw_bf16 *)x + r * n;
         const float m = largest(xr, n, scale, TW_DTYPE_BF16);
         if (n <= KEPT) {
-            const float inverse = (float)(1 / exponentials(kept, xr, n, scale, m, TW_DTYPE_BF16, true));
+            const float inverse =
+                (float)(1 / exponentials(kept, xr, n, scale, m, TW_DTYPE_BF16, true));
 #pragma omp simd
             for (int64_t i = 0; i < n; i++) tw_store(yr, i, TW_DTYPE_BF16, kept[i] * inverse);
         } else {
-            const float inverse = (float)(1 / exponentials(NULL, xr, n, scale, m, TW_DTYPE_BF16, false));
+            const float inverse =
+                (float)(1 / exponentials(NULL, xr, n, scale, m, TW_DTYPE_BF16, false));
 #pragma omp simd
             for (int64_t i = 0; i < n; i++)
-                tw_store(yr, i, TW_DTYPE_BF16, tw_math_exp(scale * tw_load(xr, i, TW_DTYPE_BF16) - m, true) * inverse);
+                tw_store(yr, i, TW_DTYPE_BF16,
+                         tw_math_exp(scale * tw_load(xr, i, TW_DTYPE_BF16) - m, true) * inverse);
         }
     }
 }
@@ -82,25 +86,30 @@ TW_INLINE double dot(const void *a, const void *b, int64_t n, tw_dtype type)
     return total;
 }
 
-TW_INLINE void backward(void *gx, const void *y, const void *gy, int64_t rows, int64_t n, float scale, tw_dtype type)
+TW_INLINE void backward(void *gx, const void *y, const void *gy, int64_t rows, int64_t n,
+                        float scale, tw_dtype type)
 {
     for (int64_t r = 0; r < rows; r++) {
         const void *yr = tw_at_const(y, r * n, type), *gr = tw_at_const(gy, r * n, type);
         void *out = tw_at(gx, r * n, type);
         const float mean = (float)dot(yr, gr, n, type);
 #pragma omp simd
-        for (int64_t i = 0; i < n; i++) tw_store(out, i, type, scale * tw_load(yr, i, type) * (tw_load(gr, i, type) - mean));
+        for (int64_t i = 0; i < n; i++)
+            tw_store(out, i, type, scale * tw_load(yr, i, type) * (tw_load(gr, i, type) - mean));
     }
 }
 
-static void backward_f(void *gx, const void *y, const void *gy, int64_t rows, int64_t n, float scale)
+static void backward_f(void *gx, const void *y, const void *gy, int64_t rows, int64_t n,
+                       float scale)
 {
     backward(gx, y, gy, rows, n, scale, TW_DTYPE_F32);
 }
 
-static void backward_h(void *gx, const void *y, const void *gy, int64_t rows, int64_t n, float scale)
+static void backward_h(void *gx, const void *y, const void *gy, int64_t rows, int64_t n,
+                       float scale)
 {
     backward(gx, y, gy, rows, n, scale, TW_DTYPE_BF16);
 }
 
-const tw_kern_softmax TW_KERNEL(tw_kern_softmax) = {.forward = {forward_f, forward_h}, .backward = {backward_f, backward_h}};
+const tw_kern_softmax TW_KERNEL(tw_kern_softmax) = {.forward = {forward_f, forward_h},
+                                                    .backward = {backward_f, backward_h}};

@@ -8,7 +8,8 @@
 typedef void tw_softmax_loop(void *y, const void *x, int64_t rows, int64_t n, float scale);
 
 /* gx[r] = scale · y[r] ∘ (gy[r] - Σ gy[r] y[r]); gx may be gy or y */
-typedef void tw_softmax_grad_loop(void *gx, const void *y, const void *gy, int64_t rows, int64_t n, float scale);
+typedef void tw_softmax_grad_loop(void *gx, const void *y, const void *gy, int64_t rows, int64_t n,
+                                  float scale);
 
 typedef struct tw_kern_softmax {
     tw_softmax_loop *forward[2];

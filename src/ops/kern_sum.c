@@ -6,7 +6,8 @@
 enum { STRETCH = 256, WIDTH = 256, DEPTH = 32 };
 
 /* DEPTH rows of at most WIDTH columns. */
-TW_INLINE void block(float sum[WIDTH], const void *x, int64_t at, int64_t rows, int64_t n, int64_t step, tw_dtype type)
+TW_INLINE void block(float sum[WIDTH], const void *x, int64_t at, int64_t rows, int64_t n,
+                     int64_t step, tw_dtype type)
 {
     for (int64_t i = 0; i < n; i++) sum[i] = 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -17,7 +18,8 @@ TW_INLINE void block(float sum[WIDTH], const void *x, int64_t at, int64_t rows, 
 }
 
 /* Neighbouring short rows are taken as one long row, which is folded at the end. */
-TW_INLINE int64_t short_columns(double *total, const void *x, int64_t rows, int64_t n, tw_dtype type)
+TW_INLINE int64_t short_columns(double *total, const void *x, int64_t rows, int64_t n,
+                                tw_dtype type)
 {
     float sum[WIDTH];
     const int64_t together = WIDTH / n, length = together * n;
@@ -33,7 +35,8 @@ TW_INLINE int64_t short_columns(double *total, const void *x, int64_t rows, int6
     return r;
 }
 
-TW_INLINE void columns(double *total, const void *x, int64_t rows, int64_t n, int64_t step, tw_dtype type)
+TW_INLINE void columns(double *total, const void *x, int64_t rows, int64_t n, int64_t step,
+                       tw_dtype type)
 {
     float sum[WIDTH];
     int64_t r = 0;
@@ -98,10 +101,10 @@ static double row_h(const void *x, int64_t n)
     return row(x, n, TW_DTYPE_BF16);
 }
 
-#define SQUARES(name, ta, tb)                                                                                                              \
-    static double name(const void *a, const void *b, int64_t n)                                                                            \
-    {                                                                                                                                      \
-        return squares(a, b, n, ta, tb);                                                                                                   \
+#define SQUARES(name, ta, tb)                                                                      \
+    static double name(const void *a, const void *b, int64_t n)                                    \
+    {                                                                                              \
+        return squares(a, b, n, ta, tb);                                                           \
     }
 
 SQUARES(squares_ff, TW_DTYPE_F32, TW_DTYPE_F32)
@@ -110,4 +113,6 @@ SQUARES(squares_hf, TW_DTYPE_BF16, TW_DTYPE_F32)
 SQUARES(squares_hh, TW_DTYPE_BF16, TW_DTYPE_BF16)
 
 const tw_kern_sum TW_KERNEL(tw_kern_sum) = {
-    .columns = {columns_f, columns_h}, .row = {row_f, row_h}, .squares = {{squares_ff, squares_fh}, {squares_hf, squares_hh}}};
+    .columns = {columns_f, columns_h},
+    .row = {row_f, row_h},
+    .squares = {{squares_ff, squares_fh}, {squares_hf, squares_hh}}};

@@ -1,5 +1,5 @@
-/* Sums. Short stretches are added in f32 lanes and these in double, so the error does not grow with the length, and the order of
- * additions is that of the loops alone. */
+/* Sums. Short stretches are added in f32 lanes and these in double, so the error does not grow with
+ * the length, and the order of additions is that of the loops alone. */
 #ifndef TW_OPS_KERN_SUM_H
 #define TW_OPS_KERN_SUM_H
 

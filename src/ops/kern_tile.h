@@ -1,4 +1,5 @@
-/* Copies a tile of up to 16 x 16 numbers between two layouts that are each a sum of row and column offsets. */
+/* Copies a tile of up to 16 x 16 numbers between two layouts that are each a sum of row and column
+ * offsets. */
 #ifndef TW_OPS_KERN_TILE_H
 #define TW_OPS_KERN_TILE_H
 

@@ -1,8 +1,10 @@
 /* Loops that are compiled once per instruction set, and the choice among them.
  *
- * A file kern_NAME.c defines static loops and one table of them, `const tw_kern_NAME TW_KERNEL(tw_kern_NAME) = {…};`, of the type that
- * kern_NAME.h declares together with TW_KERNEL_DECLARE(tw_kern_NAME). The build compiles the file for each of baseline, avx2 and avx512;
- * TW_KERNEL_SELECT(tw_kern_NAME) is the table for this processor. Loops have no OpenMP in them: op_*.c cut the work and call them. */
+ * A file kern_NAME.c defines static loops and one table of them, `const tw_kern_NAME
+ * TW_KERNEL(tw_kern_NAME) = {…};`, of the type that kern_NAME.h declares together with
+ * TW_KERNEL_DECLARE(tw_kern_NAME). The build compiles the file for each of baseline, avx2 and
+ * avx512; TW_KERNEL_SELECT(tw_kern_NAME) is the table for this processor. Loops have no OpenMP in
+ * them: op_*.c cut the work and call them. */
 #ifndef TW_OPS_KERNEL_H
 #define TW_OPS_KERNEL_H
 
@@ -17,13 +19,15 @@
 
 typedef enum tw_isa { TW_ISA_BASELINE, TW_ISA_AVX2, TW_ISA_AVX512 } tw_isa;
 
-/* The best instruction set of this processor that kernels were compiled for, or the lower one that $TWEEDIE_ISA names (baseline, avx2,
- * avx512). Decided once. */
+/* The best instruction set of this processor that kernels were compiled for, or the lower one that
+ * $TWEEDIE_ISA names (baseline, avx2, avx512). Decided once. */
 tw_isa tw_isa_get(void);
 
 #define TW_KERNEL_DECLARE(type) extern const type type##_baseline, type##_avx2, type##_avx512
-#define TW_KERNEL_SELECT(type)                                                                                                             \
-    (tw_isa_get() == TW_ISA_AVX512 ? &type##_avx512 : tw_isa_get() == TW_ISA_AVX2 ? &type##_avx2 : &type##_baseline)
+#define TW_KERNEL_SELECT(type)                                                                     \
+    (tw_isa_get() == TW_ISA_AVX512 ? &type##_avx512                                                \
+     : tw_isa_get() == TW_ISA_AVX2 ? &type##_avx2                                                  \
+                                   : &type##_baseline)
 
 /* bf16 is the upper half of f32; rounding is to nearest even, NaN stays NaN. */
 typedef uint16_t tw_bf16;

@@ -1,8 +1,10 @@
-/* The driver of group normalisation: cuts images into chunks, lets threads take sums and apply them, and does the arithmetic on sums.
+/* The driver of group normalisation: cuts images into chunks, lets threads take sums and apply
+ * them, and does the arithmetic on sums.
  *
- * A chunk is a range of pixels that depends on the shape of one image alone, and chunk sums are added in their order. So an image's result
- * depends neither on the number of threads nor on the batch. Where there are enough images, a thread does whole images: its second pass
- * then finds the image in its cache. Else all threads share all chunks, with a barrier between the passes. */
+ * A chunk is a range of pixels that depends on the shape of one image alone, and chunk sums are
+ * added in their order. So an image's result depends neither on the number of threads nor on the
+ * batch. Where there are enough images, a thread does whole images: its second pass then finds the
+ * image in its cache. Else all threads share all chunks, with a barrier between the passes. */
 #include "ops/norm.h"
 
 #include <math.h>
@@ -35,7 +37,8 @@ typedef enum phase { MOMENTS, APPLY, GRADIENT_SUMS, GRADIENT_APPLY } phase;
 
 /* ---- memory ---- */
 
-/* A thread's image has two sets of sums, of the chunk at work and of the whole. Shared images keep one for each chunk and one for all. */
+/* A thread's image has two sets of sums, of the chunk at work and of the whole. Shared images keep
+ * one for each chunk and one for all. */
 static int64_t slots_per_image(const tw_norm *p)
 {
     return p->by_image ? 2 : p->chunks + 1;
@@ -103,14 +106,17 @@ static void *element(const tw_norm *p, const void *data, int64_t i)
     return data ? tw_at((void *)(uintptr_t)data, i, p->dtype) : NULL;
 }
 
-/* Pixels [first, first + pixels) and channels [c0, c1) of an image, c0 and c1 in one part. `bytes` belong to the first of them. */
-static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int64_t first, int64_t pixels, int64_t c0, int64_t c1,
-                     const uint8_t *bytes, int64_t bytes_stride)
+/* Pixels [first, first + pixels) and channels [c0, c1) of an image, c0 and c1 in one part. `bytes`
+ * belong to the first of them. */
+static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
+                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes,
+                     int64_t bytes_stride)
 {
     const tw_norm *p = j->p;
     const int part = c0 >= p->part[0];
     const int64_t pixel = image * p->pixels + first, at = position(p, c0), stride = p->part[part];
-    const int64_t in_part = pixel * stride + c0 - (part ? p->part[0] : 0), in_all = pixel * p->channels + c0;
+    const int64_t in_part = pixel * stride + c0 - (part ? p->part[0] : 0),
+                  in_all = pixel * p->channels + c0;
     const float *f = coefficients_of(j, image) + at;
     double *s = sums_of(j, image, p->by_image ? 0 : chunk) + at;
     const tw_norm_tile t = {
@@ -156,37 +162,46 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
     }
 }
 
-/* As run_part, where [c0, c1) may lie in both parts and the dropout bytes are drawn here. They are those of pixels × [c0, c1), which is one
- * range of elements, since it is either whole pixels or a piece of one. */
-static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int64_t first, int64_t pixels, int64_t c0, int64_t c1)
+/* As run_part, where [c0, c1) may lie in both parts and the dropout bytes are drawn here. They are
+ * those of pixels × [c0, c1), which is one range of elements, since it is either whole pixels or a
+ * piece of one. */
+static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
+                     int64_t pixels, int64_t c0, int64_t c1)
 {
     const tw_norm *p = j->p;
     uint8_t buffer[TILE_ELEMENTS + 512];
     const uint8_t *bytes = NULL;
     const int64_t seam = p->part[0];
     if (j->threshold && (what == APPLY || what == GRADIENT_SUMS)) {
-        const tw_rng_stream stream = {
-            .seed = j->run->seed, .purpose = TW_RNG_DROPOUT, .position = j->run->position + image, .step = j->run->step};
+        const tw_rng_stream stream = {.seed = j->run->seed,
+                                      .purpose = TW_RNG_DROPOUT,
+                                      .position = j->run->position + image,
+                                      .step = j->run->step};
         const int64_t element0 = first * p->channels + c0, aligned = element0 / 16 * 16;
-        p->kernel->bytes(buffer, tw_rng_key_of(&stream), p->layer, aligned, element0 - aligned + pixels * (c1 - c0));
+        p->kernel->bytes(buffer, tw_rng_key_of(&stream), p->layer, aligned,
+                         element0 - aligned + pixels * (c1 - c0));
         bytes = buffer + (element0 - aligned);
     }
-    if (c0 < seam) run_part(j, what, image, chunk, first, pixels, c0, c1 < seam ? c1 : seam, bytes, c1 - c0);
+    if (c0 < seam)
+        run_part(j, what, image, chunk, first, pixels, c0, c1 < seam ? c1 : seam, bytes, c1 - c0);
     if (c1 > seam) {
         const int64_t from = c0 > seam ? c0 : seam;
-        run_part(j, what, image, chunk, first, pixels, from, c1, bytes ? bytes + (from - c0) : NULL, c1 - c0);
+        run_part(j, what, image, chunk, first, pixels, from, c1, bytes ? bytes + (from - c0) : NULL,
+                 c1 - c0);
     }
 }
 
-/* A chunk without dropout is one tile. With it, a tile has at most TILE_ELEMENTS: some pixels or, where one has more channels than that,
- * pieces of one, which are cut so that all but the last of a part are whole vectors. */
+/* A chunk without dropout is one tile. With it, a tile has at most TILE_ELEMENTS: some pixels or,
+ * where one has more channels than that, pieces of one, which are cut so that all but the last of a
+ * part are whole vectors. */
 static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
 {
     const tw_norm *p = j->p;
     const int64_t begin_pixel = chunk * p->chunk_pixels, left = p->pixels - begin_pixel;
     const int64_t end = begin_pixel + (left < p->chunk_pixels ? left : p->chunk_pixels);
     if (what == MOMENTS || what == GRADIENT_SUMS)
-        memset(sums_of(j, image, p->by_image ? 0 : chunk), 0, (size_t)(SUMS * p->width) * sizeof(double));
+        memset(sums_of(j, image, p->by_image ? 0 : chunk), 0,
+               (size_t)(SUMS * p->width) * sizeof(double));
     if (!j->threshold || what == MOMENTS || what == GRADIENT_APPLY) {
         run_tile(j, what, image, chunk, begin_pixel, end - begin_pixel, 0, p->channels);
     } else if (p->channels <= TILE_ELEMENTS) {
@@ -198,7 +213,8 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
             for (int part = 0; part < 2; part++)
                 for (int64_t c = 0; c < p->part[part]; c += TILE_ELEMENTS) {
                     const int64_t c0 = c + (part ? p->part[0] : 0), more = p->part[part] - c;
-                    run_tile(j, what, image, chunk, i, 1, c0, c0 + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
+                    run_tile(j, what, image, chunk, i, 1, c0,
+                             c0 + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
                 }
     }
 }
@@ -246,7 +262,8 @@ static void affine_coefficients(const job *j, int64_t image, int64_t group, doub
         const double wanted = mean - embedding_at(j, image, c), gain = (double)j->x->gamma[c] * r;
         shift[i] = (float)wanted;
         a[i] = (float)gain;
-        b[i] = (float)((j->x->beta ? (double)j->x->beta[c] : 0.0) + gain * ((double)shift[i] - wanted));
+        b[i] = (float)((j->x->beta ? (double)j->x->beta[c] : 0.0) +
+                       gain * ((double)shift[i] - wanted));
     }
 }
 
@@ -271,8 +288,8 @@ static void backward_start(const job *j, int64_t image)
     }
 }
 
-/* A group's c1, c2, c3, its share of the gradients of γ and β, and that of the embedding. x̂ = r (x - s) here: what s was rounded by is no
- * more than what μ was rounded by when it was stored. */
+/* A group's c1, c2, c3, its share of the gradients of γ and β, and that of the embedding. x̂ = r (x
+ * - s) here: what s was rounded by is no more than what μ was rounded by when it was stored. */
 static void backward_group(const job *j, int64_t image, int64_t group)
 {
     const tw_norm *p = j->p;
@@ -280,7 +297,8 @@ static void backward_group(const job *j, int64_t image, int64_t group)
     float *c1 = coefficients_of(j, image) + 3 * p->width, *c2 = c1 + p->width, *c3 = c2 + p->width;
     double *ggamma = j->partial + image * 2 * p->width, *gbeta = ggamma + p->width;
     const int64_t size = p->channels / p->groups;
-    const double r = (double)j->x->stats[2 * (image * p->groups + group) + 1], m = (double)(p->pixels * size);
+    const double r = (double)j->x->stats[2 * (image * p->groups + group) + 1],
+                 m = (double)(p->pixels * size);
     double a1 = 0, a2 = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
         const int64_t i = position(p, c);
@@ -308,7 +326,8 @@ static void finish_sums(const job *j, phase what, int64_t image)
     const tw_norm *p = j->p;
     if (!p->by_image) {
         memset(total_of(j, image), 0, (size_t)(SUMS * p->width) * sizeof(double));
-        for (int64_t k = 0; k < p->chunks; k++) add_sums(p, total_of(j, image), sums_of(j, image, k));
+        for (int64_t k = 0; k < p->chunks; k++)
+            add_sums(p, total_of(j, image), sums_of(j, image, k));
     }
     if (what == MOMENTS)
         forward_coefficients(j, image);
@@ -401,7 +420,10 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward
     p->part[1] = x2 ? tw_shape_channels(x2->shape) : 0;
     p->channels = p->part[0] + p->part[1];
     p->width = TW_PADDED(p->part[0]) + TW_PADDED(p->part[1]);
-    const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1 : most > CHUNKS_MAX ? CHUNKS_MAX : most;
+    const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1
+                                                                            : most > CHUNKS_MAX
+                                                                                ? CHUNKS_MAX
+                                                                                : most;
     p->chunk_pixels = (p->pixels + chunks - 1) / chunks;
     p->chunks = (p->pixels + p->chunk_pixels - 1) / p->chunk_pixels;
     p->dtype = tw_task_dtype(t, t->node->in[0]);
@@ -411,10 +433,12 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward
     p->kernel = TW_KERNEL_SELECT(tw_kern_norm);
     t->scratch_bytes = sums_bytes(p) + coefficients_bytes(p);
     if (backward) t->scratch_bytes += (size_t)(p->images * 2 * p->width) * sizeof(double);
-    return tw_task_plan_c(t, (backward ? 40.0 : 20.0) * (double)(p->images * p->pixels * p->channels));
+    return tw_task_plan_c(t,
+                          (backward ? 40.0 : 20.0) * (double)(p->images * p->pixels * p->channels));
 }
 
-tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2, const tw_value *gamma, const tw_value *beta)
+tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2,
+                        const tw_value *gamma, const tw_value *beta)
 {
     tw_status st = TW_OK;
     const int64_t groups = n->attr.i[0];
@@ -425,14 +449,19 @@ tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2,
         tw_shape s = x2->shape;
         channels += tw_shape_channels(s);
         if (s.rank == x->shape.rank) s.dims[s.rank - 1] = tw_shape_channels(x->shape);
-        if (x2->type != x->type || !tw_shape_equal(s, x->shape)) return tw_op_shape_error(n, "the two parts differ in more than channels");
+        if (x2->type != x->type || !tw_shape_equal(s, x->shape))
+            return tw_op_shape_error(n, "the two parts differ in more than channels");
     }
-    if (gamma->shape.rank != 1 || gamma->shape.dims[0] != channels || (beta && !tw_shape_equal(gamma->shape, beta->shape)))
+    if (gamma->shape.rank != 1 || gamma->shape.dims[0] != channels ||
+        (beta && !tw_shape_equal(gamma->shape, beta->shape)))
         return tw_op_shape_error(n, "gamma and beta must be [%lld]", (long long)channels);
-    if (gamma->type != TW_F32 || (beta && beta->type != TW_F32)) return tw_op_shape_error(n, "gamma and beta must be f32");
-    TW_CHECK(groups >= 1 && channels % groups == 0, TW_ESHAPE, "%s: %lld groups do not divide %lld channels", n->op->name,
-             (long long)groups, (long long)channels);
-    TW_CHECK(n->attr.f[0] > 0, TW_EINTERNAL, "%s: epsilon is %g, not positive", n->op->name, n->attr.f[0]);
+    if (gamma->type != TW_F32 || (beta && beta->type != TW_F32))
+        return tw_op_shape_error(n, "gamma and beta must be f32");
+    TW_CHECK(groups >= 1 && channels % groups == 0, TW_ESHAPE,
+             "%s: %lld groups do not divide %lld channels", n->op->name, (long long)groups,
+             (long long)channels);
+    TW_CHECK(n->attr.f[0] > 0, TW_EINTERNAL, "%s: epsilon is %g, not positive", n->op->name,
+             n->attr.f[0]);
 done:
     return st;
 }
@@ -440,9 +469,10 @@ done:
 tw_status tw_norm_check_rows(const tw_node *n, const tw_value *embedding, tw_shape y)
 {
     const tw_shape wanted = TW_SHAPE(y.dims[0], tw_shape_channels(y));
-    if (embedding && (!tw_shape_equal(embedding->shape, wanted) || embedding->type != n->in[0]->type))
-        return tw_op_shape_error(n, "the embedding must be [%lld, %lld], of x's type", (long long)wanted.dims[0],
-                                 (long long)wanted.dims[1]);
+    if (embedding &&
+        (!tw_shape_equal(embedding->shape, wanted) || embedding->type != n->in[0]->type))
+        return tw_op_shape_error(n, "the embedding must be [%lld, %lld], of x's type",
+                                 (long long)wanted.dims[0], (long long)wanted.dims[1]);
     return TW_OK;
 }
 

@@ -1,9 +1,11 @@
-/* What one operation says about itself: shape rule, gradient rule, plan and run. One file op_NAME.c per operation (with its gradient
- * operations beside it), defining `const tw_op tw_op_NAME`; the build finds it.
+/* What one operation says about itself: shape rule, gradient rule, plan and run. One file op_NAME.c
+ * per operation (with its gradient operations beside it), defining `const tw_op tw_op_NAME`; the
+ * build finds it.
  *
  * Graph time: infer() and gradient() work on nodes; gradient() adds operations to the graph.
- * Plan time: plan() decides everything that depends on shapes, creates primitives, and says what memory it wants.
- * Run time: run() computes. It cannot fail, allocates nothing, and writes outputs whole (their memory holds garbage before). */
+ * Plan time: plan() decides everything that depends on shapes, creates primitives, and says what
+ * memory it wants. Run time: run() computes. It cannot fail, allocates nothing, and writes outputs
+ * whole (their memory holds garbage before). */
 #ifndef TW_OPS_OP_H
 #define TW_OPS_OP_H
 
@@ -50,7 +52,8 @@ typedef struct tw_run {
     bool training;    /* dropout acts */
 } tw_run;
 
-/* One step of a plan. plan() fills implementation, state, scratch_bytes, packed_bytes, flops; the plan then gives the pointers. */
+/* One step of a plan. plan() fills implementation, state, scratch_bytes, packed_bytes, flops; the
+ * plan then gives the pointers. */
 typedef struct tw_task {
     const tw_node *node;
     const tw_op *op;
@@ -59,7 +62,8 @@ typedef struct tw_task {
     void *out[TW_OP_OUT_MAX]; /* NULL where nobody reads the output */
     size_t scratch_bytes;     /* memory for the time of one run() */
     void *scratch;
-    size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts may pad */
+    size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts
+                            may pad */
     void *packed;
     void *state; /* the op's own; destroy() frees it */
     char implementation[TW_IMPLEMENTATION_MAX];
@@ -70,26 +74,32 @@ struct tw_op {
     const char *name;
     const char *summary;
 
-    /* Checks inputs and attributes; sets nout and the outputs' type, shape and layout. Messages name the shapes met. */
+    /* Checks inputs and attributes; sets nout and the outputs' type, shape and layout. Messages
+     * name the shapes met. */
     tw_status (*infer)(tw_node *n);
 
-    /* Adds the operations for gin[i] = d sum_k(gout[k] · out[k]) / d in[i]. gout[k] may be NULL (zero); gin[i] is asked for where
-     * want[i] and may be left NULL (zero). Absent: the op has no derivative and the graph says so by name. */
-    tw_status (*gradient)(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin);
+    /* Adds the operations for gin[i] = d sum_k(gout[k] · out[k]) / d in[i]. gout[k] may be NULL
+     * (zero); gin[i] is asked for where want[i] and may be left NULL (zero). Absent: the op has no
+     * derivative and the graph says so by name. */
+    tw_status (*gradient)(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin);
 
     tw_status (*plan)(tw_task *t);
-    void (*pack)(const tw_task *t); /* after each change of the parameters: repacks them for run(); may be absent */
+    void (*pack)(const tw_task *t); /* after each change of the parameters: repacks them for run();
+                                       may be absent */
     void (*run)(const tw_task *t, const tw_run *run);
     void (*destroy)(tw_task *t); /* may be absent where state is NULL */
 
-    /* Output 0 has its input's elements and may lie in the memory of in[k] where that dies here: bit k. */
+    /* Output 0 has its input's elements and may lie in the memory of in[k] where that dies here:
+     * bit k. */
     unsigned in_place;
     /* Output 0 is input 0 under another name: no run(). */
     bool alias;
 
-    /* Builds small graphs of this op for the generic tests: variant 0, 1, …; returns a value of floating type, or NULL with the graph
-     * still well where there is no such variant. Inputs and parameters made here are filled with noise by the tests, which check slope,
-     * second slope where `twice`, instruction sets and precisions. */
+    /* Builds small graphs of this op for the generic tests: variant 0, 1, …; returns a value of
+     * floating type, or NULL with the graph still well where there is no such variant. Inputs and
+     * parameters made here are filled with noise by the tests, which check slope, second slope
+     * where `twice`, instruction sets and precisions. */
     tw_value *(*example)(tw_graph *g, int variant);
     bool twice; /* gradients of gradients exist */
 };
@@ -97,12 +107,15 @@ struct tw_op {
 extern const tw_op *const tw_op_table[];
 extern const int tw_op_count;
 
-/* Adds a node; the declared but graph-side half of this interface. `n` inputs; entries may be NULL only where the op allows it and
- * tw_emit_optional is used. Returns output 0, or NULL after an error. */
+/* Adds a node; the declared but graph-side half of this interface. `n` inputs; entries may be NULL
+ * only where the op allows it and tw_emit_optional is used. Returns output 0, or NULL after an
+ * error. */
 tw_value *tw_emit(tw_graph *g, const tw_op *op, tw_value *const *in, int n, const tw_attr *attr);
-tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, int n, unsigned optional, const tw_attr *attr);
+tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, int n,
+                           unsigned optional, const tw_attr *attr);
 
-/* The number of the graph's next dropout layer: 0, 1, … in order of building, the same for every batch size. */
+/* The number of the graph's next dropout layer: 0, 1, … in order of building, the same for every
+ * batch size. */
 int64_t tw_graph_next_dropout(tw_graph *g);
 
 /* Output k of the node that made `first`, or NULL where first is NULL. */
@@ -127,6 +140,7 @@ static inline tw_dtype tw_task_dtype(const tw_task *t, const tw_value *v)
 }
 
 /* An infer() error that names the op and the shapes of its inputs. */
-__attribute__((format(printf, 2, 3))) tw_status tw_op_shape_error(const tw_node *n, const char *format, ...);
+__attribute__((format(printf, 2, 3))) tw_status tw_op_shape_error(const tw_node *n,
+                                                                  const char *format, ...);
 
 #endif

@@ -1,5 +1,6 @@
-/* f(x), elementwise: SiLU x / (1 + e^-x) (Hendrycks & Gimpel 2016; Ramachandran et al. 2017), ReLU, ELU with α = 1 (Clevert et al. 2016),
- * softplus ln(1 + e^x), tanh and the logistic function. i[0] = tw_activation_kind. */
+/* f(x), elementwise: SiLU x / (1 + e^-x) (Hendrycks & Gimpel 2016; Ramachandran et al. 2017), ReLU,
+ * ELU with α = 1 (Clevert et al. 2016), softplus ln(1 + e^x), tanh and the logistic function. i[0]
+ * = tw_activation_kind. */
 #include "ops/kern_activation.h"
 #include "ops/task.h"
 
@@ -28,9 +29,11 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
-    if (want[0]) gin[0] = tw_activation_grad(g, n->in[0], gout[0], (tw_activation_kind)n->attr.i[0], 1);
+    if (want[0])
+        gin[0] = tw_activation_grad(g, n->in[0], gout[0], (tw_activation_kind)n->attr.i[0], 1);
     return TW_OK;
 }
 
@@ -44,11 +47,13 @@ static void run(const tw_task *t, const tw_run *r)
     (void)r;
     const tw_dtype type = tw_task_out_dtype(t);
     const tw_cut cut = tw_cut_of(tw_task_out_count(t), 1);
-    tw_activation_loop *loop = TW_KERNEL_SELECT(tw_kern_activation)->loop[t->node->attr.i[0]][0][type];
+    tw_activation_loop *loop =
+        TW_KERNEL_SELECT(tw_kern_activation)->loop[t->node->attr.i[0]][0][type];
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++) {
         const int64_t at = tw_cut_first(&cut, j);
-        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), NULL, tw_cut_count(&cut, j));
+        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), NULL,
+             tw_cut_count(&cut, j));
     }
 }
 
@@ -56,7 +61,8 @@ static tw_value *example(tw_graph *g, int variant)
 {
     if (variant >= 2 * TW_ACTIVATION_COUNT) return NULL;
     tw_shape shape = variant % 2 ? TW_SHAPE(1, 1) : TW_SHAPE(3, 5, 7);
-    return tw_activation(g, tw_input(g, "x", variant % 2 ? TW_F32 : TW_ACT, shape), (tw_activation_kind)(variant / 2));
+    return tw_activation(g, tw_input(g, "x", variant % 2 ? TW_F32 : TW_ACT, shape),
+                         (tw_activation_kind)(variant / 2));
 }
 
 const tw_op tw_op_activation = {

@@ -1,4 +1,5 @@
-/* scale · x + shift, elementwise; f[0] = scale, f[1] = shift, used as f32. With scale 0 it is a constant of x's shape. */
+/* scale · x + shift, elementwise; f[0] = scale, f[1] = shift, used as f32. With scale 0 it is a
+ * constant of x's shape. */
 #include "ops/kern_affine.h"
 #include "ops/task.h"
 
@@ -20,7 +21,8 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0] && n->attr.f[0] != 0) gin[0] = tw_affine(g, gout[0], n->attr.f[0], 0);
     return TW_OK;
@@ -41,7 +43,8 @@ static void run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++) {
         const int64_t at = tw_cut_first(&cut, j);
-        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), tw_cut_count(&cut, j), scale, shift);
+        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), tw_cut_count(&cut, j),
+             scale, shift);
     }
 }
 

@@ -1,6 +1,7 @@
-/* Attention: input qkv [N, spatial…, 3C], Q, K and V one after the other along the channels and heads within each; outputs o
- * [N, spatial…, C] and the probabilities A [N, heads, P, P], P = positions, which the gradient reads. i[0] = heads, f[0] = scale. The
- * mathematics is in attention.h. */
+/* Attention: input qkv [N, spatial…, 3C], Q, K and V one after the other along the channels and
+ * heads within each; outputs o [N, spatial…, C] and the probabilities A [N, heads, P, P], P =
+ * positions, which the gradient reads. i[0] = heads, f[0] = scale. The mathematics is in
+ * attention.h. */
 #include "ops/attention.h"
 #include "ops/task.h"
 
@@ -27,9 +28,11 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
-    if (gout[1]) return tw_error_set(TW_EUNSUPPORTED, "attention: its probabilities have no derivative");
+    if (gout[1])
+        return tw_error_set(TW_EUNSUPPORTED, "attention: its probabilities have no derivative");
     tw_value *in[3] = {n->in[0], (tw_value *)(uintptr_t)&n->out[1], gout[0]};
     if (want[0]) gin[0] = tw_emit(g, &tw_op_attention_grad, in, 3, &n->attr);
     return TW_OK;
@@ -42,12 +45,21 @@ static tw_status plan(tw_task *t)
     const tw_attention_state *s = t->state;
     const int64_t p = s->positions, d = s->width;
     const tw_attention_product products[] = {
-        [SCORES_BY_KEYS] = {p, p, d, {s->qkv_stride, 1, s->type}, {1, s->qkv_stride, s->type}, {p, 1, TW_DTYPE_F32}},
-        [VALUES] = {p, d, p, {p, 1, s->type}, {s->qkv_stride, 1, s->type}, {s->o_stride, 1, s->type}},
+        [SCORES_BY_KEYS] = {p,
+                            p,
+                            d,
+                            {s->qkv_stride, 1, s->type},
+                            {1, s->qkv_stride, s->type},
+                            {p, 1, TW_DTYPE_F32}},
+        [VALUES] =
+            {p, d, p, {p, 1, s->type}, {s->qkv_stride, 1, s->type}, {s->o_stride, 1, s->type}},
     };
     /* A's buffer is for runs in which nobody reads A; f32 scores lie where A will. */
-    const size_t size = tw_dtype_size(s->type), matrix = s->packed ? (size_t)(p * d) * size : 0, square = (size_t)(p * p);
-    const size_t bytes[BUFFERS] = {matrix, matrix, matrix, matrix, s->type == TW_DTYPE_F32 ? 0 : square * sizeof(float), square * size};
+    const size_t size = tw_dtype_size(s->type), matrix = s->packed ? (size_t)(p * d) * size : 0,
+                 square = (size_t)(p * p);
+    const size_t bytes[BUFFERS] = {
+        matrix,       matrix, matrix, matrix, s->type == TW_DTYPE_F32 ? 0 : square * sizeof(float),
+        square * size};
     TW_TRY(tw_attention_prepare(t, products, 2, bytes, BUFFERS));
     t->flops = 4.0 * (double)(s->images * s->heads) * (double)(p * p * d);
 done:
@@ -57,11 +69,16 @@ done:
 static void one_head(const tw_task *t, int64_t image, int64_t head)
 {
     const tw_attention_state *s = t->state;
-    const int64_t p = s->positions, c = s->channels, at = head * s->width, first = image * p * 3 * c + at, o_first = image * p * c + at;
-    const void *q = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, Q), t->in[0], first, 3 * c);
-    const void *k = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, K), t->in[0], first + c, 3 * c);
-    const void *v = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, V), t->in[0], first + 2 * c, 3 * c);
-    void *a = t->out[1] ? tw_at(t->out[1], (image * s->heads + head) * p * p, s->type) : tw_attention_buffer(s, t->scratch, A);
+    const int64_t p = s->positions, c = s->channels, at = head * s->width,
+                  first = image * p * 3 * c + at, o_first = image * p * c + at;
+    const void *q =
+        tw_attention_gather(s, tw_attention_buffer(s, t->scratch, Q), t->in[0], first, 3 * c);
+    const void *k =
+        tw_attention_gather(s, tw_attention_buffer(s, t->scratch, K), t->in[0], first + c, 3 * c);
+    const void *v = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, V), t->in[0],
+                                        first + 2 * c, 3 * c);
+    void *a = t->out[1] ? tw_at(t->out[1], (image * s->heads + head) * p * p, s->type)
+                        : tw_attention_buffer(s, t->scratch, A);
     float *scores = s->type == TW_DTYPE_F32 ? a : tw_attention_buffer(s, t->scratch, S);
     tw_attention_multiply(s, SCORES_BY_KEYS, q, k, scores, t->scratch);
     s->kernel->softmax[s->stored](a, scores, p, p, s->scale);

@@ -1,10 +1,21 @@
-/* The gradient of attention: inputs qkv, A (its probabilities), go; output gqkv. i[0] = heads, f[0] = scale. The derivation is in
- * attention.h. It has no derivative itself. */
+/* The gradient of attention: inputs qkv, A (its probabilities), go; output gqkv. i[0] = heads, f[0]
+ * = scale. The derivation is in attention.h. It has no derivative itself. */
 #include "ops/attention.h"
 #include "ops/task.h"
 
-enum { GV, GA, GQ, GK };                           /* products */
-enum { Q, K, V, GO, DQ, DK, DV, MA, MS, BUFFERS }; /* buffers of a thread: DX holds gX, MA gA and MS gS */
+enum { GV, GA, GQ, GK }; /* products */
+enum {
+    Q,
+    K,
+    V,
+    GO,
+    DQ,
+    DK,
+    DV,
+    MA,
+    MS,
+    BUFFERS
+}; /* buffers of a thread: DX holds gX, MA gA and MS gS */
 
 static tw_status infer(tw_node *n)
 {
@@ -15,7 +26,8 @@ static tw_status infer(tw_node *n)
     tw_shape o = qkv->shape;
     o.dims[o.rank - 1] /= 3;
     const int64_t positions = tw_shape_count(o) / (o.dims[0] * tw_shape_channels(o));
-    if (!tw_shape_equal(go->shape, o) || !tw_shape_equal(a->shape, TW_SHAPE(o.dims[0], n->attr.i[0], positions, positions)))
+    if (!tw_shape_equal(go->shape, o) ||
+        !tw_shape_equal(a->shape, TW_SHAPE(o.dims[0], n->attr.i[0], positions, positions)))
         return tw_op_shape_error(n, "the probabilities or the gradient do not fit");
     if (a->type != qkv->type || go->type != qkv->type) return tw_op_shape_error(n, "types differ");
     tw_set_output(n, 0, qkv->type, qkv->shape);
@@ -38,8 +50,10 @@ static tw_status plan(tw_task *t)
         [GK] = {p, d, p, transposed, rows, rows},
     };
     const size_t size = tw_dtype_size(s->type), matrix = s->packed ? (size_t)(p * d) * size : 0;
-    const size_t square = (size_t)(p * p) * sizeof(float), stored = s->type == TW_DTYPE_F32 ? 0 : (size_t)(p * p) * size;
-    const size_t bytes[BUFFERS] = {matrix, matrix, matrix, matrix, matrix, matrix, matrix, square, stored};
+    const size_t square = (size_t)(p * p) * sizeof(float),
+                 stored = s->type == TW_DTYPE_F32 ? 0 : (size_t)(p * p) * size;
+    const size_t bytes[BUFFERS] = {matrix, matrix, matrix, matrix, matrix,
+                                   matrix, matrix, square, stored};
     TW_TRY(tw_attention_prepare(t, products, 4, bytes, BUFFERS));
     t->flops = 8.0 * (double)(s->images * s->heads) * (double)(p * p * d);
 done:
@@ -52,7 +66,8 @@ static void one_head(const tw_task *t, int64_t image, int64_t head)
     void *buffer[BUFFERS];
     for (int i = 0; i < BUFFERS; i++) buffer[i] = tw_attention_buffer(s, t->scratch, i);
     const int64_t p = s->positions, c = s->channels, stride = 3 * c;
-    const int64_t q_at = image * p * stride + head * s->width, k_at = q_at + c, v_at = k_at + c, o_at = image * p * c + head * s->width;
+    const int64_t q_at = image * p * stride + head * s->width, k_at = q_at + c, v_at = k_at + c,
+                  o_at = image * p * c + head * s->width;
     const void *q = tw_attention_gather(s, buffer[Q], t->in[0], q_at, stride);
     const void *k = tw_attention_gather(s, buffer[K], t->in[0], k_at, stride);
     const void *v = tw_attention_gather(s, buffer[V], t->in[0], v_at, stride);

@@ -1,5 +1,5 @@
-/* The sum over windows of factor^d positions, times a scale: factor^-d for the average, another one in gradients.
- * i[0] = factor, f[0] = scale. The adjoint of upsample_nearest. */
+/* The sum over windows of factor^d positions, times a scale: factor^-d for the average, another one
+ * in gradients. i[0] = factor, f[0] = scale. The adjoint of upsample_nearest. */
 #include <math.h>
 
 #include "ops/kern_resample.h"
@@ -26,9 +26,12 @@ static tw_status infer(tw_node *n)
     const int64_t factor = n->attr.i[0];
     TW_TRY(tw_infer_plain(n));
     if (shape.rank < 3) return tw_op_shape_error(n, "wanted [N, spatial..., C]");
-    if (factor < 1) return tw_op_shape_error(n, "factor %lld, wanted at least 1", (long long)factor);
+    if (factor < 1)
+        return tw_op_shape_error(n, "factor %lld, wanted at least 1", (long long)factor);
     for (int d = 1; d < shape.rank - 1; d++) {
-        if (shape.dims[d] % factor) return tw_op_shape_error(n, "factor %lld does not divide dimension %d", (long long)factor, d);
+        if (shape.dims[d] % factor)
+            return tw_op_shape_error(n, "factor %lld does not divide dimension %d",
+                                     (long long)factor, d);
         shape.dims[d] /= factor;
     }
     tw_set_output(n, 0, n->in[0]->type, shape);
@@ -36,7 +39,8 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_upsample_scaled(g, gout[0], n->attr.i[0], n->attr.f[0]);
     return TW_OK;
@@ -60,7 +64,8 @@ static void run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++)
         for (int64_t i = tw_cut_first(&cut, j), end = i + tw_cut_count(&cut, j); i < end; i++)
-            pool(tw_at(t->out[0], i * out_row, type), tw_at_const(t->in[0], tw_resample_big_row(&m, i) * in_row, type), m.w, m.c, size,
+            pool(tw_at(t->out[0], i * out_row, type),
+                 tw_at_const(t->in[0], tw_resample_big_row(&m, i) * in_row, type), m.w, m.c, size,
                  step, scale);
 }
 

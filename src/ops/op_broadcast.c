@@ -1,5 +1,5 @@
-/* Dimensions of 1 (or missing in front) repeated up to a shape; the adjoint of sum_to. i[0 … 5] = the shape, i[6] = the type of the
- * result. */
+/* Dimensions of 1 (or missing in front) repeated up to a shape; the adjoint of sum_to. i[0 … 5] =
+ * the shape, i[6] = the type of the result. */
 #include "ops/binary.h"
 #include "ops/task.h"
 
@@ -27,13 +27,15 @@ static tw_status infer(tw_node *n)
     TW_TRY(tw_infer_plain(n));
     TW_TRY(tw_infer_wanted_shape(n, 0, &shape));
     TW_TRY(tw_infer_wanted_type(n, 6, &type));
-    if (!tw_shape_repeats_to(n->in[0]->shape, shape)) return tw_op_shape_error(n, "does not repeat up to %s", tw_shape_text(shape, text));
+    if (!tw_shape_repeats_to(n->in[0]->shape, shape))
+        return tw_op_shape_error(n, "does not repeat up to %s", tw_shape_text(shape, text));
     tw_set_output(n, 0, type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_sum_to_as(g, gout[0], n->in[0]->shape, n->in[0]->type);
     return TW_OK;
@@ -49,7 +51,8 @@ static tw_value *example(tw_graph *g, int variant)
 {
     switch (variant) {
     case 0:
-        return tw_broadcast(g, tw_input(g, "x", TW_ACT, TW_SHAPE(3, 1, 1, 5)), TW_SHAPE(3, 2, 3, 5));
+        return tw_broadcast(g, tw_input(g, "x", TW_ACT, TW_SHAPE(3, 1, 1, 5)),
+                            TW_SHAPE(3, 2, 3, 5));
     case 1:
         return tw_broadcast(g, tw_input(g, "x", TW_F32, TW_SHAPE(3)), TW_SHAPE(2, 5, 3));
     case 2:
@@ -57,7 +60,8 @@ static tw_value *example(tw_graph *g, int variant)
     case 3:
         return tw_broadcast(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 1)), TW_SHAPE(2, 3, 3));
     case 4:
-        return tw_broadcast_as(g, tw_input(g, "x", TW_F32, TW_SHAPE(2, 1, 3, 1)), TW_SHAPE(2, 2, 3, 2), TW_ACT);
+        return tw_broadcast_as(g, tw_input(g, "x", TW_F32, TW_SHAPE(2, 1, 3, 1)),
+                               TW_SHAPE(2, 2, 3, 2), TW_ACT);
     default:
         return NULL;
     }

@@ -23,7 +23,8 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_cast(g, gout[0], n->in[0]->type);
     return TW_OK;

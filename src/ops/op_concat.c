@@ -15,16 +15,19 @@ static tw_status infer(tw_node *n)
     tw_shape shape = a->shape, rest = b->shape;
     TW_TRY(tw_infer_plain(n));
     if (a->type != b->type) return tw_op_shape_error(n, "the two have different types");
-    if (shape.rank < 1 || rest.rank != shape.rank) return tw_op_shape_error(n, "the two have different ranks, or none");
+    if (shape.rank < 1 || rest.rank != shape.rank)
+        return tw_op_shape_error(n, "the two have different ranks, or none");
     rest.dims[rest.rank - 1] = shape.dims[shape.rank - 1];
-    if (!tw_shape_equal(shape, rest)) return tw_op_shape_error(n, "the two differ in more than the last dimension");
+    if (!tw_shape_equal(shape, rest))
+        return tw_op_shape_error(n, "the two differ in more than the last dimension");
     shape.dims[shape.rank - 1] += b->shape.dims[shape.rank - 1];
     tw_set_output(n, 0, a->type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     const int64_t ca = tw_shape_channels(n->in[0]->shape), cb = tw_shape_channels(n->in[1]->shape);
     if (want[0]) gin[0] = tw_slice(g, gout[0], 0, ca);
@@ -42,7 +45,8 @@ static void run(const tw_task *t, const tw_run *r)
     (void)r;
     const size_t width = tw_dtype_size(tw_task_out_dtype(t));
     const int64_t c = tw_shape_channels(t->node->out[0].shape);
-    const size_t na = (size_t)tw_shape_channels(t->node->in[0]->shape) * width, nb = (size_t)c * width - na;
+    const size_t na = (size_t)tw_shape_channels(t->node->in[0]->shape) * width,
+                 nb = (size_t)c * width - na;
     const tw_cut cut = tw_cut_of(tw_task_out_count(t) / c, c);
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++)
@@ -57,11 +61,14 @@ static tw_value *example(tw_graph *g, int variant)
 {
     switch (variant) {
     case 0:
-        return tw_concat(g, tw_input(g, "a", TW_ACT, TW_SHAPE(2, 3, 5, 7)), tw_input(g, "b", TW_ACT, TW_SHAPE(2, 3, 5, 4)));
+        return tw_concat(g, tw_input(g, "a", TW_ACT, TW_SHAPE(2, 3, 5, 7)),
+                         tw_input(g, "b", TW_ACT, TW_SHAPE(2, 3, 5, 4)));
     case 1:
-        return tw_concat(g, tw_input(g, "a", TW_F32, TW_SHAPE(3, 1)), tw_input(g, "b", TW_F32, TW_SHAPE(3, 1)));
+        return tw_concat(g, tw_input(g, "a", TW_F32, TW_SHAPE(3, 1)),
+                         tw_input(g, "b", TW_F32, TW_SHAPE(3, 1)));
     case 2:
-        return tw_concat(g, tw_input(g, "a", TW_ACT, TW_SHAPE(1)), tw_input(g, "b", TW_ACT, TW_SHAPE(19)));
+        return tw_concat(g, tw_input(g, "a", TW_ACT, TW_SHAPE(1)),
+                         tw_input(g, "b", TW_ACT, TW_SHAPE(19)));
     default:
         return NULL;
     }

@@ -1,7 +1,8 @@
 /* Convolution over 1 to 3 spatial dimensions, channels last: y = w * x + b [+ residual].
  *
- * y[n, p, o] = b[o] + Σ_{k, i} w[o, i, k] x[n, p·stride + k·dilation - before, i]. The residual (input 3) is no part of the graph's
- * language: the plan puts it in where a sum follows the convolution. */
+ * y[n, p, o] = b[o] + Σ_{k, i} w[o, i, k] x[n, p·stride + k·dilation - before, i]. The residual
+ * (input 3) is no part of the graph's language: the plan puts it in where a sum follows the
+ * convolution. */
 #include "ops/conv_direct.h"
 
 #include <stdio.h>
@@ -26,7 +27,8 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after)
     return g;
 }
 
-tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b, const tw_conv_geometry *geometry)
+tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                  const tw_conv_geometry *geometry)
 {
     tw_attr a = {0};
     for (int d = 0; d < 3; d++) {
@@ -46,22 +48,27 @@ static tw_status infer(tw_node *n)
     tw_shape y = x;
     if (x.rank < 3 || w.rank != x.rank || w.dims[1] != tw_shape_channels(x))
         return tw_op_shape_error(n, "wants x [N, spatial…, I], w [O, I, kernel…] and b [O]");
-    if (n->in[1]->role != TW_ROLE_PARAM) return tw_op_shape_error(n, "the weights must be a parameter");
-    if (bias && (n->in[2]->shape.rank != 1 || bias[0] != w.dims[0])) return tw_op_shape_error(n, "the bias must be [%d]", (int)w.dims[0]);
+    if (n->in[1]->role != TW_ROLE_PARAM)
+        return tw_op_shape_error(n, "the weights must be a parameter");
+    if (bias && (n->in[2]->shape.rank != 1 || bias[0] != w.dims[0]))
+        return tw_op_shape_error(n, "the bias must be [%d]", (int)w.dims[0]);
     for (int d = 0; d < x.rank - 2; d++) {
-        if (n->attr.i[CONV_STRIDE + d] < 1 || n->attr.i[CONV_DILATION + d] < 1 || n->attr.i[CONV_BEFORE + d] < 0 ||
-            n->attr.i[CONV_AFTER + d] < 0)
+        if (n->attr.i[CONV_STRIDE + d] < 1 || n->attr.i[CONV_DILATION + d] < 1 ||
+            n->attr.i[CONV_BEFORE + d] < 0 || n->attr.i[CONV_AFTER + d] < 0)
             return tw_op_shape_error(n, "strides and dilations are at least 1, padding at least 0");
         y.dims[1 + d] = tw_conv_extent(&n->attr, d, x.dims[1 + d], w.dims[2 + d]);
-        if (y.dims[1 + d] < 1) return tw_op_shape_error(n, "the kernel is larger than the padded input");
+        if (y.dims[1 + d] < 1)
+            return tw_op_shape_error(n, "the kernel is larger than the padded input");
     }
     y.dims[y.rank - 1] = w.dims[0];
-    if (n->nin > 3 && !tw_shape_equal(y, n->in[3]->shape)) return tw_op_shape_error(n, "the residual must have the output's shape");
+    if (n->nin > 3 && !tw_shape_equal(y, n->in[3]->shape))
+        return tw_op_shape_error(n, "the residual must have the output's shape");
     tw_set_output(n, 0, TW_ACT, y);
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     tw_attr data = n->attr, weights = n->attr;
     const tw_shape x = n->in[0]->shape, w = n->in[1]->shape;
@@ -69,9 +76,11 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
     memcpy(weights.i + CONV_EXTENT, w.dims + 2, (size_t)(w.rank - 2) * sizeof *w.dims);
     weights.i[CONV_LAYOUT] = n->in[1]->layout;
     weights.f[0] = want[2];
-    if (want[0]) gin[0] = tw_emit(g, &tw_op_conv_backward_data, (tw_value *[]){gout[0], n->in[1]}, 2, &data);
+    if (want[0])
+        gin[0] = tw_emit(g, &tw_op_conv_backward_data, (tw_value *[]){gout[0], n->in[1]}, 2, &data);
     if (want[1] || want[2]) {
-        tw_value *gw = tw_emit(g, &tw_op_conv_backward_weights, (tw_value *[]){n->in[0], gout[0]}, 2, &weights);
+        tw_value *gw = tw_emit(g, &tw_op_conv_backward_weights, (tw_value *[]){n->in[0], gout[0]},
+                               2, &weights);
         if (want[1]) gin[1] = gw;
         if (want[2]) gin[2] = tw_output_of(gw, 1);
     }
@@ -99,7 +108,8 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p)
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, false, &weights, t->act));
     if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
     {
-        tw_primitive_arg args[5] = {{DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
+        tw_primitive_arg args[5] = {
+            {DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
         int n = 3;
         if (p->bias.set) args[n++] = (tw_primitive_arg){DNNL_ARG_BIAS, &p->bias};
         dnnl_primitive_desc_t given = pd;
@@ -158,25 +168,33 @@ static void run(const tw_task *t, const tw_run *r)
     tw_primitive_run(&s->conv, data, t->scratch);
 }
 
-/* Stride, padding that differs, dilation, one to three dimensions, one channel, blocked and plain weights. */
+/* Stride, padding that differs, dilation, one to three dimensions, one channel, blocked and plain
+ * weights. */
 static tw_value *example(tw_graph *g, int variant)
 {
     static const struct {
         int rank;
         int64_t x[5], w[5], stride, dilation, before, after;
     } cases[] = {
-        {4, {2, 5, 7, 3}, {4, 3, 3, 3}, 1, 1, 1, 1},       {4, {1, 8, 8, 16}, {32, 16, 3, 3}, 1, 1, 1, 1},
-        {4, {1, 8, 8, 16}, {16, 16, 3, 3}, 2, 1, 0, 1},    {4, {3, 6, 5, 1}, {7, 1, 1, 1}, 1, 1, 0, 0},
-        {4, {2, 9, 9, 5}, {3, 5, 3, 3}, 1, 2, 2, 2},       {3, {2, 11, 4}, {6, 4, 3}, 1, 1, 1, 1},
-        {5, {1, 4, 5, 3, 2}, {3, 2, 3, 3, 3}, 1, 1, 1, 1}, {4, {2, 4, 4, 16}, {48, 16, 1, 1}, 1, 1, 0, 0},
+        {4, {2, 5, 7, 3}, {4, 3, 3, 3}, 1, 1, 1, 1},
+        {4, {1, 8, 8, 16}, {32, 16, 3, 3}, 1, 1, 1, 1},
+        {4, {1, 8, 8, 16}, {16, 16, 3, 3}, 2, 1, 0, 1},
+        {4, {3, 6, 5, 1}, {7, 1, 1, 1}, 1, 1, 0, 0},
+        {4, {2, 9, 9, 5}, {3, 5, 3, 3}, 1, 2, 2, 2},
+        {3, {2, 11, 4}, {6, 4, 3}, 1, 1, 1, 1},
+        {5, {1, 4, 5, 3, 2}, {3, 2, 3, 3, 3}, 1, 1, 1, 1},
+        {4, {2, 4, 4, 16}, {48, 16, 1, 1}, 1, 1, 0, 0},
         {4, {1, 7, 6, 2}, {2, 2, 2, 2}, 2, 1, 0, 0},
     };
     if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
-    tw_conv_geometry geometry = tw_conv_square(cases[variant].stride, cases[variant].before, cases[variant].after);
+    tw_conv_geometry geometry =
+        tw_conv_square(cases[variant].stride, cases[variant].before, cases[variant].after);
     for (int d = 0; d < 3; d++) geometry.dilation[d] = cases[variant].dilation;
     tw_value *x = tw_input(g, "x", TW_ACT, tw_shape_make(cases[variant].x, cases[variant].rank));
-    tw_value *w = tw_param(g, "w", tw_shape_make(cases[variant].w, cases[variant].rank), tw_init_ones);
-    tw_value *b = variant % 2 ? NULL : tw_param(g, "b", TW_SHAPE(cases[variant].w[0]), tw_init_ones);
+    tw_value *w =
+        tw_param(g, "w", tw_shape_make(cases[variant].w, cases[variant].rank), tw_init_ones);
+    tw_value *b =
+        variant % 2 ? NULL : tw_param(g, "b", TW_SHAPE(cases[variant].w[0]), tw_init_ones);
     return tw_conv(g, x, w, b, &geometry);
 }
 

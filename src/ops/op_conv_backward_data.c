@@ -1,8 +1,9 @@
 /* The gradient of a convolution with respect to its input: gx = wᵀ * gy [+ another gradient of x].
  *
- * With stride 1 it is itself a forward convolution, of gy with the kernel turned round and its channels exchanged, padded by
- * dilation·(k - 1) - padding: the forward primitives are faster than oneDNN 2.6's backward-data ones on every shape measured (54.8
- * against 69.8 ms over the CIFAR-10 network in bf16), and they can add. Other strides take the backward-data primitive. */
+ * With stride 1 it is itself a forward convolution, of gy with the kernel turned round and its
+ * channels exchanged, padded by dilation·(k - 1) - padding: the forward primitives are faster than
+ * oneDNN 2.6's backward-data ones on every shape measured (54.8 against 69.8 ms over the CIFAR-10
+ * network in bf16), and they can add. Other strides take the backward-data primitive. */
 #include "ops/conv_direct.h"
 
 #include <stdio.h>
@@ -18,7 +19,9 @@ static bool as_forward(const tw_attr *a, tw_shape w)
 {
     for (int d = 0; d < w.rank - 2; d++) {
         int64_t reach = a->i[CONV_DILATION + d] * (w.dims[2 + d] - 1);
-        if (a->i[CONV_STRIDE + d] != 1 || a->i[CONV_BEFORE + d] > reach || a->i[CONV_AFTER + d] > reach) return false;
+        if (a->i[CONV_STRIDE + d] != 1 || a->i[CONV_BEFORE + d] > reach ||
+            a->i[CONV_AFTER + d] > reach)
+            return false;
     }
     return true;
 }
@@ -42,7 +45,8 @@ static tw_status infer(tw_node *n)
     const tw_shape w = n->in[1]->shape;
     for (int d = 0; d < w.rank - 2; d++) gx.dims[1 + d] = n->attr.i[CONV_EXTENT + d];
     gx.dims[gx.rank - 1] = w.dims[1];
-    if (n->in[1]->role != TW_ROLE_PARAM) return tw_op_shape_error(n, "the weights must be a parameter");
+    if (n->in[1]->role != TW_ROLE_PARAM)
+        return tw_op_shape_error(n, "the weights must be a parameter");
     if (n->nin > 2 && !(as_forward(&n->attr, w) && tw_shape_equal(gx, n->in[2]->shape)))
         return tw_op_shape_error(n, "a sum is possible at stride 1 and with the same shape");
     tw_set_output(n, 0, TW_ACT, gx);
@@ -70,8 +74,12 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p, bool forwa
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, forward, &weights, t->act));
     if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
     {
-        const tw_primitive_arg turned[] = {{DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}, {0}};
-        const tw_primitive_arg back[] = {{DNNL_ARG_DIFF_DST, &p->dst}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DIFF_SRC, &p->src}, {0}};
+        const tw_primitive_arg turned[] = {
+            {DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}, {0}};
+        const tw_primitive_arg back[] = {{DNNL_ARG_DIFF_DST, &p->dst},
+                                         {DNNL_ARG_WEIGHTS, &weights},
+                                         {DNNL_ARG_DIFF_SRC, &p->src},
+                                         {0}};
         given = pd;
         pd = NULL;
         TW_TRY(tw_primitive_create(&s->conv, given, forward ? turned : back));
@@ -104,7 +112,8 @@ static tw_status plan(tw_task *t)
     }
     TW_TRY(make(s, t, &p, forward));
     if (t->scratch_bytes < s->conv.scratch_bytes) t->scratch_bytes = s->conv.scratch_bytes;
-    snprintf(t->implementation, sizeof t->implementation, "%s%s", forward ? "forward:" : "", s->conv.implementation);
+    snprintf(t->implementation, sizeof t->implementation, "%s%s", forward ? "forward:" : "",
+             s->conv.implementation);
     t->flops = tw_conv_flops(&backward);
 done:
     tw_conv_problem_destroy(&p);

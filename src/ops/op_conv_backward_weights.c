@@ -1,8 +1,10 @@
-/* The gradients of a convolution with respect to its weights and bias: gw[o, i, k] = Σ_{n, p} gy[n, p, o] x[n, p·stride + k·dilation -
- * before, i] and gb[o] = Σ gy, in f32, gw in the parameter's storage layout.
+/* The gradients of a convolution with respect to its weights and bias: gw[o, i, k] = Σ_{n, p} gy[n,
+ * p, o] x[n, p·stride + k·dilation - before, i] and gb[o] = Σ gy, in f32, gw in the parameter's
+ * storage layout.
  *
- * Implementations: oneDNN's backward-weights primitive; and for kernels of one pixel a matrix product gyᵀ x, which is up to three times
- * faster in bf16 (performance of oneDNN 2.6 on AMX: 3.07 against 1.00 ms for 256 -> 768 channels at 16 x 16). choose() is the table. */
+ * Implementations: oneDNN's backward-weights primitive; and for kernels of one pixel a matrix
+ * product gyᵀ x, which is up to three times faster in bf16 (performance of oneDNN 2.6 on AMX: 3.07
+ * against 1.00 ms for 256 -> 768 channels at 16 x 16). choose() is the table. */
 #include <stdio.h>
 #include <string.h>
 
@@ -48,7 +50,8 @@ static size_t aligned(size_t bytes)
     return (bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
 }
 
-static tw_status make_primitive(state *s, const tw_node *n, const tw_conv_shapes *shapes, tw_dtype act)
+static tw_status make_primitive(state *s, const tw_node *n, const tw_conv_shapes *shapes,
+                                tw_dtype act)
 {
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL, given;
@@ -82,13 +85,16 @@ static tw_status make_matmul(state *s, const tw_conv_shapes *shapes, tw_dtype ac
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL;
     tw_md a = {.set = false}, b = {.set = false}, y = {.set = false};
-    const int64_t out = shapes->w.dims[0], in = shapes->w.dims[1], pixels = tw_shape_count(shapes->y) / out;
+    const int64_t out = shapes->w.dims[0], in = shapes->w.dims[1],
+                  pixels = tw_shape_count(shapes->y) / out;
     TW_TRY(tw_md_strides(&a, 2, (int64_t[]){out, pixels}, act, (int64_t[]){1, out}));
     TW_TRY(tw_md_strides(&b, 2, (int64_t[]){pixels, in}, act, (int64_t[]){in, 1}));
     TW_TRY(tw_md_strides(&y, 2, (int64_t[]){out, in}, TW_DTYPE_F32, (int64_t[]){in, 1}));
     TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &y));
-    TW_TRY(
-        tw_primitive_create(&s->main, pd, (const tw_primitive_arg[]){{DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &y}, {0}}));
+    TW_TRY(tw_primitive_create(
+        &s->main, pd,
+        (const tw_primitive_arg[]){
+            {DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &y}, {0}}));
     s->scratch_main = aligned(s->main.scratch_bytes);
 done:
     tw_md_destroy(&a);
@@ -109,12 +115,14 @@ static tw_status plan(tw_task *t)
     t->flops = tw_conv_flops(&shapes);
     if (s->choice == CHOICE_MATMUL) {
         TW_TRY(make_matmul(s, &shapes, t->act));
-        if (n->nout > 1) s->scratch_weights = tw_column_sum_scratch(shapes.y.dims[shapes.y.rank - 1]);
+        if (n->nout > 1)
+            s->scratch_weights = tw_column_sum_scratch(shapes.y.dims[shapes.y.rank - 1]);
     } else {
         TW_TRY(make_primitive(s, n, &shapes, t->act));
     }
     t->scratch_bytes = s->scratch_main + s->scratch_weights;
-    snprintf(t->implementation, sizeof t->implementation, "%s%s", s->choice == CHOICE_MATMUL ? "matmul:" : "", s->main.implementation);
+    snprintf(t->implementation, sizeof t->implementation, "%s%s",
+             s->choice == CHOICE_MATMUL ? "matmul:" : "", s->main.implementation);
 done:
     return st;
 }
@@ -125,7 +133,8 @@ static void run_matmul(const tw_task *t, state *s)
     const int64_t channels = tw_shape_channels(gy);
     tw_primitive_run(&s->main, (void *[]){t->in[1], t->in[0], t->out[0]}, t->scratch);
     if (t->out[1])
-        tw_column_sum(t->out[1], t->in[1], t->act, tw_shape_count(gy) / channels, channels, (char *)t->scratch + s->scratch_main);
+        tw_column_sum(t->out[1], t->in[1], t->act, tw_shape_count(gy) / channels, channels,
+                      (char *)t->scratch + s->scratch_main);
 }
 
 static void run(const tw_task *t, const tw_run *r)

@@ -1,8 +1,10 @@
-/* Sinusoidal embedding of a time (Vaswani et al. 2017, as Ho et al. 2020 use it): [sin(t f) ‖ cos(t f)],
- * f_i = exp(-ln(max_period) i / (half - 1)), half = dim / 2; an odd dim ends in a column of zeros. i[0] = dim, f[0] = max_period.
+/* Sinusoidal embedding of a time (Vaswani et al. 2017, as Ho et al. 2020 use it): [sin(t f) ‖ cos(t
+ * f)], f_i = exp(-ln(max_period) i / (half - 1)), half = dim / 2; an odd dim ends in a column of
+ * zeros. i[0] = dim, f[0] = max_period.
  *
- * Every step is rounded to f32 as in the published code: ln(max_period) / (half - 1) is a double that is rounded once, then
- * exp(i · -that), t · f and the sines are f32. With half = 1 the one frequency is 1. */
+ * Every step is rounded to f32 as in the published code: ln(max_period) / (half - 1) is a double
+ * that is rounded once, then exp(i · -that), t · f and the sines are f32. With half = 1 the one
+ * frequency is 1. */
 #include <math.h>
 
 #include "ops/task.h"
@@ -18,9 +20,12 @@ tw_value *tw_embed_sinusoidal(tw_graph *g, tw_value *t, int64_t dim, double max_
 static tw_status infer(tw_node *n)
 {
     const tw_value *t = n->in[0];
-    if (t->type != TW_F32 || t->shape.rank != 1) return tw_op_shape_error(n, "wanted f32 times [N]");
-    if (n->attr.i[0] < 2) return tw_op_shape_error(n, "dimension %lld, wanted at least 2", (long long)n->attr.i[0]);
-    if (!(n->attr.f[0] > 0)) return tw_op_shape_error(n, "longest period %g, wanted above 0", n->attr.f[0]);
+    if (t->type != TW_F32 || t->shape.rank != 1)
+        return tw_op_shape_error(n, "wanted f32 times [N]");
+    if (n->attr.i[0] < 2)
+        return tw_op_shape_error(n, "dimension %lld, wanted at least 2", (long long)n->attr.i[0]);
+    if (!(n->attr.f[0] > 0))
+        return tw_op_shape_error(n, "longest period %g, wanted above 0", n->attr.f[0]);
     tw_set_output(n, 0, TW_F32, TW_SHAPE(t->shape.dims[0], n->attr.i[0]));
     return TW_OK;
 }

@@ -1,5 +1,6 @@
-/* Table of i[0] rows, each the sum of the rows gout[n] with index[n] = row, in the order of n: the adjoint of embed_table. Threads share
- * the rows of the table, so the sums do not depend on their number. */
+/* Table of i[0] rows, each the sum of the rows gout[n] with index[n] = row, in the order of n: the
+ * adjoint of embed_table. Threads share the rows of the table, so the sums do not depend on their
+ * number. */
 #include "ops/task.h"
 
 extern const tw_op tw_op_embed_table_grad;
@@ -13,15 +14,19 @@ tw_value *tw_embed_table_grad(tw_graph *g, tw_value *gout, tw_value *index, int6
 static tw_status infer(tw_node *n)
 {
     const tw_value *gout = n->in[0], *index = n->in[1];
-    if (gout->type != TW_F32 || gout->shape.rank != 2) return tw_op_shape_error(n, "wanted f32 rows [N, dim]");
-    if (index->type != TW_I32 || index->shape.rank != 1 || index->shape.dims[0] != gout->shape.dims[0])
+    if (gout->type != TW_F32 || gout->shape.rank != 2)
+        return tw_op_shape_error(n, "wanted f32 rows [N, dim]");
+    if (index->type != TW_I32 || index->shape.rank != 1 ||
+        index->shape.dims[0] != gout->shape.dims[0])
         return tw_op_shape_error(n, "wanted as many integer indices as rows");
-    if (n->attr.i[0] < 1) return tw_op_shape_error(n, "%lld rows, wanted at least 1", (long long)n->attr.i[0]);
+    if (n->attr.i[0] < 1)
+        return tw_op_shape_error(n, "%lld rows, wanted at least 1", (long long)n->attr.i[0]);
     tw_set_output(n, 0, TW_F32, TW_SHAPE(n->attr.i[0], gout->shape.dims[1]));
     return TW_OK;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_embed_table(g, gout[0], n->in[1]);
     return TW_OK;
@@ -52,14 +57,16 @@ static void run(const tw_task *t, const tw_run *r)
     (void)r;
     const tw_cut cut = tw_cut_of(t->node->attr.i[0], t->node->in[0]->shape.dims[1]);
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
-    for (int64_t j = 0; j < cut.jobs; j++) add_rows(t, tw_cut_first(&cut, j), tw_cut_first(&cut, j) + tw_cut_count(&cut, j));
+    for (int64_t j = 0; j < cut.jobs; j++)
+        add_rows(t, tw_cut_first(&cut, j), tw_cut_first(&cut, j) + tw_cut_count(&cut, j));
 }
 
 static tw_value *example(tw_graph *g, int variant)
 {
     if (variant > 1) return NULL;
     const int64_t rows = variant ? 1 : 4, dim = variant ? 1 : 7;
-    return tw_embed_table_grad(g, tw_input(g, "gout", TW_F32, TW_SHAPE(5, dim)), tw_input(g, "index", TW_I32, TW_SHAPE(5)), rows);
+    return tw_embed_table_grad(g, tw_input(g, "gout", TW_F32, TW_SHAPE(5, dim)),
+                               tw_input(g, "index", TW_I32, TW_SHAPE(5)), rows);
 }
 
 const tw_op tw_op_embed_table_grad = {

@@ -1,9 +1,11 @@
-/* Group normalisation: inputs x [N, spatial…, C], gamma [C], beta [C]; outputs y like x, and stats f32 [N, groups, 2], the mean and the
- * reciprocal deviation of each group, which the gradient reads. i[0] = groups, f[0] = ε. The mathematics is in norm.h. */
+/* Group normalisation: inputs x [N, spatial…, C], gamma [C], beta [C]; outputs y like x, and stats
+ * f32 [N, groups, 2], the mean and the reciprocal deviation of each group, which the gradient
+ * reads. i[0] = groups, f[0] = ε. The mathematics is in norm.h. */
 #include "ops/norm.h"
 #include "ops/task.h"
 
-tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups, double eps)
+tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
+                        double eps)
 {
     const tw_attr attr = {.i = {groups}, .f = {eps}};
     return tw_emit(g, &tw_op_group_norm, (tw_value *[]){x, gamma, beta}, 3, &attr);
@@ -20,9 +22,11 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
-    if (gout[1]) return tw_error_set(TW_EUNSUPPORTED, "group_norm: its statistics have no derivative");
+    if (gout[1])
+        return tw_error_set(TW_EUNSUPPORTED, "group_norm: its statistics have no derivative");
     tw_value *in[4] = {n->in[0], n->in[1], (tw_value *)(uintptr_t)&n->out[1], gout[0]};
     tw_value *gx = tw_emit(g, &tw_op_group_norm_grad, in, 4, &n->attr);
     for (int i = 0; i < 3; i++)
@@ -43,7 +47,8 @@ done:
 
 static void run(const tw_task *t, const tw_run *r)
 {
-    const tw_norm_tensors x = {.x = {t->in[0]}, .gamma = t->in[1], .beta = t->in[2], .y = t->out[0], .stats = t->out[1]};
+    const tw_norm_tensors x = {
+        .x = {t->in[0]}, .gamma = t->in[1], .beta = t->in[2], .y = t->out[0], .stats = t->out[1]};
     tw_norm_forward(t->state, &x, r, t->scratch);
 }
 
@@ -52,11 +57,16 @@ static tw_value *example(tw_graph *g, int variant)
     static const struct {
         int rank;
         int64_t x[5], groups;
-    } cases[] = {{4, {2, 3, 5, 6}, 3}, {3, {1, 7, 17}, 1}, {2, {3, 8}, 2}, {5, {1, 2, 3, 2, 4}, 2}, {4, {2, 4, 3, 33}, 11}};
+    } cases[] = {{4, {2, 3, 5, 6}, 3},
+                 {3, {1, 7, 17}, 1},
+                 {2, {3, 8}, 2},
+                 {5, {1, 2, 3, 2, 4}, 2},
+                 {4, {2, 4, 3, 33}, 11}};
     if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
-    const tw_shape s = tw_shape_make(cases[variant].x, cases[variant].rank), c = TW_SHAPE(tw_shape_channels(s));
-    return tw_group_norm(g, tw_input(g, "x", TW_ACT, s), tw_param(g, "gamma", c, tw_init_ones), tw_param(g, "beta", c, tw_init_zeros),
-                         cases[variant].groups, 1e-5);
+    const tw_shape s = tw_shape_make(cases[variant].x, cases[variant].rank),
+                   c = TW_SHAPE(tw_shape_channels(s));
+    return tw_group_norm(g, tw_input(g, "x", TW_ACT, s), tw_param(g, "gamma", c, tw_init_ones),
+                         tw_param(g, "beta", c, tw_init_zeros), cases[variant].groups, 1e-5);
 }
 
 const tw_op tw_op_group_norm = {

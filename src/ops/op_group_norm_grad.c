@@ -1,5 +1,5 @@
-/* The gradient of group_norm: inputs x, gamma, stats, gy; outputs gx, ggamma, gbeta. i[0] = groups, f[0] = ε as there. The derivation is in
- * norm.h. It has no derivative itself. */
+/* The gradient of group_norm: inputs x, gamma, stats, gy; outputs gx, ggamma, gbeta. i[0] = groups,
+ * f[0] = ε as there. The derivation is in norm.h. It has no derivative itself. */
 #include "ops/norm.h"
 #include "ops/task.h"
 
@@ -31,8 +31,13 @@ done:
 
 static void run(const tw_task *t, const tw_run *r)
 {
-    const tw_norm_tensors x = {
-        .x = {t->in[0]}, .gamma = t->in[1], .stats = t->in[2], .gy = t->in[3], .gx = {t->out[0]}, .ggamma = t->out[1], .gbeta = t->out[2]};
+    const tw_norm_tensors x = {.x = {t->in[0]},
+                               .gamma = t->in[1],
+                               .stats = t->in[2],
+                               .gy = t->in[3],
+                               .gx = {t->out[0]},
+                               .ggamma = t->out[1],
+                               .gbeta = t->out[2]};
     tw_norm_backward(t->state, &x, r, t->scratch);
 }
 

@@ -1,8 +1,11 @@
-/* Matrix products y = op(a) op(b) [+ bias], op = transposition of the last two dimensions where asked.
+/* Matrix products y = op(a) op(b) [+ bias], op = transposition of the last two dimensions where
+ * asked.
  *
- * Flat products (b of rank 2, or attribute FLAT) see an operand [d…, c] as the matrix of all its rows [Π d, c]: a linear layer over any
- * number of positions, and the gradient of its weights. Batched ones multiply matrix by matrix. Products of two f32 values are computed
- * in f32; where one is an activation, in the plan's type, and the other is converted: parameters once per update, others in each run. */
+ * Flat products (b of rank 2, or attribute FLAT) see an operand [d…, c] as the matrix of all its
+ * rows [Π d, c]: a linear layer over any number of positions, and the gradient of its weights.
+ * Batched ones multiply matrix by matrix. Products of two f32 values are computed in f32; where one
+ * is an activation, in the plan's type, and the other is converted: parameters once per update,
+ * others in each run. */
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +30,8 @@ typedef struct state {
     operand in[2];
 } state;
 
-static tw_value *emit(tw_graph *g, tw_value *a, tw_value *b, tw_value *bias, bool ta, bool tb, bool flat, bool f32)
+static tw_value *emit(tw_graph *g, tw_value *a, tw_value *b, tw_value *bias, bool ta, bool tb,
+                      bool flat, bool f32)
 {
     const tw_attr attr = {.i = {ta, tb, flat, f32}};
     return tw_emit_optional(g, &tw_op_matmul, (tw_value *[]){a, b, bias}, 3, 1u << 2, &attr);
@@ -61,12 +65,17 @@ static tw_status infer(tw_node *n)
     const bool ta = n->attr.i[TRANSPOSE_A], tb = n->attr.i[TRANSPOSE_B], flat = n->attr.i[FLAT];
     int64_t ra, ca, rb, cb;
     if (a.rank < 2 || b.rank < 2 || (!flat && !same_batches(a, b)) || (flat && tb && b.rank > 2))
-        return tw_op_shape_error(n, "wants matrices with the same leading dimensions, or a second one of rank 2");
-    if (n->in[0]->layout != TW_PLAIN || n->in[1]->layout != TW_PLAIN) return tw_op_shape_error(n, "wants plain layouts");
+        return tw_op_shape_error(
+            n, "wants matrices with the same leading dimensions, or a second one of rank 2");
+    if (n->in[0]->layout != TW_PLAIN || n->in[1]->layout != TW_PLAIN)
+        return tw_op_shape_error(n, "wants plain layouts");
     matrix_of(a, flat, &ra, &ca);
     matrix_of(b, flat, &rb, &cb);
-    const int64_t inner_a = ta ? ra : ca, inner_b = tb ? cb : rb, rows = ta ? ca : ra, columns = tb ? rb : cb;
-    if (inner_a != inner_b) return tw_op_shape_error(n, "inner dimensions %d and %d differ", (int)inner_a, (int)inner_b);
+    const int64_t inner_a = ta ? ra : ca, inner_b = tb ? cb : rb, rows = ta ? ca : ra,
+                  columns = tb ? rb : cb;
+    if (inner_a != inner_b)
+        return tw_op_shape_error(n, "inner dimensions %d and %d differ", (int)inner_a,
+                                 (int)inner_b);
     if (n->in[2] && (n->in[2]->shape.rank != 1 || n->in[2]->shape.dims[0] != columns))
         return tw_op_shape_error(n, "the bias must be [%d]", (int)columns);
     tw_shape y = a;
@@ -79,17 +88,20 @@ static tw_status infer(tw_node *n)
 }
 
 /* With A = op(a), B = op(b): gA = gy Bᵀ, gB = Aᵀ gy; transposed operands exchange the factors. */
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     const bool ta = n->attr.i[TRANSPOSE_A], tb = n->attr.i[TRANSPOSE_B], flat = n->attr.i[FLAT];
     tw_value *a = n->in[0], *b = n->in[1], *gy = gout[0];
     if (want[0]) {
         const bool f32 = a->type == TW_F32;
-        gin[0] = ta ? emit(g, b, gy, NULL, tb, true, flat, f32) : emit(g, gy, b, NULL, false, !tb, flat, f32);
+        gin[0] = ta ? emit(g, b, gy, NULL, tb, true, flat, f32)
+                    : emit(g, gy, b, NULL, false, !tb, flat, f32);
     }
     if (want[1]) {
         const bool f32 = b->type == TW_F32;
-        gin[1] = tb ? emit(g, gy, a, NULL, true, ta, flat, f32) : emit(g, a, gy, NULL, !ta, false, flat, f32);
+        gin[1] = tb ? emit(g, gy, a, NULL, true, ta, flat, f32)
+                    : emit(g, a, gy, NULL, !ta, false, flat, f32);
     }
     if (want[2]) gin[2] = tw_sum_to_as(g, gy, n->in[2]->shape, TW_F32);
     return TW_OK;
@@ -111,7 +123,8 @@ static tw_status operand_md(tw_md *out, const tw_node *n, int k, int64_t batches
     const bool t = n->attr.i[k];
     const int64_t dims[3] = {batches, t ? columns : rows, t ? rows : columns};
     const int64_t strides[3] = {rows * columns, t ? 1 : columns, t ? columns : 1};
-    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1) : tw_md_strides(out, 3, dims, type, strides);
+    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1)
+                           : tw_md_strides(out, 3, dims, type, strides);
 }
 
 static tw_status output_md(tw_md *out, const tw_node *n, int64_t batches, tw_dtype type)
@@ -119,7 +132,8 @@ static tw_status output_md(tw_md *out, const tw_node *n, int64_t batches, tw_dty
     const tw_shape y = n->out[0].shape;
     const int64_t columns = y.dims[y.rank - 1], rows = tw_shape_count(y) / columns / batches;
     const int64_t dims[3] = {batches, rows, columns}, strides[3] = {rows * columns, columns, 1};
-    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1) : tw_md_strides(out, 3, dims, type, strides);
+    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1)
+                           : tw_md_strides(out, 3, dims, type, strides);
 }
 
 static size_t aligned(size_t bytes)
@@ -146,8 +160,9 @@ static tw_status make(state *s, tw_task *t)
     tw_status st = TW_OK;
     const tw_node *n = t->node;
     const int64_t batches = n->attr.i[FLAT] ? 1
-                                            : tw_shape_count(n->in[0]->shape) / (n->in[0]->shape.dims[n->in[0]->shape.rank - 1] *
-                                                                                 n->in[0]->shape.dims[n->in[0]->shape.rank - 2]);
+                                            : tw_shape_count(n->in[0]->shape) /
+                                                  (n->in[0]->shape.dims[n->in[0]->shape.rank - 1] *
+                                                   n->in[0]->shape.dims[n->in[0]->shape.rank - 2]);
     tw_md a = {.set = false}, b = {.set = false}, bias = {.set = false}, y = {.set = false};
     dnnl_primitive_desc_t pd = NULL;
     TW_TRY(operand_md(&a, n, 0, batches, s->compute));
@@ -159,10 +174,12 @@ static tw_status make(state *s, tw_task *t)
                                : tw_md_strides(&bias, 3, dims, TW_DTYPE_F32, strides));
     }
     TW_TRY(tw_pd_matmul(&pd, &a, &b, n->in[2] ? &bias : NULL, &y));
-    TW_TRY(tw_primitive_create(
-        &s->product, pd,
-        (const tw_primitive_arg[]){
-            {DNNL_ARG_SRC, &a}, {DNNL_ARG_WEIGHTS, &b}, {DNNL_ARG_DST, &y}, {n->in[2] ? DNNL_ARG_BIAS : 0, &bias}, {0}}));
+    TW_TRY(tw_primitive_create(&s->product, pd,
+                               (const tw_primitive_arg[]){{DNNL_ARG_SRC, &a},
+                                                          {DNNL_ARG_WEIGHTS, &b},
+                                                          {DNNL_ARG_DST, &y},
+                                                          {n->in[2] ? DNNL_ARG_BIAS : 0, &bias},
+                                                          {0}}));
 done:
     tw_md_destroy(&a);
     tw_md_destroy(&b);
@@ -186,7 +203,8 @@ static tw_status plan(tw_task *t)
     t->flops = 2.0 * (double)tw_shape_count(n->out[0].shape);
     t->flops *= (double)n->in[0]->shape.dims[n->in[0]->shape.rank - 1];
     if (n->attr.i[TRANSPOSE_A]) /* the inner dimension is the other one */
-        t->flops = 2.0 * (double)tw_shape_count(n->in[0]->shape) * (double)tw_shape_channels(n->out[0].shape);
+        t->flops = 2.0 * (double)tw_shape_count(n->in[0]->shape) *
+                   (double)tw_shape_channels(n->out[0].shape);
 done:
     return st;
 }
@@ -195,7 +213,9 @@ static void pack(const tw_task *t)
 {
     const state *s = t->state;
     for (int k = 0; k < 2; k++)
-        if (s->in[k].packed) tw_convert((char *)t->packed + s->in[k].offset, s->compute, t->in[k], s->in[k].stored, s->in[k].count);
+        if (s->in[k].packed)
+            tw_convert((char *)t->packed + s->in[k].offset, s->compute, t->in[k], s->in[k].stored,
+                       s->in[k].count);
 }
 
 static void run(const tw_task *t, const tw_run *r)
@@ -221,17 +241,22 @@ static tw_value *example(tw_graph *g, int variant)
         int64_t a[4], b[4];
         bool ta, tb, param, bias;
     } cases[] = {
-        {2, 2, {3, 5}, {5, 4}, false, false, false, false},       {2, 2, {5, 3}, {4, 5}, true, true, false, false},
-        {3, 2, {2, 3, 5}, {4, 5}, false, true, true, true},       {3, 3, {2, 3, 5}, {2, 5, 1}, false, false, false, false},
-        {3, 3, {2, 5, 3}, {2, 5, 4}, true, false, false, false},  {2, 2, {1, 1}, {1, 1}, false, false, true, false},
+        {2, 2, {3, 5}, {5, 4}, false, false, false, false},
+        {2, 2, {5, 3}, {4, 5}, true, true, false, false},
+        {3, 2, {2, 3, 5}, {4, 5}, false, true, true, true},
+        {3, 3, {2, 3, 5}, {2, 5, 1}, false, false, false, false},
+        {3, 3, {2, 5, 3}, {2, 5, 4}, true, false, false, false},
+        {2, 2, {1, 1}, {1, 1}, false, false, true, false},
         {4, 2, {2, 2, 3, 16}, {16, 7}, false, false, true, true},
     };
     if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
     tw_value *a = tw_input(g, "a", TW_ACT, tw_shape_make(cases[variant].a, cases[variant].rank_a));
     const tw_shape sb = tw_shape_make(cases[variant].b, cases[variant].rank_b);
-    tw_value *b = cases[variant].param ? tw_param(g, "b", sb, tw_init_ones) : tw_input(g, "b", TW_ACT, sb);
+    tw_value *b =
+        cases[variant].param ? tw_param(g, "b", sb, tw_init_ones) : tw_input(g, "b", TW_ACT, sb);
     const int64_t columns = cases[variant].tb ? sb.dims[sb.rank - 2] : sb.dims[sb.rank - 1];
-    tw_value *bias = cases[variant].bias ? tw_param(g, "bias", TW_SHAPE(columns), tw_init_ones) : NULL;
+    tw_value *bias =
+        cases[variant].bias ? tw_param(g, "bias", TW_SHAPE(columns), tw_init_ones) : NULL;
     return emit(g, a, b, bias, cases[variant].ta, cases[variant].tb, sb.rank == 2, false);
 }
 

@@ -8,10 +8,12 @@ tw_value *tw_mul(tw_graph *g, tw_value *a, tw_value *b)
     return tw_emit(g, &tw_op_mul, (tw_value *[]){a, b}, 2, NULL);
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_mul(g, gout[0], n->in[1]);
-    if (want[1]) gin[1] = tw_sum_to_as(g, tw_mul(g, gout[0], n->in[0]), n->in[1]->shape, n->in[1]->type);
+    if (want[1])
+        gin[1] = tw_sum_to_as(g, tw_mul(g, gout[0], n->in[0]), n->in[1]->shape, n->in[1]->type);
     return TW_OK;
 }
 

@@ -1,5 +1,6 @@
-/* What a plan puts in the place of [concatenation →] [+ embedding] → group_norm → [SiLU] → [dropout]: one operation that reads x twice, the
- * second time from cache, and writes y once. Inputs, outputs and attributes are in norm.h. Made by plans alone, so it has no gradient rule:
+/* What a plan puts in the place of [concatenation →] [+ embedding] → group_norm → [SiLU] →
+ * [dropout]: one operation that reads x twice, the second time from cache, and writes y once.
+ * Inputs, outputs and attributes are in norm.h. Made by plans alone, so it has no gradient rule:
  * gradients are taken of the primitives. */
 #include "ops/norm.h"
 #include "ops/task.h"

@@ -1,5 +1,5 @@
-/* The gradient of norm_act, with gradients that reach x and x2 by other ways added while it is written. Inputs, outputs and attributes are
- * in norm.h; the derivation too. */
+/* The gradient of norm_act, with gradients that reach x and x2 by other ways added while it is
+ * written. Inputs, outputs and attributes are in norm.h; the derivation too. */
 #include "ops/norm.h"
 #include "ops/task.h"
 
@@ -18,7 +18,8 @@ static tw_status infer(tw_node *n)
         return tw_op_shape_error(n, "the gradient of y has another shape or type than y");
     if ((add && (!tw_shape_equal(add->shape, x->shape) || add->type != x->type)) ||
         (add2 && (!x2 || !tw_shape_equal(add2->shape, x2->shape) || add2->type != x->type)))
-        return tw_op_shape_error(n, "a gradient to be added has another shape or type than what it is the gradient of");
+        return tw_op_shape_error(
+            n, "a gradient to be added has another shape or type than what it is the gradient of");
     tw_set_output(n, 0, x->type, x->shape);
     tw_set_output(n, 1, TW_F32, n->in[GAMMA]->shape);
     tw_set_output(n, 2, TW_F32, n->in[GAMMA]->shape);

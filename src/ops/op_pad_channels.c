@@ -1,4 +1,5 @@
-/* Zeros around x in the last dimension, the adjoint of slice: i[0] = how many in front, i[1] = the channels of the result. */
+/* Zeros around x in the last dimension, the adjoint of slice: i[0] = how many in front, i[1] = the
+ * channels of the result. */
 #include "ops/task.h"
 
 extern const tw_op tw_op_pad_channels;
@@ -16,14 +17,16 @@ static tw_status infer(tw_node *n)
     const int64_t first = n->attr.i[0], total = n->attr.i[1];
     TW_TRY(tw_infer_plain(n));
     if (shape.rank < 1 || first < 0 || first > total - tw_shape_channels(shape))
-        return tw_op_shape_error(n, "does not fit into %lld channels at %lld", (long long)total, (long long)first);
+        return tw_op_shape_error(n, "does not fit into %lld channels at %lld", (long long)total,
+                                 (long long)first);
     shape.dims[shape.rank - 1] = total;
     tw_set_output(n, 0, n->in[0]->type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_slice(g, gout[0], n->attr.i[0], tw_shape_channels(n->in[0]->shape));
     return TW_OK;
@@ -39,7 +42,8 @@ static void run(const tw_task *t, const tw_run *r)
     (void)r;
     const size_t width = tw_dtype_size(tw_task_out_dtype(t));
     const int64_t total = t->node->attr.i[1], c = tw_shape_channels(t->node->in[0]->shape);
-    const size_t before = (size_t)t->node->attr.i[0] * width, kept = (size_t)c * width, all = (size_t)total * width;
+    const size_t before = (size_t)t->node->attr.i[0] * width, kept = (size_t)c * width,
+                 all = (size_t)total * width;
     const tw_cut cut = tw_cut_of(tw_task_out_count(t) / total, total);
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++)

@@ -19,13 +19,15 @@ static tw_status infer(tw_node *n)
     TW_TRY(tw_infer_plain(n));
     TW_TRY(tw_infer_wanted_shape(n, 0, &shape));
     if (tw_shape_count(shape) != tw_shape_count(n->in[0]->shape))
-        return tw_op_shape_error(n, "%s has another number of elements", tw_shape_text(shape, text));
+        return tw_op_shape_error(n, "%s has another number of elements",
+                                 tw_shape_text(shape, text));
     tw_set_output(n, 0, n->in[0]->type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_reshape(g, gout[0], n->in[0]->shape);
     return TW_OK;

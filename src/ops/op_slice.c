@@ -17,16 +17,19 @@ static tw_status infer(tw_node *n)
     const int64_t first = n->attr.i[0], count = n->attr.i[1], c = tw_shape_channels(shape);
     TW_TRY(tw_infer_plain(n));
     if (shape.rank < 1 || first < 0 || count < 1 || first > c - count)
-        return tw_op_shape_error(n, "%lld from %lld on are not in its %lld channels", (long long)count, (long long)first, (long long)c);
+        return tw_op_shape_error(n, "%lld from %lld on are not in its %lld channels",
+                                 (long long)count, (long long)first, (long long)c);
     shape.dims[shape.rank - 1] = count;
     tw_set_output(n, 0, n->in[0]->type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
-    if (want[0]) gin[0] = tw_pad_channels(g, gout[0], n->attr.i[0], tw_shape_channels(n->in[0]->shape));
+    if (want[0])
+        gin[0] = tw_pad_channels(g, gout[0], n->attr.i[0], tw_shape_channels(n->in[0]->shape));
     return TW_OK;
 }
 
@@ -45,7 +48,8 @@ static void run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++)
         for (int64_t i = tw_cut_first(&cut, j), end = i + tw_cut_count(&cut, j); i < end; i++)
-            memcpy((char *)t->out[0] + (size_t)(i * count) * width, x + (size_t)(i * c) * width, (size_t)count * width);
+            memcpy((char *)t->out[0] + (size_t)(i * count) * width, x + (size_t)(i * c) * width,
+                   (size_t)count * width);
 }
 
 static tw_value *example(tw_graph *g, int variant)

@@ -1,4 +1,5 @@
-/* softmax(scale · x) over the last dimension: y_i = exp(scale x_i - m) / Σ_j exp(scale x_j - m), m the largest scale x_j. f[0] = scale. */
+/* softmax(scale · x) over the last dimension: y_i = exp(scale x_i - m) / Σ_j exp(scale x_j - m), m
+ * the largest scale x_j. f[0] = scale. */
 #include "ops/kern_softmax.h"
 #include "ops/task.h"
 
@@ -20,7 +21,8 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     tw_value *y = (tw_value *)&n->out[0];
     if (want[0]) gin[0] = tw_softmax_grad(g, y, gout[0], n->attr.f[0]);
@@ -43,7 +45,8 @@ static void run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++) {
         const int64_t at = tw_cut_first(&cut, j) * n;
-        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), tw_cut_count(&cut, j), n, scale);
+        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), tw_cut_count(&cut, j), n,
+             scale);
     }
 }
 

@@ -1,7 +1,8 @@
-/* scale · y ∘ (gy - Σ gy y) over the last dimension, the gradient of y = softmax(scale · x). Inputs y, gy; f[0] = scale.
+/* scale · y ∘ (gy - Σ gy y) over the last dimension, the gradient of y = softmax(scale · x). Inputs
+ * y, gy; f[0] = scale.
  *
- * It is linear and symmetric in gy, so its gradient with respect to gy is itself; with respect to y, for an incoming u,
- * scale (u ∘ gy - u Σ gy y - gy Σ u y). */
+ * It is linear and symmetric in gy, so its gradient with respect to gy is itself; with respect to
+ * y, for an incoming u, scale (u ∘ gy - u Σ gy y - gy Σ u y). */
 #include "ops/kern_softmax.h"
 #include "ops/task.h"
 
@@ -25,7 +26,8 @@ done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     tw_value *u = gout[0], *y = n->in[0], *gy = n->in[1];
     tw_shape one = y->shape;
@@ -33,7 +35,8 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
     if (want[0]) {
         tw_value *from_gy = tw_mul(g, u, tw_sum_to(g, tw_mul(g, gy, y), one));
         tw_value *from_u = tw_mul(g, gy, tw_sum_to(g, tw_mul(g, u, y), one));
-        gin[0] = tw_affine(g, tw_sub(g, tw_sub(g, tw_mul(g, u, gy), from_gy), from_u), n->attr.f[0], 0);
+        gin[0] =
+            tw_affine(g, tw_sub(g, tw_sub(g, tw_mul(g, u, gy), from_gy), from_u), n->attr.f[0], 0);
     }
     if (want[1]) gin[1] = tw_softmax_grad(g, y, u, n->attr.f[0]);
     return TW_OK;
@@ -55,7 +58,8 @@ static void run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++) {
         const int64_t at = tw_cut_first(&cut, j) * n;
-        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type), tw_at_const(t->in[1], at, type), tw_cut_count(&cut, j), n, scale);
+        loop(tw_at(t->out[0], at, type), tw_at_const(t->in[0], at, type),
+             tw_at_const(t->in[1], at, type), tw_cut_count(&cut, j), n, scale);
     }
 }
 
@@ -63,7 +67,8 @@ static tw_value *example(tw_graph *g, int variant)
 {
     if (variant > 1) return NULL;
     const tw_shape shape = variant ? TW_SHAPE(2, 1) : TW_SHAPE(2, 3, 19);
-    return tw_softmax_grad(g, tw_input(g, "y", TW_ACT, shape), tw_input(g, "gy", TW_ACT, shape), 0.7);
+    return tw_softmax_grad(g, tw_input(g, "y", TW_ACT, shape), tw_input(g, "gy", TW_ACT, shape),
+                           0.7);
 }
 
 const tw_op tw_op_softmax_grad = {

@@ -8,10 +8,12 @@ tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b)
     return tw_emit(g, &tw_op_sub, (tw_value *[]){a, b}, 2, NULL);
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = gout[0];
-    if (want[1]) gin[1] = tw_affine(g, tw_sum_to_as(g, gout[0], n->in[1]->shape, n->in[1]->type), -1, 0);
+    if (want[1])
+        gin[1] = tw_affine(g, tw_sum_to_as(g, gout[0], n->in[1]->shape, n->in[1]->type), -1, 0);
     return TW_OK;
 }
 

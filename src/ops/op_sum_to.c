@@ -1,8 +1,10 @@
-/* Sums over dimensions, the adjoint of broadcast. i[0 … 5] = the shape of the result, i[6] = its type.
+/* Sums over dimensions, the adjoint of broadcast. i[0 … 5] = the shape of the result, i[6] = its
+ * type.
  *
- * x is seen as [outer][summed][inner]; sums over dimensions with kept ones between them are made by several operations. The summed part is
- * cut by shape alone, each piece is added as kern_sum.h says into doubles of its own, and the pieces are added in their order: the result
- * depends neither on the number of threads nor, beyond double rounding, on how long the sum is. */
+ * x is seen as [outer][summed][inner]; sums over dimensions with kept ones between them are made by
+ * several operations. The summed part is cut by shape alone, each piece is added as kern_sum.h says
+ * into doubles of its own, and the pieces are added in their order: the result depends neither on
+ * the number of threads nor, beyond double rounding, on how long the sum is. */
 #include "ops/kern_sum.h"
 #include "ops/repeat.h"
 #include "ops/task.h"
@@ -66,7 +68,8 @@ tw_value *tw_sum_to_as(tw_graph *g, tw_value *x, tw_shape shape, tw_type type)
     if (!x) return NULL;
     if (tw_shape_equal(x->shape, shape)) return tw_cast(g, x, type);
     if (tw_shape_repeats_to(shape, x->shape) && !view(&s, x->shape, shape))
-        return tw_sum_to_as(g, tw_sum_to_as(g, x, without_last_run(x->shape, shape), TW_F32), shape, type);
+        return tw_sum_to_as(g, tw_sum_to_as(g, x, without_last_run(x->shape, shape), TW_F32), shape,
+                            type);
     tw_attr_set_shape(&attr, 0, shape);
     return tw_emit(g, &tw_op_sum_to, &x, 1, &attr);
 }
@@ -86,15 +89,18 @@ static tw_status infer(tw_node *n)
     TW_TRY(tw_infer_plain(n));
     TW_TRY(tw_infer_wanted_shape(n, 0, &shape));
     TW_TRY(tw_infer_wanted_type(n, 6, &type));
-    if (!tw_shape_repeats_to(shape, n->in[0]->shape)) return tw_op_shape_error(n, "does not sum down to %s", tw_shape_text(shape, text));
+    if (!tw_shape_repeats_to(shape, n->in[0]->shape))
+        return tw_op_shape_error(n, "does not sum down to %s", tw_shape_text(shape, text));
     if (!view(&s, n->in[0]->shape, shape))
-        return tw_op_shape_error(n, "to %s: kept dimensions between summed ones", tw_shape_text(shape, text));
+        return tw_op_shape_error(n, "to %s: kept dimensions between summed ones",
+                                 tw_shape_text(shape, text));
     tw_set_output(n, 0, type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_broadcast_as(g, gout[0], n->in[0]->shape, n->in[0]->type);
     return TW_OK;
@@ -147,7 +153,8 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     const sum *s = t->state;
-    const tw_cut parts = tw_cut_of(s->outer * s->pieces * s->blocks, (s->summed / s->pieces) * s->per_block);
+    const tw_cut parts =
+        tw_cut_of(s->outer * s->pieces * s->blocks, (s->summed / s->pieces) * s->per_block);
     const tw_cut ends = tw_cut_of(s->outer * s->blocks, s->pieces * s->per_block);
 #pragma omp parallel for schedule(static) if (parts.jobs > 1)
     for (int64_t j = 0; j < parts.jobs; j++)

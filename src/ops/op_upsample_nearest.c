@@ -1,5 +1,5 @@
-/* Each spatial position repeated `factor` times in every spatial dimension, times a scale that is 1 but in the gradient of the average.
- * i[0] = factor, f[0] = scale. The adjoint of average_pool. */
+/* Each spatial position repeated `factor` times in every spatial dimension, times a scale that is 1
+ * but in the gradient of the average. i[0] = factor, f[0] = scale. The adjoint of average_pool. */
 #include "ops/kern_resample.h"
 #include "ops/resample.h"
 #include "ops/task.h"
@@ -23,14 +23,16 @@ static tw_status infer(tw_node *n)
     tw_shape shape = n->in[0]->shape;
     TW_TRY(tw_infer_plain(n));
     if (shape.rank < 3) return tw_op_shape_error(n, "wanted [N, spatial..., C]");
-    if (n->attr.i[0] < 1) return tw_op_shape_error(n, "factor %lld, wanted at least 1", (long long)n->attr.i[0]);
+    if (n->attr.i[0] < 1)
+        return tw_op_shape_error(n, "factor %lld, wanted at least 1", (long long)n->attr.i[0]);
     for (int d = 1; d < shape.rank - 1; d++) shape.dims[d] *= n->attr.i[0];
     tw_set_output(n, 0, n->in[0]->type, shape);
 done:
     return st;
 }
 
-static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want, tw_value **gin)
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
 {
     if (want[0]) gin[0] = tw_pool_scaled(g, gout[0], n->attr.i[0], n->attr.f[0]);
     return TW_OK;
@@ -58,7 +60,8 @@ static void run(const tw_task *t, const tw_run *r)
             repeat(first, tw_at_const(t->in[0], i * in_row, type), m.w, m.c, m.fw, scale);
             for (int64_t k = 1; k < m.fd * m.fh; k++) {
                 const int64_t to = big + k / m.fh * m.h * m.fh + k % m.fh;
-                memcpy(tw_at(t->out[0], to * out_row, type), first, (size_t)out_row * tw_dtype_size(type));
+                memcpy(tw_at(t->out[0], to * out_row, type), first,
+                       (size_t)out_row * tw_dtype_size(type));
             }
         }
 }

@@ -1,15 +1,18 @@
-/* Operations that gradient rules reach and users of a graph do not, and the checks that infer() functions share. */
+/* Operations that gradient rules reach and users of a graph do not, and the checks that infer()
+ * functions share. */
 #ifndef TW_OPS_OPS_H
 #define TW_OPS_OPS_H
 
 #include "ops/op.h"
 
-/* sum_to and broadcast to a value of another floating type: sums of TW_ACT for a TW_F32 parameter are not rounded to bf16 on the way. */
+/* sum_to and broadcast to a value of another floating type: sums of TW_ACT for a TW_F32 parameter
+ * are not rounded to bf16 on the way. */
 tw_value *tw_sum_to_as(tw_graph *g, tw_value *x, tw_shape shape, tw_type type);
 tw_value *tw_broadcast_as(tw_graph *g, tw_value *x, tw_shape shape, tw_type type);
 
 /* gy · f^(order)(x), order in 1 … 3 */
-tw_value *tw_activation_grad(tw_graph *g, tw_value *x, tw_value *gy, tw_activation_kind kind, int order);
+tw_value *tw_activation_grad(tw_graph *g, tw_value *x, tw_value *gy, tw_activation_kind kind,
+                             int order);
 
 /* scale · y ∘ (gy - Σ gy y) over the last dimension: the gradient of y = softmax(scale · x) */
 tw_value *tw_softmax_grad(tw_graph *g, tw_value *y, tw_value *gy, double scale);
@@ -17,7 +20,8 @@ tw_value *tw_softmax_grad(tw_graph *g, tw_value *y, tw_value *gy, double scale);
 /* Puts x at [first, first + channels of x) of a last dimension of `total` zeros. */
 tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
 
-/* As the public ones, times `scale`: the nearest neighbour's repeated values, and the sum over each window. */
+/* As the public ones, times `scale`: the nearest neighbour's repeated values, and the sum over each
+ * window. */
 tw_value *tw_upsample_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale);
 tw_value *tw_pool_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale);
 
@@ -31,7 +35,8 @@ bool tw_shape_repeats_to(tw_shape small, tw_shape big);
 void tw_attr_set_shape(tw_attr *a, int at, tw_shape s);
 tw_shape tw_attr_shape(const tw_attr *a, int at);
 
-/* The shape that attributes ask for (see above) and, behind it, the type: fails unless its dimensions are positive, and the type floating.
+/* The shape that attributes ask for (see above) and, behind it, the type: fails unless its
+ * dimensions are positive, and the type floating.
  */
 tw_status tw_infer_wanted_shape(const tw_node *n, int at, tw_shape *out);
 tw_status tw_infer_wanted_type(const tw_node *n, int at, tw_type *out);

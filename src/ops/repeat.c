@@ -17,7 +17,8 @@ void tw_repeat_make(tw_repeat *out, tw_shape big, tw_shape small)
         }
         if (!repeated) next *= big.dims[d];
     }
-    *out = (tw_repeat){.rows = 1, .n = size[0], .constant = step[0] == 0, .levels = kinds ? kinds - 1 : 0};
+    *out = (tw_repeat){
+        .rows = 1, .n = size[0], .constant = step[0] == 0, .levels = kinds ? kinds - 1 : 0};
     for (int l = 0; l < out->levels; l++) {
         out->size[l] = size[l + 1];
         out->step[l] = step[l + 1];

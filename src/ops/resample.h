@@ -1,4 +1,5 @@
-/* The geometry of resampling by a whole factor in each spatial dimension, written for three of them: missing ones have size and factor 1.
+/* The geometry of resampling by a whole factor in each spatial dimension, written for three of
+ * them: missing ones have size and factor 1.
  */
 #ifndef TW_OPS_RESAMPLE_H
 #define TW_OPS_RESAMPLE_H
@@ -23,7 +24,8 @@ static inline tw_resample tw_resample_of(tw_shape small, int64_t factor)
                          .fw = factor};
 }
 
-/* The first of the big tensor's rows of pixels that belong to row r of the small one's n · d · h. */
+/* The first of the big tensor's rows of pixels that belong to row r of the small one's n · d · h.
+ */
 static inline int64_t tw_resample_big_row(const tw_resample *m, int64_t r)
 {
     return (r / m->h) * m->fd * m->h * m->fh + r % m->h * m->fh;

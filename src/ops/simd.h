@@ -1,6 +1,7 @@
-/* Vectors of f32 for the kernels, as wide as the instruction set that kern_*.c is being compiled for: GCC's vector types where they say
- * it, intrinsics where they do not. Storage may be f32 or bf16; arithmetic is f32. Everything is inline, and arguments called `bf16` and
- * `n` are constants at every place of use, so that no branch on them is left. */
+/* Vectors of f32 for the kernels, as wide as the instruction set that kern_*.c is being compiled
+ * for: GCC's vector types where they say it, intrinsics where they do not. Storage may be f32 or
+ * bf16; arithmetic is f32. Everything is inline, and arguments called `bf16` and `n` are constants
+ * at every place of use, so that no branch on them is left. */
 #ifndef TW_OPS_SIMD_H
 #define TW_OPS_SIMD_H
 
@@ -103,7 +104,8 @@ TW_INLINE tw_vec tw_vload_bf16(const tw_bf16 *p, int n)
 /* n elements of a tensor, beginning with element i. */
 TW_INLINE tw_vec tw_vload(const void *p, int64_t i, tw_stored k, int n)
 {
-    return k != TW_STORED_F32 ? tw_vload_bf16((const tw_bf16 *)p + i, n) : tw_vload_f32((const float *)p + i, n);
+    return k != TW_STORED_F32 ? tw_vload_bf16((const tw_bf16 *)p + i, n)
+                              : tw_vload_f32((const float *)p + i, n);
 }
 
 /* As tw_to_bf16, lane by lane. */
@@ -118,17 +120,21 @@ TW_INLINE tw_vech tw_vto_bf16(tw_vec v, bool native)
     const tw_vecu u = tw_vbits(v);
     const __m512i bits = (__m512i)u, high = _mm512_srli_epi32(bits, 16);
     const __m512i lsb = _mm512_and_si512(high, _mm512_set1_epi32(1));
-    __m512i r = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), lsb), 16);
-    r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q), high, _mm512_set1_epi32(0x40));
+    __m512i r = _mm512_srli_epi32(
+        _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), lsb), 16);
+    r = _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q), high,
+                             _mm512_set1_epi32(0x40));
     return (tw_vech)_mm512_cvtepi32_epi16(r);
 #else
     (void)native;
     const tw_vecu u = tw_vbits(v);
-    const tw_vecu nan = (tw_vecu)(v != v); /* NOLINT(misc-redundant-expression): NaN alone differs from itself */
+    const tw_vecu nan =
+        (tw_vecu)(v != v); /* NOLINT(misc-redundant-expression): NaN alone differs from itself */
     const tw_vecu rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16, quiet = (u >> 16) | 0x40u;
     const tw_vecu r = (rounded & ~nan) | (quiet & nan);
 #if defined(TW_SIMD_AVX2)
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)r, (__m256i)r), 0xd8);
+    const __m256i packed =
+        _mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)r, (__m256i)r), 0xd8);
     return (tw_vech)_mm256_castsi256_si128(packed);
 #else
     return __builtin_convertvector(r, tw_vech);
@@ -209,8 +215,10 @@ TW_INLINE tw_vec tw_vkeep(tw_vec v, const uint8_t *bytes, uint8_t threshold, int
 {
 #if defined(TW_SIMD_AVX512)
     const __mmask16 valid = (__mmask16)(n == TW_LANES ? 0xffffu : (1u << n) - 1);
-    const __m128i b = n == TW_LANES ? _mm_loadu_si128((const __m128i *)(const void *)bytes) : _mm_maskz_loadu_epi8(valid, bytes);
-    return (tw_vec)_mm512_maskz_mov_ps(_mm_cmpge_epu8_mask(b, _mm_set1_epi8((char)threshold)), (__m512)v);
+    const __m128i b = n == TW_LANES ? _mm_loadu_si128((const __m128i *)(const void *)bytes)
+                                    : _mm_maskz_loadu_epi8(valid, bytes);
+    return (tw_vec)_mm512_maskz_mov_ps(_mm_cmpge_epu8_mask(b, _mm_set1_epi8((char)threshold)),
+                                       (__m512)v);
 #else
     tw_vecb b = {0};
     if (n == TW_LANES)
@@ -218,7 +226,8 @@ TW_INLINE tw_vec tw_vkeep(tw_vec v, const uint8_t *bytes, uint8_t threshold, int
     else
         for (int l = 0; l < n; l++) b[l] = bytes[l];
 #if defined(TW_SIMD_AVX2)
-    const tw_veci wide = (tw_veci)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)&b));
+    const tw_veci wide =
+        (tw_veci)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)&b));
 #else
     const tw_veci wide = __builtin_convertvector(b, tw_veci);
 #endif
@@ -226,7 +235,8 @@ TW_INLINE tw_vec tw_vkeep(tw_vec v, const uint8_t *bytes, uint8_t threshold, int
 #endif
 }
 
-/* 1 / v. Good to 2^-23 where `fine`; else to 2^-11, which bf16 storage cannot see. v is positive and finite. */
+/* 1 / v. Good to 2^-23 where `fine`; else to 2^-11, which bf16 storage cannot see. v is positive
+ * and finite. */
 TW_INLINE tw_vec tw_vreciprocal(tw_vec v, bool fine)
 {
 #if defined(TW_SIMD_AVX512)
@@ -272,9 +282,11 @@ TW_INLINE float tw_vlargest(tw_vec v)
 TW_INLINE tw_vecd tw_vto_double(tw_vec v, int half)
 {
 #if defined(TW_SIMD_AVX512)
-    return (tw_vecd)_mm512_cvtps_pd(half ? _mm512_extractf32x8_ps((__m512)v, 1) : _mm512_castps512_ps256((__m512)v));
+    return (tw_vecd)_mm512_cvtps_pd(half ? _mm512_extractf32x8_ps((__m512)v, 1)
+                                         : _mm512_castps512_ps256((__m512)v));
 #elif defined(TW_SIMD_AVX2)
-    return (tw_vecd)_mm256_cvtps_pd(half ? _mm256_extractf128_ps((__m256)v, 1) : _mm256_castps256_ps128((__m256)v));
+    return (tw_vecd)_mm256_cvtps_pd(half ? _mm256_extractf128_ps((__m256)v, 1)
+                                         : _mm256_castps256_ps128((__m256)v));
 #elif defined(__SSE2__)
     return (tw_vecd)_mm_cvtps_pd(half ? _mm_movehl_ps((__m128)v, (__m128)v) : (__m128)v);
 #else
@@ -314,21 +326,27 @@ TW_INLINE tw_vec tw_vexp_fine(tw_vec r)
     return p * r + 1.000000072e+00f;
 }
 
-/* exp(-u): relative error about 1e-7 where `fine`, else 8e-5, which bf16 storage cannot see. Beyond |u| = 87 it may stay at its value
- * there. exp(-u) = 2^n exp(r), n whole. NaN stays NaN. */
+/* exp(-u): relative error about 1e-7 where `fine`, else 8e-5, which bf16 storage cannot see. Beyond
+ * |u| = 87 it may stay at its value there. exp(-u) = 2^n exp(r), n whole. NaN stays NaN. */
 TW_INLINE tw_vec tw_vexp_negative(tw_vec u, bool fine)
 {
-    const float log2e = 1.44269504f, high = 0.693145752f,
-                low = 1.42860677e-6f; /* ln 2 in two parts, the first of 15 bits: n times it is exact */
+    const float
+        log2e = 1.44269504f,
+        high = 0.693145752f,
+        low = 1.42860677e-6f; /* ln 2 in two parts, the first of 15 bits: n times it is exact */
     const tw_vec x = tw_vmax(tw_vset(-87.0f), tw_vmin(tw_vset(87.0f), u)); /* a NaN passes both */
 #ifdef TW_SIMD_AVX512
-    const __m512 t = (__m512)((fine ? x : u) * -log2e), n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const tw_vec p = fine ? tw_vexp_fine((-x - (tw_vec)n * high) - (tw_vec)n * low) : tw_vexp2_coarse((tw_vec)_mm512_sub_ps(t, n));
+    const __m512 t = (__m512)((fine ? x : u) * -log2e),
+                 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const tw_vec p = fine ? tw_vexp_fine((-x - (tw_vec)n * high) - (tw_vec)n * low)
+                          : tw_vexp2_coarse((tw_vec)_mm512_sub_ps(t, n));
     return (tw_vec)_mm512_scalef_ps((__m512)p, n);
 #else
-    const tw_vec magic = tw_vset(12582912.0f); /* 1.5 · 2^23: adding it rounds to a whole number, which is then in the low bits */
+    const tw_vec magic = tw_vset(12582912.0f); /* 1.5 · 2^23: adding it rounds to a whole number,
+                                                  which is then in the low bits */
     const tw_vec m = x * -log2e + magic, n = m - magic;
-    const tw_vec p = fine ? tw_vexp_fine((-x - n * high) - n * low) : tw_vexp2_coarse(x * -log2e - n);
+    const tw_vec p =
+        fine ? tw_vexp_fine((-x - n * high) - n * low) : tw_vexp2_coarse(x * -log2e - n);
     return p * (tw_vec)(((tw_veci)m << 23) + 0x3f800000);
 #endif
 }

@@ -7,8 +7,9 @@
 #include "ops/element.h"
 #include "ops/ops.h"
 
-/* Work of `items` equal parts cut into jobs of about 16 Ki elements. The cut depends on shapes alone, so no result depends on how many
- * threads share the jobs; 64 KiB of f32 is small against a second-level cache and large against the cost of a job. */
+/* Work of `items` equal parts cut into jobs of about 16 Ki elements. The cut depends on shapes
+ * alone, so no result depends on how many threads share the jobs; 64 KiB of f32 is small against a
+ * second-level cache and large against the cost of a job. */
 typedef struct tw_cut {
     int64_t items, per_job, jobs;
 } tw_cut;

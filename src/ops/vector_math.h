@@ -1,8 +1,8 @@
 /* Elementary functions of f32 as branch-free code that the compiler turns into vector code.
  *
- * exp and tanh are those of Moshier's Cephes library (single precision): range reduction by ln 2 in two parts and a polynomial, error
- * below 2 ulp. With `coarse` exp has a relative error below 8e-5, where rounding to bf16 makes 4e-3; it is for results that are stored so.
- * NaN stays NaN. */
+ * exp and tanh are those of Moshier's Cephes library (single precision): range reduction by ln 2 in
+ * two parts and a polynomial, error below 2 ulp. With `coarse` exp has a relative error below 8e-5,
+ * where rounding to bf16 makes 4e-3; it is for results that are stored so. NaN stays NaN. */
 #ifndef TW_OPS_VECTOR_MATH_H
 #define TW_OPS_VECTOR_MATH_H
 
@@ -33,7 +33,8 @@ TW_INLINE float tw_math_exp_tail(float r)
     return p * r + 5.0000001201e-1f;
 }
 
-/* e^x; 0 below -87.3, the largest float above 88.7. 1.5 · 2^23 rounds x / ln 2 to an integer in the low bits of a float. */
+/* e^x; 0 below -87.3, the largest float above 88.7. 1.5 · 2^23 rounds x / ln 2 to an integer in the
+ * low bits of a float. */
 TW_INLINE float tw_math_exp(float x, bool coarse)
 {
     const float magic = 12582912.0f;
@@ -87,7 +88,8 @@ typedef struct tw_math_logistic {
 
 TW_INLINE tw_math_logistic tw_math_sigmoids(float x, bool coarse)
 {
-    const float e = tw_math_exp(-tw_math_abs(x), coarse), large = 1.0f / (1.0f + e), small = e * large;
+    const float e = tw_math_exp(-tw_math_abs(x), coarse), large = 1.0f / (1.0f + e),
+                small = e * large;
     return (tw_math_logistic){.up = x < 0 ? small : large, .down = x < 0 ? large : small};
 }
 

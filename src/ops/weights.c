@@ -9,7 +9,8 @@ tw_status tw_weights_md(tw_md *out, tw_shape s, tw_layout layout)
 {
     static const dnnl_format_tag_t plain[] = {dnnl_abc, dnnl_abcd, dnnl_abcde};
     static const dnnl_format_tag_t blocked[] = {dnnl_ABc16b16a, dnnl_ABcd16b16a, dnnl_ABcde16b16a};
-    return tw_md_tag(out, s.rank, s.dims, TW_DTYPE_F32, layout == TW_BLOCKED ? blocked[s.rank - 3] : plain[s.rank - 3]);
+    return tw_md_tag(out, s.rank, s.dims, TW_DTYPE_F32,
+                     layout == TW_BLOCKED ? blocked[s.rank - 3] : plain[s.rank - 3]);
 }
 
 tw_shape tw_weights_flipped_shape(tw_shape s)
@@ -44,7 +45,8 @@ static int64_t tap_part(const tw_md_blocking *b, tw_shape s, int64_t k)
     return offset;
 }
 
-static void fill_side(const tw_weights_side *side, const tw_md_blocking *b, tw_shape s, int64_t taps)
+static void fill_side(const tw_weights_side *side, const tw_md_blocking *b, tw_shape s,
+                      int64_t taps)
 {
     for (int64_t o = 0; o < s.dims[0]; o++) side->o[o] = part(b, 0, o);
     for (int64_t i = 0; i < s.dims[1]; i++) side->i[i] = part(b, 1, i);
@@ -60,7 +62,8 @@ static tw_status allocate(tw_weights_copy *c, tw_shape s)
     const int64_t side = c->out + c->in + c->taps;
     TW_TRY(tw_alloc(&c->tables, 2 * side, sizeof *c->tables, "the tables of a weights copy"));
     c->from = (tw_weights_side){c->tables, c->tables + c->out, c->tables + c->out + c->in};
-    c->to = (tw_weights_side){c->tables + side, c->tables + side + c->out, c->tables + side + c->out + c->in};
+    c->to = (tw_weights_side){c->tables + side, c->tables + side + c->out,
+                              c->tables + side + c->out + c->in};
 done:
     return st;
 }
@@ -74,8 +77,8 @@ static void reverse(int64_t *x, int64_t n)
     }
 }
 
-tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md_blocking *to,
-                                       tw_dtype type)
+tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                       bool flip, const tw_md_blocking *to, tw_dtype type)
 {
     tw_status st = TW_OK;
     tw_weights_copy c = {.to_type = type};
@@ -100,7 +103,8 @@ done:
     return st;
 }
 
-tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type)
+tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip,
+                               const tw_md *wanted, tw_dtype type)
 {
     tw_status st = TW_OK;
     tw_weights_copy c = {0};
@@ -116,7 +120,8 @@ done:
     return st;
 }
 
-tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout, const tw_md *given)
+tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                 const tw_md *given)
 {
     tw_status st = TW_OK;
     tw_weights_copy c = {.to_type = TW_DTYPE_F32};
@@ -150,7 +155,8 @@ static int64_t least(int64_t a, int64_t b)
 void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)
 {
     const tw_kern_tile *kernel = TW_KERNEL_SELECT(tw_kern_tile);
-    const int64_t out_tiles = (c->out + TW_TILE - 1) / TW_TILE, in_tiles = (c->in + TW_TILE - 1) / TW_TILE;
+    const int64_t out_tiles = (c->out + TW_TILE - 1) / TW_TILE,
+                  in_tiles = (c->in + TW_TILE - 1) / TW_TILE;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t ot = 0; ot < out_tiles; ot++)
         for (int64_t it = 0; it < in_tiles; it++) {

@@ -1,7 +1,9 @@
-/* A convolution's weights between the parameter store and the layouts and types that oneDNN's primitives want.
+/* A convolution's weights between the parameter store and the layouts and types that oneDNN's
+ * primitives want.
  *
- * Every layout that occurs is blocked, so the offset of w[o, i, k] is a sum of a function of o, one of i and one of k. A copy between two
- * of them is described by the six tables; transposing and turning the kernel round exchange and reverse tables. */
+ * Every layout that occurs is blocked, so the offset of w[o, i, k] is a sum of a function of o, one
+ * of i and one of k. A copy between two of them is described by the six tables; transposing and
+ * turning the kernel round exchange and reverse tables. */
 #ifndef TW_OPS_WEIGHTS_H
 #define TW_OPS_WEIGHTS_H
 
@@ -26,16 +28,19 @@ typedef struct tw_weights_copy {
     int64_t *tables; /* owned: the memory of all six */
 } tw_weights_copy;
 
-/* From the store to `wanted` (f32 or bf16). With `flip`, wanted is of the flipped shape: to[i][o][k] = from[o][i][K - 1 - k], which makes a
- * backward-data convolution of stride 1 a forward one. */
-tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md *wanted, tw_dtype type);
+/* From the store to `wanted` (f32 or bf16). With `flip`, wanted is of the flipped shape:
+ * to[i][o][k] = from[o][i][K - 1 - k], which makes a backward-data convolution of stride 1 a
+ * forward one. */
+tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip,
+                               const tw_md *wanted, tw_dtype type);
 
 /* The same for a blocked layout that is not oneDNN's. */
-tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip, const tw_md_blocking *wanted,
-                                       tw_dtype type);
+tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                       bool flip, const tw_md_blocking *wanted, tw_dtype type);
 
 /* From what a backward-weights primitive writes (f32) to the store. */
-tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout, const tw_md *given);
+tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                 const tw_md *given);
 void tw_weights_copy_destroy(tw_weights_copy *c);
 
 /* Copies; what `to` pads beyond the weights' own shape is left alone. */

@@ -1,5 +1,6 @@
-/* Adam, EMA and sums of squares over a range of flat arrays. Memory bounds these loops, so the build forbids contraction to fused
- * multiply-add here at no cost, and vector body, scalar rest and every instruction set give the same bits. */
+/* Adam, EMA and sums of squares over a range of flat arrays. Memory bounds these loops, so the
+ * build forbids contraction to fused multiply-add here at no cost, and vector body, scalar rest and
+ * every instruction set give the same bits. */
 #include <math.h>
 
 #include "optim/kern_optim.h"
@@ -7,8 +8,8 @@
 #define NAME_(isa) optim_kernels_##isa
 #define NAME(isa) NAME_(isa)
 
-static void adam(const adam_constants *constants, int64_t n, float *restrict theta, float *restrict m, float *restrict v,
-                 const float *restrict gradient)
+static void adam(const adam_constants *constants, int64_t n, float *restrict theta,
+                 float *restrict m, float *restrict v, const float *restrict gradient)
 {
     const adam_constants c = *constants;
 #pragma omp simd

@@ -1,4 +1,5 @@
-/* The optimiser's inner loops, one set per instruction set: the same numbers, bitwise, from each. */
+/* The optimiser's inner loops, one set per instruction set: the same numbers, bitwise, from each.
+ */
 #ifndef OPTIM_KERN_OPTIM_H
 #define OPTIM_KERN_OPTIM_H
 
@@ -16,7 +17,8 @@ typedef struct adam_constants {
 } adam_constants;
 
 typedef struct optim_kernels {
-    void (*adam)(const adam_constants *c, int64_t n, float *theta, float *m, float *v, const float *gradient);
+    void (*adam)(const adam_constants *c, int64_t n, float *theta, float *m, float *v,
+                 const float *gradient);
     void (*ema)(float rate, int64_t n, float *ema, const float *theta); /* rate = 1 − decay */
     double (*sum_squares)(const float *x, int64_t n);
 } optim_kernels;

@@ -13,7 +13,8 @@ tw_status tw_decay_find(tw_decay *out, const char *name)
             *out = (tw_decay)i;
             return TW_OK;
         }
-    TW_FAIL(TW_ECONFIG, "unknown learning-rate decay \"%s\": it is constant, linear or cosine", name);
+    TW_FAIL(TW_ECONFIG, "unknown learning-rate decay \"%s\": it is constant, linear or cosine",
+            name);
 done:
     return st;
 }

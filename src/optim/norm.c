@@ -7,18 +7,20 @@
 const optim_kernels *optim_kernels_find(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         return &optim_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return &optim_kernels_avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2"))
+        return &optim_kernels_avx2;
 #endif
     return &optim_kernels_baseline;
 }
 
 enum { PARTS = 256, LEAST = 4096 };
 
-/* The array is cut into at most 256 parts whose size depends on n alone; each part has one sum, and the sums are added in their order. So
- * the result is the same at any number of threads. */
+/* The array is cut into at most 256 parts whose size depends on n alone; each part has one sum, and
+ * the sums are added in their order. So the result is the same at any number of threads. */
 double tw_optim_sum_squares(const float *x, int64_t n)
 {
     const optim_kernels *kernels = optim_kernels_find();
@@ -39,7 +41,8 @@ void tw_optim_block_squares(const float *x, int64_t n, int64_t block, double *su
 {
     const optim_kernels *kernels = optim_kernels_find();
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i += block) sums[i / block] = kernels->sum_squares(x + i, n - i < block ? n - i : block);
+    for (int64_t i = 0; i < n; i += block)
+        sums[i / block] = kernels->sum_squares(x + i, n - i < block ? n - i : block);
 }
 
 double tw_optim_clip_scale(double norm, double clip)

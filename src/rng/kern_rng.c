@@ -1,11 +1,14 @@
 /* Philox words and Box–Muller normals, 16 blocks at a time.
  *
- * Box and Muller 1958: for u uniform on (0, 1] and an angle φ uniform on the circle, r = √(−2 ln u), (r cos φ, r sin φ) are two standard
- * normals. Of a block's words 0 and 2 give u, words 1 and 3 give φ.
+ * Box and Muller 1958: for u uniform on (0, 1] and an angle φ uniform on the circle, r = √(−2 ln
+ * u), (r cos φ, r sin φ) are two standard normals. Of a block's words 0 and 2 give u, words 1 and 3
+ * give φ.
  *
- * The logarithm, sine and cosine are polynomials made of additions, multiplications, one division-free range reduction and a square root,
- * all correctly rounded, in a fixed order; the build forbids contraction to fused multiply-add in this module. So every instruction set
- * gives the same bits, and the loops over lanes are vector code in each. Accuracy is tested against libm in double. */
+ * The logarithm, sine and cosine are polynomials made of additions, multiplications, one
+ * division-free range reduction and a square root, all correctly rounded, in a fixed order; the
+ * build forbids contraction to fused multiply-add in this module. So every instruction set gives
+ * the same bits, and the loops over lanes are vector code in each. Accuracy is tested against libm
+ * in double. */
 #include <math.h>
 
 #include "rng/kern_rng.h"
@@ -13,8 +16,8 @@
 #define NAME_(isa) rng_kernels_##isa
 #define NAME(isa) NAME_(isa)
 
-/* ln u for u in [2^-32, 1]: Cephes' logf. u = 2^e m with m in [√½, √2), ln u = e ln 2 + ln(1 + (m − 1)); ln 2 is split in two so that the
- * product with e is exact in its high part. */
+/* ln u for u in [2^-32, 1]: Cephes' logf. u = 2^e m with m in [√½, √2), ln u = e ln 2 + ln(1 + (m −
+ * 1)); ln 2 is split in two so that the product with e is exact in its high part. */
 static inline float logarithm(float u)
 {
     union {
@@ -47,12 +50,17 @@ static inline float radius(uint32_t word)
     return sqrtf(-2.0f * logarithm(u));
 }
 
-/* cos and sin of an angle whose quadrant is the word's top 2 bits and whose place in it, from −π/4 to π/4, is the other 30. */
+/* cos and sin of an angle whose quadrant is the word's top 2 bits and whose place in it, from −π/4
+ * to π/4, is the other 30. */
 static inline void circle(uint32_t word, float *cosine, float *sine)
 {
     const float x = (float)(int32_t)(word << 2) * (0x1.921fb6p-1f * 0x1p-31f), x2 = x * x;
-    const float s = ((-1.9515295891e-4f * x2 + 8.3321608736e-3f) * x2 - 1.6666654611e-1f) * x2 * x + x;
-    const float c = ((2.443315711809948e-5f * x2 - 1.388731625493765e-3f) * x2 + 4.166664568298827e-2f) * x2 * x2 - 0.5f * x2 + 1.0f;
+    const float s =
+        ((-1.9515295891e-4f * x2 + 8.3321608736e-3f) * x2 - 1.6666654611e-1f) * x2 * x + x;
+    const float c =
+        ((2.443315711809948e-5f * x2 - 1.388731625493765e-3f) * x2 + 4.166664568298827e-2f) * x2 *
+            x2 -
+        0.5f * x2 + 1.0f;
     const uint32_t quadrant = word >> 30;
     const float a = quadrant & 1 ? s : c, b = quadrant & 1 ? c : s;
     *cosine = (quadrant + 1) & 2 ? -a : a;

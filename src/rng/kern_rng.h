@@ -7,7 +7,8 @@
 enum { CHUNK = 4 * TW_RNG_LANES }; /* words of 16 blocks, the unit in which kernels draw */
 
 typedef struct rng_kernels {
-    /* out [chunks][CHUNK]: elements 4 * block and on, of the words themselves or as standard normals. */
+    /* out [chunks][CHUNK]: elements 4 * block and on, of the words themselves or as standard
+     * normals. */
     void (*words)(uint32_t *out, tw_rng_key key, uint32_t block, int64_t chunks);
     void (*normals)(float *out, tw_rng_key key, uint32_t block, int64_t chunks);
 } rng_kernels;

@@ -1,15 +1,20 @@
 /* A keyed permutation of [0, n) with random access.
  *
- * Black and Rogaway 2002, "generalised Feistel" and "cycle walking": i = column + columns · row lies in a rectangle of at least n cells.
- * Each round rotates all cells of a row by an amount hashed from the row, the next all cells of a column by one hashed from the
- * column: both are permutations of the rectangle. A result outside [0, n) is permuted again, which ends since the cycle that began inside
- * returns there. columns = ⌈√n⌉ and rows = ⌈n / columns⌉ leave less than one row over, so walking is rare. */
+ * Black and Rogaway 2002, "generalised Feistel" and "cycle walking": i = column + columns · row
+ * lies in a rectangle of at least n cells. Each round rotates all cells of a row by an amount
+ * hashed from the row, the next all cells of a column by one hashed from the column: both are
+ * permutations of the rectangle. A result outside [0, n) is permuted again, which ends since the
+ * cycle that began inside returns there. columns = ⌈√n⌉ and rows = ⌈n / columns⌉ leave less than
+ * one row over, so walking is rare. */
 #include <assert.h>
 #include <math.h>
 
 #include "tweedie/rng.h"
 
-enum { ROUNDS = 24 }; /* of two key words each; at 16 the 120 orders of 5 things and the 720 of 6 are still measurably unequal */
+enum {
+    ROUNDS = 24
+}; /* of two key words each; at 16 the 120 orders of 5 things and the 720 of 6 are still measurably
+      unequal */
 
 void tw_rng_permutation_init(tw_rng_permutation *out, const tw_rng_stream *s, int64_t n)
 {

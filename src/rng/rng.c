@@ -1,5 +1,6 @@
-/* The ranges of rng.h over the kernels' chunks. Whole chunks are drawn in place; a ragged beginning or end is drawn into a chunk on the
- * stack and cut, which is why no result can depend on how a range is split. */
+/* The ranges of rng.h over the kernels' chunks. Whole chunks are drawn in place; a ragged beginning
+ * or end is drawn into a chunk on the stack and cut, which is why no result can depend on how a
+ * range is split. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -9,10 +10,12 @@
 static const rng_kernels *kernels(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         return &rng_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return &rng_kernels_avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2"))
+        return &rng_kernels_avx2;
 #endif
     return &rng_kernels_baseline;
 }
@@ -20,7 +23,8 @@ static const rng_kernels *kernels(void)
 static void check(const tw_rng_stream *s, int64_t first, int64_t n)
 {
     (void)s, (void)first, (void)n;
-    assert(s->position >= 0 && s->position < (int64_t)1 << 44 && s->step >= 0 && s->step < (int64_t)1 << 44);
+    assert(s->position >= 0 && s->position < (int64_t)1 << 44 && s->step >= 0 &&
+           s->step < (int64_t)1 << 44);
     assert((unsigned)s->purpose < 256);
     assert(first >= 0 && n >= 0 && first <= ((int64_t)1 << 34) - n);
 }
@@ -76,31 +80,31 @@ void tw_rng_normal(float *out, const tw_rng_stream *s, int64_t first, int64_t n)
 }
 
 /* Words, a buffer of them at a time, each turned into one element by EXPRESSION of `w`. */
-#define FOR_WORDS(EXPRESSION)                                                                                                              \
-    do {                                                                                                                                   \
-        uint32_t words[8 * CHUNK];                                                                                                         \
-        for (int64_t i = 0; i < n; i += 8 * CHUNK) {                                                                                       \
-            const int64_t count = n - i < 8 * CHUNK ? n - i : 8 * CHUNK;                                                                   \
-            tw_rng_u32(words, s, first + i, count);                                                                                        \
-            for (int64_t j = 0; j < count; j++) {                                                                                          \
-                const uint32_t w = words[j];                                                                                               \
-                out[i + j] = (EXPRESSION);                                                                                                 \
-            }                                                                                                                              \
-        }                                                                                                                                  \
+#define FOR_WORDS(EXPRESSION)                                                                      \
+    do {                                                                                           \
+        uint32_t words[8 * CHUNK];                                                                 \
+        for (int64_t i = 0; i < n; i += 8 * CHUNK) {                                               \
+            const int64_t count = n - i < 8 * CHUNK ? n - i : 8 * CHUNK;                           \
+            tw_rng_u32(words, s, first + i, count);                                                \
+            for (int64_t j = 0; j < count; j++) {                                                  \
+                const uint32_t w = words[j];                                                       \
+                out[i + j] = (EXPRESSION);                                                         \
+            }                                                                                      \
+        }                                                                                          \
     } while (0)
 
 /* The same with elements of 64 bits `w`, the first word low. */
-#define FOR_PAIRS(EXPRESSION)                                                                                                              \
-    do {                                                                                                                                   \
-        uint32_t words[8 * CHUNK];                                                                                                         \
-        for (int64_t i = 0; i < n; i += 4 * CHUNK) {                                                                                       \
-            const int64_t count = n - i < 4 * CHUNK ? n - i : 4 * CHUNK;                                                                   \
-            tw_rng_u32(words, s, 2 * (first + i), 2 * count);                                                                              \
-            for (int64_t j = 0; j < count; j++) {                                                                                          \
-                const uint64_t w = (uint64_t)words[2 * j + 1] << 32 | words[2 * j];                                                        \
-                out[i + j] = (EXPRESSION);                                                                                                 \
-            }                                                                                                                              \
-        }                                                                                                                                  \
+#define FOR_PAIRS(EXPRESSION)                                                                      \
+    do {                                                                                           \
+        uint32_t words[8 * CHUNK];                                                                 \
+        for (int64_t i = 0; i < n; i += 4 * CHUNK) {                                               \
+            const int64_t count = n - i < 4 * CHUNK ? n - i : 4 * CHUNK;                           \
+            tw_rng_u32(words, s, 2 * (first + i), 2 * count);                                      \
+            for (int64_t j = 0; j < count; j++) {                                                  \
+                const uint64_t w = (uint64_t)words[2 * j + 1] << 32 | words[2 * j];                \
+                out[i + j] = (EXPRESSION);                                                         \
+            }                                                                                      \
+        }                                                                                          \
     } while (0)
 
 void tw_rng_uniform(float *out, const tw_rng_stream *s, int64_t first, int64_t n)
@@ -136,7 +140,8 @@ void tw_rng_index(int64_t *out, const tw_rng_stream *s, int64_t limit, int64_t f
     FOR_PAIRS((int64_t)multiply_high(w, (uint64_t)limit));
 }
 
-void tw_rng_normal_rows(float *out, const tw_rng_stream *s, const int64_t *positions, int64_t rows, int64_t dims)
+void tw_rng_normal_rows(float *out, const tw_rng_stream *s, const int64_t *positions, int64_t rows,
+                        int64_t dims)
 {
 #pragma omp parallel for schedule(static) if (rows * dims > 8192)
     for (int64_t i = 0; i < rows; i++) {

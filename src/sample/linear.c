@@ -9,16 +9,19 @@ tw_status tw_sampler_eval(tw_sampler_batch *b, double time)
     return b->score->eval(b->score->self, b->n, b->x, b->t, b->index, b->s);
 }
 
-enum { PIECE = 1024 }; /* numbers of one sample that are updated at once: their noise stays in the first-level cache */
+enum {
+    PIECE = 1024
+}; /* numbers of one sample that are updated at once: their noise stays in the first-level cache */
 
-/* Bounds that a number beyond takes, and that a NaN passes: it must be seen. Infinite where nothing is clipped. */
+/* Bounds that a number beyond takes, and that a NaN passes: it must be seen. Infinite where nothing
+ * is clipped. */
 typedef struct bounds {
     float low, high;
 } bounds;
 
 /* x, s [n] and the noise of elements first … first + n − 1 of one sample. */
-static void update(float *restrict x, const float *restrict s, const tw_sampler_step *step, bounds clip, const tw_rng_stream *noise,
-                   int64_t first, int64_t n)
+static void update(float *restrict x, const float *restrict s, const tw_sampler_step *step,
+                   bounds clip, const tw_rng_stream *noise, int64_t first, int64_t n)
 {
     float z[PIECE];
     const float x0_x = (float)step->x0_x, x0_score = (float)step->x0_score;
@@ -47,8 +50,12 @@ tw_status tw_sampler_linear_step(const tw_sampler *sampler, tw_sampler_batch *b,
 #pragma omp parallel for schedule(static) if (b->n * b->dims > 8192)
     for (int64_t piece = 0; piece < b->n * pieces; piece++) {
         const int64_t i = piece / pieces, first = piece % pieces * PIECE, at = i * b->dims + first;
-        const tw_rng_stream noise = {.seed = settings->seed, .purpose = TW_RNG_SAMPLER_NOISE, .position = b->index[i], .step = step->index};
-        update(b->x + at, b->s + at, step, clip, &noise, first, b->dims - first < PIECE ? b->dims - first : PIECE);
+        const tw_rng_stream noise = {.seed = settings->seed,
+                                     .purpose = TW_RNG_SAMPLER_NOISE,
+                                     .position = b->index[i],
+                                     .step = step->index};
+        update(b->x + at, b->s + at, step, clip, &noise, first,
+               b->dims - first < PIECE ? b->dims - first : PIECE);
     }
 done:
     return st;

@@ -15,7 +15,8 @@ static tw_status find_predictor(const tw_predictor **out, const char *name)
             return TW_OK;
         }
         const size_t length = strlen(known);
-        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "", tw_predictor_table[i]->name));
+        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "",
+                         tw_predictor_table[i]->name));
     }
     TW_FAIL(TW_ECONFIG, "unknown sampler \"%s\": it is one of %s", name, known);
 done:
@@ -23,14 +24,16 @@ done:
 }
 
 /* The steps that the settings keep of the schedule. */
-static tw_status space_schedule(tw_schedule **out, const tw_sampler_settings *settings, const tw_schedule *schedule)
+static tw_status space_schedule(tw_schedule **out, const tw_sampler_settings *settings,
+                                const tw_schedule *schedule)
 {
     tw_status st = TW_OK;
     int64_t *kept = NULL, count;
     char text[32];
     const int64_t steps = settings->steps ? settings->steps : schedule->steps;
     const char *spacing = settings->spacing && *settings->spacing ? settings->spacing : text;
-    TW_CHECK(steps >= 1 && steps <= schedule->steps, TW_ECONFIG, "%lld sampling steps: the schedule has 1 to %lld", (long long)steps,
+    TW_CHECK(steps >= 1 && steps <= schedule->steps, TW_ECONFIG,
+             "%lld sampling steps: the schedule has 1 to %lld", (long long)steps,
              (long long)schedule->steps);
     TW_TRY(tw_format(text, sizeof text, "%lld", (long long)steps));
     TW_TRY(tw_alloc(&kept, schedule->steps, sizeof *kept, "kept time steps"));
@@ -41,33 +44,39 @@ done:
     return st;
 }
 
-static tw_status plan(tw_sampler *s, const tw_sampler_settings *settings, const tw_schedule *schedule)
+static tw_status plan(tw_sampler *s, const tw_sampler_settings *settings,
+                      const tw_schedule *schedule)
 {
     tw_status st = TW_OK;
     tw_schedule *spaced = NULL;
     TW_TRY(find_predictor(&s->predictor, settings->kind));
-    TW_CHECK(!settings->clip || settings->clip_min < settings->clip_max, TW_ECONFIG, "clipping to %g … %g leaves nothing",
-             settings->clip_min, settings->clip_max);
+    TW_CHECK(!settings->clip || settings->clip_min < settings->clip_max, TW_ECONFIG,
+             "clipping to %g … %g leaves nothing", settings->clip_min, settings->clip_max);
     if (s->predictor->discrete) {
-        TW_CHECK(schedule, TW_ECONFIG, "sampler \"%s\" follows a discrete schedule, and the model has none", settings->kind);
+        TW_CHECK(schedule, TW_ECONFIG,
+                 "sampler \"%s\" follows a discrete schedule, and the model has none",
+                 settings->kind);
         TW_TRY(space_schedule(&spaced, settings, schedule));
     }
     s->steps = s->predictor->count(settings, spaced);
     TW_TRY(tw_alloc(&s->step, s->steps, sizeof *s->step, "sampler steps"));
     TW_TRY(s->predictor->plan(s->step, &s->prior_std, settings, spaced));
     s->settings = *settings;
-    s->settings.kind = s->settings.variance = s->settings.spacing = NULL; /* the caller's, perhaps gone by the time of a run */
+    s->settings.kind = s->settings.variance = s->settings.spacing =
+        NULL; /* the caller's, perhaps gone by the time of a run */
 done:
     tw_schedule_destroy(&spaced);
     return st;
 }
 
-tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_settings *settings, const tw_schedule *schedule, int64_t dims, int64_t batch)
+tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_settings *settings,
+                            const tw_schedule *schedule, int64_t dims, int64_t batch)
 {
     tw_status st = TW_OK;
     tw_sampler *s = NULL;
     int64_t numbers;
-    TW_CHECK(dims >= 1 && batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers", (long long)batch, (long long)dims);
+    TW_CHECK(dims >= 1 && batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers",
+             (long long)batch, (long long)dims);
     TW_TRY(tw_multiply(&numbers, batch, dims, "sampler batch"));
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "sampler"));
     s->dims = dims;
@@ -125,22 +134,32 @@ static tw_status run_batch(tw_sampler *s, tw_sampler_batch *b, int64_t first, in
     draw_prior(s, b, first);
     for (int64_t k = 0; k < s->steps; k++) {
         TW_TRY(s->predictor->step(s, b, k));
-        if (s->settings.watch) TW_TRY(s->settings.watch(s->settings.watch_self, k + 1, s->steps, first, wanted, b->x));
+        if (s->settings.watch)
+            TW_TRY(s->settings.watch(s->settings.watch_self, k + 1, s->steps, first, wanted, b->x));
     }
 done:
     return st;
 }
 
-tw_status tw_sampler_run(tw_sampler *sampler, const tw_score *score, int64_t first, int64_t n, float *x)
+tw_status tw_sampler_run(tw_sampler *sampler, const tw_score *score, int64_t first, int64_t n,
+                         float *x)
 {
     tw_status st = TW_OK;
     tw_sampler *const s = sampler;
     const int64_t limit = ((int64_t)1 << 44) - s->batch; /* of a stream's position */
-    tw_sampler_batch b = {.score = score, .n = s->batch, .dims = s->dims, .x = s->x, .s = s->s, .t = s->t, .index = s->index};
-    TW_CHECK(score->dims == s->dims, TW_ESHAPE, "the sampler is planned for %lld numbers a sample, the score has %lld", (long long)s->dims,
-             (long long)score->dims);
+    tw_sampler_batch b = {.score = score,
+                          .n = s->batch,
+                          .dims = s->dims,
+                          .x = s->x,
+                          .s = s->s,
+                          .t = s->t,
+                          .index = s->index};
+    TW_CHECK(score->dims == s->dims, TW_ESHAPE,
+             "the sampler is planned for %lld numbers a sample, the score has %lld",
+             (long long)s->dims, (long long)score->dims);
     TW_CHECK(first >= 0 && n >= 0 && n <= limit && first <= limit - n, TW_EUSAGE,
-             "%lld samples from index %lld: indices lie between 0 and 2^44", (long long)n, (long long)first);
+             "%lld samples from index %lld: indices lie between 0 and 2^44", (long long)n,
+             (long long)first);
     for (int64_t done_so_far = 0; done_so_far < n; done_so_far += s->batch) {
         const int64_t wanted = n - done_so_far < s->batch ? n - done_so_far : s->batch;
         TW_TRY(run_batch(s, &b, first + done_so_far, wanted));

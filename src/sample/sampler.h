@@ -1,11 +1,13 @@
-/* What a predictor is, and what it may call. A predictor is one file predictor_NAME.c that defines tw_predictor_NAME; the build finds it.
+/* What a predictor is, and what it may call. A predictor is one file predictor_NAME.c that defines
+ * tw_predictor_NAME; the build finds it.
  *
- * All of today's are linear in Tweedie's estimate of x0 (Efron 2011; for q(xt | x0) = N(α x0, σ² I)):
+ * All of today's are linear in Tweedie's estimate of x0 (Efron 2011; for q(xt | x0) = N(α x0, σ²
+ * I)):
  *
  *   x0 = (x + σ² s) / α,  clipped where asked;      x ← a x0 + b x + c z,  z ~ N(0, I)
  *
- * so they only fill the five coefficients of each step and let tw_sampler_linear_step do the work. One that needs more (a second
- * evaluation, a step size of its own) writes its own `step`. */
+ * so they only fill the five coefficients of each step and let tw_sampler_linear_step do the work.
+ * One that needs more (a second evaluation, a step size of its own) writes its own `step`. */
 #ifndef SAMPLE_SAMPLER_H
 #define SAMPLE_SAMPLER_H
 
@@ -34,11 +36,14 @@ typedef struct tw_sampler_batch {
 typedef struct tw_predictor {
     const char *name;
     const char *help;
-    bool discrete; /* follows a discrete schedule: without one it cannot be planned, and `plan` sees the spaced one */
+    bool discrete; /* follows a discrete schedule: without one it cannot be planned, and `plan` sees
+                      the spaced one */
     /* How many steps there are; `schedule` is NULL unless discrete. */
     int64_t (*count)(const tw_sampler_settings *settings, const tw_schedule *schedule);
-    /* Fills steps[count], the first to be taken first, and the std of the prior. @return TW_ECONFIG for a setting it refuses */
-    tw_status (*plan)(tw_sampler_step *steps, double *prior_std, const tw_sampler_settings *settings, const tw_schedule *schedule);
+    /* Fills steps[count], the first to be taken first, and the std of the prior. @return TW_ECONFIG
+     * for a setting it refuses */
+    tw_status (*plan)(tw_sampler_step *steps, double *prior_std,
+                      const tw_sampler_settings *settings, const tw_schedule *schedule);
     /* Takes step k for the whole batch: usually tw_sampler_linear_step. */
     tw_status (*step)(const tw_sampler *sampler, tw_sampler_batch *b, int64_t k);
 } tw_predictor;

@@ -15,7 +15,9 @@ static void fill(double *beta, int64_t steps, double beta_min, double beta_max)
 {
     (void)beta_min, (void)beta_max;
     const double count = (double)steps;
-    for (int64_t t = 0; t < steps; t++) beta[t] = fmin(1 - alphabar((double)(t + 1) / count) / alphabar((double)t / count), 0.999);
+    for (int64_t t = 0; t < steps; t++)
+        beta[t] = fmin(1 - alphabar((double)(t + 1) / count) / alphabar((double)t / count), 0.999);
 }
 
-const tw_beta tw_beta_cosine = {.name = "cosine", .help = "alphabar is a squared cosine of time (improved DDPM)", .fill = fill};
+const tw_beta tw_beta_cosine = {
+    .name = "cosine", .help = "alphabar is a squared cosine of time (improved DDPM)", .fill = fill};

@@ -1,4 +1,5 @@
-/* Discrete schedules and their coefficients (Ho, Jain, Abbeel 2020, equations 4, 6 and 7; Nichol and Dhariwal 2021 for spaced steps). */
+/* Discrete schedules and their coefficients (Ho, Jain, Abbeel 2020, equations 4, 6 and 7; Nichol
+ * and Dhariwal 2021 for spaced steps). */
 #include <math.h>
 #include <string.h>
 
@@ -52,7 +53,9 @@ static tw_status derive(tw_schedule *s)
     double alphabar = 1;
     for (int64_t t = 0; t < s->steps; t++) {
         const double beta = s->beta[t], alpha = 1 - beta, previous = alphabar;
-        TW_CHECK(beta > 0 && beta < 1, TW_ECONFIG, "beta[%lld] of the schedule is %g: it must lie between 0 and 1", (long long)t, beta);
+        TW_CHECK(beta > 0 && beta < 1, TW_ECONFIG,
+                 "beta[%lld] of the schedule is %g: it must lie between 0 and 1", (long long)t,
+                 beta);
         alphabar *= alpha;
         s->alpha[t] = alpha;
         s->alphabar[t] = alphabar;
@@ -65,15 +68,17 @@ static tw_status derive(tw_schedule *s)
         s->log_variance_large[t] = log(beta);
         s->log_variance_small[t] = log(s->posterior_variance[t]); /* −∞ at t = 0, replaced below */
     }
-    /* The last step's variance is zero and its logarithm unusable: published code takes the next entry's, or Ho's bound 1e-20 where a
-     * schedule has but one step. No noise is added there, so only likelihoods see it. */
+    /* The last step's variance is zero and its logarithm unusable: published code takes the next
+     * entry's, or Ho's bound 1e-20 where a schedule has but one step. No noise is added there, so
+     * only likelihoods see it. */
     s->log_variance_small[0] = s->steps > 1 ? s->log_variance_small[1] : log(1e-20);
     s->log_variance_large[0] = s->log_variance_small[0];
 done:
     return st;
 }
 
-tw_status tw_schedule_create(tw_schedule **out, const char *kind, int64_t steps, double beta_min, double beta_max)
+tw_status tw_schedule_create(tw_schedule **out, const char *kind, int64_t steps, double beta_min,
+                             double beta_max)
 {
     tw_status st = TW_OK;
     tw_schedule *s = NULL;
@@ -81,10 +86,12 @@ tw_status tw_schedule_create(tw_schedule **out, const char *kind, int64_t steps,
     char known[128] = "";
     for (int i = 0; i < tw_beta_count && !beta; i++) {
         const size_t length = strlen(known);
-        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "", tw_beta_table[i]->name));
+        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "",
+                         tw_beta_table[i]->name));
     }
     TW_CHECK(beta, TW_ECONFIG, "unknown schedule \"%s\": it is one of %s", kind, known);
-    TW_CHECK(steps >= 1, TW_ECONFIG, "a schedule of %lld steps: there must be at least one", (long long)steps);
+    TW_CHECK(steps >= 1, TW_ECONFIG, "a schedule of %lld steps: there must be at least one",
+             (long long)steps);
     TW_TRY(allocate(&s, steps));
     beta->fill(s->beta, steps, beta_min, beta_max);
     for (int64_t t = 0; t < steps; t++) s->timestep[t] = t;
@@ -96,19 +103,20 @@ done:
     return st;
 }
 
-tw_status tw_schedule_space(tw_schedule **out, const tw_schedule *full, const int64_t *timesteps, int64_t count)
+tw_status tw_schedule_space(tw_schedule **out, const tw_schedule *full, const int64_t *timesteps,
+                            int64_t count)
 {
     tw_status st = TW_OK;
     tw_schedule *s = NULL;
-    TW_CHECK(count >= 1 && count <= full->steps, TW_ECONFIG, "%lld steps kept of a schedule of %lld", (long long)count,
-             (long long)full->steps);
+    TW_CHECK(count >= 1 && count <= full->steps, TW_ECONFIG,
+             "%lld steps kept of a schedule of %lld", (long long)count, (long long)full->steps);
     TW_TRY(allocate(&s, count));
     double previous = 1;
     for (int64_t k = 0; k < count; k++) {
         const int64_t t = timesteps[k];
         TW_CHECK(t >= 0 && t < full->steps && (k == 0 || t > timesteps[k - 1]), TW_ECONFIG,
-                 "kept step %lld of the schedule is %lld: they must ascend within 0 … %lld", (long long)k, (long long)t,
-                 (long long)full->steps - 1);
+                 "kept step %lld of the schedule is %lld: they must ascend within 0 … %lld",
+                 (long long)k, (long long)t, (long long)full->steps - 1);
         s->timestep[k] = full->timestep[t];
         s->beta[k] = 1 - full->alphabar[t] / previous;
         previous = full->alphabar[t];

@@ -14,7 +14,8 @@ tw_status tw_sde_find(const tw_sde **out, const char *name)
             return TW_OK;
         }
         const size_t length = strlen(known);
-        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "", tw_sde_table[i]->name));
+        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "",
+                         tw_sde_table[i]->name));
     }
     TW_FAIL(TW_ECONFIG, "unknown SDE \"%s\": it is one of %s", name, known);
 done:

@@ -1,6 +1,8 @@
-/* The sub-VP SDE (Song et al. 2021, equation 35 and appendix B): VP's drift, and a variance that is never larger than VP's:
+/* The sub-VP SDE (Song et al. 2021, equation 35 and appendix B): VP's drift, and a variance that is
+ * never larger than VP's:
  *
- *   g = √(β(t) (1 − e^{−2 β0 t − (β1 − β0) t²})) = √(β(t) (1 − e^{4m})),   mean = e^m,   std = 1 − e^{2m} */
+ *   g = √(β(t) (1 − e^{−2 β0 t − (β1 − β0) t²})) = √(β(t) (1 − e^{4m})),   mean = e^m,   std = 1 −
+ * e^{2m} */
 #include <math.h>
 
 #include "sde/vp.h"

@@ -1,8 +1,10 @@
-/* The variance-exploding SDE (Song et al. 2021, equations 30 and 31), NCSN's limit of many noise levels:
+/* The variance-exploding SDE (Song et al. 2021, equations 30 and 31), NCSN's limit of many noise
+ * levels:
  *
  *   dx = σ(t) √(2 ln(σmax / σmin)) dw,   σ(t) = σmin (σmax / σmin)^t,   mean = 1, std = σ(t)
  *
- * The published code takes σ(t) for the std where the SDE started at x0 gives √(σ(t)² − σmin²); so does this. */
+ * The published code takes σ(t) for the std where the SDE started at x0 gives √(σ(t)² − σmin²); so
+ * does this. */
 #include <math.h>
 
 #include "tweedie/sde.h"

@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 static const tw_config_field fields[] = {
-    {"compute", "precision", TW_CONFIG_CHOICE, offsetof(tw_compute_config, precision), "auto", .choices = "auto|f32|bf16", .fixed = true,
+    {"compute", "precision", TW_CONFIG_CHOICE, offsetof(tw_compute_config, precision), "auto",
+     .choices = "auto|f32|bf16", .fixed = true,
      .help = "auto: bf16 where the processor has AMX for it, else f32"},
     {"compute", "threads", TW_CONFIG_INT64, offsetof(tw_compute_config, threads), "0", 0, 4096,
      .help = "OpenMP threads of a rank; 0: what the launcher gives"},
@@ -19,7 +20,8 @@ tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config)
     return st;
 }
 
-tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_compute_config *config, const tw_comm *comm)
+tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_compute_config *config,
+                             const tw_comm *comm)
 {
     tw_status st = TW_OK;
     int n = (int)config->threads;
@@ -32,7 +34,8 @@ tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_com
         resolved = everywhere > 0 ? TW_PRECISION_BF16 : TW_PRECISION_F32;
         TW_TRY(tw_comm_report_placement(comm, omp_get_max_threads(), tw_precision_name(resolved)));
     }
-    TW_CHECK(tw_precision_supported(resolved), TW_ECONFIG, "compute.precision: bf16 needs a processor with AVX-512; use f32 or auto");
+    TW_CHECK(tw_precision_supported(resolved), TW_ECONFIG,
+             "compute.precision: bf16 needs a processor with AVX-512; use f32 or auto");
     *precision = resolved;
     if (threads) *threads = omp_get_max_threads();
 done:

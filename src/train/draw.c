@@ -1,4 +1,5 @@
-/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make pictures. */
+/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make
+ * pictures. */
 #include "train/draw.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ static tw_status read_settings(draw_job *d, tw_sample_config *sample, tw_compute
 {
     tw_status st = TW_OK;
     const tw_draw_options *o = d->options;
-    TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute", o->assignment_count, o->assignments));
+    TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute",
+                             o->assignment_count, o->assignments));
     TW_TRY(tw_sample_config_bind(sample, d->config));
     TW_TRY(tw_compute_config_bind(compute, d->config));
     TW_TRY(tw_config_finish(d->config));
@@ -31,16 +33,19 @@ done:
     return st;
 }
 
-/* The line that parts are compared by: digest of the weights, then everything that a sample depends on. */
+/* The line that parts are compared by: digest of the weights, then everything that a sample depends
+ * on. */
 static tw_status describe(draw_job *d, const tw_sampler_settings *settings, tw_precision precision)
 {
     tw_status st = TW_OK;
     draw_parts *p = &d->parts;
     const tw_checkpoint_meta *meta = &d->restored->meta;
     char text[TW_DATASET_TEXT_MAX / 2];
-    TW_TRY(tw_sample_config_describe(text, sizeof text, settings, tw_sampler_evaluations(d->sampler), p->batch, precision));
+    TW_TRY(tw_sample_config_describe(text, sizeof text, settings,
+                                     tw_sampler_evaluations(d->sampler), p->batch, precision));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s", d->restored->digest, text));
-    TW_TRY(tw_format(p->source, sizeof p->source, "drawn from %s after %lld steps", meta->weights, (long long)meta->step));
+    TW_TRY(tw_format(p->source, sizeof p->source, "drawn from %s after %lld steps", meta->weights,
+                     (long long)meta->step));
 done:
     return st;
 }
@@ -101,13 +106,16 @@ static tw_status judge_existing(draw_job *d)
     const tw_draw_options *o = d->options;
     const draw_existing *e = &d->existing;
     if (!e->there || !o->join || o->replace) return TW_OK;
-    TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it", o->out);
+    TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it",
+             o->out);
     TW_CHECK(e->ours, TW_EDATA,
-             "%s: was drawn with other weights or settings; use another --out, or --force replaces it\n  there: %s\n  here:  %s", o->out,
-             e->sampling, d->parts.sampling);
+             "%s: was drawn with other weights or settings; use another --out, or --force replaces "
+             "it\n  there: %s\n  here:  %s",
+             o->out, e->sampling, d->parts.sampling);
     TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EIO,
-             "%s: exists and holds the samples %lld to %lld, not all of which were asked for now; --force replaces it", o->out,
-             (long long)e->first, (long long)(e->first + e->count - 1));
+             "%s: exists and holds the samples %lld to %lld, not all of which were asked for now; "
+             "--force replaces it",
+             o->out, (long long)e->first, (long long)(e->first + e->count - 1));
     d->result.complete = e->first == o->first && e->count == o->count;
 done:
     return st;
@@ -166,7 +174,8 @@ static tw_status make_directory(const char *path)
 {
     tw_status st = TW_OK;
     struct stat info;
-    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path,
+             strerror(errno));
     TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is no directory", path);
 done:
     return st;
@@ -177,8 +186,11 @@ static tw_status draw_missing(draw_job *d)
     tw_status st = TW_OK;
     TW_TRY(list_missing(d));
     if (d->missing_count == 0) goto done;
-    TW_CHECK(d->restored, TW_ENOINPUT, "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
-             d->parts.directory, (long long)(d->missing[0] * d->parts.batch), (long long)((d->missing[0] + 1) * d->parts.batch - 1));
+    TW_CHECK(
+        d->restored, TW_ENOINPUT,
+        "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
+        d->parts.directory, (long long)(d->missing[0] * d->parts.batch),
+        (long long)((d->missing[0] + 1) * d->parts.batch - 1));
     if (d->rank == 0) st = make_directory(d->parts.directory);
     TW_TRY(draw_agree(d, st));
     TW_TRY(draw_blocks(d));
@@ -205,9 +217,11 @@ static tw_status check_pictures(const draw_job *d)
     tw_status st = TW_OK;
     const tw_draw_options *o = d->options;
     const bool points = d->parts.spec.kind == TW_DATASET_POINTS;
-    TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE, "points have no single pictures, only a heat map of all");
+    TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE,
+             "points have no single pictures, only a heat map of all");
     TW_CHECK(!points || !o->grid || !*o->grid || d->parts.spec.channels == 2, TW_EUSAGE,
-             "points of %lld coordinates have no heat map; 2 were expected", (long long)d->parts.spec.channels);
+             "points of %lld coordinates have no heat map; 2 were expected",
+             (long long)d->parts.spec.channels);
 done:
     return st;
 }
@@ -226,7 +240,8 @@ static tw_status run(draw_job *d)
     if (!d->result.complete) TW_TRY(draw_missing(d));
     if (o->join) TW_TRY(join(d));
     TW_TRY(draw_pictures(d));
-    if (o->join && o->clean) TW_TRY(draw_agree(d, d->rank == 0 ? draw_parts_remove(&d->parts) : TW_OK));
+    if (o->join && o->clean)
+        TW_TRY(draw_agree(d, d->rank == 0 ? draw_parts_remove(&d->parts) : TW_OK));
 done:
     return st;
 }
@@ -234,11 +249,15 @@ done:
 static tw_status check(const tw_draw_options *o)
 {
     tw_status st = TW_OK;
-    const int64_t limit = (int64_t)1 << 43; /* a stream's position has 44 bits, and blocks are drawn whole */
-    TW_CHECK(o->first >= 0 && o->count >= 1 && o->count <= limit && o->first <= limit - o->count, TW_EUSAGE,
-             "%lld samples from index %lld: indices lie between 0 and 2^43", (long long)o->count, (long long)o->first);
-    TW_CHECK(o->weights || o->join, TW_EUSAGE, "which weights? (a run, a checkpoint or a weights file)");
-    TW_CHECK(o->weights || o->assignment_count == 0, TW_EUSAGE, "%s: joining takes no settings", o->assignments[0]);
+    const int64_t limit = (int64_t)1
+                          << 43; /* a stream's position has 44 bits, and blocks are drawn whole */
+    TW_CHECK(o->first >= 0 && o->count >= 1 && o->count <= limit && o->first <= limit - o->count,
+             TW_EUSAGE, "%lld samples from index %lld: indices lie between 0 and 2^43",
+             (long long)o->count, (long long)o->first);
+    TW_CHECK(o->weights || o->join, TW_EUSAGE,
+             "which weights? (a run, a checkpoint or a weights file)");
+    TW_CHECK(o->weights || o->assignment_count == 0, TW_EUSAGE, "%s: joining takes no settings",
+             o->assignments[0]);
     TW_CHECK(!o->clean || o->join, TW_EUSAGE, "parts are removed only when they are joined");
 done:
     return st;
@@ -247,7 +266,10 @@ done:
 tw_status tw_draw(const tw_comm *comm, const tw_draw_options *options, tw_draw_result *out)
 {
     tw_status st = TW_OK;
-    draw_job d = {.comm = comm, .rank = comm ? tw_comm_rank(comm) : 0, .ranks = comm ? tw_comm_size(comm) : 1, .options = options};
+    draw_job d = {.comm = comm,
+                  .rank = comm ? tw_comm_rank(comm) : 0,
+                  .ranks = comm ? tw_comm_size(comm) : 1,
+                  .options = options};
     TW_TRY(check(options));
     TW_TRY(draw_parts_name(&d.parts, options->out));
     TW_TRY(run(&d));

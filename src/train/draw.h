@@ -34,7 +34,8 @@ typedef struct draw_job {
 tw_status draw_agree(const draw_job *d, tw_status st);
 
 /* draw_blocks.c: what the sampler calls after each step; self is the job. */
-tw_status draw_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n, const float *x);
+tw_status draw_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
+                     const float *x);
 /* Draws the missing blocks, each rank one at a time. Collective. */
 tw_status draw_blocks(draw_job *d);
 

@@ -1,4 +1,5 @@
-/* Parts as files: each a dataset of one block, with the line of text that says what it was drawn with. */
+/* Parts as files: each a dataset of one block, with the line of text that says what it was drawn
+ * with. */
 #include "train/draw_parts.h"
 
 #include <dirent.h>
@@ -24,7 +25,8 @@ tw_status draw_parts_name(draw_parts *p, const char *out)
 
 static tw_status name_part(char *path, const draw_parts *p, int64_t k)
 {
-    return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory, (long long)(k * p->batch));
+    return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory,
+                     (long long)(k * p->batch));
 }
 
 static bool is_part(const char *name)
@@ -47,14 +49,17 @@ static tw_status read_first(tw_dataset *file, int64_t *first)
     tw_status st = TW_OK;
     char text[64];
     TW_TRY(tw_dataset_get_text(file, key_first, text, sizeof text));
-    TW_CHECK(tw_text_to_int64(text, first), TW_EDATA, "is no sample set: its attribute \"%s\" is '%s'", key_first, text);
+    TW_CHECK(tw_text_to_int64(text, first), TW_EDATA,
+             "is no sample set: its attribute \"%s\" is '%s'", key_first, text);
 done:
     return st;
 }
 
 static tw_status differ(const char *path, const char *there, const char *here)
 {
-    return tw_error_set(TW_EDATA, "%s: was drawn with other weights or settings; use another --out, or remove it\n  there: %s\n  here:  %s",
+    return tw_error_set(TW_EDATA,
+                        "%s: was drawn with other weights or settings; use another --out, or "
+                        "remove it\n  there: %s\n  here:  %s",
                         path, there, here);
 }
 
@@ -101,7 +106,8 @@ static tw_status open_part(tw_dataset **out, const draw_parts *p, int64_t k, boo
         st = TW_OK;
         goto done;
     }
-    if (strcmp(sampling, p->sampling) != 0 || first != k * p->batch || tw_dataset_count(file) != p->batch) {
+    if (strcmp(sampling, p->sampling) != 0 || first != k * p->batch ||
+        tw_dataset_count(file) != p->batch) {
         st = differ(path, sampling, p->sampling);
         goto done;
     }
@@ -126,7 +132,8 @@ tw_status draw_existing_look(draw_existing *out, const draw_parts *p)
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
     *out = (draw_existing){.there = tw_file_exists(p->out)};
-    if (!out->there || open_file(&file, p->out, false) != TW_OK) goto done; /* whatever it is, it is not ours */
+    if (!out->there || open_file(&file, p->out, false) != TW_OK)
+        goto done; /* whatever it is, it is not ours */
     TW_TRY(tw_dataset_get_text(file, key_sampling, out->sampling, sizeof out->sampling));
     if (!out->sampling[0] || read_first(file, &out->first) != TW_OK) goto done;
     out->count = tw_dataset_count(file);
@@ -140,7 +147,8 @@ done:
 /* ---- writing ---- */
 
 /* Begins a file of `count` samples from index `first`. Nothing in it depends on its path. */
-static tw_status begin(tw_dataset_writer **out, const draw_parts *p, const char *path, int64_t first, int64_t count)
+static tw_status begin(tw_dataset_writer **out, const draw_parts *p, const char *path,
+                       int64_t first, int64_t count)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -201,7 +209,8 @@ static tw_status need_part(tw_dataset **out, const draw_parts *p, int64_t k, boo
     tw_status st = TW_OK;
     tw_dataset_destroy(out);
     TW_TRY(open_part(out, p, k, verify));
-    TW_CHECK(*out, TW_ENOINPUT, "%s: the samples %lld to %lld are missing: they have not been drawn yet", p->directory,
+    TW_CHECK(*out, TW_ENOINPUT,
+             "%s: the samples %lld to %lld are missing: they have not been drawn yet", p->directory,
              (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
 done:
     return st;
@@ -223,7 +232,8 @@ done:
     return st;
 }
 
-static tw_status copy_part(const draw_parts *p, tw_dataset_writer *w, int64_t at, int64_t end, char *buffer, int64_t room)
+static tw_status copy_part(const draw_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
+                           char *buffer, int64_t room)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
@@ -250,12 +260,14 @@ tw_status draw_parts_join(const draw_parts *p, int64_t first, int64_t count, cha
     for (int64_t k = first / p->batch; k * p->batch < end; k++) { /* before anything is written */
         char path[TW_PATH_MAX];
         TW_TRY(name_part(path, p, k));
-        TW_CHECK(tw_file_exists(path), TW_ENOINPUT, "%s: is missing: the samples %lld to %lld have not been drawn yet", path,
+        TW_CHECK(tw_file_exists(path), TW_ENOINPUT,
+                 "%s: is missing: the samples %lld to %lld have not been drawn yet", path,
                  (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
     }
     TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
     TW_TRY(begin(&w, p, p->out, first, count));
-    for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch) TW_TRY(copy_part(p, w, at, end, buffer, room));
+    for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
+        TW_TRY(copy_part(p, w, at, end, buffer, room));
     TW_TRY(tw_dataset_writer_finish(&w, digest));
 done:
     tw_dataset_writer_abort(&w);
@@ -269,14 +281,16 @@ tw_status draw_parts_remove(const draw_parts *p)
     tw_status st = TW_OK;
     char path[TW_PATH_MAX];
     DIR *directory = opendir(p->directory);
-    TW_CHECK(directory || errno == ENOENT, TW_EIO, "%s: cannot be read: %s", p->directory, strerror(errno));
+    TW_CHECK(directory || errno == ENOENT, TW_EIO, "%s: cannot be read: %s", p->directory,
+             strerror(errno));
     for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
         if (!is_part(e->d_name) && strncmp(e->d_name, ".part-", 6) != 0) continue;
         TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
-        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
+                 strerror(errno));
     }
-    TW_CHECK(!directory || rmdir(p->directory) == 0 || errno == ENOENT || errno == ENOTEMPTY, TW_EIO, "%s: cannot be removed: %s",
-             p->directory, strerror(errno));
+    TW_CHECK(!directory || rmdir(p->directory) == 0 || errno == ENOENT || errno == ENOTEMPTY,
+             TW_EIO, "%s: cannot be removed: %s", p->directory, strerror(errno));
 done:
     if (directory) closedir(directory);
     return st;

@@ -11,7 +11,8 @@
 typedef struct draw_parts {
     const char *out;                    /* the file that they will be; borrowed */
     char directory[TW_PATH_MAX];        /* OUT.parts */
-    char sampling[TW_DATASET_TEXT_MAX]; /* weights and settings, one line; "" as long as nobody said */
+    char sampling[TW_DATASET_TEXT_MAX]; /* weights and settings, one line; "" as long as nobody said
+                                         */
     char source[TW_DATASET_TEXT_MAX];   /* for people */
     tw_dataset_spec spec;               /* of samples; its count is not read */
     int64_t batch;                      /* b */
@@ -35,7 +36,8 @@ tw_status draw_parts_write(const draw_parts *p, int64_t k, const void *stored);
 /* Reads samples first … first + count − 1 in model units. @param[out] x  [count][dims] */
 tw_status draw_parts_read(const draw_parts *p, int64_t first, int64_t count, float *x);
 
-/* Makes OUT of the samples first … first + count − 1. The same bytes whoever drew the parts. @param[out] digest  TW_DATASET_DIGEST_MAX */
+/* Makes OUT of the samples first … first + count − 1. The same bytes whoever drew the parts.
+ * @param[out] digest  TW_DATASET_DIGEST_MAX */
 tw_status draw_parts_join(const draw_parts *p, int64_t first, int64_t count, char *digest);
 
 /* Removes the parts and their directory. */

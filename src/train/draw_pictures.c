@@ -30,7 +30,8 @@ static tw_status draw_grid(const draw_job *d)
     float *x = NULL;
     const int64_t most = d->parts.spec.kind == TW_DATASET_POINTS ? POINTS_MAX : o->grid_count;
     const int64_t count = o->count < most ? o->count : most;
-    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(&d->parts.spec), sizeof *x, "samples of a picture"));
+    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(&d->parts.spec), sizeof *x,
+                    "samples of a picture"));
     TW_TRY(read_samples(d, o->first, count, x));
     TW_TRY(tw_grid_write(o->grid, &d->parts.spec, count, x));
 done:
@@ -38,7 +39,8 @@ done:
     return st;
 }
 
-static tw_status write_images(const draw_job *d, int64_t first, int64_t count, float *x, uint8_t *pixels)
+static tw_status write_images(const draw_job *d, int64_t first, int64_t count, float *x,
+                              uint8_t *pixels)
 {
     tw_status st = TW_OK;
     const tw_dataset_spec *s = &d->parts.spec;
@@ -46,8 +48,10 @@ static tw_status write_images(const draw_job *d, int64_t first, int64_t count, f
     TW_TRY(read_samples(d, first, count, x));
     tw_dataset_pixels(s, count, x, pixels);
     for (int64_t i = 0; i < count; i++) {
-        TW_TRY(tw_format(path, sizeof path, "%s/%06lld.png", d->options->images, (long long)(first + i)));
-        TW_TRY(tw_png_write(path, pixels + i * tw_dataset_elements(s), s->height, s->width, s->channels));
+        TW_TRY(tw_format(path, sizeof path, "%s/%06lld.png", d->options->images,
+                         (long long)(first + i)));
+        TW_TRY(tw_png_write(path, pixels + i * tw_dataset_elements(s), s->height, s->width,
+                            s->channels));
     }
 done:
     return st;
@@ -58,13 +62,16 @@ static tw_status share_images(const draw_job *d)
 {
     tw_status st = TW_OK;
     const tw_draw_options *o = d->options;
-    const int64_t numbers = IMAGES_AT_ONCE * tw_dataset_elements(&d->parts.spec), end = o->first + o->count;
+    const int64_t numbers = IMAGES_AT_ONCE * tw_dataset_elements(&d->parts.spec),
+                  end = o->first + o->count;
     float *x = NULL;
     uint8_t *pixels = NULL;
     TW_TRY(tw_alloc(&x, numbers, sizeof *x, "samples of pictures"));
     TW_TRY(tw_alloc(&pixels, numbers, sizeof *pixels, "pictures"));
-    for (int64_t at = o->first + d->rank * IMAGES_AT_ONCE; at < end; at += (int64_t)d->ranks * IMAGES_AT_ONCE)
-        TW_TRY(write_images(d, at, end - at < IMAGES_AT_ONCE ? end - at : IMAGES_AT_ONCE, x, pixels));
+    for (int64_t at = o->first + d->rank * IMAGES_AT_ONCE; at < end;
+         at += (int64_t)d->ranks * IMAGES_AT_ONCE)
+        TW_TRY(
+            write_images(d, at, end - at < IMAGES_AT_ONCE ? end - at : IMAGES_AT_ONCE, x, pixels));
 done:
     tw_free(&x);
     tw_free(&pixels);
@@ -73,7 +80,9 @@ done:
 
 static tw_status make_directory(const char *path)
 {
-    return mkdir(path, 0777) == 0 || errno == EEXIST ? TW_OK : tw_error_set(TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    return mkdir(path, 0777) == 0 || errno == EEXIST
+               ? TW_OK
+               : tw_error_set(TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
 }
 
 tw_status draw_pictures(draw_job *d)

@@ -1,5 +1,6 @@
-/* What a run would need, for `train --dry-run`: memory as planned against what each node has, disk for the checkpoints, and the time of a
- * step as measured by taking a few, after which nothing is kept. */
+/* What a run would need, for `train --dry-run`: memory as planned against what each node has, disk
+ * for the checkpoints, and the time of a step as measured by taking a few, after which nothing is
+ * kept. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,13 +25,14 @@ typedef struct need {
     double bytes, limit;
 } need;
 
-/* Bytes of this rank, as planned, with what its node shares where it is the first there, and the part of it that is copied while a
- * checkpoint is written. */
+/* Bytes of this rank, as planned, with what its node shares where it is the first there, and the
+ * part of it that is copied while a checkpoint is written. */
 static double planned(const tw_trainer *t, double *state_out, double *plan_out, double *copy_out)
 {
     const tw_plan_memory m = tw_plan_memory_use(tw_loss_plan(t->loss));
     const double params = 4.0 * (double)t->model->params->size, gradients = params;
-    const double averages = tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;
+    const double averages =
+        tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;
     *state_out = tw_reducer_leads(t->reducer) ? 3 * params + averages : 0;
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
     *copy_out = tw_comm_rank(t->comm) == 0 ? 3 * params + averages : 0;
@@ -52,11 +54,11 @@ static tw_status judge_nodes(const need *all, int ranks, int nodes)
             count++;
         }
         if (!one) continue;
-        TW_CHECK(
-            bytes <= one->limit, TW_ENOMEM,
-            "%s: %.1f MB of memory wanted by %d rank%s, %.1f MB there (%s): smaller train.microbatch or data.memory, or fewer ranks on "
-            "a node",
-            one->host, mega(bytes), count, count == 1 ? "" : "s", mega(one->limit), one->who);
+        TW_CHECK(bytes <= one->limit, TW_ENOMEM,
+                 "%s: %.1f MB of memory wanted by %d rank%s, %.1f MB there (%s): smaller "
+                 "train.microbatch or data.memory, or fewer ranks on "
+                 "a node",
+                 one->host, mega(bytes), count, count == 1 ? "" : "s", mega(one->limit), one->who);
     }
 done:
     return st;
@@ -72,11 +74,11 @@ static const char *amount(char out[32], double bytes)
 static void tell_memory(const tw_trainer *t, double state, double plan, double copy)
 {
     char a[32], b[32], c[32], d[32], e[32];
-    tw_log_info(
-        "memory of a rank: %s of gradients, %s of values and packed weights, %s of samples; of a node: %s of parameters, moments and, "
-        "on the first, averages; rank zero copies %s more while it saves",
-        amount(a, 4.0 * (double)t->model->params->size), amount(b, plan), amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state),
-        amount(e, copy));
+    tw_log_info("memory of a rank: %s of gradients, %s of values and packed weights, %s of "
+                "samples; of a node: %s of parameters, moments and, "
+                "on the first, averages; rank zero copies %s more while it saves",
+                amount(a, 4.0 * (double)t->model->params->size), amount(b, plan),
+                amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state), amount(e, copy));
     tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c.keep);
 }
 
@@ -91,10 +93,12 @@ static tw_status check_memory(const tw_trainer *t)
     snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, tw_comm_host(t->comm));
     snprintf(mine.who, sizeof mine.who, "%s", who);
     tell_memory(t, state, plan, copy);
-    if (tw_comm_rank(t->comm) == 0) st = tw_alloc(&all, tw_comm_size(t->comm), sizeof *all, "the needs of all ranks");
+    if (tw_comm_rank(t->comm) == 0)
+        st = tw_alloc(&all, tw_comm_size(t->comm), sizeof *all, "the needs of all ranks");
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_gather(t->comm, &mine, sizeof mine, all));
-    if (tw_comm_rank(t->comm) == 0) st = judge_nodes(all, tw_comm_size(t->comm), tw_comm_nodes(t->comm));
+    if (tw_comm_rank(t->comm) == 0)
+        st = judge_nodes(all, tw_comm_size(t->comm), tw_comm_nodes(t->comm));
     TW_TRY(tw_comm_agree(t->comm, st));
 done:
     tw_free(&all);
@@ -108,7 +112,8 @@ static tw_status measure_time(tw_trainer *t)
     tw_step_result r;
     const double steps = (double)(t->c.steps - t->step);
     if (steps <= 0) {
-        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step, (long long)t->c.steps);
+        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step,
+                    (long long)t->c.steps);
         goto done;
     }
     for (int k = 0; k < STEPS; k++) {
@@ -116,8 +121,9 @@ static tw_status measure_time(tw_trainer *t)
         if (k > 0 && r.seconds < best) best = r.seconds;
     }
     TW_TRY(tw_comm_max(t->comm, &best, 1));
-    tw_log_info("a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours", best, steps, best * steps / 3600,
-                best * steps / 3600 * t->threads * tw_comm_size(t->comm));
+    tw_log_info(
+        "a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours",
+        best, steps, best * steps / 3600, best * steps / 3600 * t->threads * tw_comm_size(t->comm));
 done:
     return st;
 }
@@ -128,7 +134,9 @@ tw_status tw_trainer_estimate(tw_trainer *t)
     TW_TRY(check_memory(t));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
     TW_TRY(measure_time(t));
-    if (!t->c.verify) tw_log_info("the samples were not compared with the dataset's digest: data.verify=yes does, and reads them all");
+    if (!t->c.verify)
+        tw_log_info("the samples were not compared with the dataset's digest: data.verify=yes "
+                    "does, and reads them all");
     tw_log_info("nothing was written");
 done:
     return st;

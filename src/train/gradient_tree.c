@@ -1,5 +1,6 @@
-/* Sums of microbatches in a tree, as a binary counter adds: level l holds the sum of 2^l microbatches, and when a second one of the same
- * size is complete the two become one of the next level. For 2^n microbatches that is ((0+1)+(2+3))+…, with n buffers. */
+/* Sums of microbatches in a tree, as a binary counter adds: level l holds the sum of 2^l
+ * microbatches, and when a second one of the same size is complete the two become one of the next
+ * level. For 2^n microbatches that is ((0+1)+(2+3))+…, with n buffers. */
 #include <string.h>
 
 #include "train/trainer.h"
@@ -14,14 +15,16 @@ struct tw_gradient_tree {
     float *level[LEVELS_MAX];
 };
 
-tw_status tw_gradient_tree_create(tw_gradient_tree **out, float *gradient, int64_t count, int64_t microbatches)
+tw_status tw_gradient_tree_create(tw_gradient_tree **out, float *gradient, int64_t count,
+                                  int64_t microbatches)
 {
     tw_status st = TW_OK;
     tw_gradient_tree *t = NULL;
     TW_TRY(tw_alloc(&t, 1, sizeof *t, "a tree of gradients"));
     t->gradient = gradient;
     t->count = count;
-    for (; microbatches > 1; microbatches /= 2) TW_TRY(tw_alloc(&t->level[t->levels++], count, sizeof(float), "a tree of gradients"));
+    for (; microbatches > 1; microbatches /= 2)
+        TW_TRY(tw_alloc(&t->level[t->levels++], count, sizeof(float), "a tree of gradients"));
     *out = t;
     t = NULL;
 done:

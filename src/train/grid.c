@@ -37,8 +37,8 @@ done:
     return st;
 }
 
-tw_status tw_grid_draw(const tw_comm *comm, tw_sampler *sampler, const tw_score *score, int64_t batch, int64_t first, int64_t count,
-                       float *x)
+tw_status tw_grid_draw(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
+                       int64_t batch, int64_t first, int64_t count, float *x)
 {
     tw_status st = TW_OK;
     float *mine = NULL;
@@ -63,8 +63,9 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The picture's bound: a tenth more than what 99.5 % of all coordinates keep to, so that a few strays do not shrink the rest; but no less
- * than where data of unit size lie, so that pictures can be compared and a heap at the origin looks like one. */
+/* The picture's bound: a tenth more than what 99.5 % of all coordinates keep to, so that a few
+ * strays do not shrink the rest; but no less than where data of unit size lie, so that pictures can
+ * be compared and a heap at the origin looks like one. */
 static tw_status find_bound(double *out, const float *points, int64_t numbers)
 {
     tw_status st = TW_OK;
@@ -79,20 +80,26 @@ done:
     return st;
 }
 
-static tw_status write_points(const char *path, const tw_dataset_spec *spec, int64_t count, const float *x)
+static tw_status write_points(const char *path, const tw_dataset_spec *spec, int64_t count,
+                              const float *x)
 {
     tw_status st = TW_OK;
-    double bound, blur = 0.5 * HEATMAP_PIXELS / sqrt((double)count); /* half of the distance between points that fill the picture */
+    double bound,
+        blur = 0.5 * HEATMAP_PIXELS /
+               sqrt((double)count); /* half of the distance between points that fill the picture */
     blur = fmin(fmax(blur, 1), 12);
-    TW_CHECK(spec->channels == 2, TW_EUNSUPPORTED, "%s: points of %lld coordinates have no picture; 2 were expected", path,
+    TW_CHECK(spec->channels == 2, TW_EUNSUPPORTED,
+             "%s: points of %lld coordinates have no picture; 2 were expected", path,
              (long long)spec->channels);
     TW_TRY(find_bound(&bound, x, 2 * count));
-    TW_TRY(tw_png_write_heatmap(path, x, count, (const double[]){-bound, bound, -bound, bound}, HEATMAP_PIXELS, blur));
+    TW_TRY(tw_png_write_heatmap(path, x, count, (const double[]){-bound, bound, -bound, bound},
+                                HEATMAP_PIXELS, blur));
 done:
     return st;
 }
 
-tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t count, const float *x)
+tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t count,
+                        const float *x)
 {
     tw_status st = TW_OK;
     uint8_t *pixels = NULL;

@@ -1,5 +1,6 @@
-/* What the first average of the weights can do by now: its loss on the validation split, and a grid of samples. The average lies on the
- * first node; all ranks get a copy in a second model and share the work. */
+/* What the first average of the weights can do by now: its loss on the validation split, and a grid
+ * of samples. The average lies on the first node; all ranks get a copy in a second model and share
+ * the work. */
 #include <string.h>
 
 #include "train/grid.h"
@@ -36,7 +37,8 @@ static tw_status copy_model(tw_preview *p)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_config_create(&p->config));
-    TW_TRY(tw_config_parse(p->config, p->t->config_text, (int64_t)strlen(p->t->config_text), "config.ini"));
+    TW_TRY(tw_config_parse(p->config, p->t->config_text, (int64_t)strlen(p->t->config_text),
+                           "config.ini"));
     TW_TRY(tw_model_configure(&p->model, p->config));
     TW_TRY(tw_model_create(p->model, p->t->model->sample, (uint64_t)p->t->c.seed));
 done:
@@ -49,7 +51,8 @@ static tw_status plan_validation(tw_preview *p)
     const tw_trainer *t = p->t;
     const tw_loss_options options = {.batch = t->micro, .precision = t->precision};
     TW_TRY(tw_loss_create(&p->loss, p->model, &options));
-    TW_TRY(tw_alloc(&p->x0, t->micro * t->model->dims, sizeof *p->x0, "a batch of the validation split"));
+    TW_TRY(tw_alloc(&p->x0, t->micro * t->model->dims, sizeof *p->x0,
+                    "a batch of the validation split"));
 done:
     return st;
 }
@@ -65,16 +68,21 @@ static tw_status plan_grid(tw_preview *p)
         settings.spacing = NULL;
     }
     TW_TRY(tw_model_score_create(&p->score, p->model, t->sample.batch, t->precision));
-    TW_TRY(tw_sampler_create(&p->sampler, &settings, p->model->schedule, p->model->dims, t->sample.batch));
-    if (tw_comm_rank(t->comm) == 0) TW_TRY(tw_alloc(&p->samples, t->c.grid_count * p->model->dims, sizeof(float), "a grid of samples"));
+    TW_TRY(tw_sampler_create(&p->sampler, &settings, p->model->schedule, p->model->dims,
+                             t->sample.batch));
+    if (tw_comm_rank(t->comm) == 0)
+        TW_TRY(tw_alloc(&p->samples, t->c.grid_count * p->model->dims, sizeof(float),
+                        "a grid of samples"));
 done:
     return st;
 }
 
 static tw_status open_validation(tw_preview *p)
 {
-    const tw_dataset_options options = {
-        .path = p->t->c.data_path, .split = p->t->c.validation_split, .hints = p->t->c.hints, .io = p->t->io};
+    const tw_dataset_options options = {.path = p->t->c.data_path,
+                                        .split = p->t->c.validation_split,
+                                        .hints = p->t->c.hints,
+                                        .io = p->t->io};
     return tw_dataset_open(&p->data, p->t->comm, &options);
 }
 
@@ -128,8 +136,10 @@ static tw_status copy_average(tw_preview *p)
     const tw_params *from = t->model->params;
     if (p->copied == t->step) return TW_OK;
     memcpy(p->model->params->value, from->value, (size_t)from->size * sizeof(float));
-    if (t->ema[0]) memcpy(p->model->params->value, t->ema[0], (size_t)from->trainable * sizeof(float));
-    TW_TRY(tw_comm_broadcast(t->comm, p->model->params->value, (size_t)from->trainable * sizeof(float), 0));
+    if (t->ema[0])
+        memcpy(p->model->params->value, t->ema[0], (size_t)from->trainable * sizeof(float));
+    TW_TRY(tw_comm_broadcast(t->comm, p->model->params->value,
+                             (size_t)from->trainable * sizeof(float), 0));
     if (p->loss) tw_loss_refresh(p->loss);
     if (p->score) tw_model_score_refresh(p->score);
     p->copied = t->step;
@@ -146,7 +156,11 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
     const int64_t last = count * (rank + 1) / ranks;
     for (int64_t first = count * rank / ranks; first < last; first += t->micro) {
         const int64_t n = last - first < t->micro ? last - first : t->micro;
-        const tw_loss_step step = {.seed = (uint64_t)t->c.seed, .position = first, .count = n, .weight = 1, .validation = true};
+        const tw_loss_step step = {.seed = (uint64_t)t->c.seed,
+                                   .position = first,
+                                   .count = n,
+                                   .weight = 1,
+                                   .validation = true};
         TW_TRY(tw_dataset_read(p->data, first, n, p->x0, NULL));
         *sum += tw_loss_run(p->loss, &step, p->x0);
     }
@@ -158,7 +172,8 @@ tw_status tw_preview_validate(tw_preview *p, double *loss_out)
 {
     tw_status st = TW_OK;
     double sum = 0;
-    const int64_t there = tw_dataset_count(p->data), count = there < p->t->c.validate_count ? there : p->t->c.validate_count;
+    const int64_t there = tw_dataset_count(p->data),
+                  count = there < p->t->c.validate_count ? there : p->t->c.validate_count;
     TW_TRY(copy_average(p));
     TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, &sum)));
     TW_TRY(tw_comm_sum(p->t->comm, &sum, 1));
@@ -174,7 +189,8 @@ static void write_grid(const tw_preview *p)
     const tw_trainer *t = p->t;
     tw_status st = tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->rundir, name);
-    if (st == TW_OK) st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c.grid_count, p->samples);
+    if (st == TW_OK)
+        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c.grid_count, p->samples);
     if (st == TW_OK)
         tw_log_info("step %lld  samples in %s", (long long)t->step, path);
     else
@@ -186,7 +202,8 @@ tw_status tw_preview_grid(tw_preview *p)
     tw_status st = TW_OK;
     tw_trainer *t = p->t;
     TW_TRY(copy_average(p));
-    TW_TRY(tw_grid_draw(t->comm, p->sampler, tw_model_score_view(p->score), t->sample.batch, 0, t->c.grid_count, p->samples));
+    TW_TRY(tw_grid_draw(t->comm, p->sampler, tw_model_score_view(p->score), t->sample.batch, 0,
+                        t->c.grid_count, p->samples));
     if (t->rundir) write_grid(p);
 done:
     return st;

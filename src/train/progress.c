@@ -41,12 +41,16 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
     p->file = -1;
     p->last_line = tw_clock_seconds();
     p->rows = t->loss_rows < HISTORY ? t->loss_rows : HISTORY;
-    if (p->rows) memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows), 2 * (size_t)p->rows * sizeof *p->history);
+    if (p->rows)
+        memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows),
+               2 * (size_t)p->rows * sizeof *p->history);
     TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
     p->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
-    tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, gradients by %s", t->model->net->name,
-                (long long)tw_params_count(t->model->params), tw_comm_size(t->comm), (long long)t->c.batch, (long long)t->micro,
+    tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
+                "gradients by %s",
+                t->model->net->name, (long long)tw_params_count(t->model->params),
+                tw_comm_size(t->comm), (long long)t->c.batch, (long long)t->micro,
                 tw_precision_name(t->precision), tw_reducer_description(t->reducer));
     *out = p;
     p = NULL;
@@ -99,9 +103,11 @@ static void print_line(tw_progress *p, const tw_step_result *r)
     char eta[32];
     const window *w = &p->line;
     duration(eta, left(p));
-    tw_log_info("step %lld/%lld  loss %.4f  norm %.3g  %.1f images/s  read %.0f%% compute %.0f%% communicate %.0f%%  %s left",
-                (long long)p->t->step, (long long)p->t->c.steps, w->loss / (double)w->steps, r->gradient_norm,
-                (double)(w->steps * p->t->c.batch) / w->seconds, percent(w->read, w->seconds), percent(w->compute, w->seconds),
+    tw_log_info("step %lld/%lld  loss %.4f  norm %.3g  %.1f images/s  read %.0f%% compute %.0f%% "
+                "communicate %.0f%%  %s left",
+                (long long)p->t->step, (long long)p->t->c.steps, w->loss / (double)w->steps,
+                r->gradient_norm, (double)(w->steps * p->t->c.batch) / w->seconds,
+                percent(w->read, w->seconds), percent(w->compute, w->seconds),
                 percent(w->communication, w->seconds), eta);
     p->line = (window){0};
     p->last_line = tw_clock_seconds();
@@ -144,7 +150,8 @@ static void write_metrics(tw_progress *p, const tw_step_result *r)
 static void remember(tw_progress *p, const tw_step_result *r)
 {
     if (p->rows == HISTORY) {
-        memmove(p->history, p->history + HISTORY, HISTORY * sizeof *p->history); /* the older half goes */
+        memmove(p->history, p->history + HISTORY,
+                HISTORY * sizeof *p->history); /* the older half goes */
         p->rows = HISTORY / 2;
     }
     p->history[2 * p->rows] = (double)p->t->step;

@@ -1,4 +1,5 @@
-/* From a file of weights to a model: the frozen configuration names network and objective, the meta says what samples are. */
+/* From a file of weights to a model: the frozen configuration names network and objective, the meta
+ * says what samples are. */
 #include "tweedie/restore.h"
 
 #include <string.h>
@@ -10,8 +11,10 @@
 
 /* ---- parts of a frozen configuration ---- */
 
-/* Whether a list of words, "sample compute.precision", holds the section, or the key of the section (NULL: none). */
-static bool lists(const char *words, const char *section, size_t section_length, const char *key, size_t key_length)
+/* Whether a list of words, "sample compute.precision", holds the section, or the key of the section
+ * (NULL: none). */
+static bool lists(const char *words, const char *section, size_t section_length, const char *key,
+                  size_t key_length)
 {
     for (const char *w = words; *w; w += strcspn(w, " "), w += strspn(w, " ")) {
         const size_t n = strcspn(w, " "), s = strcspn(w, ". ");
@@ -22,7 +25,8 @@ static bool lists(const char *words, const char *section, size_t section_length,
     return false;
 }
 
-/* The entries of `text` that `words` lists. The text is one that tw_config_text wrote: "[section]" and "key = value" lines. */
+/* The entries of `text` that `words` lists. The text is one that tw_config_text wrote: "[section]"
+ * and "key = value" lines. */
 static tw_status select_entries(tw_text *out, const char *text, const char *words)
 {
     tw_status st = TW_OK;
@@ -62,14 +66,16 @@ done:
     return st;
 }
 
-tw_status tw_restore_config(tw_config **out, const tw_restored *r, const char *inherited, const char *free_sections, int count,
-                            char *const *assignments)
+tw_status tw_restore_config(tw_config **out, const tw_restored *r, const char *inherited,
+                            const char *free_sections, int count, char *const *assignments)
 {
     tw_status st = TW_OK;
     tw_config *c = NULL;
     for (int i = 0; i < count; i++)
-        TW_CHECK(lists(free_sections, assignments[i], strcspn(assignments[i], ".="), NULL, 0), TW_EUSAGE,
-                 "%s: belongs to the run and cannot be changed here; keys of these sections can: %s", assignments[i], free_sections);
+        TW_CHECK(
+            lists(free_sections, assignments[i], strcspn(assignments[i], ".="), NULL, 0), TW_EUSAGE,
+            "%s: belongs to the run and cannot be changed here; keys of these sections can: %s",
+            assignments[i], free_sections);
     TW_TRY(parse_entries(&c, &r->meta, inherited));
     TW_TRY(tw_config_override(c, count, assignments));
     *out = c;
@@ -92,8 +98,8 @@ static tw_status add_model(XXH3_state_t *hash, const tw_restored *r)
     tw_text text = {0};
     const tw_dataset_spec *s = &r->samples;
     TW_TRY(select_entries(&text, r->meta.config, "network objective"));
-    TW_TRY(tw_text_add(&text, "%s %lld %lld %lld %lld", r->meta.sample_kind, (long long)s->height, (long long)s->width,
-                       (long long)s->channels, (long long)s->num_classes));
+    TW_TRY(tw_text_add(&text, "%s %lld %lld %lld %lld", r->meta.sample_kind, (long long)s->height,
+                       (long long)s->width, (long long)s->channels, (long long)s->num_classes));
     add_text(hash, text.data);
     if (s->offset) XXH3_128bits_update(hash, s->offset, (size_t)s->channels * sizeof *s->offset);
     if (s->scale) XXH3_128bits_update(hash, s->scale, (size_t)s->channels * sizeof *s->scale);
@@ -117,7 +123,8 @@ static tw_status digest_weights(tw_restored *r, const tw_weights *w)
         XXH3_128bits_update(hash, w->arrays[i].data, (size_t)n * sizeof(float));
     }
     const XXH128_hash_t h = XXH3_128bits_digest(hash);
-    TW_TRY(tw_format(r->digest, sizeof r->digest, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64));
+    TW_TRY(tw_format(r->digest, sizeof r->digest, "%016llx%016llx", (unsigned long long)h.high64,
+                     (unsigned long long)h.low64));
 done:
     XXH3_freeState(hash);
     return st;

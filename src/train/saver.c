@@ -1,8 +1,8 @@
 /* Checkpoints while training goes on.
  *
- * The state is copied (plain layout, the files' own) and the input and output thread writes the copy in pieces: two jobs that submit each
- * other, so that reading ahead, which shares the thread, never waits for more than one piece. Old checkpoints are pruned when the new one
- * is complete. */
+ * The state is copied (plain layout, the files' own) and the input and output thread writes the
+ * copy in pieces: two jobs that submit each other, so that reading ahead, which shares the thread,
+ * never waits for more than one piece. Old checkpoints are pruned when the new one is complete. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +32,8 @@ struct tw_saver {
     double started, ended;
 };
 
-/* The groups of a checkpoint. Moments and averages may be NULL where only names are wanted. @return how many */
+/* The groups of a checkpoint. Moments and averages may be NULL where only names are wanted. @return
+ * how many */
 static int groups_of(const tw_trainer *t, tw_state_group *groups, char names[TW_EMA_MAX][64])
 {
     int n = 0;
@@ -56,7 +57,8 @@ static tw_status make_state(tw_state **out, const tw_trainer *t)
 
 static tw_status check_disk(const tw_trainer *t, const tw_state *state)
 {
-    return tw_checkpoint_preflight(t->options->run, tw_checkpoint_estimate(state->arrays, state->count), (int)t->c.keep);
+    return tw_checkpoint_preflight(
+        t->options->run, tw_checkpoint_estimate(state->arrays, state->count), (int)t->c.keep);
 }
 
 tw_status tw_saver_check_disk(const tw_trainer *t)
@@ -124,8 +126,10 @@ static tw_status describe(const tw_saver *s, tw_checkpoint_meta *meta)
                                  .restarts = (int)t->restarts,
                                  .config = t->config_text};
     meta->losses = tw_progress_losses(t->progress, &meta->loss_count);
-    TW_TRY(tw_format(meta->precision, sizeof meta->precision, "%s", tw_precision_name(t->precision)));
-    TW_TRY(tw_format(meta->dataset_digest, sizeof meta->dataset_digest, "%s", tw_dataset_get_spec(t->data)->digest));
+    TW_TRY(
+        tw_format(meta->precision, sizeof meta->precision, "%s", tw_precision_name(t->precision)));
+    TW_TRY(tw_format(meta->dataset_digest, sizeof meta->dataset_digest, "%s",
+                     tw_dataset_get_spec(t->data)->digest));
     TW_TRY(tw_format(meta->versions, sizeof meta->versions, "tweedie %s", tw_version()));
     if (t->c.ema_rates.count) {
         char name[64];
@@ -157,7 +161,8 @@ static tw_status piece(void *self)
     TW_TRY(tw_rundir_check(s->t->rundir));
     TW_TRY(tw_checkpoint_writer_step(s->writer, &finished));
     /* the checkpoint is there whether this succeeds or not */
-    if (finished && tw_checkpoint_prune(s->t->options->run, s->t->c.keep, s->t->c.keep_every, false, NULL, NULL) != TW_OK)
+    if (finished && tw_checkpoint_prune(s->t->options->run, s->t->c.keep, s->t->c.keep_every, false,
+                                        NULL, NULL) != TW_OK)
         tw_log_warn("old checkpoints stay until the next one: %s", tw_error_message());
 done:
     if (finished || st != TW_OK) {
@@ -165,7 +170,8 @@ done:
         return TW_OK;
     }
     s->turn = 1 - s->turn;
-    st = tw_io_wait(s->t->io, &s->jobs[s->turn]); /* done long ago: this thread runs one at a time */
+    st =
+        tw_io_wait(s->t->io, &s->jobs[s->turn]); /* done long ago: this thread runs one at a time */
     tw_io_submit(s->t->io, &s->jobs[s->turn]);
     return st;
 }
@@ -176,7 +182,8 @@ static tw_status begin(tw_saver *s)
     tw_checkpoint_meta meta;
     TW_TRY(describe(s, &meta));
     tw_state_snapshot(s->state);
-    TW_TRY(tw_checkpoint_writer_create(&s->writer, s->t->options->run, s->state->arrays, s->state->count, &meta));
+    TW_TRY(tw_checkpoint_writer_create(&s->writer, s->t->options->run, s->state->arrays,
+                                       s->state->count, &meta));
     s->jobs[0] = s->jobs[1] = (tw_io_job){.run = piece, .self = s};
     s->turn = 0;
     s->busy = true;
@@ -193,11 +200,13 @@ static tw_status settle(tw_saver *s)
     if (s->status == TW_OK) {
         s->failures = 0;
         s->saved = s->step;
-        tw_log_info("checkpoint of step %lld written in %.1f s", (long long)s->step, s->ended - s->started);
+        tw_log_info("checkpoint of step %lld written in %.1f s", (long long)s->step,
+                    s->ended - s->started);
         return TW_OK;
     }
     s->failures++;
-    tw_log_warn("the checkpoint of step %lld failed (older ones are untouched): %s", (long long)s->step, s->message);
+    tw_log_warn("the checkpoint of step %lld failed (older ones are untouched): %s",
+                (long long)s->step, s->message);
     return tw_error_set(s->status, "%s", s->message);
 }
 
@@ -253,8 +262,8 @@ static tw_status read_state(tw_trainer *t, const char *path, double *facts)
     const tw_checkpoint_meta *meta = tw_checkpoint_meta_view(file);
     const char *digest = tw_dataset_get_spec(t->data)->digest;
     TW_CHECK(strcmp(meta->dataset_digest, digest) == 0, TW_ECONFIG,
-             "data.path: %s is another dataset than the run was trained on (digest %s, not %s)", t->c.data_path, digest,
-             meta->dataset_digest);
+             "data.path: %s is another dataset than the run was trained on (digest %s, not %s)",
+             t->c.data_path, digest, meta->dataset_digest);
     TW_TRY(tw_checkpoint_read(file, state->arrays, state->count));
     tw_state_restore(state);
     TW_TRY(keep_losses(t, meta));
@@ -292,7 +301,8 @@ static tw_status copy_weights(tw_trainer *t, const tw_weights *weights)
     TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
     tw_state_restore(state);
     for (int64_t k = 0; k < t->c.ema_rates.count; k++)
-        memcpy(t->ema[k], t->model->params->value, (size_t)t->model->params->trainable * sizeof(float));
+        memcpy(t->ema[k], t->model->params->value,
+               (size_t)t->model->params->trainable * sizeof(float));
 done:
     tw_state_destroy(&state);
     return st;

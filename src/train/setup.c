@@ -24,8 +24,8 @@ done:
 }
 
 /* All tables there are are bound: what is left over is a mistake. */
-static tw_status read_config(tw_setup *out, tw_train_config *c, tw_compute_config *compute, const char *path, int assignment_count,
-                             char *const *assignments)
+static tw_status read_config(tw_setup *out, tw_train_config *c, tw_compute_config *compute,
+                             const char *path, int assignment_count, char *const *assignments)
 {
     tw_status st = TW_OK;
     tw_sample_config sample;
@@ -46,7 +46,8 @@ done:
     return st;
 }
 
-tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count, char *const *assignments)
+tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count,
+                        char *const *assignments)
 {
     tw_train_config c;
     tw_compute_config compute;
@@ -61,11 +62,14 @@ static bool power_of_two(int64_t n)
 int64_t tw_setup_ranks(const tw_setup *setup, int64_t most)
 {
     int64_t ranks = most < setup->most_ranks ? most : setup->most_ranks;
-    while (ranks > 1 && (setup->global_batch % ranks || (setup->rank_independent && !power_of_two(ranks)))) ranks--;
+    while (ranks > 1 &&
+           (setup->global_batch % ranks || (setup->rank_independent && !power_of_two(ranks))))
+        ranks--;
     return ranks > 1 ? ranks : 1;
 }
 
-tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count, char *const *assignments)
+tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, int assignment_count,
+                        char *const *assignments)
 {
     tw_status st = TW_OK;
     tw_train_config c;

@@ -26,12 +26,14 @@ static int64_t count_arrays(const tw_state *s, int64_t *floats)
     return n;
 }
 
-static void describe_array(tw_state *s, int64_t k, const tw_state_group *group, const tw_param_view *v, float *plain)
+static void describe_array(tw_state *s, int64_t k, const tw_state_group *group,
+                           const tw_param_view *v, float *plain)
 {
     const bool scalar = v->shape.rank == 0; /* which files do not know */
     s->dims[k][0] = 1;
     for (int i = 0; i < v->shape.rank; i++) s->dims[k][i] = v->shape.dims[i];
-    s->arrays[k] = (tw_checkpoint_array){group->name, v->name, scalar ? 1 : v->shape.rank, s->dims[k], plain};
+    s->arrays[k] =
+        (tw_checkpoint_array){group->name, v->name, scalar ? 1 : v->shape.rank, s->dims[k], plain};
     s->views[k] = v;
     /* a constant is the parameters' own, whichever group speaks of it */
     s->flats[k] = v->trainable ? group->flat : s->params->value;
@@ -50,7 +52,8 @@ static void describe_arrays(tw_state *s)
         }
 }
 
-tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_state_group *groups, int group_count)
+tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_state_group *groups,
+                          int group_count)
 {
     tw_status st = TW_OK;
     tw_state *s = NULL;
@@ -71,7 +74,8 @@ tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_stat
     TW_TRY(tw_alloc(&s->flats, s->count, sizeof *s->flats, "arrays of a run"));
     TW_TRY(tw_alloc(&s->dims, s->count, sizeof *s->dims, "arrays of a run"));
     TW_TRY(tw_alloc_arena(&s->plain, s->bytes, "the copy that a checkpoint is written from"));
-    memset(s->plain, 0, s->bytes); /* here, not in the first save, which training waits for: pages take longer to come than to fill */
+    memset(s->plain, 0, s->bytes); /* here, not in the first save, which training waits for: pages
+                                      take longer to come than to fill */
     describe_arrays(s);
     *out = s;
     s = NULL;
@@ -96,12 +100,14 @@ void tw_state_destroy(tw_state **state)
 
 void tw_state_snapshot(tw_state *s)
 {
-    for (int64_t k = 0; k < s->count; k++) tw_params_to_plain(s->views[k], s->flats[k], s->arrays[k].data);
+    for (int64_t k = 0; k < s->count; k++)
+        tw_params_to_plain(s->views[k], s->flats[k], s->arrays[k].data);
 }
 
 void tw_state_restore(tw_state *s)
 {
-    for (int64_t k = 0; k < s->count; k++) tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
+    for (int64_t k = 0; k < s->count; k++)
+        tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
 }
 
 tw_status tw_state_ema_name(char *out, size_t size, double rate)
@@ -111,7 +117,8 @@ tw_status tw_state_ema_name(char *out, size_t size, double rate)
     return tw_format(out, size, "ema/%s", text);
 }
 
-static const char *const kinds[] = {[TW_DATASET_UINT8] = "uint8", [TW_DATASET_FLOAT32] = "float32", [TW_DATASET_POINTS] = "points"};
+static const char *const kinds[] = {
+    [TW_DATASET_UINT8] = "uint8", [TW_DATASET_FLOAT32] = "float32", [TW_DATASET_POINTS] = "points"};
 
 tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_spec *spec)
 {
@@ -137,14 +144,21 @@ tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *m
                             .offset = meta->offset,
                             .scale = meta->scale};
     int kind = 0;
-    while (kind < (int)(sizeof kinds / sizeof *kinds) && strcmp(kinds[kind], meta->sample_kind) != 0) kind++;
-    TW_CHECK(kind < (int)(sizeof kinds / sizeof *kinds), TW_EDATA, "its samples are of kind '%s'; uint8, float32 or points was expected",
+    while (kind < (int)(sizeof kinds / sizeof *kinds) &&
+           strcmp(kinds[kind], meta->sample_kind) != 0)
+        kind++;
+    TW_CHECK(kind < (int)(sizeof kinds / sizeof *kinds), TW_EDATA,
+             "its samples are of kind '%s'; uint8, float32 or points was expected",
              meta->sample_kind);
-    TW_CHECK(spec.height >= 1 && spec.width >= 1 && spec.channels >= 1 && spec.channels <= TW_DATASET_CHANNELS_MAX &&
-                 spec.height <= INT32_MAX && spec.width <= INT32_MAX && (kind != TW_DATASET_POINTS || spec.height * spec.width == 1) &&
+    TW_CHECK(spec.height >= 1 && spec.width >= 1 && spec.channels >= 1 &&
+                 spec.channels <= TW_DATASET_CHANNELS_MAX && spec.height <= INT32_MAX &&
+                 spec.width <= INT32_MAX &&
+                 (kind != TW_DATASET_POINTS || spec.height * spec.width == 1) &&
                  spec.num_classes >= 0 && spec.num_classes <= TW_DATASET_CLASSES_MAX,
-             TW_EDATA, "its samples are %s of %lld x %lld x %lld with %lld classes, which is impossible", meta->sample_kind,
-             (long long)spec.height, (long long)spec.width, (long long)spec.channels, (long long)spec.num_classes);
+             TW_EDATA,
+             "its samples are %s of %lld x %lld x %lld with %lld classes, which is impossible",
+             meta->sample_kind, (long long)spec.height, (long long)spec.width,
+             (long long)spec.channels, (long long)spec.num_classes);
     spec.kind = (tw_dataset_kind)kind;
     *out = spec;
 done:

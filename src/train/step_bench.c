@@ -44,7 +44,8 @@ static tw_status make(bench *b, const tw_setup *setup, int64_t repetitions)
     b->batch = setup->batch;
     b->n = b->model->params->trainable;
     TW_TRY(tw_params_use_gradient(b->model->params, NULL));
-    const tw_loss_options options = {.batch = b->batch, .precision = setup->precision, .gradients = true, .profile = true};
+    const tw_loss_options options = {
+        .batch = b->batch, .precision = setup->precision, .gradients = true, .profile = true};
     TW_TRY(tw_loss_create(&b->loss, b->model, &options));
     TW_TRY(tw_conv_limit_create(&b->limit, tw_loss_plan(b->loss)));
     TW_TRY(tw_alloc(&b->m, b->n, sizeof(float), "moments"));
@@ -62,16 +63,18 @@ done:
 /* One whole step; returns its seconds. */
 static double step(bench *b, int64_t k)
 {
-    const tw_loss_step s = {.seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
-    const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon, b->setup->weight_decay};
+    const tw_loss_step s = {
+        .seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
+    const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon,
+                          b->setup->weight_decay};
     const double start = tw_clock_seconds(), decay = 0.9999;
     tw_params *p = b->model->params;
     tw_loss_run(b->loss, &s, b->x0);
     const double differentiated = tw_clock_seconds();
     const double norm = sqrt(tw_optim_sum_squares(p->gradient, b->n));
     const double clipped = tw_clock_seconds();
-    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n, p->value, b->m, b->v, p->gradient, 1, &decay,
-                       &b->ema);
+    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n,
+                       p->value, b->m, b->v, p->gradient, 1, &decay, &b->ema);
     const double updated = tw_clock_seconds();
     tw_loss_refresh(b->loss);
     const double end = tw_clock_seconds();
@@ -98,7 +101,8 @@ static void add_kind(tw_step_bench *out, const char *name, double ms)
     int k = 0;
     while (k < out->kind_count && strcmp(out->kinds[k].name, name) != 0) k++;
     if (k == TW_STEP_BENCH_KINDS) return;
-    if (k == out->kind_count) snprintf(out->kinds[out->kind_count++].name, sizeof out->kinds[0].name, "%s", name);
+    if (k == out->kind_count)
+        snprintf(out->kinds[out->kind_count++].name, sizeof out->kinds[0].name, "%s", name);
     out->kinds[k].ms += ms;
 }
 
@@ -122,8 +126,10 @@ static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
     for (int i = 0; i < tw_plan_task_count(p); i++) {
         const tw_plan_task_info t = tw_plan_task(p, i);
         add_kind(out, t.op, per * t.seconds);
-        if (!strstr(t.implementation, "ref") || out->reference_count == TW_STEP_BENCH_REFERENCES) continue;
-        snprintf(out->references[out->reference_count++], sizeof out->references[0], "%d %s %s", i, t.op, t.implementation);
+        if (!strstr(t.implementation, "ref") || out->reference_count == TW_STEP_BENCH_REFERENCES)
+            continue;
+        snprintf(out->references[out->reference_count++], sizeof out->references[0], "%d %s %s", i,
+                 t.op, t.implementation);
     }
     add_kind(out, "noise", per * tw_loss_perturb_seconds(b->loss));
     add_kind(out, "clipping", per * b->clipping);
@@ -140,7 +146,8 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t r
     struct rusage usage;
     TW_TRY(make(&b, setup, repetitions));
     step(&b, 0);
-    getrusage(RUSAGE_SELF, &usage); /* before the limit's own weights are touched: the step's memory */
+    getrusage(RUSAGE_SELF,
+              &usage); /* before the limit's own weights are touched: the step's memory */
     tw_conv_limit_run(b.limit);
     b.clipping = b.update = b.packing = 0;
     tw_plan_profile_reset(tw_loss_plan(b.loss));
@@ -158,7 +165,8 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t r
     }
     const bool convolutions = r.forward_ms > 0;
     r.ratio = convolutions ? r.step_ms / r.limit_ms : NAN;
-    r.ratio_median = convolutions ? median(b.steps, repetitions) / median(b.limits, repetitions) : NAN;
+    r.ratio_median =
+        convolutions ? median(b.steps, repetitions) / median(b.limits, repetitions) : NAN;
     r.batch = b.batch;
     r.images_per_second = 1e3 * (double)b.batch / r.step_ms;
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;

@@ -49,8 +49,11 @@ static tw_status save_and_wait(tw_trainer *t)
 static tw_status loop(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    tw_step_result r = {.stop = t->options->stop_at_step > 0 && t->step >= t->options->stop_at_step};
-    if (t->step >= t->c.steps) tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step, (long long)t->c.steps);
+    tw_step_result r = {.stop =
+                            t->options->stop_at_step > 0 && t->step >= t->options->stop_at_step};
+    if (t->step >= t->c.steps)
+        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step,
+                    (long long)t->c.steps);
     while (t->step < t->c.steps && !r.stop) {
         TW_TRY(tw_trainer_step(t, &r));
         tw_progress_step(t->progress, &r);
@@ -59,8 +62,10 @@ static tw_status loop(tw_trainer *t)
     }
     TW_TRY(save_and_wait(t));
     if (t->step < t->c.steps) {
-        tw_log_info("stopped at step %lld of %lld; the same command resumes", (long long)t->step, (long long)t->c.steps);
-        TW_FAIL(TW_ESTOPPED, "stopped at step %lld of %lld with a complete checkpoint", (long long)t->step, (long long)t->c.steps);
+        tw_log_info("stopped at step %lld of %lld; the same command resumes", (long long)t->step,
+                    (long long)t->c.steps);
+        TW_FAIL(TW_ESTOPPED, "stopped at step %lld of %lld with a complete checkpoint",
+                (long long)t->step, (long long)t->c.steps);
     }
 done:
     return st;

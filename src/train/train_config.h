@@ -1,4 +1,5 @@
-/* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [log], and what training alone needs of [compute]. */
+/* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [log], and what
+ * training alone needs of [compute]. */
 #ifndef TW_TRAIN_TRAIN_CONFIG_H
 #define TW_TRAIN_TRAIN_CONFIG_H
 
@@ -8,8 +9,9 @@
 typedef struct tw_train_config {
     int64_t seed;
 
-    const char *data_path, *split, *validation_split; /* data_path may be empty where no data are read */
-    tw_config_ints shape;                             /* of a sample: H, W, C or D; empty: the dataset's */
+    const char *data_path, *split,
+        *validation_split; /* data_path may be empty where no data are read */
+    tw_config_ints shape;  /* of a sample: H, W, C or D; empty: the dataset's */
     bool flip, verify;
     const char *hints; /* for MPI-IO */
     int64_t memory;    /* MiB */

@@ -1,11 +1,13 @@
-/* Where the parameters of a run lie: gradients with their rank, all that they update once for the ranks of a node, each of which updates
- * its slices; averages on the node of rank zero, which saves them. */
+/* Where the parameters of a run lie: gradients with their rank, all that they update once for the
+ * ranks of a node, each of which updates its slices; averages on the node of rank zero, which saves
+ * them. */
 #include <string.h>
 
 #include "train/trainer.h"
 #include "tweedie/memory.h"
 
-/* Gradients become final nearly in the reverse order of the views, which is what the buckets follow. */
+/* Gradients become final nearly in the reverse order of the views, which is what the buckets
+ * follow. */
 static tw_status cut_buckets(const tw_params *p, tw_reducer_bucket *buckets, int *count)
 {
     enum { BUCKET = 2 << 20 }; /* floats: 8 MB */
@@ -16,7 +18,8 @@ static tw_status cut_buckets(const tw_params *p, tw_reducer_bucket *buckets, int
     for (int i = p->view_count - 1; i >= 0; i--) {
         if (!p->views[i].trainable) continue;
         offsets[n] = p->views[i].offset;
-        sizes[n++] = (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+        sizes[n++] =
+            (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
     }
     TW_TRY(tw_reducer_cut(offsets, sizes, n, BUCKET, buckets, count));
 done:
@@ -32,7 +35,8 @@ static tw_status make_reducer(tw_trainer *t)
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
     const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
-                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
+                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE
+                                                                          : TW_REDUCER_FASTEST,
                                         .threads = t->threads,
                                         .slices = true,
                                         .shared = p->size + 2 * p->trainable,
@@ -46,7 +50,8 @@ done:
     return st;
 }
 
-/* Each rank first touches its slices, so that their pages come to its NUMA node. Constants, behind what is trained, are nobody's slice. */
+/* Each rank first touches its slices, so that their pages come to its NUMA node. Constants, behind
+ * what is trained, are nobody's slice. */
 static void fill(tw_trainer *t, float *value)
 {
     const tw_params *p = t->model->params;
@@ -58,10 +63,12 @@ static void fill(tw_trainer *t, float *value)
         memcpy(value + at, p->value + at, bytes);
         memset(t->m + at, 0, bytes);
         memset(t->v + at, 0, bytes);
-        for (int k = 0; k < TW_EMA_MAX && t->ema[k]; k++) memcpy(t->ema[k] + at, p->value + at, bytes);
+        for (int k = 0; k < TW_EMA_MAX && t->ema[k]; k++)
+            memcpy(t->ema[k] + at, p->value + at, bytes);
     }
     if (tw_reducer_leads(t->reducer))
-        memcpy(value + p->trainable, p->value + p->trainable, (size_t)(p->size - p->trainable) * sizeof(float));
+        memcpy(value + p->trainable, p->value + p->trainable,
+               (size_t)(p->size - p->trainable) * sizeof(float));
 }
 
 tw_status tw_trainer_make_memory(tw_trainer *t)
@@ -73,7 +80,8 @@ tw_status tw_trainer_make_memory(tw_trainer *t)
     float *value = tw_reducer_shared(t->reducer), *first = tw_reducer_first(t->reducer);
     t->m = value + p->size;
     t->v = t->m + p->trainable;
-    for (int64_t k = 0; first && k < t->c.ema_rates.count; k++) t->ema[k] = first + k * p->trainable;
+    for (int64_t k = 0; first && k < t->c.ema_rates.count; k++)
+        t->ema[k] = first + k * p->trainable;
     fill(t, value);
     tw_params_use_value(p, value);
     tw_reducer_join(t->reducer);

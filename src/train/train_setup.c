@@ -1,4 +1,5 @@
-/* From a configuration file to the first step. Each part may fail on one rank alone, so the ranks agree after it. */
+/* From a configuration file to the first step. Each part may fail on one rank alone, so the ranks
+ * agree after it. */
 #include <string.h>
 
 #include "train/state.h"
@@ -17,7 +18,8 @@ static tw_status share_text(const tw_comm *comm, char **out, const char *path, b
     tw_status st = TW_OK;
     char *text = NULL;
     double length = -1;
-    if (tw_comm_rank(comm) == 0 && (!optional || tw_file_exists(path))) st = tw_rundir_read_text(&text, path);
+    if (tw_comm_rank(comm) == 0 && (!optional || tw_file_exists(path)))
+        st = tw_rundir_read_text(&text, path);
     TW_TRY(tw_comm_agree(comm, st));
     if (text) length = (double)strlen(text);
     TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
@@ -44,7 +46,8 @@ static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_train_config_bind(&t->c, t->config));
-    if (t->c.steps < 1) TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
+    if (t->c.steps < 1)
+        TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
     if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
     TW_TRY(tw_compute_config_bind(&t->compute, t->config));
     TW_TRY(tw_sample_config_bind(&t->sample, t->config));
@@ -54,7 +57,8 @@ done:
     return st;
 }
 
-/* `auto` becomes what the run began with, or what all ranks can do; the frozen configuration holds the answer. */
+/* `auto` becomes what the run began with, or what all ranks can do; the frozen configuration holds
+ * the answer. */
 static tw_status resolve_precision(tw_trainer *t, tw_config *run)
 {
     tw_status st = TW_OK;
@@ -65,13 +69,15 @@ static tw_status resolve_precision(tw_trainer *t, tw_config *run)
         t->compute.precision = before.precision;
     }
     TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->compute, t->comm));
-    TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s", tw_precision_name(t->precision)));
+    TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s",
+                     tw_precision_name(t->precision)));
     TW_TRY(set(t->config, assignment));
 done:
     return st;
 }
 
-/* Microbatches are a matter of memory and may change, but for the one tree over them they are the order of summation. */
+/* Microbatches are a matter of memory and may change, but for the one tree over them they are the
+ * order of summation. */
 static tw_status check_microbatch(const tw_trainer *t, tw_config *run)
 {
     tw_status st = TW_OK;
@@ -79,8 +85,9 @@ static tw_status check_microbatch(const tw_trainer *t, tw_config *run)
     if (!t->c.rank_independent) return TW_OK;
     TW_TRY(tw_train_config_bind(&before, run));
     TW_CHECK(before.microbatch == t->c.microbatch, TW_ECONFIG,
-             "train.microbatch: %lld in the run and %lld here; with train.rank_independent it cannot change", (long long)before.microbatch,
-             (long long)t->c.microbatch);
+             "train.microbatch: %lld in the run and %lld here; with train.rank_independent it "
+             "cannot change",
+             (long long)before.microbatch, (long long)t->c.microbatch);
 done:
     return st;
 }
@@ -137,30 +144,40 @@ static bool power_of_two(int64_t n)
     return n > 0 && (n & (n - 1)) == 0;
 }
 
-/* One tree over all microbatches is made of the ranks' own and the reduction's only where both are whole. */
+/* One tree over all microbatches is made of the ranks' own and the reduction's only where both are
+ * whole. */
 static tw_status check_tree(const tw_trainer *t)
 {
     const int64_t batch = t->c.batch, micro = t->c.microbatch, ranks = tw_comm_size(t->comm);
     if (!t->c.rank_independent) return TW_OK;
     if (micro < 1 || batch % micro || !power_of_two(batch / micro))
-        return tw_error_set(
-            TW_ECONFIG,
-            "train.rank_independent: train.microbatch must be given and cut train.batch = %lld into 1, 2, 4, 8, ... parts; it is %lld",
-            (long long)batch, (long long)micro);
+        return tw_error_set(TW_ECONFIG,
+                            "train.rank_independent: train.microbatch must be given and cut "
+                            "train.batch = %lld into 1, 2, 4, 8, ... parts; it is %lld",
+                            (long long)batch, (long long)micro);
     if (!power_of_two(ranks) || ranks > batch / micro)
-        return tw_error_set(TW_ECONFIG, "train.rank_independent: %lld ranks; it takes 1, 2, 4, ... up to %lld", (long long)ranks,
-                            (long long)(batch / micro));
+        return tw_error_set(TW_ECONFIG,
+                            "train.rank_independent: %lld ranks; it takes 1, 2, 4, ... up to %lld",
+                            (long long)ranks, (long long)(batch / micro));
     return TW_OK;
 }
 
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    const tw_dataset_options data = {.path = t->c.data_path, .split = t->c.split, .verify = t->c.verify, .hints = t->c.hints, .io = t->io};
-    const tw_loader_options loader = {.batch = t->c.batch, .seed = (uint64_t)t->c.seed, .flip = t->c.flip, .memory = t->c.memory << 20};
+    const tw_dataset_options data = {.path = t->c.data_path,
+                                     .split = t->c.split,
+                                     .verify = t->c.verify,
+                                     .hints = t->c.hints,
+                                     .io = t->io};
+    const tw_loader_options loader = {.batch = t->c.batch,
+                                      .seed = (uint64_t)t->c.seed,
+                                      .flip = t->c.flip,
+                                      .memory = t->c.memory << 20};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
-    tw_watchdog_beat(t->watchdog, "opening the data", t->step, t->c.verify ? TW_PATIENCE : t->c.watchdog);
+    tw_watchdog_beat(t->watchdog, "opening the data", t->step,
+                     t->c.verify ? TW_PATIENCE : t->c.watchdog);
     TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
     tw_watchdog_beat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
@@ -174,7 +191,8 @@ done:
 static tw_status make_model(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_model_create(t->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)), (uint64_t)t->c.seed));
+    TW_TRY(tw_model_create(t->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)),
+                           (uint64_t)t->c.seed));
     TW_TRY(tw_alloc(&t->x0, t->micro * t->model->dims, sizeof(float), "a microbatch"));
 done:
     return st;
@@ -184,10 +202,14 @@ static tw_status make_loss(tw_trainer *t)
 {
     tw_status st = TW_OK;
     const bool tree = t->c.rank_independent;
-    const tw_loss_options options = {
-        .batch = t->micro, .precision = t->precision, .gradients = true, .accumulate = t->micro_count > 1 && !tree};
+    const tw_loss_options options = {.batch = t->micro,
+                                     .precision = t->precision,
+                                     .gradients = true,
+                                     .accumulate = t->micro_count > 1 && !tree};
     TW_TRY(tw_loss_create(&t->loss, t->model, &options));
-    if (tree) TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient, t->model->params->trainable, t->micro_count));
+    if (tree)
+        TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient,
+                                       t->model->params->trainable, t->micro_count));
 done:
     return st;
 }
@@ -211,7 +233,8 @@ static tw_status restore(tw_trainer *t)
     int64_t step = -1;
     double there = 0;
     TW_TRY(has_folder(t, &there));
-    if (there > 0) TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
+    if (there > 0)
+        TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
     if (step >= 0)
         TW_TRY(tw_trainer_load(t, path));
     else if (t->options->init && *t->options->init)
@@ -234,7 +257,9 @@ done:
 tw_status tw_trainer_open(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_comm_agree(t->comm, tw_signals_install())); /* first: a signal while starting is a request too, not the end */
+    TW_TRY(tw_comm_agree(
+        t->comm,
+        tw_signals_install())); /* first: a signal while starting is a request too, not the end */
     TW_TRY(tw_comm_agree(t->comm, read_config(t)));
     TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));

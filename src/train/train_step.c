@@ -21,13 +21,15 @@ static void between(void *self)
     tw_reducer_poll(t->reducer);
 }
 
-/* Draws and differentiates the microbatches of this rank. A failure to read is carried into the reduction, so nothing is skipped. */
+/* Draws and differentiates the microbatches of this rank. A failure to read is carried into the
+ * reduction, so nothing is skipped. */
 static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
 {
     tw_status st = TW_OK;
     const int64_t positions = tw_loader_positions(t->loader);
     for (int64_t k = 0; k < t->micro_count; k++) {
-        const int64_t first = k * t->micro, rest = positions - first, count = rest < t->micro ? rest : t->micro;
+        const int64_t first = k * t->micro, rest = positions - first,
+                      count = rest < t->micro ? rest : t->micro;
         const bool last = k == t->micro_count - 1;
         const tw_loss_step step = {.seed = (uint64_t)t->c.seed,
                                    .step = t->step,
@@ -55,20 +57,25 @@ static void requests(const tw_trainer *t, double *values)
     const bool hours = o->max_hours > 0 && tw_clock_seconds() - t->start > o->max_hours * 3600;
     const bool step = o->stop_at_step > 0 && t->step + 1 >= o->stop_at_step;
     values[VALUE_STOP] = tw_signals_stop() || hours || step;
-    values[VALUE_SAVE] = tw_signals_take_save() || (t->rundir && tw_rundir_take_request(t->rundir, "checkpoint-now"));
+    values[VALUE_SAVE] = tw_signals_take_save() ||
+                         (t->rundir && tw_rundir_take_request(t->rundir, "checkpoint-now"));
 }
 
-/* A loss or gradient that is not finite must not reach the parameters. All ranks hold the same numbers and judge alike. */
+/* A loss or gradient that is not finite must not reach the parameters. All ranks hold the same
+ * numbers and judge alike. */
 static tw_status judge(const tw_trainer *t, const tw_step_result *r)
 {
     if (isfinite(r->loss) && isfinite(r->gradient_norm)) return TW_OK;
-    return tw_error_set(TW_EDIVERGED,
-                        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands; a new run with a lower "
-                        "optimizer.learning_rate or optimizer.clip may help (--init starts it from these weights)",
-                        (long long)t->step + 1, r->loss, r->gradient_norm);
+    return tw_error_set(
+        TW_EDIVERGED,
+        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands; a new run "
+        "with a lower "
+        "optimizer.learning_rate or optimizer.clip may help (--init starts it from these weights)",
+        (long long)t->step + 1, r->loss, r->gradient_norm);
 }
 
-/* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks. */
+/* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks.
+ */
 static double gradient_norm(tw_trainer *t)
 {
     const tw_reducer_slice *slices;
@@ -76,7 +83,8 @@ static double gradient_norm(tw_trainer *t)
     int64_t blocks;
     double *sums = tw_reducer_block_sums(t->reducer, &blocks), sum = 0;
     for (int i = 0; i < count; i++)
-        tw_optim_block_squares(t->model->params->gradient + slices[i].offset, slices[i].count, TW_REDUCER_BLOCK, sums + slices[i].block);
+        tw_optim_block_squares(t->model->params->gradient + slices[i].offset, slices[i].count,
+                               TW_REDUCER_BLOCK, sums + slices[i].block);
     tw_reducer_join(t->reducer);
     for (int64_t b = 0; b < blocks; b++) sum += sums[b];
     return sqrt(sum);
@@ -94,12 +102,13 @@ static void update(tw_trainer *t, const tw_step_result *r)
     const int count = tw_reducer_slices(t->reducer, &slices);
     double decay[TW_EMA_MAX];
     float *ema[TW_EMA_MAX];
-    for (int i = 0; i < rates; i++) decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
+    for (int i = 0; i < rates; i++)
+        decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
     for (int s = 0; s < count; s++) {
         const int64_t at = slices[s].offset;
         for (int i = 0; i < rates; i++) ema[i] = t->ema[i] + at;
-        tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at, t->m + at, t->v + at, p->gradient + at, rates,
-                           decay, ema);
+        tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at,
+                           t->m + at, t->v + at, p->gradient + at, rates, decay, ema);
     }
     tw_reducer_join(t->reducer);
     tw_loss_refresh(t->loss);
@@ -110,11 +119,13 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     tw_status st = TW_OK;
     tw_step_result r = {0};
     double values[VALUE_COUNT] = {0};
-    const tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay, t->c.steps};
+    const tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay,
+                                   t->c.steps};
     const double start = tw_clock_seconds();
     tw_watchdog_beat(t->watchdog, "step", t->step + 1, t->c.watchdog);
     tw_reducer_begin(t->reducer, t->step);
-    st = t->saver ? tw_saver_poll(t->saver) : TW_OK; /* a failure of rank zero's is learnt by all in the reduction */
+    st = t->saver ? tw_saver_poll(t->saver)
+                  : TW_OK; /* a failure of rank zero's is learnt by all in the reduction */
     if (st == TW_OK) st = differentiate(t, &values[VALUE_LOSS], &r);
     requests(t, values);
     TW_TRY(tw_reducer_finish(t->reducer, st, values, VALUE_COUNT));

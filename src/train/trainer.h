@@ -20,7 +20,8 @@ typedef struct tw_preview tw_preview;
 typedef struct tw_progress tw_progress;
 typedef struct tw_gradient_tree tw_gradient_tree;
 
-/* Seconds that a save, a grid, a validation or reading what stays in memory may take before the watchdog takes it for hung. */
+/* Seconds that a save, a grid, a validation or reading what stays in memory may take before the
+ * watchdog takes it for hung. */
 enum { TW_PATIENCE = 3600 };
 
 /* What one step found out; the same on all ranks after the reduction. */
@@ -28,7 +29,7 @@ typedef struct tw_step_result {
     double loss;          /* mean over the global batch */
     double gradient_norm; /* before clipping */
     double learning_rate;
-    bool stop, save;                                                      /* some rank was asked to */
+    bool stop, save; /* some rank was asked to */
     double seconds, read_seconds, compute_seconds, communication_seconds; /* of this rank */
 } tw_step_result;
 
@@ -74,7 +75,8 @@ typedef struct tw_trainer {
 tw_status tw_trainer_open(tw_trainer *t);
 void tw_trainer_close(tw_trainer *t);
 
-/* train_memory.c: the reduction of gradients, and what it updates: parameters, moments, averages, in the memory of the node. Collective. */
+/* train_memory.c: the reduction of gradients, and what it updates: parameters, moments, averages,
+ * in the memory of the node. Collective. */
 tw_status tw_trainer_make_memory(tw_trainer *t);
 /* Rank zero has new parameters (with `moments`, those too): all nodes get them. Collective. */
 tw_status tw_trainer_spread(tw_trainer *t, bool moments);
@@ -82,22 +84,27 @@ tw_status tw_trainer_spread(tw_trainer *t, bool moments);
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);
 
-/* gradient_tree.c: the gradients of this rank's microbatches, added in a balanced binary tree over their positions. The reduction goes on
- * with the same tree over the ranks, so that the sum does not depend on how many there are. Not collective. */
-tw_status tw_gradient_tree_create(tw_gradient_tree **out, float *gradient, int64_t count, int64_t microbatches);
+/* gradient_tree.c: the gradients of this rank's microbatches, added in a balanced binary tree over
+ * their positions. The reduction goes on with the same tree over the ranks, so that the sum does
+ * not depend on how many there are. Not collective. */
+tw_status tw_gradient_tree_create(tw_gradient_tree **out, float *gradient, int64_t count,
+                                  int64_t microbatches);
 void tw_gradient_tree_destroy(tw_gradient_tree **tree);
 /* The buffer holds the gradient of microbatch k, not the last: puts it away. */
 void tw_gradient_tree_keep(tw_gradient_tree *tree, int64_t k);
 /* Adds all that was put away to a stretch of the last microbatch's gradient, in the buffer. */
 void tw_gradient_tree_complete(tw_gradient_tree *tree, int64_t offset, int64_t count);
 
-/* saver.c: checkpoints on rank zero, written by the input and output thread from a copy. Not collective. */
+/* saver.c: checkpoints on rank zero, written by the input and output thread from a copy. Not
+ * collective. */
 tw_status tw_saver_create(tw_saver **out, tw_trainer *t);
 void tw_saver_destroy(tw_saver **saver);
-/* Whether the run's disk has room for its checkpoints. Rank zero looks; creating a saver does so too. */
+/* Whether the run's disk has room for its checkpoints. Rank zero looks; creating a saver does so
+ * too. */
 tw_status tw_saver_check_disk(const tw_trainer *t);
-/* Copies the state and starts writing; does nothing where the same step has been saved. A save in flight is finished first. A failure is
- * told to the user and tried again at the next interval; tw_saver_poll fails after two in a row. */
+/* Copies the state and starts writing; does nothing where the same step has been saved. A save in
+ * flight is finished first. A failure is told to the user and tried again at the next interval;
+ * tw_saver_poll fails after two in a row. */
 void tw_saver_start(tw_saver *s);
 /* Moves a save on. Never waits. */
 tw_status tw_saver_poll(tw_saver *s);

@@ -55,7 +55,8 @@ static void jobs_are_done_in_their_order_by_one_thread_that_takes_no_signals(voi
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(order[i], i);
         assert_true(pthread_equal(records[i].thread, records[0].thread));
-        assert_true(sigismember(&records[i].mask, SIGUSR1) && sigismember(&records[i].mask, SIGTERM));
+        assert_true(sigismember(&records[i].mask, SIGUSR1) &&
+                    sigismember(&records[i].mask, SIGTERM));
     }
     assert_false(pthread_equal(records[0].thread, pthread_self()));
     tw_io_destroy(&io);
@@ -97,7 +98,8 @@ static tw_status inner(void *self)
 static tw_status outer(void *self)
 {
     nested *n = self;
-    return tw_io_call(n->io, inner, n); /* on the thread itself: would wait for ever if it were queued */
+    return tw_io_call(n->io, inner,
+                      n); /* on the thread itself: would wait for ever if it were queued */
 }
 
 static void a_call_on_the_thread_itself_or_without_one_is_done_at_once(void **state)

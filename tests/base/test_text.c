@@ -27,10 +27,21 @@ static void text_grows_and_keeps_what_it_held(void **state)
 static void integers_are_read_whole_or_not_at_all(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "", " 1", "1 ", "1x", "0x10", "1e3", "1.0", "-", "+", "--1", "9223372036854775808", "-9223372036854775809"};
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "0x10",
+                                      "1e3",
+                                      "1.0",
+                                      "-",
+                                      "+",
+                                      "--1",
+                                      "9223372036854775808",
+                                      "-9223372036854775809"};
     int64_t v = 42;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(tw_text_to_int64(bad[i], &v));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(tw_text_to_int64(bad[i], &v));
     assert_int_equal(v, 42);
     assert_true(tw_text_to_int64("-9223372036854775808", &v));
     assert_true(v == INT64_MIN);
@@ -41,9 +52,11 @@ static void integers_are_read_whole_or_not_at_all(void **state)
 static void doubles_are_read_whole_and_finite_or_not_at_all(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " 1", "1 ", "1x", "0x1p3", "nan", "inf", "-inf", "1e999", "1e", "1.2.3", "1,5", ".", "e5"};
+    static const char *const bad[] = {"",     " 1",    "1 ", "1x",    "0x1p3", "nan", "inf",
+                                      "-inf", "1e999", "1e", "1.2.3", "1,5",   ".",   "e5"};
     double v = 42;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(tw_text_to_double(bad[i], &v));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(tw_text_to_double(bad[i], &v));
     assert_true(v == 42);
     assert_true(tw_text_to_double("-2.5e-4", &v));
     assert_true(v == -2.5e-4);
@@ -57,8 +70,13 @@ static void doubles_survive_being_written(void **state)
     static const struct {
         double value;
         const char *text;
-    } known[] = {
-        {0, "0"}, {0.1, "0.1"}, {2e-4, "0.0002"}, {1e6, "1000000"}, {-3, "-3"}, {1e300, "1e+300"}, {0.1 + 0.2, "0.30000000000000004"}};
+    } known[] = {{0, "0"},
+                 {0.1, "0.1"},
+                 {2e-4, "0.0002"},
+                 {1e6, "1000000"},
+                 {-3, "-3"},
+                 {1e300, "1e+300"},
+                 {0.1 + 0.2, "0.30000000000000004"}};
     char text[TW_TEXT_DOUBLE_MAX];
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         tw_text_from_double(text, known[i].value);
@@ -67,7 +85,8 @@ static void doubles_survive_being_written(void **state)
     uint64_t bits = 1;
     for (int i = 0; i < 20000; i++) {
         double value;
-        bits = bits * 6364136223846793005u + 1442695040888963407u; /* any sequence that visits all exponents */
+        bits = bits * 6364136223846793005u +
+               1442695040888963407u; /* any sequence that visits all exponents */
         memcpy(&value, &bits, sizeof value);
         if (!isfinite(value)) continue;
         tw_text_from_double(text, value);
@@ -81,11 +100,15 @@ static void doubles_survive_being_written(void **state)
 static void utf8_is_told_from_other_bytes(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "a", "é", "ε θ", "\xf0\x9f\x98\x80", "\xed\x9f\xbf", "\xef\xbf\xbd"};
-    static const char *const bad[] = {"\x80", "\xc3",   "\xc3(", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                      "\xff", "caf\xe9"};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(tw_text_is_utf8(good[i], (int64_t)strlen(good[i])));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(tw_text_is_utf8(bad[i], (int64_t)strlen(bad[i])));
+    static const char *const good[] = {
+        "", "a", "é", "ε θ", "\xf0\x9f\x98\x80", "\xed\x9f\xbf", "\xef\xbf\xbd"};
+    static const char *const bad[] = {
+        "\x80", "\xc3",   "\xc3(", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+        "\xff", "caf\xe9"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(tw_text_is_utf8(good[i], (int64_t)strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(tw_text_is_utf8(bad[i], (int64_t)strlen(bad[i])));
     assert_false(tw_text_is_utf8("\xc3\xa9", 1));
 }
 
@@ -131,9 +154,11 @@ static void json_is_written_as_rfc_8259_asks(void **state)
     tw_json_doubles(&json, "d", (const double[]){1, 2.5}, 2);
     tw_json_end(&json);
     assert_int_equal(tw_json_finish(&json), TW_OK);
-    assert_string_equal(json.text.data,
-                        "{\"step\": 9223372036854775807, \"loss\": 0.1, \"bad\": null, \"worse\": null, \"a\\\"b\\\\\\u000a\\u0001\": "
-                        "\"ε\\ufffd\\u007f\", \"none\": null, \"list\": [true, {}, null], \"d\": [1, 2.5]}");
+    assert_string_equal(
+        json.text.data,
+        "{\"step\": 9223372036854775807, \"loss\": 0.1, \"bad\": null, \"worse\": null, "
+        "\"a\\\"b\\\\\\u000a\\u0001\": "
+        "\"ε\\ufffd\\u007f\", \"none\": null, \"list\": [true, {}, null], \"d\": [1, 2.5]}");
     tw_text_free(&json.text);
 }
 

@@ -34,9 +34,11 @@ static inline void fixture_fill(fixture *f, int64_t step)
 {
     static const char *const groups[] = {"params", "ema/0.9999", "ema/0.999", "adam/m", "adam/v"};
     for (int i = 0; i < FIXTURE_ARRAYS; i++) {
-        f->arrays[i] = (tw_checkpoint_array){groups[i / 2], i & 1 ? "down.0.conv1.bias" : "down.0.conv1.weight", i & 1 ? 1 : 4,
-                                             fixture_dims[i & 1], f->data[i]};
-        for (int64_t k = 0; k < fixture_elements(i); k++) f->data[i][k] = sinf((float)(step * 31 + i * 7 + k));
+        f->arrays[i] = (tw_checkpoint_array){groups[i / 2],
+                                             i & 1 ? "down.0.conv1.bias" : "down.0.conv1.weight",
+                                             i & 1 ? 1 : 4, fixture_dims[i & 1], f->data[i]};
+        for (int64_t k = 0; k < fixture_elements(i); k++)
+            f->data[i][k] = sinf((float)(step * 31 + i * 7 + k));
     }
     memset(&f->meta, 0, sizeof f->meta);
     f->meta.step = step;
@@ -63,8 +65,9 @@ static inline void fixture_fill(fixture *f, int64_t step)
 /* That a meta says of the samples what the fixture's does. */
 static inline int fixture_same_samples(const tw_checkpoint_meta *m)
 {
-    return strcmp(m->sample_kind, "float32") == 0 && m->height == 32 && m->width == 48 && m->channels == 3 && m->num_classes == 10 &&
-           m->offset && memcmp(m->offset, fixture_offset, sizeof fixture_offset) == 0 &&
+    return strcmp(m->sample_kind, "float32") == 0 && m->height == 32 && m->width == 48 &&
+           m->channels == 3 && m->num_classes == 10 && m->offset &&
+           memcmp(m->offset, fixture_offset, sizeof fixture_offset) == 0 &&
            memcmp(m->scale, fixture_scale, sizeof fixture_scale) == 0;
 }
 
@@ -80,7 +83,8 @@ static inline void fixture_run(char *run, size_t size)
     if (mkdir(path, 0777) != 0) abort();
 }
 
-static inline int fixture_remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+static inline int fixture_remove_one(const char *path, const struct stat *info, int type,
+                                     struct FTW *ftw)
 {
     (void)info;
     (void)type;

@@ -108,8 +108,12 @@ static void arrays_of_many_chunks_and_odd_shapes_survive(void **state)
     assert_int_equal(tw_alloc(&a, 3 * 700 * 301, sizeof *a, "a"), TW_OK);
     assert_int_equal(tw_alloc(&b, 3 * 700 * 301, sizeof *b, "b"), TW_OK);
     for (int64_t i = 0; i < 3 * 700 * 301; i++) a[i] = (float)i * 0.37f;
-    tw_checkpoint_array out[] = {{"params", "large", 3, large, a}, {"params", "thin", 6, thin, x}, {"params", "one", 1, one, &z}};
-    tw_checkpoint_array in[] = {{"params", "one", 1, one, &w}, {"params", "thin", 6, thin, y}, {"params", "large", 3, large, b}};
+    tw_checkpoint_array out[] = {{"params", "large", 3, large, a},
+                                 {"params", "thin", 6, thin, x},
+                                 {"params", "one", 1, one, &z}};
+    tw_checkpoint_array in[] = {{"params", "one", 1, one, &w},
+                                {"params", "thin", 6, thin, y},
+                                {"params", "large", 3, large, b}};
     tw_checkpoint_meta meta = {.step = 5};
     char path[512];
     tw_checkpoint *c = NULL;
@@ -213,16 +217,21 @@ static void other_names_and_shapes_are_refused_by_name(void **state)
     save(6, path, sizeof path);
     assert_int_equal(tw_checkpoint_open(&c, path), TW_OK);
     fixture_fill(&loaded, 1);
-    assert_int_equal(tw_checkpoint_read(c, loaded.arrays, 2), TW_OK); /* params alone: the other groups are left alone */
+    assert_int_equal(tw_checkpoint_read(c, loaded.arrays, 2),
+                     TW_OK); /* params alone: the other groups are left alone */
 
     loaded.arrays[0].dims = other;
     assert_int_equal(tw_checkpoint_read(c, loaded.arrays, 2), TW_EDATA);
-    assert_non_null(strstr(tw_error_message(), "/params/down.0.conv1.weight has the shape 8 x 4 x 3 x 3, expected 8 x 4 x 3 x 5"));
+    assert_non_null(
+        strstr(tw_error_message(),
+               "/params/down.0.conv1.weight has the shape 8 x 4 x 3 x 3, expected 8 x 4 x 3 x 5"));
     fixture_fill(&loaded, 1);
     loaded.arrays[0].name = "down.1.conv1.weight";
     assert_int_equal(tw_checkpoint_read(c, loaded.arrays, 2), TW_EDATA);
-    assert_int_equal(tw_checkpoint_read(c, &loaded.arrays[1], 1), TW_EDATA); /* the weight is too much */
-    assert_non_null(strstr(tw_error_message(), "holds /params/down.0.conv1.weight, which this network does not have"));
+    assert_int_equal(tw_checkpoint_read(c, &loaded.arrays[1], 1),
+                     TW_EDATA); /* the weight is too much */
+    assert_non_null(strstr(tw_error_message(),
+                           "holds /params/down.0.conv1.weight, which this network does not have"));
     tw_checkpoint_close(&c);
 }
 
@@ -232,10 +241,13 @@ static void a_value_that_is_not_finite_is_never_written(void **state)
     char path[512], command[600];
     fixture_fill(&saved, 8);
     saved.data[6][100] = NAN;
-    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_EDIVERGED);
-    assert_non_null(strstr(tw_error_message(), "/adam/m/down.0.conv1.weight holds nan at element 100"));
+    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta),
+                     TW_EDIVERGED);
+    assert_non_null(
+        strstr(tw_error_message(), "/adam/m/down.0.conv1.weight holds nan at element 100"));
     saved.data[6][100] = INFINITY;
-    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_EDIVERGED);
+    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta),
+                     TW_EDIVERGED);
     assert_int_equal(tw_checkpoint_name(path, sizeof path, run, 8), TW_OK);
     assert_false(tw_file_exists(path));
     snprintf(command, sizeof command, "test -z \"$(find '%s' -name '*.tmp')\"", run);
@@ -249,11 +261,13 @@ static void impossible_names_are_refused(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         fixture_fill(&saved, 9);
         saved.arrays[3].name = names[i];
-        assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_EINTERNAL);
+        assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta),
+                         TW_EINTERNAL);
     }
     fixture_fill(&saved, 9);
     saved.arrays[3].group = "params/../x";
-    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_EINTERNAL);
+    assert_int_equal(tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta),
+                     TW_EINTERNAL);
 }
 
 static void a_writer_that_is_dropped_midway_leaves_nothing(void **state)
@@ -264,11 +278,15 @@ static void a_writer_that_is_dropped_midway_leaves_nothing(void **state)
     for (int steps = 0; steps < 8; steps++) {
         tw_checkpoint_writer *w = NULL;
         bool finished = false;
-        assert_int_equal(tw_checkpoint_writer_create(&w, run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_OK);
-        for (int k = 0; k < steps && !finished; k++) assert_int_equal(tw_checkpoint_writer_step(w, &finished), TW_OK);
+        assert_int_equal(
+            tw_checkpoint_writer_create(&w, run, saved.arrays, FIXTURE_ARRAYS, &saved.meta), TW_OK);
+        for (int k = 0; k < steps && !finished; k++)
+            assert_int_equal(tw_checkpoint_writer_step(w, &finished), TW_OK);
         tw_checkpoint_writer_destroy(&w);
-        snprintf(command, sizeof command, "test -z \"$(find '%s' -name '*.tmp')\" && test %d = $(ls '%s/checkpoints' | wc -l)", run,
-                 finished, run);
+        snprintf(
+            command, sizeof command,
+            "test -z \"$(find '%s' -name '*.tmp')\" && test %d = $(ls '%s/checkpoints' | wc -l)",
+            run, finished, run);
         assert_int_equal(system(command), 0);
     }
 }
@@ -297,8 +315,8 @@ static void the_newest_valid_one_is_found_past_damaged_and_temporary_ones(void *
     save(1500, path, sizeof path);
     size_t n;
     char *bytes = fixture_slurp(path, &n), other[600];
-    static const char *const lures[] = {"step-000009000.h5.tmp", ".step-000009000.h5.n1-1-0.tmp", "step-9000.h5", "step-000009000.h5~",
-                                        "step-x.h5"};
+    static const char *const lures[] = {"step-000009000.h5.tmp", ".step-000009000.h5.n1-1-0.tmp",
+                                        "step-9000.h5", "step-000009000.h5~", "step-x.h5"};
     for (size_t i = 0; i < sizeof lures / sizeof *lures; i++) {
         snprintf(other, sizeof other, "%s/checkpoints/%s", run, lures[i]);
         fixture_spill(other, bytes, n);
@@ -330,13 +348,15 @@ static void pruning_keeps_the_newest_the_verified_the_milestones_and_the_held(vo
     int64_t *removed = NULL, count;
     for (int64_t step = 100; step <= 1000; step += 100) save(step, path, sizeof path);
     snprintf(path, sizeof path, "%s/checkpoints/hold", run);
-    static const char hold[] = "# the one of the paper\n300\n\n checkpoints/step-000000200.h5  # and this\n400x\n";
+    static const char hold[] =
+        "# the one of the paper\n300\n\n checkpoints/step-000000200.h5  # and this\n400x\n";
     fixture_spill(path, hold, sizeof hold - 1);
 
     assert_int_equal(tw_checkpoint_prune(run, 3, 500, true, &removed, &count), TW_OK);
     assert_int_equal(count, 4); /* 700 600 400 100 */
     tw_free(&removed);
-    assert_steps((const int64_t[]){1000, 900, 800, 700, 600, 500, 400, 300, 200, 100}, 10); /* it was a dry run */
+    assert_steps((const int64_t[]){1000, 900, 800, 700, 600, 500, 400, 300, 200, 100},
+                 10); /* it was a dry run */
 
     assert_int_equal(tw_checkpoint_prune(run, 3, 500, false, &removed, &count), TW_OK);
     assert_int_equal(count, 4);
@@ -395,7 +415,8 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_string_equal(w->meta.source, checkpoint);
     assert_string_equal(w->meta.config, saved.meta.config);
     assert_true(fixture_same_samples(&w->meta));
-    assert_memory_equal(w->arrays[1].data, saved.data[4], 288 * sizeof(float)); /* sorted: the bias first */
+    assert_memory_equal(w->arrays[1].data, saved.data[4],
+                        288 * sizeof(float)); /* sorted: the bias first */
     tw_weights_destroy(&w);
     assert_int_equal(tw_weights_load(&w, NULL, made, "raw"), TW_EDATA);
 

@@ -1,10 +1,11 @@
 /* slow */
-/* Every call of a save fails once, in every way: an error, a full disk, half a write, a wrong byte, SIGKILL, an error of HDF5. Whatever
- * happens, the older checkpoint is untouched, nothing bad has a final name, nothing temporary stays but after a kill, and the exit code is
- * right.
+/* Every call of a save fails once, in every way: an error, a full disk, half a write, a wrong byte,
+ * SIGKILL, an error of HDF5. Whatever happens, the older checkpoint is untouched, nothing bad has a
+ * final name, nothing temporary stays but after a kill, and the exit code is right.
  *
- * The test runs itself as the victim (`test_checkpoint_faults save RUN`, which makes steps 200 and 300) under the library of tests/faults/;
- * tests/cli/checkpoint.sh gets its files that way too, and with `others RUN` the same with another loss. */
+ * The test runs itself as the victim (`test_checkpoint_faults save RUN`, which makes steps 200 and
+ * 300) under the library of tests/faults/; tests/cli/checkpoint.sh gets its files that way too, and
+ * with `others RUN` the same with another loss. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -34,12 +35,14 @@ static int save_as_victim(const char *directory, const double *losses)
     /* training goes on after a failed save, and the next one must not suffer from it */
     fixture_fill(&state_of, LATER);
     state_of.meta.losses = losses;
-    tw_status again = tw_checkpoint_write(directory, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta);
+    tw_status again =
+        tw_checkpoint_write(directory, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta);
     if (again != TW_OK) fprintf(stderr, "%s\n", tw_error_message());
     return tw_status_exit_code(st);
 }
 
-/* Runs the victim with call `number` (0: none) doing `action`; returns its wait status. A hang is ended by SIGALRM. */
+/* Runs the victim with call `number` (0: none) doing `action`; returns its wait status. A hang is
+ * ended by SIGALRM. */
 static int victim(const char *action, long number)
 {
     char call[32];
@@ -71,12 +74,15 @@ static bool holds(const char *path, int64_t step)
     static fixture got;
     fixture_fill(&got, 1);
     fixture_fill(&state_of, step);
-    bool ok = tw_checkpoint_open(&c, path) == TW_OK && tw_checkpoint_read(c, got.arrays, FIXTURE_ARRAYS) == TW_OK &&
+    bool ok = tw_checkpoint_open(&c, path) == TW_OK &&
+              tw_checkpoint_read(c, got.arrays, FIXTURE_ARRAYS) == TW_OK &&
               memcmp(got.data, state_of.data, sizeof got.data) == 0;
     if (ok) { /* and what it says about them */
         const tw_checkpoint_meta *m = tw_checkpoint_meta_view(c);
-        ok = m->step == step && m->samples == state_of.meta.samples && m->seed == state_of.meta.seed && fixture_same_samples(m) &&
-             strcmp(m->config, state_of.meta.config) == 0 && memcmp(m->losses, fixture_losses, sizeof fixture_losses) == 0 &&
+        ok = m->step == step && m->samples == state_of.meta.samples &&
+             m->seed == state_of.meta.seed && fixture_same_samples(m) &&
+             strcmp(m->config, state_of.meta.config) == 0 &&
+             memcmp(m->losses, fixture_losses, sizeof fixture_losses) == 0 &&
              strcmp(m->versions, state_of.meta.versions) == 0;
     }
     tw_checkpoint_close(&c);
@@ -118,7 +124,8 @@ typedef struct tally {
     long injections, reported, tolerated, killed, killed_new;
 } tally;
 
-static void inject(const char *action, long number, const char *old_bytes, size_t old_size, tally *t)
+static void inject(const char *action, long number, const char *old_bytes, size_t old_size,
+                   tally *t)
 {
     char old_path[512], new_path[512], later_path[512];
     size_t n;
@@ -131,11 +138,14 @@ static void inject(const char *action, long number, const char *old_bytes, size_
     int status = victim(action, number);
     t->injections++;
     bool there = tw_file_exists(new_path);
-    if (there && !holds(new_path, NEW)) fail_msg("%s at call %ld: a bad file under a final name", action, number);
+    if (there && !holds(new_path, NEW))
+        fail_msg("%s at call %ld: a bad file under a final name", action, number);
     bool later = tw_file_exists(later_path);
-    if (later && !holds(later_path, LATER)) fail_msg("%s at call %ld: a bad file by the save after it", action, number);
+    if (later && !holds(later_path, LATER))
+        fail_msg("%s at call %ld: a bad file by the save after it", action, number);
     char *now = fixture_slurp(old_path, &n);
-    if (n != old_size || memcmp(now, old_bytes, n) != 0) fail_msg("%s at call %ld: the older checkpoint was touched", action, number);
+    if (n != old_size || memcmp(now, old_bytes, n) != 0)
+        fail_msg("%s at call %ld: the older checkpoint was touched", action, number);
     free(now);
     if (WIFSIGNALED(status)) {
         if (WTERMSIG(status) != SIGKILL || strcmp(action, "kill") != 0)
@@ -147,18 +157,23 @@ static void inject(const char *action, long number, const char *old_bytes, size_
         if (!there) fail_msg("%s at call %ld: success without a file", action, number);
         t->tolerated++;
     } else {
-        if (WEXITSTATUS(status) != 74) fail_msg("%s at call %ld: exit code %d, expected 74", action, number, WEXITSTATUS(status));
+        if (WEXITSTATUS(status) != 74)
+            fail_msg("%s at call %ld: exit code %d, expected 74", action, number,
+                     WEXITSTATUS(status));
         t->reported++;
     }
-    if (!later && !WIFSIGNALED(status) && strncmp(action, "errnoall", 8) != 0 && strcmp(action, "full") != 0)
+    if (!later && !WIFSIGNALED(status) && strncmp(action, "errnoall", 8) != 0 &&
+        strcmp(action, "full") != 0)
         fail_msg("%s at call %ld: the save after it failed too", action, number);
-    if (count_temporaries() != 0) fail_msg("%s at call %ld: a temporary file stays", action, number);
+    if (count_temporaries() != 0)
+        fail_msg("%s at call %ld: a temporary file stays", action, number);
 }
 
 static void every_call_of_a_save_may_fail(void **state)
 {
     (void)state;
-    static const char *const actions[] = {"kill", "errno:28", "errnoall:28", "errno:5", "short", "full", "corrupt"};
+    static const char *const actions[] = {"kill",  "errno:28", "errnoall:28", "errno:5",
+                                          "short", "full",     "corrupt"};
     char path[512];
     size_t old_size;
     long files, hdf5;
@@ -170,15 +185,18 @@ static void every_call_of_a_save_may_fail(void **state)
     assert_true(files > 20 && hdf5 > 100);
     for (size_t a = 0; a < sizeof actions / sizeof *actions; a++) {
         tally t = {0};
-        for (long call = 1; call <= files; call++) inject(actions[a], call, old_bytes, old_size, &t);
-        print_message("%-12s %4ld calls: %ld reported, %ld harmless, %ld killed (%ld after the new one was there)\n", actions[a],
-                      t.injections, t.reported, t.tolerated, t.killed, t.killed_new);
+        for (long call = 1; call <= files; call++)
+            inject(actions[a], call, old_bytes, old_size, &t);
+        print_message("%-12s %4ld calls: %ld reported, %ld harmless, %ld killed (%ld after the new "
+                      "one was there)\n",
+                      actions[a], t.injections, t.reported, t.tolerated, t.killed, t.killed_new);
         total.injections += t.injections;
         total.reported += t.reported;
     }
     tally t = {0};
     for (long call = 1; call <= hdf5; call++) inject("hdf5", call, old_bytes, old_size, &t);
-    print_message("%-12s %4ld calls: %ld reported, %ld harmless\n", "hdf5", t.injections, t.reported, t.tolerated);
+    print_message("%-12s %4ld calls: %ld reported, %ld harmless\n", "hdf5", t.injections,
+                  t.reported, t.tolerated);
     print_message("%ld injections, 0 hangs, 0 bad files\n", total.injections + t.injections);
     assert_true(total.reported > files); /* the faults do reach the save */
     assert_true(t.reported > hdf5 / 2);
@@ -198,7 +216,8 @@ static int set_up(void **state)
         return -1;
     }
     tw_log_quiet(true);
-    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0); /* thousands of fsyncs, which a disk would pay for */
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 0); /* thousands of fsyncs, which a disk would pay for */
     fixture_run(run, sizeof run);
     snprintf(log_path, sizeof log_path, "%s.calls", run);
     /* the log must not match FAULT_PATH */
@@ -206,7 +225,8 @@ static int set_up(void **state)
     if (!name) return -1;
     name[1] = 'l';
     fixture_fill(&state_of, OLD);
-    return tw_checkpoint_write(run, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta) == TW_OK ? 0 : -1;
+    return tw_checkpoint_write(run, state_of.arrays, FIXTURE_ARRAYS, &state_of.meta) == TW_OK ? 0
+                                                                                              : -1;
 }
 
 static int tear_down(void **state)
@@ -220,8 +240,10 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     static const double other_losses[3][2] = {{10, 1.5}, {20, 0.5}, {30, 0.5}};
-    if (argc == 3 && strcmp(argv[1], "save") == 0) return save_as_victim(argv[2], &fixture_losses[0][0]);
-    if (argc == 3 && strcmp(argv[1], "others") == 0) return save_as_victim(argv[2], &other_losses[0][0]);
+    if (argc == 3 && strcmp(argv[1], "save") == 0)
+        return save_as_victim(argv[2], &fixture_losses[0][0]);
+    if (argc == 3 && strcmp(argv[1], "others") == 0)
+        return save_as_victim(argv[2], &other_losses[0][0]);
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_of_a_save_may_fail)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -141,7 +141,8 @@ static void one_of_many_that_start_at_once_gets_it(void **state)
     assert_int_equal(owners, 1);
 }
 
-/* Takes and gives back the run many times; returns the number of times that somebody else was in it too. */
+/* Takes and gives back the run many times; returns the number of times that somebody else was in it
+ * too. */
 static int contend(const char *mark)
 {
     int intruders = 0;
@@ -248,10 +249,12 @@ static void texts_are_read_whole(void **state)
 static void cleaning_removes_what_a_killed_trainer_left_and_nothing_else(void **state)
 {
     (void)state;
-    static const char *const debris[] = {"checkpoints/.step-000000100.h5.n1-1-0.tmp", "samples/.step-000000100.png.n1-1-0.tmp",
+    static const char *const debris[] = {"checkpoints/.step-000000100.h5.n1-1-0.tmp",
+                                         "samples/.step-000000100.png.n1-1-0.tmp",
                                          ".latest.n1-1-0.tmp", ".config.ini.n1-1-0.tmp"};
-    static const char *const others[] = {"samples/.samples.h5.n1-1-0.tmp", "weights/.step-000000100-raw.h5.n1-1-0.tmp", /* of jobs */
-                                         "checkpoints/step-000000100.h5.tmp", "config.ini", "my.tmp"};
+    static const char *const others[] = {
+        "samples/.samples.h5.n1-1-0.tmp", "weights/.step-000000100-raw.h5.n1-1-0.tmp", /* of jobs */
+        "checkpoints/step-000000100.h5.tmp", "config.ini", "my.tmp"};
     enum { DEBRIS = sizeof debris / sizeof *debris, OTHERS = sizeof others / sizeof *others };
     tw_rundir *run = NULL;
     char file[512];
@@ -260,9 +263,11 @@ static void cleaning_removes_what_a_killed_trainer_left_and_nothing_else(void **
         snprintf(file, sizeof file, "%s/%s", path, i < DEBRIS ? debris[i] : others[i - DEBRIS]);
         fixture_spill(file, "half", 4);
     }
-    snprintf(file, sizeof file, "%s/weights/.step-000000200-raw.h5.n1-1-0.tmp", path); /* of an export that was killed long ago */
+    snprintf(file, sizeof file, "%s/weights/.step-000000200-raw.h5.n1-1-0.tmp",
+             path); /* of an export that was killed long ago */
     fixture_spill(file, "half", 4);
-    const struct timespec then[2] = {{.tv_sec = time(NULL) - 90000}, {.tv_sec = time(NULL) - 90000}};
+    const struct timespec then[2] = {{.tv_sec = time(NULL) - 90000},
+                                     {.tv_sec = time(NULL) - 90000}};
     assert_int_equal(utimensat(AT_FDCWD, file, then, 0), 0);
     assert_int_equal(tw_checkpoint_clean(path), TW_OK);
     assert_false(tw_file_exists(file));

@@ -25,7 +25,9 @@ static int set_up(void **state)
         st = tw_checkpoint_write(run, saved.arrays, FIXTURE_ARRAYS, &saved.meta);
     }
     fixture_fill(&saved, 50);
-    return tw_comm_agree(comm, st) == TW_OK && tw_comm_broadcast(comm, run, sizeof run, 0) == TW_OK ? 0 : -1;
+    return tw_comm_agree(comm, st) == TW_OK && tw_comm_broadcast(comm, run, sizeof run, 0) == TW_OK
+               ? 0
+               : -1;
 }
 
 static int tear_down(void **state)

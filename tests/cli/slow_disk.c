@@ -1,4 +1,5 @@
-/* A disk that is slow: a library for LD_PRELOAD that lets writes and flushes of files take their time, without using the processor.
+/* A disk that is slow: a library for LD_PRELOAD that lets writes and flushes of files take their
+ * time, without using the processor.
  *
  *     SLOW_PATH      only of files whose path contains this
  *     SLOW_WRITE_MS  what writing a megabyte takes
@@ -26,13 +27,14 @@ static void wait_for(int file, double milliseconds)
     if (!part || n < 0) return;
     path[n] = '\0';
     if (!strstr(path, part)) return;
-    const struct timespec time = {(time_t)(milliseconds / 1e3), (long)(milliseconds * 1e6) % 1000000000L};
+    const struct timespec time = {(time_t)(milliseconds / 1e3),
+                                  (long)(milliseconds * 1e6) % 1000000000L};
     nanosleep(&time, NULL);
 }
 
 /* The real function behind ours. */
-#define REAL(name)                                                                                                                         \
-    static __typeof__(&name) real;                                                                                                         \
+#define REAL(name)                                                                                 \
+    static __typeof__(&name) real;                                                                 \
     if (!real) *(void **)(&real) = dlsym(RTLD_NEXT, #name)
 
 ssize_t write(int file, const void *bytes, size_t size)

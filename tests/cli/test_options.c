@@ -19,10 +19,13 @@ typedef struct options {
 } options;
 
 static const tw_option table[] = {
-    {"count", TW_CONFIG_INT64, offsetof(options, count), "64", .min = 1, .max = 1000, .value = "N", .help = "images"},
-    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE", .help = "the sample set"},
+    {"count", TW_CONFIG_INT64, offsetof(options, count), "64", .min = 1, .max = 1000, .value = "N",
+     .help = "images"},
+    {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
+     .help = "the sample set"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
-    {"task", TW_CONFIG_CHOICE, offsetof(options, task), "inpaint", .choices = "inpaint|deblur", .value = "TASK", .help = "what to do"},
+    {"task", TW_CONFIG_CHOICE, offsetof(options, task), "inpaint", .choices = "inpaint|deblur",
+     .value = "TASK", .help = "what to do"},
     {"times", TW_CONFIG_DOUBLES, offsetof(options, times), "", .value = "A,B", .help = "times"},
 };
 
@@ -59,10 +62,10 @@ static void options_arguments_and_assignments_are_told_apart(void **state)
     (void)state;
     options o;
     tw_arguments a;
-    assert_int_equal(
-        parse(&o, &a,
-              WORDS("sample.kind=ode", "--count", "7", "runs/a.b=c/x", "--out=x=y", "--json", "a.b=1", "second", "--times", "-1,2.5")),
-        TW_OK);
+    assert_int_equal(parse(&o, &a,
+                           WORDS("sample.kind=ode", "--count", "7", "runs/a.b=c/x", "--out=x=y",
+                                 "--json", "a.b=1", "second", "--times", "-1,2.5")),
+                     TW_OK);
     assert_int_equal(o.count, 7);
     assert_string_equal(o.out, "x=y");
     assert_true(o.json);
@@ -97,7 +100,8 @@ static void bad_words_are_refused_with_what_was_wanted(void **state)
         const char *message;
     } cases[] = {
         {{"r", "--out", "f", "--cuont", "3"}, "there is no option --cuont (did you mean --count?)"},
-        {{"r", "--out", "f", "--qqqqqqqqq"}, "there is no option --qqqqqqqqq (tweedie draw --help lists them)"},
+        {{"r", "--out", "f", "--qqqqqqqqq"},
+         "there is no option --qqqqqqqqq (tweedie draw --help lists them)"},
         {{"r", "--out", "f", "--count", "0"}, "--count '0': expected an integer from 1 to 1000"},
         {{"r", "--out", "f", "--count=x"}, "--count 'x': expected an integer from 1 to 1000"},
         {{"r", "--out", "f", "--task", "sing"}, "--task 'sing': expected one of inpaint, deblur"},
@@ -106,8 +110,10 @@ static void bad_words_are_refused_with_what_was_wanted(void **state)
         {{"r", "--out", "--json"}, "--out needs a value (FILE)"},
         {{"r"}, "--out FILE must be given: the sample set"},
         {{"r", "--out", "f", "-c"}, "'-c': options are long and begin with two dashes"},
-        {{"--out", "f", "a.b=1"}, "too few arguments; usage: tweedie draw RUN [section.key=value ...]"},
-        {{"--out", "f", "r", "s", "t"}, "unexpected argument 't'; usage: tweedie draw RUN [section.key=value ...]"},
+        {{"--out", "f", "a.b=1"},
+         "too few arguments; usage: tweedie draw RUN [section.key=value ...]"},
+        {{"--out", "f", "r", "s", "t"},
+         "unexpected argument 't'; usage: tweedie draw RUN [section.key=value ...]"},
     };
     options o;
     tw_arguments a;
@@ -122,7 +128,8 @@ static void the_help_is_made_from_the_table(void **state)
     (void)state;
     char *text = NULL;
     assert_int_equal(tw_options_help(&command, &text), TW_OK);
-    assert_string_equal(text, "usage: tweedie draw RUN [section.key=value ...] [options]\n\nDraw images.\n\nMore about it.\n\noptions:\n"
+    assert_string_equal(text, "usage: tweedie draw RUN [section.key=value ...] [options]\n\nDraw "
+                              "images.\n\nMore about it.\n\noptions:\n"
                               "  --count N                images (64)\n"
                               "  --out FILE               the sample set (must be given)\n"
                               "  --json                   print JSON\n"

@@ -1,4 +1,5 @@
-/* Tests of what happens between nodes, on one: a communicator that believes in nodes of `per_node` ranks each. */
+/* Tests of what happens between nodes, on one: a communicator that believes in nodes of `per_node`
+ * ranks each. */
 #ifndef TWEEDIE_TESTS_PRETEND_NODES_H
 #define TWEEDIE_TESTS_PRETEND_NODES_H
 

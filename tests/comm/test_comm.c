@@ -1,5 +1,6 @@
 /* ranks: 1 2 3 4 */
-/* Agreement and small collectives. Every rank runs every test; a rank that leaves alone would hang the others into the time limit. */
+/* Agreement and small collectives. Every rank runs every test; a rank that leaves alone would hang
+ * the others into the time limit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,8 @@ static void one_failing_rank_fails_all_with_its_message(void **state)
         if (tw_comm_rank(comm) == failing) st = tw_error_set(TW_EIO, "disk %d is full", failing);
         assert_int_equal(tw_comm_agree(comm, st), TW_EIO);
         if (failing > 0)
-            snprintf(expected, sizeof expected, "rank %d on %s: disk %d is full", failing, tw_comm_host(comm), failing);
+            snprintf(expected, sizeof expected, "rank %d on %s: disk %d is full", failing,
+                     tw_comm_host(comm), failing);
         else
             snprintf(expected, sizeof expected, "disk 0 is full");
         assert_string_equal(tw_error_message(), expected);
@@ -130,7 +132,8 @@ static void a_differing_value_is_found_and_its_rank_named(void **state)
     int rank = tw_comm_rank(comm), size = tw_comm_size(comm);
     assert_int_equal(tw_comm_same(comm, 42, "the configuration"), TW_OK);
     if (size == 1) return;
-    assert_int_equal(tw_comm_same(comm, rank == size - 1 ? 43 : 42, "the configuration"), TW_EINTERNAL);
+    assert_int_equal(tw_comm_same(comm, rank == size - 1 ? 43 : 42, "the configuration"),
+                     TW_EINTERNAL);
     assert_non_null(strstr(tw_error_message(), "the configuration is not the same"));
     char name[32];
     snprintf(name, sizeof name, "rank %d", size - 1);
@@ -148,7 +151,8 @@ static void placement_is_reported_and_threads_are_at_least_one(void **state)
     assert_int_equal(tw_comm_nodes(comm), 1);
 }
 
-/* In a child, since it ends the process. The child makes no MPI calls: only its copy of the guard speaks. */
+/* In a child, since it ends the process. The child makes no MPI calls: only its copy of the guard
+ * speaks. */
 static void exit_before_the_end_becomes_code_70(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /* ranks: 1 2 3 4 */
-/* The gradient reduction against the sum written down serially, in every mode, on nodes as they are and pretended ones. */
+/* The gradient reduction against the sum written down serially, in every mode, on nodes as they are
+ * and pretended ones. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +48,8 @@ static float expected(int64_t step, int64_t i)
 }
 
 /* Unequal buckets from the high end to the low one, as a backward pass fills them. */
-static const tw_reducer_bucket buckets[] = {{12000, 8011}, {4001, 7999}, {4000, 1}, {100, 3900}, {0, 100}};
+static const tw_reducer_bucket buckets[] = {
+    {12000, 8011}, {4001, 7999}, {4000, 1}, {100, 3900}, {0, 100}};
 
 /* Reports [0, COUNT) in PIECES, in an order that differs from rank to rank and step to step. */
 static void report(tw_reducer *r, int64_t step)
@@ -71,11 +73,13 @@ static void check_sum(tw_reducer *r, int64_t step)
     const float *g = tw_reducer_gradient(r);
     for (int64_t i = 0; i < COUNT; i++) {
         float e = expected(step, i);
-        if (memcmp(&g[i], &e, sizeof e) != 0) fail_msg("step %d, element %d: %.9g, expected %.9g", (int)step, (int)i, g[i], e);
+        if (memcmp(&g[i], &e, sizeof e) != 0)
+            fail_msg("step %d, element %d: %.9g, expected %.9g", (int)step, (int)i, g[i], e);
     }
 }
 
-/* Whether the sum over this many ranks a node (0: all) is the tree's: with TW_REDUCER_TREE on a power of two of nodes. */
+/* Whether the sum over this many ranks a node (0: all) is the tree's: with TW_REDUCER_TREE on a
+ * power of two of nodes. */
 static bool is_exact(int per_node)
 {
     int nodes = per_node ? (tw_comm_size(comm) + per_node - 1) / per_node : 1;
@@ -96,7 +100,8 @@ static void run_steps(const tw_reducer_options *options, bool exact)
         assert_true(values[0] == n * (n + 1) / 2);
         assert_true(fabs(values[1] - 0.1 * (double)step * n) < 1e-12 * n * (double)step);
         if (exact) check_sum(r, step);
-        for (int64_t i = 0; !exact && i < COUNT; i++) /* any order of summation: three additions of numbers below 2^12 */
+        for (int64_t i = 0; !exact && i < COUNT;
+             i++) /* any order of summation: three additions of numbers below 2^12 */
             assert_true(fabsf(tw_reducer_gradient(r)[i] - expected(step, i)) <= 4 * 4096 * 6e-8f);
         assert_true(tw_reducer_exposed(r) >= 0);
     }
@@ -108,7 +113,8 @@ static void every_mode_gives_the_tree_sum_bit_for_bit(void **state)
 {
     (void)state;
     static const tw_reducer_mode modes[] = {TW_REDUCER_AUTO, TW_REDUCER_THREAD, TW_REDUCER_INLINE};
-    for (int m = 0; m < 3; m++) run_steps(&(tw_reducer_options){.mode = modes[m], .threads = 1}, true);
+    for (int m = 0; m < 3; m++)
+        run_steps(&(tw_reducer_options){.mode = modes[m], .threads = 1}, true);
     run_steps(NULL, true);
 }
 
@@ -117,7 +123,9 @@ static void between_nodes_the_tree_gives_the_same_bits_as_on_one_node(void **sta
     (void)state;
     for (int per_node = 1; per_node <= 2; per_node++)
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
-            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE, .ranks_per_node = per_node},
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m,
+                                            .exchange = TW_REDUCER_TREE,
+                                            .ranks_per_node = per_node},
                       is_exact(per_node));
 }
 
@@ -125,7 +133,8 @@ static void between_nodes_the_tree_gives_the_same_bits_as_on_one_node(void **sta
 static void the_tree_does_not_depend_on_where_the_ranks_are(void **state)
 {
     (void)state;
-    static const int places[][4] = {{0, 1, 0, 1}, {0, 1, 1, 0}, {0, 0, 0, 1}, {0, 1, 1, 1}, {0, 0, 1, 2}, {0, 1, 2, 0}};
+    static const int places[][4] = {{0, 1, 0, 1}, {0, 1, 1, 0}, {0, 0, 0, 1},
+                                    {0, 1, 1, 1}, {0, 0, 1, 2}, {0, 1, 2, 0}};
     tw_comm *const one_node = comm;
     if (tw_comm_size(comm) == 3) return;
     for (int k = 0; k < 6; k++) {
@@ -136,7 +145,9 @@ static void the_tree_does_not_depend_on_where_the_ranks_are(void **state)
         assert_int_equal(tw_comm_create(&comm), TW_OK);
         pretend_node(comm, place[tw_comm_rank(comm)], last + 1);
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
-            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE}, true);
+            run_steps(
+                &(tw_reducer_options){.mode = (tw_reducer_mode)m, .exchange = TW_REDUCER_TREE},
+                true);
         tw_comm_destroy(&comm);
         comm = one_node;
     }
@@ -147,12 +158,14 @@ static void between_nodes_mpi_gives_the_sum_to_rounding(void **state)
     (void)state;
     for (int per_node = 1; per_node <= 3; per_node++) /* 3: of four ranks, nodes of three and one */
         for (int m = TW_REDUCER_THREAD; m <= TW_REDUCER_INLINE; m++)
-            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .ranks_per_node = per_node}, false);
+            run_steps(&(tw_reducer_options){.mode = (tw_reducer_mode)m, .ranks_per_node = per_node},
+                      false);
     run_steps(&(tw_reducer_options){.ranks_per_node = 1}, false);
     run_steps(&(tw_reducer_options){.ranks_per_node = 1, .mode = TW_REDUCER_THREAD}, false);
 }
 
-/* Whose slice it is holds the sum; the slices of a node are disjoint and together everything; blocks are numbered as on one rank. */
+/* Whose slice it is holds the sum; the slices of a node are disjoint and together everything;
+ * blocks are numbered as on one rank. */
 static void check_slices(tw_reducer *r, int64_t step, bool exact, int per_node)
 {
     const tw_reducer_slice *slices;
@@ -164,7 +177,8 @@ static void check_slices(tw_reducer *r, int64_t step, bool exact, int per_node)
         assert_true(slices[b].offset >= buckets[b].offset);
         assert_true(slices[b].offset + slices[b].count <= buckets[b].offset + buckets[b].count);
         assert_int_equal((slices[b].offset - buckets[b].offset) % TW_REDUCER_BLOCK, 0);
-        assert_int_equal(slices[b].block, block + (slices[b].offset - buckets[b].offset) / TW_REDUCER_BLOCK);
+        assert_int_equal(slices[b].block,
+                         block + (slices[b].offset - buckets[b].offset) / TW_REDUCER_BLOCK);
         block += (buckets[b].count + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
         for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++) {
             const float e = expected(step, i), g = tw_reducer_gradient(r)[i];
@@ -181,7 +195,8 @@ static void check_slices(tw_reducer *r, int64_t step, bool exact, int per_node)
     tw_reducer_join(r);
     node = mine;
     assert_int_equal(tw_comm_sum(comm, &node, 1), TW_OK);
-    assert_true(node == (double)COUNT * (per_node ? (tw_comm_size(comm) + per_node - 1) / per_node : 1));
+    assert_true(node ==
+                (double)COUNT * (per_node ? (tw_comm_size(comm) + per_node - 1) / per_node : 1));
 }
 
 static void each_sum_stays_with_the_rank_whose_slice_it_is(void **state)
@@ -189,10 +204,11 @@ static void each_sum_stays_with_the_rank_whose_slice_it_is(void **state)
     (void)state;
     for (int per_node = 0; per_node <= 3; per_node++)
         for (int k = 0; k < 4; k++) {
-            const tw_reducer_options options = {.mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE,
-                                                .exchange = k & 2 ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
-                                                .slices = true,
-                                                .ranks_per_node = per_node};
+            const tw_reducer_options options = {
+                .mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE,
+                .exchange = k & 2 ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
+                .slices = true,
+                .ranks_per_node = per_node};
             tw_reducer *r = NULL;
             assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
             for (int64_t step = 1; step <= 5; step++) {
@@ -200,7 +216,9 @@ static void each_sum_stays_with_the_rank_whose_slice_it_is(void **state)
                 fill(r, step);
                 report(r, step);
                 assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
-                check_slices(r, step, per_node == 0 || (k & 2 && per_node <= 2 && is_exact(per_node)), per_node);
+                check_slices(r, step,
+                             per_node == 0 || (k & 2 && per_node <= 2 && is_exact(per_node)),
+                             per_node);
             }
             tw_reducer_destroy(&r);
         }
@@ -213,14 +231,17 @@ static void what_a_node_shares_is_seen_by_its_ranks(void **state)
     for (int per_node = 0; per_node <= 3; per_node++) {
         tw_reducer *r = NULL;
         const tw_reducer_slice *slices;
-        const tw_reducer_options options = {.slices = true, .shared = COUNT + 7, .first = 3, .ranks_per_node = per_node};
+        const tw_reducer_options options = {
+            .slices = true, .shared = COUNT + 7, .first = 3, .ranks_per_node = per_node};
         assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
         float *shared = tw_reducer_shared(r), *first = tw_reducer_first(r);
         assert_int_equal((uintptr_t)shared % TW_ALIGNMENT, 0);
-        const int node = per_node ? tw_comm_rank(comm) / per_node : 0, n = tw_reducer_slices(r, &slices);
+        const int node = per_node ? tw_comm_rank(comm) / per_node : 0,
+                  n = tw_reducer_slices(r, &slices);
         assert_int_equal(first != NULL, node == 0);
         for (int b = 0; b < n; b++)
-            for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++) shared[i] = element(node, 1, i);
+            for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++)
+                shared[i] = element(node, 1, i);
         if (tw_comm_rank(comm) == 0) first[2] = 5;
         tw_reducer_join(r);
         for (int64_t i = 0; i < COUNT; i++) assert_true(shared[i] == element(node, 1, i));
@@ -240,8 +261,9 @@ static void polling_moves_buckets_to_their_end(void **state)
     (void)state;
     for (int tree = 0; tree < 2; tree++) {
         tw_reducer *r = NULL;
-        const tw_reducer_options options = {
-            .mode = TW_REDUCER_INLINE, .exchange = tree ? TW_REDUCER_TREE : TW_REDUCER_FASTEST, .ranks_per_node = 1};
+        const tw_reducer_options options = {.mode = TW_REDUCER_INLINE,
+                                            .exchange = tree ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
+                                            .ranks_per_node = 1};
         assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
         tw_reducer_begin(r, 7);
         fill(r, 7);
@@ -254,15 +276,18 @@ static void polling_moves_buckets_to_their_end(void **state)
             if (fabsf(now - e) <= 4 * 4096 * 6e-8f) break;
         }
         assert_true(fabsf(now - e) <= 4 * 4096 * 6e-8f);
-        for (const double start = tw_clock_seconds(); tw_clock_seconds() - start < 0.2;) tw_reducer_poll(r); /* the others' turn */
+        for (const double start = tw_clock_seconds(); tw_clock_seconds() - start < 0.2;)
+            tw_reducer_poll(r); /* the others' turn */
         tw_reducer_ready(r, 0, 12000);
         assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
-        for (int64_t i = 0; i < COUNT; i++) assert_true(fabsf(tw_reducer_gradient(r)[i] - expected(7, i)) <= 4 * 4096 * 6e-8f);
+        for (int64_t i = 0; i < COUNT; i++)
+            assert_true(fabsf(tw_reducer_gradient(r)[i] - expected(7, i)) <= 4 * 4096 * 6e-8f);
         tw_reducer_destroy(&r);
     }
 }
 
-/* MPI sends what it has taken on when it is called, and another node may need that before this node can go on. */
+/* MPI sends what it has taken on when it is called, and another node may need that before this node
+ * can go on. */
 static void who_waits_for_its_node_still_sends_to_others(void **state)
 {
     (void)state;
@@ -273,7 +298,9 @@ static void who_waits_for_its_node_still_sends_to_others(void **state)
     char *message = NULL, received = 0;
     MPI_Request sent = MPI_REQUEST_NULL;
     if (tw_comm_size(comm) < 3) return;
-    assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &(tw_reducer_options){.ranks_per_node = 2}), TW_OK);
+    assert_int_equal(
+        tw_reducer_create(&r, comm, COUNT, buckets, 5, &(tw_reducer_options){.ranks_per_node = 2}),
+        TW_OK);
     assert_int_equal(tw_alloc(&message, LARGE, 1, "a message"), TW_OK);
     alarm(60);
     if (rank == 0) MPI_Isend(message, LARGE, MPI_BYTE, 2, 0, world, &sent);
@@ -296,7 +323,8 @@ static void repetition_in_one_mode_gives_the_same_bits(void **state)
     assert_int_equal(tw_alloc(&before, COUNT, sizeof *before, "before"), TW_OK);
     for (int k = 0; k < 4; k++) {
         tw_reducer *r = NULL;
-        tw_reducer_options options = {.mode = k & 2 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = 1};
+        tw_reducer_options options = {.mode = k & 2 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE,
+                                      .ranks_per_node = 1};
         assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
         tw_reducer_begin(r, 3);
         fill(r, 3);
@@ -309,14 +337,16 @@ static void repetition_in_one_mode_gives_the_same_bits(void **state)
     tw_free(&before);
 }
 
-/* Any one rank fails in the middle of its backward pass; all learn, and the step after it is right again. */
+/* Any one rank fails in the middle of its backward pass; all learn, and the step after it is right
+ * again. */
 static void a_failed_rank_takes_part_and_all_learn_its_message(void **state)
 {
     (void)state;
     for (int k = 0; k < 6; k++) {
         tw_reducer *r = NULL;
-        tw_reducer_options options = {
-            .mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE, .ranks_per_node = k / 2, .exchange = TW_REDUCER_TREE};
+        tw_reducer_options options = {.mode = k & 1 ? TW_REDUCER_THREAD : TW_REDUCER_INLINE,
+                                      .ranks_per_node = k / 2,
+                                      .exchange = TW_REDUCER_TREE};
         assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
         for (int failing = 0; failing < tw_comm_size(comm); failing++) {
             double values[1] = {1};
@@ -369,7 +399,8 @@ static void buckets_that_do_not_cut_the_gradient_are_refused(void **state)
 {
     (void)state;
     tw_reducer *r = NULL;
-    tw_reducer_bucket gap[] = {{10, 10}, {0, 9}}, overlap[] = {{9, 11}, {0, 10}}, short_of[] = {{0, 19}};
+    tw_reducer_bucket gap[] = {{10, 10}, {0, 9}}, overlap[] = {{9, 11}, {0, 10}},
+                      short_of[] = {{0, 19}};
     assert_int_equal(tw_reducer_create(&r, comm, 20, gap, 2, NULL), TW_EINTERNAL);
     assert_int_equal(tw_reducer_create(&r, comm, 20, overlap, 2, NULL), TW_EINTERNAL);
     assert_int_equal(tw_reducer_create(&r, comm, 20, short_of, 1, NULL), TW_EINTERNAL);
@@ -409,7 +440,8 @@ static void the_plain_reduction_gives_the_sum_to_rounding(void **state)
     assert_int_equal(tw_alloc(&v, COUNT, sizeof *v, "v"), TW_OK);
     for (int64_t i = 0; i < COUNT; i++) v[i] = element(tw_comm_rank(comm), 1, i);
     assert_int_equal(tw_reduce_plain(comm, v, COUNT), TW_OK);
-    for (int64_t i = 0; i < COUNT; i++) assert_true(fabsf(v[i] - expected(1, i)) <= 4 * 4096 * 6e-8f);
+    for (int64_t i = 0; i < COUNT; i++)
+        assert_true(fabsf(v[i] - expected(1, i)) <= 4 * 4096 * 6e-8f);
     tw_free(&v);
 }
 

@@ -1,7 +1,8 @@
 /* The watchdog ends a hanging process in time, says where, and leaves a living one alone.
  *
- * `test_watchdog victim stop|spin|exit|wait|long [N [RANK]]` is a rank of a run, on pretended nodes of N ranks each, whose rank 1 (or RANK)
- * in its third step stops, spins, leaves with code 0, stops while it waits for others, or stops in a section that may take an hour: for
+ * `test_watchdog victim stop|spin|exit|wait|long [N [RANK]]` is a rank of a run, on pretended nodes
+ * of N ranks each, whose rank 1 (or RANK) in its third step stops, spins, leaves with code 0, stops
+ * while it waits for others, or stops in a section that may take an hour: for
  * tests/cli/watchdog.sh, which starts it under mpirun. */
 #include <setjmp.h>
 #include <signal.h>
@@ -66,7 +67,8 @@ static void a_hang_ends_with_code_70_and_names_section_and_step(void **state)
     assert_int_equal(WEXITSTATUS(status), 70);
     assert_non_null(strstr(text, "in 'reduction' of step 1234, waiting for other ranks, for 1 s"));
     assert_non_null(strstr(text, "limit 1 s"));
-    assert_true(seconds >= 1.0 && seconds < 3.0); /* the limit, a quarter of a second, and what a busy machine adds */
+    assert_true(seconds >= 1.0 &&
+                seconds < 3.0); /* the limit, a quarter of a second, and what a busy machine adds */
 }
 
 static void live(void)
@@ -170,7 +172,9 @@ static int victim(const char *how, int per_node, int who)
     tw_reducer *r = NULL;
     if (tw_comm_create(&comm) != TW_OK) return 1;
     if (per_node > 0) pretend_nodes(comm, per_node);
-    if (tw_watchdog_create(&w, comm) != TW_OK || tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK) return 1;
+    if (tw_watchdog_create(&w, comm) != TW_OK ||
+        tw_reducer_create(&r, comm, COUNT, &bucket, 1, NULL) != TW_OK)
+        return 1;
     tw_reducer_watch(r, w);
     for (int64_t step = 0; step < 5; step++) {
         tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 7 : per_node > 0 ? 5 : 2);
@@ -191,7 +195,8 @@ static int victim(const char *how, int per_node, int who)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 3 && strcmp(argv[1], "victim") == 0) return victim(argv[2], argc > 3 ? atoi(argv[3]) : 0, argc > 4 ? atoi(argv[4]) : 1);
+    if (argc >= 3 && strcmp(argv[1], "victim") == 0)
+        return victim(argv[2], argc > 3 ? atoi(argv[3]) : 0, argc > 4 ? atoi(argv[4]) : 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
         cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),

@@ -1,6 +1,7 @@
 /* ranks: 2 3 4 */
-/* Beats travel between nodes, which are pretended here, and nothing is left on the way. tests/cli/watchdog.sh shows what is said of ranks
- * elsewhere, tests/jobs/watchdog.sh on real nodes. */
+/* Beats travel between nodes, which are pretended here, and nothing is left on the way.
+ * tests/cli/watchdog.sh shows what is said of ranks elsewhere, tests/jobs/watchdog.sh on real
+ * nodes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,8 +60,9 @@ static void node_0_and_the_others_learn_of_each_other(void **state)
         assert_true(silence > 3.9 && silence < age);
         assert_true(watchdog_nodes_miss(&n, watchdog_now(), 2000000000, 0));
         assert_false(watchdog_nodes_miss(&n, watchdog_now(), 35000000000, 0));
-        assert_false(
-            watchdog_nodes_miss(&n, watchdog_now(), 2000000000, watchdog_now())); /* who did not look holds nothing against others */
+        assert_false(watchdog_nodes_miss(
+            &n, watchdog_now(), 2000000000,
+            watchdog_now())); /* who did not look holds nothing against others */
     }
     watchdog_nodes_stop(&n);
     assert_null(n.courier);
@@ -101,15 +103,20 @@ static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too
         char *shared = NULL;
         const bool courier = comm->node_rank == 0 || comm->node > 0;
         assert_int_equal(tw_alloc(&local, 2, sizeof *local, "a beat"), TW_OK);
-        assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"), TW_OK);
-        for (int k = 0; k < comm->node_size; k++) beat_as(&local[k], 2 * comm->node + k, 7, "step", false);
-        if (courier && comm->node_rank == 1) memset(shared, 0, watchdog_nodes_bytes(comm)); /* the first rank's to fill, were it shared */
+        assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"),
+                         TW_OK);
+        for (int k = 0; k < comm->node_size; k++)
+            beat_as(&local[k], 2 * comm->node + k, 7, "step", false);
+        if (courier && comm->node_rank == 1)
+            memset(shared, 0,
+                   watchdog_nodes_bytes(comm)); /* the first rank's to fill, were it shared */
         assert_int_equal(watchdog_nodes_start(&n, comm, shared, local), TW_OK);
         assert_int_equal(n.courier != NULL, courier);
         assert_int_equal(n.ranks, comm->node == 0 ? tw_comm_size(comm) - 2 : 2);
         const double end = tw_clock_seconds() + 20;
         for (int i = 0; courier && i < n.ranks; i++) {
-            while (atomic_load(&n.beats[i].nanoseconds) == 0 && tw_clock_seconds() < end) usleep(10000);
+            while (atomic_load(&n.beats[i].nanoseconds) == 0 && tw_clock_seconds() < end)
+                usleep(10000);
             usleep(1000);
             assert_int_equal(n.beats[i].rank, comm->node == 0 ? 2 + i : i);
         }

@@ -1,4 +1,5 @@
-/* What the tests of this module share: a directory of their own, small files, and the question whether a call failed as it should. */
+/* What the tests of this module share: a directory of their own, small files, and the question
+ * whether a call failed as it should. */
 #ifndef TWEEDIE_TESTS_DATA_FIXTURE_H
 #define TWEEDIE_TESTS_DATA_FIXTURE_H
 
@@ -81,25 +82,32 @@ static inline int count_files(const char *prefix)
     int count = 0;
     DIR *d = opendir(directory);
     assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) count += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        count += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
     closedir(d);
     return count;
 }
 
-#define assert_ok(call)                                                                                                                    \
-    do {                                                                                                                                   \
-        tw_status met_ = (call);                                                                                                           \
-        if (met_ != TW_OK) fail_msg("%s: %s: %s", #call, tw_status_name(met_), tw_error_message());                                        \
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        tw_status met_ = (call);                                                                   \
+        if (met_ != TW_OK)                                                                         \
+            fail_msg("%s: %s: %s", #call, tw_status_name(met_), tw_error_message());               \
     } while (0)
 
 /* The call fails with the code, and its message holds each of the words (a NULL-ended list). */
-#define assert_fails(call, code, ...) check_failure((call), (code), #call, (const char *const[]){__VA_ARGS__, NULL})
+#define assert_fails(call, code, ...)                                                              \
+    check_failure((call), (code), #call, (const char *const[]){__VA_ARGS__, NULL})
 
-static inline void check_failure(tw_status met, tw_status code, const char *call, const char *const *words)
+static inline void check_failure(tw_status met, tw_status code, const char *call,
+                                 const char *const *words)
 {
-    if (met != code) fail_msg("%s: %s instead of %s: %s", call, tw_status_name(met), tw_status_name(code), tw_error_message());
+    if (met != code)
+        fail_msg("%s: %s instead of %s: %s", call, tw_status_name(met), tw_status_name(code),
+                 tw_error_message());
     for (; *words; words++)
-        if (!strstr(tw_error_message(), *words)) fail_msg("%s: \"%s\" does not name \"%s\"", call, tw_error_message(), *words);
+        if (!strstr(tw_error_message(), *words))
+            fail_msg("%s: \"%s\" does not name \"%s\"", call, tw_error_message(), *words);
 }
 
 #endif

@@ -46,11 +46,13 @@ static tw_status write_some(const char *path, const tw_dataset_spec *spec, int g
     tw_dataset_writer *w = NULL;
     const tw_dataset_writer_options how = {.path = path, .replace = true, .gzip = gzip};
     const size_t bytes = tw_dataset_sample_bytes(spec);
-    const char *stored = spec->kind == TW_DATASET_UINT8 ? (const char *)pixels : (const char *)values;
+    const char *stored =
+        spec->kind == TW_DATASET_UINT8 ? (const char *)pixels : (const char *)values;
     TW_TRY(tw_dataset_writer_create(&w, spec, &how));
     for (int64_t i = 0; i < spec->count; i += step) {
         int64_t n = step < spec->count - i ? step : spec->count - i;
-        TW_TRY(tw_dataset_writer_append(w, n, stored + (size_t)i * bytes, spec->num_classes ? labels + i : NULL));
+        TW_TRY(tw_dataset_writer_append(w, n, stored + (size_t)i * bytes,
+                                        spec->num_classes ? labels + i : NULL));
     }
     TW_TRY(tw_dataset_writer_set_text(w, "weights_digest", "abc"));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
@@ -113,7 +115,8 @@ static void the_digest_is_xxh3_of_samples_then_labels(void **state)
     memcpy(both, pixels, sizeof pixels);
     memcpy(both + sizeof pixels, labels, sizeof labels);
     const XXH128_hash_t hash = XXH3_128bits(both, sizeof both);
-    snprintf(expected, sizeof expected, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+    snprintf(expected, sizeof expected, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
     assert_ok(write_some(in("digest.h5"), &base, 0, 100));
     assert_ok(open_verified(&d, in("digest.h5")));
     assert_string_equal(tw_dataset_get_spec(d)->digest, expected);
@@ -155,7 +158,8 @@ static void a_split_is_read_from_its_own_beginning(void **state)
     assert_int_equal(tw_dataset_count(d), 900);
     tw_dataset_destroy(&d);
     options.split = "validation";
-    assert_fails(tw_dataset_open(&d, NULL, &options), TW_ECONFIG, "split.h5", "\"validation\"", "train=0:900,test=900:1000");
+    assert_fails(tw_dataset_open(&d, NULL, &options), TW_ECONFIG, "split.h5", "\"validation\"",
+                 "train=0:900,test=900:1000");
     assert_null(d);
 }
 
@@ -164,7 +168,8 @@ static void model_units_are_those_of_the_formula_and_lead_back(void **state)
     (void)state;
     uint8_t all[256], back[256];
     float x[256];
-    tw_dataset_spec spec = {.kind = TW_DATASET_UINT8, .count = 1, .height = 16, .width = 16, .channels = 1};
+    tw_dataset_spec spec = {
+        .kind = TW_DATASET_UINT8, .count = 1, .height = 16, .width = 16, .channels = 1};
     for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
     tw_dataset_normalise(&spec, 1, all, x);
     assert_true(x[0] == -1 && x[255] == 1);
@@ -183,8 +188,13 @@ static void model_units_are_those_of_the_formula_and_lead_back(void **state)
 
     const float offset[] = {10, -2}, scale[] = {4, 0.5f}, stored[] = {10, -2, 18, -1};
     float read[4], again[4];
-    spec =
-        (tw_dataset_spec){.kind = TW_DATASET_FLOAT32, .count = 1, .height = 2, .width = 1, .channels = 2, .offset = offset, .scale = scale};
+    spec = (tw_dataset_spec){.kind = TW_DATASET_FLOAT32,
+                             .count = 1,
+                             .height = 2,
+                             .width = 1,
+                             .channels = 2,
+                             .offset = offset,
+                             .scale = scale};
     tw_dataset_normalise(&spec, 1, stored, read);
     assert_true(read[0] == 0 && read[1] == 0 && read[2] == 2 && read[3] == 2);
     tw_dataset_denormalise(&spec, 1, read, again);
@@ -212,7 +222,8 @@ static void floats_and_points_keep_their_units_in_the_file(void **state)
         assert_true(tw_dataset_get_spec(d)->scale[1] == 8);
         const int64_t dims = tw_dataset_elements(&spec);
         assert_ok(tw_dataset_read(d, 3, N - 3, x, NULL));
-        for (int64_t i = 0; i < (N - 3) * dims; i++) assert_true(x[i] == (values[3 * dims + i] - offset[i % 2]) / scale[i % 2]);
+        for (int64_t i = 0; i < (N - 3) * dims; i++)
+            assert_true(x[i] == (values[3 * dims + i] - offset[i % 2]) / scale[i % 2]);
         assert_ok(tw_dataset_read(d, 0, 1, x, &label));
         assert_int_equal(label, -1);
         tw_dataset_destroy(&d);
@@ -227,7 +238,8 @@ static void a_dataset_read_on_the_input_thread_is_the_same(void **state)
     tw_dataset *d = NULL;
     assert_ok(write_some(in("thread.h5"), &base, 0, N));
     assert_ok(tw_io_create(&io));
-    const tw_dataset_options options = {.path = in("thread.h5"), .split = "all", .verify = true, .io = io};
+    const tw_dataset_options options = {
+        .path = in("thread.h5"), .split = "all", .verify = true, .io = io};
     assert_ok(tw_dataset_open(&d, NULL, &options));
     assert_ok(tw_dataset_read_stored(d, 0, N, read, NULL));
     assert_memory_equal(read, pixels, sizeof pixels);
@@ -244,14 +256,17 @@ static void what_does_not_fit_the_spec_is_not_written(void **state)
     const int32_t bad[] = {0, 4};
     const float nan = NAN;
     assert_ok(tw_dataset_writer_create(&w, &spec, &how));
-    assert_fails(tw_dataset_writer_append(w, 2, pixels, bad), TW_EDATA, "never.h5", "/labels[1] is 4", "0 to 3");
+    assert_fails(tw_dataset_writer_append(w, 2, pixels, bad), TW_EDATA, "never.h5",
+                 "/labels[1] is 4", "0 to 3");
     assert_fails(tw_dataset_writer_append(w, 1, pixels, NULL), TW_EDATA, "no labels");
-    assert_fails(tw_dataset_writer_append(w, N + 1, pixels, labels), TW_EDATA, "sample 1001 of 1000");
+    assert_fails(tw_dataset_writer_append(w, N + 1, pixels, labels), TW_EDATA,
+                 "sample 1001 of 1000");
     assert_fails(tw_dataset_writer_set_text(w, "digest", "x"), TW_EINTERNAL, "digest");
     assert_fails(tw_dataset_writer_finish(&w, NULL), TW_EDATA, "0 of 1000 samples");
     assert_null(w);
 
-    spec = (tw_dataset_spec){.kind = TW_DATASET_POINTS, .count = 1, .height = 1, .width = 1, .channels = 1};
+    spec = (tw_dataset_spec){
+        .kind = TW_DATASET_POINTS, .count = 1, .height = 1, .width = 1, .channels = 1};
     assert_ok(tw_dataset_writer_create(&w, &spec, &how));
     assert_fails(tw_dataset_writer_append(w, 1, &nan, NULL), TW_EDATA, "/points[0]", "finite");
     tw_dataset_writer_abort(&w);
@@ -262,7 +277,8 @@ static void what_does_not_fit_the_spec_is_not_written(void **state)
     assert_fails(tw_dataset_writer_create(&w, &spec, &how), TW_EDATA, "never.h5", "[0, 1, 1, 1]");
     spec = base;
     spec.splits[1].last = N + 1;
-    assert_fails(tw_dataset_writer_create(&w, &spec, &how), TW_EDATA, "split \"test\" is 900:1001 of 1000");
+    assert_fails(tw_dataset_writer_create(&w, &spec, &how), TW_EDATA,
+                 "split \"test\" is 900:1001 of 1000");
     assert_int_equal(count_files("never"), 0);
     assert_int_equal(count_files(".never"), 0);
 
@@ -291,13 +307,14 @@ static void the_embedded_mnist_is_whole(void **state)
     assert_string_equal(spec->splits[1].name, "test");
     assert_ok(tw_dataset_read_stored(d, 0, 70000, NULL, label));
     for (int i = 60000; i < 70000; i++) count[label[i]]++;
-    static const int expected[10] = {980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}; /* of the test set, as published */
+    static const int expected[10] = {980, 1135, 1032, 1010, 982, 892,
+                                     958, 1028, 974,  1009}; /* of the test set, as published */
     assert_memory_equal(count, expected, sizeof count);
     tw_dataset_destroy(&d);
 }
 
-/* A limit on the size of files stands for a full disk. It is lifted before giving up, as the disk is not full for the memory to which the
- * writer then turns. */
+/* A limit on the size of files stands for a full disk. It is lifted before giving up, as the disk
+ * is not full for the memory to which the writer then turns. */
 static void a_full_disk_is_told_and_leaves_no_file(void **state)
 {
     (void)state;
@@ -314,7 +331,8 @@ static void a_full_disk_is_told_and_leaves_no_file(void **state)
     small.rlim_max = old.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    for (int i = 0; i < 100 && st == TW_OK; i++) st = tw_dataset_writer_append(w, 1, sample, labels);
+    for (int i = 0; i < 100 && st == TW_OK; i++)
+        st = tw_dataset_writer_append(w, 1, sample, labels);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_fails(st, TW_EIO, "full.h5", "cannot be written", "File too large");
     tw_dataset_writer_abort(&w);
@@ -379,7 +397,8 @@ static void write_int_attribute(const char *path, const char *object, const char
 {
     hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), id = H5Oopen(file, object, H5P_DEFAULT);
     H5Adelete(id, name);
-    hid_t space = H5Screate(H5S_SCALAR), attribute = H5Acreate2(id, name, H5T_NATIVE_INT, space, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate(H5S_SCALAR),
+          attribute = H5Acreate2(id, name, H5T_NATIVE_INT, space, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Awrite(attribute, H5T_NATIVE_INT, &value) >= 0);
     H5Aclose(attribute);
     H5Sclose(space);
@@ -388,12 +407,15 @@ static void write_int_attribute(const char *path, const char *object, const char
 }
 
 /* variable: as h5py writes strings, else of fixed length */
-static void write_text_attribute(const char *path, const char *object, const char *name, const char *value, bool variable)
+static void write_text_attribute(const char *path, const char *object, const char *name,
+                                 const char *value, bool variable)
 {
-    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), id = H5Oopen(file, object, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), id = H5Oopen(file, object, H5P_DEFAULT),
+          type = H5Tcopy(H5T_C_S1);
     H5Adelete(id, name);
     H5Tset_size(type, variable ? H5T_VARIABLE : strlen(value) + 1);
-    hid_t space = H5Screate(H5S_SCALAR), attribute = H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate(H5S_SCALAR),
+          attribute = H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Awrite(attribute, type, variable ? (const void *)&value : value) >= 0);
     H5Aclose(attribute);
     H5Sclose(space);
@@ -409,7 +431,8 @@ static void attributes_that_are_not_understood_are_named(void **state)
     static const struct {
         const char *name, *text, *message, *also;
     } texts[] = {
-        {"format", "tweedie-weights", "format \"tweedie-weights\"", "\"tweedie-dataset\" was expected"},
+        {"format", "tweedie-weights", "format \"tweedie-weights\"",
+         "\"tweedie-dataset\" was expected"},
         {"splits", "train=0:2000", "split \"train\" is 0:2000", "1000"},
         {"splits", "train=5:5", "split \"train\" is 5:5", ""},
         {"splits", "train=0:5,train=5:9", "two splits \"train\"", ""},
@@ -417,7 +440,8 @@ static void attributes_that_are_not_understood_are_named(void **state)
         {"splits", "train=0:99999999999999999999", "splits is", ""},
         {"splits", "", "splits is \"\"", ""},
         {"splits", "a b=0:5", "splits is \"a b=0:5\"", ""},
-        {"digest", "0123456789abcdef0123456789abcdef", "damaged", "0123456789abcdef0123456789abcdef"},
+        {"digest", "0123456789abcdef0123456789abcdef", "damaged",
+         "0123456789abcdef0123456789abcdef"},
         {"digest", "0123456789abcdef0123456789abcdef0", "digest", "longer than 32"},
         {"num_classes", "4", "num_classes", "not an integer"},
     };
@@ -447,7 +471,8 @@ static void attributes_that_are_not_understood_are_named(void **state)
 static void replace_images(const char *path, hid_t type, int rank, const hsize_t *dims, hid_t list)
 {
     static double zeros[N * DIMS];
-    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate_simple(rank, dims, NULL);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT),
+          space = H5Screate_simple(rank, dims, NULL);
     H5Ldelete(file, "/images", H5P_DEFAULT);
     hid_t dataset = H5Dcreate2(file, "/images", type, space, H5P_DEFAULT, list, H5P_DEFAULT);
     assert_true(dataset >= 0);
@@ -463,11 +488,13 @@ static void arrays_of_another_type_shape_or_storage_are_refused(void **state)
 {
     (void)state;
     const char *path = "array.h5";
-    const hsize_t dims[4] = {N, H, W, C}, flat[2] = {N, DIMS}, none[4] = {0, H, W, C}, large[4] = {1u << 20, 1u << 10, 1u << 10, 1};
+    const hsize_t dims[4] = {N, H, W, C}, flat[2] = {N, DIMS}, none[4] = {0, H, W, C},
+                  large[4] = {1u << 20, 1u << 10, 1u << 10, 1};
     hid_t list;
     assert_ok(write_some(in(path), &base, 0, N));
     replace_images(in(path), H5T_IEEE_F64LE, 4, dims, H5P_DEFAULT);
-    expect_refusal(in(path), TW_EDATA, "/images has elements of another type", "uint8 or little-endian float32");
+    expect_refusal(in(path), TW_EDATA, "/images has elements of another type",
+                   "uint8 or little-endian float32");
     replace_images(in(path), H5T_STD_I8LE, 4, dims, H5P_DEFAULT);
     expect_refusal(in(path), TW_EDATA, "/images has elements of another type", "");
     replace_images(in(path), H5T_IEEE_F32BE, 4, dims, H5P_DEFAULT);
@@ -479,7 +506,8 @@ static void arrays_of_another_type_shape_or_storage_are_refused(void **state)
 
     list = H5Pcreate(H5P_DATASET_CREATE); /* claims a terabyte that was never written */
     H5Pset_chunk(list, 4, (const hsize_t[]){1, 1024, 1024, 1});
-    hid_t file = H5Fopen(in(path), H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate_simple(4, large, NULL);
+    hid_t file = H5Fopen(in(path), H5F_ACC_RDWR, H5P_DEFAULT),
+          space = H5Screate_simple(4, large, NULL);
     H5Ldelete(file, "/images", H5P_DEFAULT);
     H5Dclose(H5Dcreate2(file, "/images", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT));
     H5Sclose(space);
@@ -532,7 +560,8 @@ static void links_out_of_the_file_are_not_followed(void **state)
         hid_t file = H5Fopen(in("link.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
         assert_true(H5Lmove(file, "/images", file, "/moved", H5P_DEFAULT, H5P_DEFAULT) >= 0);
         if (external)
-            H5Lcreate_external(in("target.h5"), "/images", file, "/images", H5P_DEFAULT, H5P_DEFAULT);
+            H5Lcreate_external(in("target.h5"), "/images", file, "/images", H5P_DEFAULT,
+                               H5P_DEFAULT);
         else
             H5Lcreate_soft("/moved", file, "/images", H5P_DEFAULT, H5P_DEFAULT);
         H5Fclose(file);

@@ -1,4 +1,5 @@
-/* Importers: each format to a dataset and back, and each kind of bad input with its code and message. */
+/* Importers: each format to a dataset and back, and each kind of bad input with its code and
+ * message. */
 #include <math.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,14 +12,18 @@
 
 static tw_import_options importing(const char *format, int count, const char *const *inputs)
 {
-    return (tw_import_options){.format = format, .input_count = count, .inputs = inputs, .path = in("out.h5"), .replace = true};
+    return (tw_import_options){.format = format,
+                               .input_count = count,
+                               .inputs = inputs,
+                               .path = in("out.h5"),
+                               .replace = true};
 }
 
 /* The inputs as a literal list. */
-#define INPUTS(...)                                                                                                                        \
-    (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)), (const char *const[])                                              \
-    {                                                                                                                                      \
-        __VA_ARGS__                                                                                                                        \
+#define INPUTS(...)                                                                                \
+    (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)), (const char *const[])      \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
     }
 
 /* Everything of a dataset. */
@@ -51,8 +56,10 @@ static void release(contents *c)
 
 /* ---- idx ---- */
 
-/* An idx file; `count` is what the header claims. Element i is i, modulo 251 for images and 10 for labels. */
-static void put_idx(const char *path, bool packed, int axes, uint32_t count, uint32_t height, uint32_t width, size_t elements)
+/* An idx file; `count` is what the header claims. Element i is i, modulo 251 for images and 10 for
+ * labels. */
+static void put_idx(const char *path, bool packed, int axes, uint32_t count, uint32_t height,
+                    uint32_t width, size_t elements)
 {
     unsigned char *bytes = malloc(16 + elements);
     const uint32_t dims[3] = {count, height, width};
@@ -60,7 +67,8 @@ static void put_idx(const char *path, bool packed, int axes, uint32_t count, uin
     memcpy(bytes, (unsigned char[]){0, 0, 8, (unsigned char)axes}, 4);
     for (int i = 0; i < axes; i++)
         for (int k = 24; k >= 0; k -= 8) bytes[n++] = (unsigned char)(dims[i] >> k);
-    for (size_t i = 0; i < elements; i++) bytes[n++] = (unsigned char)(axes == 1 ? i % 10 : i % 251);
+    for (size_t i = 0; i < elements; i++)
+        bytes[n++] = (unsigned char)(axes == 1 ? i % 10 : i % 251);
     if (packed) {
         gzFile file = gzopen(path, "wb");
         assert_int_equal(gzwrite(file, bytes, (unsigned)n), (int)n);
@@ -78,8 +86,8 @@ static void idx_files_are_paired_and_split_by_their_names(void **state)
     put_idx(in("train-labels-idx1-ubyte.gz"), true, 1, 200, 0, 0, 200);
     put_idx(in("t10k-labels-idx1-ubyte"), false, 1, 40, 0, 0, 40);
     char inputs[4][512]; /* the order does not matter */
-    const char *const names[] = {"train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte", "train-images-idx3-ubyte.gz",
-                                 "t10k-labels-idx1-ubyte"};
+    const char *const names[] = {"train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte",
+                                 "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"};
     for (int i = 0; i < 4; i++) snprintf(inputs[i], sizeof inputs[i], "%s", in(names[i]));
     tw_import_options o = importing("idx", INPUTS(inputs[0], inputs[1], inputs[2], inputs[3]));
     tw_import_result result;
@@ -208,7 +216,8 @@ static void bad_idx_files_are_refused(void **state)
     put_idx(in("bad"), false, 3, 0, 2, 2, 0);
     assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "axis 0", "empty");
     put_idx(in("bad"), false, 3, 4294967295u, 4294967295u, 4294967295u, 100);
-    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "more elements than can be counted");
+    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad",
+                 "more elements than can be counted");
     put_idx(in("bad"), true, 3, 4294967295u, 65535, 30000, 100);
     assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "truncated", "claims");
 
@@ -229,7 +238,8 @@ static void bad_idx_files_are_refused(void **state)
     put_idx(images, false, 3, 10, 2, 2, 40);
     put_idx(labels, false, 1, 9, 0, 0, 9);
     tw_import_options two = importing("idx", INPUTS(images, labels));
-    assert_fails(tw_dataset_import(&two, NULL), TW_EDATA, labels, images, "9 labels for the 10 images");
+    assert_fails(tw_dataset_import(&two, NULL), TW_EDATA, labels, images,
+                 "9 labels for the 10 images");
     put_idx(labels, false, 1, 10, 0, 0, 10);
     two.num_classes = 9;
     assert_fails(tw_dataset_import(&two, NULL), TW_EDATA, labels, "label 9 is 9", "0 to 8");
@@ -254,7 +264,8 @@ static void put_cifar(const char *path, int records, int label_bytes, int label,
         unsigned char *r = bytes + (size_t)i * (size_t)(label_bytes + 3072);
         r[label_bytes - 1] = (unsigned char)label;
         for (int c = 0; c < 3; c++)
-            for (int p = 0; p < 1024; p++) r[label_bytes + 1024 * c + p] = (unsigned char)(p / 8 + 100 * c + i);
+            for (int p = 0; p < 1024; p++)
+                r[label_bytes + 1024 * c + p] = (unsigned char)(p / 8 + 100 * c + i);
     }
     put(path, bytes, size + extra);
     free(bytes);
@@ -265,7 +276,8 @@ static void cifar_records_become_channels_last_with_fine_labels(void **state)
     (void)state;
     put_cifar(in("data_batch_1.bin"), 3, 1, 7, 0);
     put_cifar(in("test_batch.bin"), 2, 1, 9, 0);
-    put(in("batches.meta.txt"), "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n", 62);
+    put(in("batches.meta.txt"),
+        "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n", 62);
     tw_import_options o = importing("cifar", INPUTS(in("data_batch_1.bin"), in("test_batch.bin")));
     o.keep_order = true;
     assert_ok(tw_dataset_import(&o, NULL));
@@ -277,7 +289,8 @@ static void cifar_records_become_channels_last_with_fine_labels(void **state)
     assert_int_equal(c.spec->splits[1].first, 3);
     const uint8_t *v = c.stored;
     for (int p = 0; p < 1024; p++)
-        for (int k = 0; k < 3; k++) assert_int_equal(v[3072 + 3 * p + k], (uint8_t)(p / 8 + 100 * k + 1));
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(v[3072 + 3 * p + k], (uint8_t)(p / 8 + 100 * k + 1));
     assert_int_equal(c.labels[0], 7);
     assert_int_equal(c.labels[4], 9);
     release(&c);
@@ -297,7 +310,8 @@ static void bad_cifar_files_are_refused(void **state)
     put_cifar(in("data_batch_9.bin"), 2, 1, 3, 1);
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "data_batch_9.bin", "truncated", "3073");
     put_cifar(in("data_batch_9.bin"), 2, 1, 10, 0);
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "data_batch_9.bin: record 0", "label 10", "0 to 9");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "data_batch_9.bin: record 0", "label 10",
+                 "0 to 9");
     put(in("data_batch_9.bin"), "", 0);
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "data_batch_9.bin", "is empty");
     put_cifar(in("some"), 1, 1, 0, 5);
@@ -307,11 +321,13 @@ static void bad_cifar_files_are_refused(void **state)
     memcpy(tar + 257, "ustar", 5);
     put(in("cifar-10-binary.tar"), tar, sizeof tar);
     o = importing("cifar", INPUTS(in("cifar-10-binary.tar")));
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "cifar-10-binary.tar", "tar archive", "tar xf");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "cifar-10-binary.tar", "tar archive",
+                 "tar xf");
     put_cifar(in("data_batch_1.bin"), 1, 1, 0, 0);
     put_cifar(in("train.bin"), 1, 2, 0, 0);
     o = importing("cifar", INPUTS(in("data_batch_1.bin"), in("train.bin")));
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "train.bin", "CIFAR-100", "data_batch_1.bin");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "train.bin", "CIFAR-100",
+                 "data_batch_1.bin");
 }
 
 /* ---- images ---- */
@@ -332,7 +348,8 @@ static void folders(const char *const *names)
 static void sub_folders_of_images_are_classes_in_the_order_of_their_names(void **state)
 {
     (void)state;
-    folders((const char *const[]){"pets", "pets/dog", "pets/cat", "pets/cat/deep", "pets/.git", NULL});
+    folders(
+        (const char *const[]){"pets", "pets/dog", "pets/cat", "pets/cat/deep", "pets/.git", NULL});
     put_png("pets/dog/a.PNG", 4, 4, 3, 10);
     put_png("pets/cat/b.png", 4, 4, 3, 20);
     put_png("pets/cat/deep/c.png", 4, 4, 1, 30); /* grey among colour is welcome */
@@ -365,7 +382,8 @@ static void sub_folders_of_images_are_classes_in_the_order_of_their_names(void *
 static void folders_named_train_and_test_are_splits(void **state)
 {
     (void)state;
-    folders((const char *const[]){"split", "split/train", "split/test", "split/train/a", "split/train/b", "split/test/b", NULL});
+    folders((const char *const[]){"split", "split/train", "split/test", "split/train/a",
+                                  "split/train/b", "split/test/b", NULL});
     put_png("split/train/a/1.png", 3, 3, 1, 1);
     put_png("split/train/b/2.png", 3, 3, 1, 2);
     put_png("split/test/b/3.png", 3, 3, 1, 3);
@@ -395,15 +413,18 @@ static void bad_folders_and_images_are_refused(void **state)
     o = importing("images", INPUTS(in("bad_images")));
     put_png("bad_images/a.png", 4, 4, 1, 1);
     put_png("bad_images/b.png", 4, 5, 1, 1);
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "4 x 5 x 1", "4 x 4 x 1", "--size");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "4 x 5 x 1", "4 x 4 x 1",
+                 "--size");
     o.crop = true;
     assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "--crop needs --size");
     o.height = o.width = 4;
     assert_ok(tw_dataset_import(&o, NULL));
     put_png("bad_images/b.png", 4, 4, 3, 1);
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "colour image after grey ones", "--rgb");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "colour image after grey ones",
+                 "--rgb");
     put(in("bad_images/b.png"), "GIF89a", 6);
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "neither a PNG nor a JPEG", "47 49 46 38");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "neither a PNG nor a JPEG",
+                 "47 49 46 38");
     put(in("bad_images/b.png"), "", 0);
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "is empty");
     o.background = "purple";
@@ -501,7 +522,8 @@ static void generated_points_have_the_density_they_are_named_for(void **state)
     v = c.stored;
     square = 0;
     for (int i = 0; i < 4000; i++) {
-        const double angle = 2 * M_PI * c.labels[i] / 8, dx = v[2 * i] - 1.5 * cos(angle), dy = v[2 * i + 1] - 1.5 * sin(angle);
+        const double angle = 2 * M_PI * c.labels[i] / 8, dx = v[2 * i] - 1.5 * cos(angle),
+                     dy = v[2 * i + 1] - 1.5 * sin(angle);
         square += dx * dx + dy * dy;
     }
     assert_true(fabs(square / 8000 - 0.01) < 0.001);

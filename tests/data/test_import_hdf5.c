@@ -10,11 +10,14 @@
 enum { N = 30, C = 3, H = 4, W = 5, ELEMENTS = N * C * H * W };
 
 /* A file with one array of doubles converted to `type`, in groups "/a/b". */
-static void put_array(const char *path, const char *object, hid_t type, int rank, const hsize_t *dims, const double *values)
+static void put_array(const char *path, const char *object, hid_t type, int rank,
+                      const hsize_t *dims, const double *values)
 {
-    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), links = H5Pcreate(H5P_LINK_CREATE);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+          links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(links, 1);
-    hid_t space = H5Screate_simple(rank, dims, NULL), dataset = H5Dcreate2(file, object, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(rank, dims, NULL),
+          dataset = H5Dcreate2(file, object, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
     H5Dclose(dataset);
     H5Sclose(space);
@@ -28,8 +31,12 @@ static tw_import_options importing(const char *input)
 {
     static const char *inputs[1];
     inputs[0] = input;
-    return (tw_import_options){
-        .format = "hdf5", .inputs = inputs, .input_count = 1, .path = in("out.h5"), .replace = true, .keep_order = true};
+    return (tw_import_options){.format = "hdf5",
+                               .inputs = inputs,
+                               .input_count = 1,
+                               .path = in("out.h5"),
+                               .replace = true,
+                               .keep_order = true};
 }
 
 static tw_dataset *open_out(void)
@@ -43,7 +50,8 @@ static tw_dataset *open_out(void)
 static void every_width_and_order_of_axes_gives_the_same_values(void **state)
 {
     (void)state;
-    const hid_t types[] = {H5T_STD_U8LE, H5T_STD_I8BE, H5T_STD_U16BE, H5T_STD_I32LE, H5T_STD_I64BE, H5T_IEEE_F32BE, H5T_IEEE_F64LE};
+    const hid_t types[] = {H5T_STD_U8LE,  H5T_STD_I8BE,   H5T_STD_U16BE, H5T_STD_I32LE,
+                           H5T_STD_I64BE, H5T_IEEE_F32BE, H5T_IEEE_F64LE};
     const hsize_t nchw[4] = {N, C, H, W}, nhwc[4] = {N, H, W, C};
     static float x[ELEMENTS];
     for (int last = 0; last <= 1; last++)
@@ -63,8 +71,10 @@ static void every_width_and_order_of_axes_gives_the_same_values(void **state)
             for (int n = 0; n < N; n++)
                 for (int c = 0; c < C; c++)
                     for (int p = 0; p < H * W; p++) {
-                        const double v = ramp[last ? (n * H * W + p) * C + c : (n * C + c) * H * W + p];
-                        assert_true(fabs(x[(n * H * W + p) * C + c] - (t == 0 ? v / 127.5 - 1 : v)) < 1e-7);
+                        const double v =
+                            ramp[last ? (n * H * W + p) * C + c : (n * C + c) * H * W + p];
+                        assert_true(
+                            fabs(x[(n * H * W + p) * C + c] - (t == 0 ? v / 127.5 - 1 : v)) < 1e-7);
                     }
             tw_dataset_destroy(&d);
         }
@@ -96,7 +106,8 @@ static void each_channel_is_normalised_and_the_way_back_is_exact(void **state)
         assert_true(x[2 * i + 1] >= -1 && x[2 * i + 1] <= 1);
     }
     tw_dataset_denormalise(spec, N, x, back);
-    for (int i = 0; i < N * H * W * 2; i++) assert_true(fabs(back[i] - stored[i]) <= 2e-7 * fabs(stored[i]) + 1e-12);
+    for (int i = 0; i < N * H * W * 2; i++)
+        assert_true(fabs(back[i] - stored[i]) <= 2e-7 * fabs(stored[i]) + 1e-12);
     tw_dataset_destroy(&d);
 
     o.normalise = TW_NORMALISE_STANDARD;
@@ -154,7 +165,8 @@ static void arrays_that_do_not_fit_are_refused(void **state)
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "text.h5", "not an HDF5 file");
     put_array(in("a.h5"), "/g/x", H5T_IEEE_F64LE, 4, dims, ramp);
     o = importing(in("a.h5:/g/x"));
-    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "/g/x is [30, 3, 4, 5]", "--layout NHWC or --layout NCHW");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "/g/x is [30, 3, 4, 5]",
+                 "--layout NHWC or --layout NCHW");
     o = importing(in("a.h5:/g/y"));
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "a.h5", "no object /g/y");
     o = importing(in("a.h5:/h/x/y"));
@@ -213,7 +225,8 @@ static void a_crash_in_a_child_is_bad_data_and_all_else_comes_back(void **state)
 {
     (void)state;
     int i = 2;
-    assert_fails(tw_isolate(crashes, &i, &i, sizeof i, "odd.h5"), TW_EDATA, "odd.h5", "crashes", "Segmentation fault");
+    assert_fails(tw_isolate(crashes, &i, &i, sizeof i, "odd.h5"), TW_EDATA, "odd.h5", "crashes",
+                 "Segmentation fault");
     assert_int_equal(i, 2);
     assert_fails(tw_isolate(complains, &i, &i, sizeof i, "odd.h5"), TW_ENOINPUT, "of 2");
     assert_ok(tw_isolate(succeeds, &i, &i, sizeof i, "odd.h5"));

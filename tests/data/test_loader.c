@@ -1,5 +1,6 @@
 /* ranks: 1 2 4 */
-/* Batches: the same for every number of ranks, from memory and from the file, each sample once in an epoch of its shard. */
+/* Batches: the same for every number of ranks, from memory and from the file, each sample once in
+ * an epoch of its shard. */
 #include <mpi.h>
 #include <xxhash.h>
 
@@ -24,7 +25,8 @@ done:
     return st;
 }
 
-/* Images of few bytes, or of so many that a block of 1 MiB holds few of them: samples i holds i in its first bytes. */
+/* Images of few bytes, or of so many that a block of 1 MiB holds few of them: samples i holds i in
+ * its first bytes. */
 typedef struct fixture {
     const char *name;
     int64_t count, height, width, channels;
@@ -48,7 +50,8 @@ static void write_fixture(const fixture *f)
                                 .channels = f->channels,
                                 .num_classes = 1000,
                                 .name = "fixture"};
-        const tw_dataset_writer_options how = {.path = in(f->name), .gzip = f->gzip, .replace = true};
+        const tw_dataset_writer_options how = {
+            .path = in(f->name), .gzip = f->gzip, .replace = true};
         const size_t bytes = tw_dataset_sample_bytes(&spec);
         unsigned char *sample = calloc(1, bytes);
         tw_dataset_writer *w = NULL;
@@ -60,7 +63,8 @@ static void write_fixture(const fixture *f)
             const int32_t label = (int32_t)(i % 1000);
             const float number = (float)i;
             if (f->kind == TW_DATASET_UINT8) {
-                for (size_t k = 0; k < bytes; k++) sample[k] = (unsigned char)(k * 31 + (size_t)i * 7);
+                for (size_t k = 0; k < bytes; k++)
+                    sample[k] = (unsigned char)(k * 31 + (size_t)i * 7);
                 memcpy(sample, &label, 4);
             } else
                 memcpy(sample, &number, 4);
@@ -81,7 +85,8 @@ typedef struct drawing {
     int64_t microbatch; /* 0: all positions at once */
 } drawing;
 
-/* A digest of steps' global batches: each rank's positions are gathered, so it does not depend on the number of ranks unless they do. */
+/* A digest of steps' global batches: each rank's positions are gathered, so it does not depend on
+ * the number of ranks unless they do. */
 static uint64_t draw_all(const drawing *g)
 {
     tw_dataset *d = NULL;
@@ -96,7 +101,8 @@ static uint64_t draw_all(const drawing *g)
     assert_int_equal(tw_loader_first_position(l), n * tw_comm_rank(comm));
     float *x = malloc((size_t)(n * dims) * sizeof *x);
     int32_t *labels = malloc((size_t)n * sizeof *labels);
-    uint64_t *hashes = malloc((size_t)n * sizeof *hashes), *all = malloc((size_t)g->batch * sizeof *all), total = 0;
+    uint64_t *hashes = malloc((size_t)n * sizeof *hashes),
+             *all = malloc((size_t)g->batch * sizeof *all), total = 0;
     const int64_t micro = g->microbatch ? g->microbatch : n;
     for (int64_t step = g->first_step; step < g->first_step + g->steps; step++) {
         for (int64_t i = 0; i < n; i += micro) {
@@ -105,11 +111,15 @@ static uint64_t draw_all(const drawing *g)
         }
         for (int64_t i = 0; i < n; i++) {
             /* labels say which sample it was, and so does the order */
-            assert_int_equal(labels[i], (1 + tw_loader_sample_index(l, step, tw_loader_first_position(l) + i)) % 1000);
-            hashes[i] = XXH3_64bits_withSeed(x + i * dims, (size_t)dims * sizeof *x, (uint64_t)labels[i]);
+            assert_int_equal(
+                labels[i],
+                (1 + tw_loader_sample_index(l, step, tw_loader_first_position(l) + i)) % 1000);
+            hashes[i] =
+                XXH3_64bits_withSeed(x + i * dims, (size_t)dims * sizeof *x, (uint64_t)labels[i]);
         }
         assert_ok(tw_comm_gather(comm, hashes, (size_t)n * sizeof *hashes, all));
-        if (tw_comm_rank(comm) == 0) total = XXH3_64bits_withSeed(all, (size_t)g->batch * sizeof *all, total);
+        if (tw_comm_rank(comm) == 0)
+            total = XXH3_64bits_withSeed(all, (size_t)g->batch * sizeof *all, total);
     }
     assert_ok(tw_comm_broadcast(comm, &total, sizeof total, 0));
     free(x);
@@ -124,7 +134,8 @@ static uint64_t draw_all(const drawing *g)
 static void batches_do_not_depend_on_ranks_memory_thread_or_microbatch(void **state)
 {
     (void)state;
-    /* found on one rank from memory; every other way must give the same on any number of ranks, now and in later versions */
+    /* found on one rank from memory; every other way must give the same on any number of ranks, now
+     * and in later versions */
     static const struct {
         const fixture *from;
         int64_t steps;
@@ -138,7 +149,11 @@ static void batches_do_not_depend_on_ranks_memory_thread_or_microbatch(void **st
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_fixture(cases[i].from);
-        drawing g = {.from = cases[i].from, .batch = 8, .steps = cases[i].steps, .mode = TW_LOADER_RESIDENT, .flip = cases[i].flip};
+        drawing g = {.from = cases[i].from,
+                     .batch = 8,
+                     .steps = cases[i].steps,
+                     .mode = TW_LOADER_RESIDENT,
+                     .flip = cases[i].flip};
         const uint64_t expected = cases[i].expected;
         assert_int_equal(draw_all(&g), expected);
         g.threaded = true;
@@ -161,11 +176,13 @@ static void any_step_is_found_without_those_before_it(void **state)
     int32_t label, label_again;
     write_fixture(&large);
     const tw_dataset_options options = {.path = in("large.h5"), .io = io};
-    const tw_loader_options how = {.batch = 4, .seed = 3, .mode = TW_LOADER_STREAMING, .flip = true};
+    const tw_loader_options how = {
+        .batch = 4, .seed = 3, .mode = TW_LOADER_STREAMING, .flip = true};
     static const int64_t steps[] = {0, 31, 32, 33, 5, 1000000, 6, 31, 0};
     assert_ok(tw_dataset_open(&d, comm, &options));
     assert_ok(tw_loader_create(&l, d, &how));
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) { /* jumping about in one loader, and each in a fresh one */
+    for (size_t i = 0; i < sizeof steps / sizeof *steps;
+         i++) { /* jumping about in one loader, and each in a fresh one */
         tw_loader *fresh = NULL;
         assert_ok(tw_loader_create(&fresh, d, &how));
         assert_ok(tw_loader_next(l, steps[i], 0, 1, x, &label));
@@ -209,7 +226,8 @@ static void each_sample_of_a_shard_is_drawn_once_in_an_epoch(void **state)
             }
         }
         assert_int_equal(covered, samples);
-        assert_true(changed > 3 * samples); /* of 4 epochs after the first: they are in other orders */
+        assert_true(changed >
+                    3 * samples); /* of 4 epochs after the first: they are in other orders */
         tw_loader_destroy(&l);
         tw_dataset_destroy(&d);
     }
@@ -234,9 +252,12 @@ static void half_of_the_draws_are_mirrored_and_nothing_else(void **state)
             assert_ok(tw_loader_next(l, step, i, 1, x, NULL));
             assert_ok(tw_loader_next(plain, step, i, 1, y, NULL));
             const bool same = memcmp(x, y, sizeof x) == 0;
-            for (int row = 0; row < 2 && !same; row++) /* [2][3][2]: columns 0 and 2 change places, channels do not */
+            for (int row = 0; row < 2 && !same;
+                 row++) /* [2][3][2]: columns 0 and 2 change places, channels do not */
                 for (int column = 0; column < 3; column++)
-                    for (int c = 0; c < 2; c++) assert_true(x[(row * 3 + column) * 2 + c] == y[(row * 3 + 2 - column) * 2 + c]);
+                    for (int c = 0; c < 2; c++)
+                        assert_true(x[(row * 3 + column) * 2 + c] ==
+                                    y[(row * 3 + 2 - column) * 2 + c]);
             mirrored += !same;
             total++;
         }
@@ -256,7 +277,8 @@ static void a_batch_that_does_not_fit_is_refused_on_all_ranks(void **state)
     const tw_dataset_options options = {.path = in("small.h5")};
     tw_loader_options how = {.batch = 203};
     assert_ok(tw_dataset_open(&d, comm, &options));
-    assert_fails(tw_loader_create(&l, d, &how), TW_ECONFIG, "small.h5", "202 samples", "batch of 203");
+    assert_fails(tw_loader_create(&l, d, &how), TW_ECONFIG, "small.h5", "202 samples",
+                 "batch of 203");
     how.batch = 0;
     assert_fails(tw_loader_create(&l, d, &how), TW_ECONFIG, "batch of 0");
     if (tw_comm_size(comm) > 1) {
@@ -284,7 +306,8 @@ static void a_file_that_is_missing_or_bad_gives_all_ranks_the_same_code(void **s
     assert_fails(tw_dataset_open(&d, comm, &options), TW_EDATA, "bad.h5", "not an HDF5 file");
     options.path = in("small.h5");
     options.split = "nowhere";
-    assert_fails(tw_dataset_open(&d, comm, &options), TW_ECONFIG, "nowhere", "test=0:1,train=1:203");
+    assert_fails(tw_dataset_open(&d, comm, &options), TW_ECONFIG, "nowhere",
+                 "test=0:1,train=1:203");
     assert_null(d);
 }
 
@@ -295,7 +318,8 @@ static void bad_data_on_one_rank_is_told_to_all(void **state)
     tw_loader *l = NULL;
     size_t size;
     write_fixture(&points);
-    if (tw_comm_rank(comm) == 0) { /* the last sample becomes infinite: only the last rank reads it */
+    if (tw_comm_rank(comm) ==
+        0) { /* the last sample becomes infinite: only the last rank reads it */
         unsigned char *bytes = take(in("points.h5"), &size);
         const float last[] = {999, 0, 0}, infinite = 1e38f * 10;
         unsigned char *at = memmem(bytes, size, last, sizeof last);

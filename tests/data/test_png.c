@@ -34,14 +34,16 @@ static void a_grid_has_each_image_in_its_place(void **state)
     uint8_t pixels[COUNT * H * W * 2];
     picture p = {0};
     for (int i = 0; i < COUNT * H * W * 2; i++) pixels[i] = (uint8_t)(i + 100);
-    assert_ok(tw_png_write_grid(in("grid.png"), pixels, COUNT, H, W, 2, COLUMNS)); /* of 2 channels the first is drawn */
+    assert_ok(tw_png_write_grid(in("grid.png"), pixels, COUNT, H, W, 2,
+                                COLUMNS)); /* of 2 channels the first is drawn */
     assert_ok(tw_picture_read(&p, in("grid.png")));
     assert_int_equal(p.height, 3 * (H + 1) - 1);
     assert_int_equal(p.width, 2 * (W + 1) - 1);
     for (int i = 0; i < COUNT; i++)
         for (int y = 0; y < H; y++)
             for (int x = 0; x < W; x++)
-                assert_int_equal(p.pixels[(i / 2 * (H + 1) + y) * p.width + i % 2 * (W + 1) + x], pixels[((i * H + y) * W + x) * 2]);
+                assert_int_equal(p.pixels[(i / 2 * (H + 1) + y) * p.width + i % 2 * (W + 1) + x],
+                                 pixels[((i * H + y) * W + x) * 2]);
     assert_int_equal(p.pixels[W], 32); /* between two images */
     tw_picture_free(&p);
     assert_ok(tw_png_write_grid(in("grid.png"), pixels, 4, H, H, 1, 0)); /* as wide as high */
@@ -94,7 +96,8 @@ static void pictures_that_cannot_be_written_say_why(void **state)
     assert_fails(tw_png_write(in("no/folder.png"), pixel, 1, 1, 1), TW_EIO, "no/folder.png");
     assert_fails(tw_png_write(in("wide.png"), pixel, 1, 70000, 1), TW_ESHAPE, "wide.png", "70000");
     assert_fails(tw_png_write_grid(in("none.png"), pixel, 0, 1, 1, 1, 0), TW_ESHAPE, "none.png");
-    assert_fails(tw_png_write_heatmap(in("heat.png"), NULL, 0, bounds, 100, 0), TW_ESHAPE, "heat.png");
+    assert_fails(tw_png_write_heatmap(in("heat.png"), NULL, 0, bounds, 100, 0), TW_ESHAPE,
+                 "heat.png");
     assert_int_equal(count_files("wide"), 0);
 }
 
@@ -111,7 +114,8 @@ static void every_truncated_or_flipped_png_is_refused_or_whole(void **state)
         put(in("cut.png"), bytes, keep);
         assert_fails(tw_picture_read(&p, in("cut.png")), TW_EDATA, "cut.png");
     }
-    for (size_t i = 0; i < size; i++) { /* every chunk has a checksum; a flip in one that matters is found */
+    for (size_t i = 0; i < size;
+         i++) { /* every chunk has a checksum; a flip in one that matters is found */
         bytes[i] ^= 0x10;
         put(in("flip.png"), bytes, size);
         if (tw_picture_read(&p, in("flip.png")) == TW_OK) {
@@ -160,7 +164,8 @@ static void a_jpeg_is_read_near_enough_and_a_truncated_one_refused(void **state)
         assert_ok(tw_picture_read(&p, in("ramp.jpg")));
         assert_int_equal(p.channels, channels);
         assert_int_equal(p.width, 40);
-        for (int x = 0; x < 40; x++) assert_in_range(p.pixels[(20 * 40 + x) * channels] + 6, 4 * x, 4 * x + 12);
+        for (int x = 0; x < 40; x++)
+            assert_in_range(p.pixels[(20 * 40 + x) * channels] + 6, 4 * x, 4 * x + 12);
         tw_picture_free(&p);
     }
     unsigned char *bytes = take(in("ramp.jpg"), &size);
@@ -177,8 +182,10 @@ static void sizes_that_a_header_only_claims_are_not_allocated(void **state)
 {
     (void)state;
     /* an IHDR of 60000 x 60000 with its right checksum, then nothing */
-    unsigned char bytes[] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0,   0,   0xea, 0x60, 0,    0,   0xea,
-                             0x60, 8,   6,   0,   0,  0,  0,  0,  0, 0, 0, 0,  0,   0,   'I', 'D', 'A', 'T', 0x35, 0xaf, 0x06, 0x1e};
+    unsigned char bytes[] = {0x89, 'P', 'N', 'G', 13,  10,   26,   10,   0,   0, 0,    13,
+                             'I',  'H', 'D', 'R', 0,   0,    0xea, 0x60, 0,   0, 0xea, 0x60,
+                             8,    6,   0,   0,   0,   0,    0,    0,    0,   0, 0,    0,
+                             0,    'I', 'D', 'A', 'T', 0x35, 0xaf, 0x06, 0x1e};
     picture p = {0};
     uint32_t crc = 0xffffffffu;
     for (int i = 12; i < 29; i++) {

@@ -1,11 +1,10 @@
-/* Makes one call of a save fail: a library for LD_PRELOAD that stands between a program and the C library, and between it and HDF5.
+/* Makes one call of a save fail: a library for LD_PRELOAD that stands between a program and the C
+ * library, and between it and HDF5.
  *
- *     FAULT_PATH    only calls on files whose path contains this, or one of several with ':' between (HDF5 calls always count)
- *     FAULT_AFTER   only from when a file was renamed to a path that contains this
- *     FAULT_RANK    only in this rank of an MPI launch
- *     FAULT_CALL    which counted call, from 1
- *     FAULT_ACTION  kill          SIGKILL before the call
- *                   stop          SIGSTOP before the call
+ *     FAULT_PATH    only calls on files whose path contains this, or one of several with ':'
+ * between (HDF5 calls always count) FAULT_AFTER   only from when a file was renamed to a path that
+ * contains this FAULT_RANK    only in this rank of an MPI launch FAULT_CALL    which counted call,
+ * from 1 FAULT_ACTION  kill          SIGKILL before the call stop          SIGSTOP before the call
  *                   errno:N       the call fails with errno N, once
  *                   errnoall:N    this and all later calls fail, but unlink, which needs no room
  *                   short         a read or write takes half
@@ -14,8 +13,9 @@
  *                   hdf5          an HDF5 call fails without having been made (a close: after)
  *     FAULT_LOG     append the name of every counted call, a line each
  *
- * Calls of files and calls of HDF5 are counted apart: with FAULT_ACTION=hdf5 only the latter, else only the former. Without FAULT_ACTION
- * everything is logged and nothing fails. After libfiu's idea, but by path, and for the calls that a checkpoint makes. */
+ * Calls of files and calls of HDF5 are counted apart: with FAULT_ACTION=hdf5 only the latter, else
+ * only the former. Without FAULT_ACTION everything is logged and nothing fails. After libfiu's
+ * idea, but by path, and for the calls that a checkpoint makes. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -54,8 +54,8 @@ __attribute__((constructor)) static void start(void)
 }
 
 /* The real function behind ours. */
-#define REAL(name)                                                                                                                         \
-    static __typeof__(&name) real;                                                                                                         \
+#define REAL(name)                                                                                 \
+    static __typeof__(&name) real;                                                                 \
     if (!real) *(void **)(&real) = dlsym(RTLD_NEXT, #name)
 
 /* The log must not lie where FAULT_PATH matches: its own calls go through ours. */
@@ -122,7 +122,9 @@ static bool fails_hdf5(const char *name)
     return action && strcmp(action, "hdf5") == 0 && call == wanted;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 /* A copy of `data` with a wrong byte; the caller frees it. */
 static void *corrupted(const void *data, size_t bytes)
@@ -134,32 +136,34 @@ static void *corrupted(const void *data, size_t bytes)
     return copy;
 }
 
-#define WRITE(name, call_name, parameters, arguments)                                                                                      \
-    ssize_t name parameters                                                                                                                \
-    {                                                                                                                                      \
-        REAL(name);                                                                                                                        \
-        int verdict = matches(file) ? judge_file(call_name) : PASS;                                                                        \
-        if (verdict == FAIL) return -1;                                                                                                    \
-        if (verdict == SHORT) bytes = (bytes + 1) / 2;                                                                                     \
-        void *wrong = verdict == CORRUPT ? corrupted(data, bytes) : NULL;                                                                  \
-        if (wrong) data = wrong;                                                                                                           \
-        ssize_t n = real arguments;                                                                                                        \
-        free(wrong);                                                                                                                       \
-        return n;                                                                                                                          \
+#define WRITE(name, call_name, parameters, arguments)                                              \
+    ssize_t name parameters                                                                        \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        int verdict = matches(file) ? judge_file(call_name) : PASS;                                \
+        if (verdict == FAIL) return -1;                                                            \
+        if (verdict == SHORT) bytes = (bytes + 1) / 2;                                             \
+        void *wrong = verdict == CORRUPT ? corrupted(data, bytes) : NULL;                          \
+        if (wrong) data = wrong;                                                                   \
+        ssize_t n = real arguments;                                                                \
+        free(wrong);                                                                               \
+        return n;                                                                                  \
     }
 
 WRITE(write, "write", (int file, const void *data, size_t bytes), (file, data, bytes))
-WRITE(pwrite, "pwrite", (int file, const void *data, size_t bytes, off_t at), (file, data, bytes, at))
-WRITE(pwrite64, "pwrite", (int file, const void *data, size_t bytes, off64_t at), (file, data, bytes, at))
+WRITE(pwrite, "pwrite", (int file, const void *data, size_t bytes, off_t at),
+      (file, data, bytes, at))
+WRITE(pwrite64, "pwrite", (int file, const void *data, size_t bytes, off64_t at),
+      (file, data, bytes, at))
 
-#define READ(name, call_name, parameters, arguments)                                                                                       \
-    ssize_t name parameters                                                                                                                \
-    {                                                                                                                                      \
-        REAL(name);                                                                                                                        \
-        int verdict = matches(file) ? judge_file(call_name) : PASS;                                                                        \
-        if (verdict == FAIL) return -1;                                                                                                    \
-        if (verdict == SHORT) bytes = (bytes + 1) / 2;                                                                                     \
-        return real arguments;                                                                                                             \
+#define READ(name, call_name, parameters, arguments)                                               \
+    ssize_t name parameters                                                                        \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        int verdict = matches(file) ? judge_file(call_name) : PASS;                                \
+        if (verdict == FAIL) return -1;                                                            \
+        if (verdict == SHORT) bytes = (bytes + 1) / 2;                                             \
+        return real arguments;                                                                     \
     }
 
 READ(read, "read", (int file, void *data, size_t bytes), (file, data, bytes))
@@ -222,52 +226,61 @@ DIR *opendir(const char *path)
     return real(path);
 }
 
-#define OPEN(name)                                                                                                                         \
-    int name(const char *path, int flags, ...)                                                                                             \
-    {                                                                                                                                      \
-        REAL(name);                                                                                                                        \
-        __builtin_va_list list;                                                                                                            \
-        __builtin_va_start(list, flags);                                                                                                   \
-        mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? __builtin_va_arg(list, mode_t) : 0;                                                \
-        __builtin_va_end(list);                                                                                                            \
-        if (matches_path(path) && judge_file("open") == FAIL) return -1;                                                                   \
-        return real(path, flags, mode);                                                                                                    \
+#define OPEN(name)                                                                                 \
+    int name(const char *path, int flags, ...)                                                     \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        __builtin_va_list list;                                                                    \
+        __builtin_va_start(list, flags);                                                           \
+        mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? __builtin_va_arg(list, mode_t) : 0;        \
+        __builtin_va_end(list);                                                                    \
+        if (matches_path(path) && judge_file("open") == FAIL) return -1;                           \
+        return real(path, flags, mode);                                                            \
     }
 
 OPEN(open)
 OPEN(open64)
 
-/* ---- HDF5: what a save calls ------------------------------------------------------------------------------------------------------ */
+/* ---- HDF5: what a save calls
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-#define CALL(type, name, parameters, arguments)                                                                                            \
-    type name parameters                                                                                                                   \
-    {                                                                                                                                      \
-        REAL(name);                                                                                                                        \
-        if (fails_hdf5(#name)) return -1;                                                                                                  \
-        return real arguments;                                                                                                             \
+#define CALL(type, name, parameters, arguments)                                                    \
+    type name parameters                                                                           \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        if (fails_hdf5(#name)) return -1;                                                          \
+        return real arguments;                                                                     \
     }
 
-#define CLOSE(name)                                                                                                                        \
-    herr_t name(hid_t id)                                                                                                                  \
-    {                                                                                                                                      \
-        REAL(name);                                                                                                                        \
-        bool fails = fails_hdf5(#name);                                                                                                    \
-        herr_t code = real(id);                                                                                                            \
-        return fails ? -1 : code;                                                                                                          \
+#define CLOSE(name)                                                                                \
+    herr_t name(hid_t id)                                                                          \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        bool fails = fails_hdf5(#name);                                                            \
+        herr_t code = real(id);                                                                    \
+        return fails ? -1 : code;                                                                  \
     }
 
-CALL(hid_t, H5Fcreate, (const char *path, unsigned flags, hid_t creation, hid_t access), (path, flags, creation, access))
+CALL(hid_t, H5Fcreate, (const char *path, unsigned flags, hid_t creation, hid_t access),
+     (path, flags, creation, access))
 CALL(hid_t, H5Fopen, (const char *path, unsigned flags, hid_t access), (path, flags, access))
 CALL(herr_t, H5Fget_filesize, (hid_t file, hsize_t *size), (file, size))
-CALL(hid_t, H5Gcreate2, (hid_t at, const char *name, hid_t a, hid_t b, hid_t c), (at, name, a, b, c))
-CALL(hid_t, H5Dcreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t a, hid_t b, hid_t c), (at, name, type, space, a, b, c))
+CALL(hid_t, H5Gcreate2, (hid_t at, const char *name, hid_t a, hid_t b, hid_t c),
+     (at, name, a, b, c))
+CALL(hid_t, H5Dcreate2,
+     (hid_t at, const char *name, hid_t type, hid_t space, hid_t a, hid_t b, hid_t c),
+     (at, name, type, space, a, b, c))
 CALL(hid_t, H5Dopen2, (hid_t at, const char *name, hid_t access), (at, name, access))
-CALL(herr_t, H5Dwrite, (hid_t set, hid_t type, hid_t a, hid_t b, hid_t c, const void *data), (set, type, a, b, c, data))
-CALL(herr_t, H5Dread, (hid_t set, hid_t type, hid_t a, hid_t b, hid_t c, void *data), (set, type, a, b, c, data))
+CALL(herr_t, H5Dwrite, (hid_t set, hid_t type, hid_t a, hid_t b, hid_t c, const void *data),
+     (set, type, a, b, c, data))
+CALL(herr_t, H5Dread, (hid_t set, hid_t type, hid_t a, hid_t b, hid_t c, void *data),
+     (set, type, a, b, c, data))
 CALL(hid_t, H5Dget_type, (hid_t set), (set))
 CALL(hid_t, H5Dget_space, (hid_t set), (set))
 CALL(hid_t, H5Dget_create_plist, (hid_t set), (set))
-CALL(hid_t, H5Acreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t a, hid_t b), (at, name, type, space, a, b))
+CALL(hid_t, H5Acreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t a, hid_t b),
+     (at, name, type, space, a, b))
 CALL(herr_t, H5Awrite, (hid_t attribute, hid_t type, const void *data), (attribute, type, data))
 CALL(htri_t, H5Aexists, (hid_t at, const char *name), (at, name))
 CALL(hid_t, H5Aopen, (hid_t at, const char *name, hid_t access), (at, name, access))
@@ -275,16 +288,19 @@ CALL(herr_t, H5Aread, (hid_t attribute, hid_t type, void *data), (attribute, typ
 CALL(hid_t, H5Aget_type, (hid_t attribute), (attribute))
 CALL(hid_t, H5Aget_space, (hid_t attribute), (attribute))
 CALL(hid_t, H5Screate, (H5S_class_t kind), (kind))
-CALL(hid_t, H5Screate_simple, (int rank, const hsize_t dims[], const hsize_t most[]), (rank, dims, most))
+CALL(hid_t, H5Screate_simple, (int rank, const hsize_t dims[], const hsize_t most[]),
+     (rank, dims, most))
 CALL(int, H5Sget_simple_extent_ndims, (hid_t space), (space))
-CALL(int, H5Sget_simple_extent_dims, (hid_t space, hsize_t dims[], hsize_t most[]), (space, dims, most))
+CALL(int, H5Sget_simple_extent_dims, (hid_t space, hsize_t dims[], hsize_t most[]),
+     (space, dims, most))
 CALL(hssize_t, H5Sget_simple_extent_npoints, (hid_t space), (space))
 CALL(hid_t, H5Pcreate, (hid_t kind), (kind))
 CALL(herr_t, H5Pset_userblock, (hid_t list, hsize_t size), (list, size))
 CALL(herr_t, H5Pset_chunk, (hid_t list, int rank, const hsize_t dims[]), (list, rank, dims))
 CALL(herr_t, H5Pset_fletcher32, (hid_t list), (list))
 CALL(herr_t, H5Pset_fclose_degree, (hid_t list, H5F_close_degree_t degree), (list, degree))
-CALL(herr_t, H5Pset_libver_bounds, (hid_t list, H5F_libver_t low, H5F_libver_t high), (list, low, high))
+CALL(herr_t, H5Pset_libver_bounds, (hid_t list, H5F_libver_t low, H5F_libver_t high),
+     (list, low, high))
 CALL(herr_t, H5Pset_obj_track_times, (hid_t list, hbool_t track), (list, track))
 CALL(herr_t, H5Pset_fill_time, (hid_t list, H5D_fill_time_t when), (list, when))
 CALL(H5D_layout_t, H5Pget_layout, (hid_t list), (list))
@@ -298,8 +314,11 @@ CALL(H5T_class_t, H5Tget_class, (hid_t type), (type))
 CALL(htri_t, H5Tis_variable_str, (hid_t type), (type))
 CALL(htri_t, H5Tequal, (hid_t a, hid_t b), (a, b))
 CALL(htri_t, H5Lexists, (hid_t at, const char *name, hid_t access), (at, name, access))
-CALL(herr_t, H5Lget_info, (hid_t at, const char *name, H5L_info_t *info, hid_t access), (at, name, info, access))
-CALL(herr_t, H5Literate, (hid_t group, H5_index_t by, H5_iter_order_t order, hsize_t *at, H5L_iterate_t visit, void *self),
+CALL(herr_t, H5Lget_info, (hid_t at, const char *name, H5L_info_t *info, hid_t access),
+     (at, name, info, access))
+CALL(herr_t, H5Literate,
+     (hid_t group, H5_index_t by, H5_iter_order_t order, hsize_t *at, H5L_iterate_t visit,
+      void *self),
      (group, by, order, at, visit, self))
 CALL(hid_t, H5Oopen, (hid_t at, const char *name, hid_t access), (at, name, access))
 CALL(H5I_type_t, H5Iget_type, (hid_t id), (id))

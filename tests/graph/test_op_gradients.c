@@ -1,9 +1,12 @@
-/* The gradient of every operation is its slope, and the gradient of its gradient too where the operation says so: over all examples of all
- * operations in the table, so a new operation is tested by being there.
+/* The gradient of every operation is its slope, and the gradient of its gradient too where the
+ * operation says so: over all examples of all operations in the table, so a new operation is tested
+ * by being there.
  *
- * L(x) = Σ r y(x) with random r is summed in double from the outputs of an f32 plan. Along a direction d of ±1 the slope is
- * (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h with an error of h⁴ L⁗′ / 30, and of about 10^-7 |y| |r| / h from rounding; h = 1/32. It is
- * held against ⟨gradient, d⟩ within 2·10^-3 of the gradient's norm, where one wrong element among n is off by about 1 / √n. */
+ * L(x) = Σ r y(x) with random r is summed in double from the outputs of an f32 plan. Along a
+ * direction d of ±1 the slope is (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h with an error of h⁴
+ * L⁗′ / 30, and of about 10^-7 |y| |r| / h from rounding; h = 1/32. It is held against ⟨gradient,
+ * d⟩ within 2·10^-3 of the gradient's norm, where one wrong element among n is off by about 1 / √n.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,12 +101,14 @@ static void make_plan(slopes *s, tw_precision precision, bool fusion)
 {
     const tw_plan_options options = {.precision = precision, .no_fusion = !fusion, .poison = true};
     const bool half = precision == TW_PRECISION_BF16;
-    if (tw_params_create(&s->params, s->g) != TW_OK || tw_plan_create(&s->plan, s->g, s->params, &options) != TW_OK)
+    if (tw_params_create(&s->params, s->g) != TW_OK ||
+        tw_plan_create(&s->plan, s->g, s->params, &options) != TW_OK)
         fail_msg("%s: %s", s->label, tw_error_message());
     for (int i = 0; i < s->count; i++) {
         leaf *l = &s->leaves[i];
         const bool input = l->value->role == TW_ROLE_INPUT;
-        l->data = input ? tw_plan_input(s->plan, l->value->name) : s->params->value + tw_params_find(s->params, l->value->name)->offset;
+        l->data = input ? tw_plan_input(s->plan, l->value->name)
+                        : s->params->value + tw_params_find(s->params, l->value->name)->offset;
         l->x = malloc((size_t)l->count * sizeof *l->x);
         for (int64_t j = 0; j < l->count; j++) l->x[j] = noise(i, j);
         store(l->data, l->value, l->x, l->count, half);
@@ -131,7 +136,8 @@ static void destroy_plan(slopes *s)
 static double moved(slopes *s, const leaf *l, int direction, float h)
 {
     double sum = 0;
-    for (int64_t j = 0; j < l->count; j++) l->data[j] = l->x[j] + (noise(200 + direction, j) > 0 ? h : -h);
+    for (int64_t j = 0; j < l->count; j++)
+        l->data[j] = l->x[j] + (noise(200 + direction, j) > 0 ? h : -h);
     tw_plan_refresh(s->plan);
     tw_plan_execute(s->plan, &run);
     const float *y = tw_plan_output(s->plan, "y");
@@ -161,11 +167,14 @@ static void check_leaf(slopes *s, int i)
     for (int64_t j = 0; j < l->count; j++) norm += (double)gradient[j] * (double)gradient[j];
     for (int d = 0; d < DIRECTIONS; d++) {
         double want = 0;
-        for (int64_t j = 0; j < l->count; j++) want += noise(200 + d, j) > 0 ? (double)gradient[j] : -(double)gradient[j];
-        const double near = moved(s, l, d, h) - moved(s, l, d, -h), far = moved(s, l, d, 2 * h) - moved(s, l, d, -2 * h);
+        for (int64_t j = 0; j < l->count; j++)
+            want += noise(200 + d, j) > 0 ? (double)gradient[j] : -(double)gradient[j];
+        const double near = moved(s, l, d, h) - moved(s, l, d, -h),
+                     far = moved(s, l, d, 2 * h) - moved(s, l, d, -2 * h);
         const double slope = (8 * near - far) / (12 * (double)h);
         if (!(fabs(slope - want) <= 2e-3 * sqrt(norm) + 3e-4))
-            fail_msg("%s: slope along %s %d is %.6g, gradient says %.6g (norm %.3g)", s->label, l->value->name, d, slope, want, sqrt(norm));
+            fail_msg("%s: slope along %s %d is %.6g, gradient says %.6g (norm %.3g)", s->label,
+                     l->value->name, d, slope, want, sqrt(norm));
     }
     free(gradient);
 }
@@ -187,7 +196,8 @@ static tw_value *example(const tw_op *op, int variant, tw_graph **g)
     if (!op->example) return NULL;
     assert_int_equal(tw_graph_create(g), TW_OK);
     y = op->example(*g, variant);
-    if (tw_graph_status(*g) != TW_OK) fail_msg("example %d of %s: %s", variant, op->name, tw_error_message());
+    if (tw_graph_status(*g) != TW_OK)
+        fail_msg("example %d of %s: %s", variant, op->name, tw_error_message());
     if (!y) tw_graph_destroy(g);
     return y;
 }
@@ -202,7 +212,8 @@ static void gradients_are_slopes(void **state)
                 char label[96];
                 tw_value *y = example(tw_op_table[k], variant, &g);
                 more = y != NULL;
-                snprintf(label, sizeof label, "%s, example %d%s", tw_op_table[k]->name, variant, fusion ? ", fused" : "");
+                snprintf(label, sizeof label, "%s, example %d%s", tw_op_table[k]->name, variant,
+                         fusion ? ", fused" : "");
                 if (y) check(g, y, label, fusion);
                 tw_graph_destroy(&g);
                 if (!y) break;
@@ -242,7 +253,8 @@ static void gradients_of_gradients_are_slopes_of_gradients(void **state)
                 char label[96];
                 tw_value *y = first_gradient(tw_op_table[k], variant, i, &g);
                 if (!y) break;
-                snprintf(label, sizeof label, "gradient %d of %s, example %d", i, tw_op_table[k]->name, variant);
+                snprintf(label, sizeof label, "gradient %d of %s, example %d", i,
+                         tw_op_table[k]->name, variant);
                 check(g, y, label, false);
                 tw_graph_destroy(&g);
             }
@@ -275,8 +287,8 @@ static void gradients_in_bf16_are_those_of_f32_to_its_rounding(void **state)
                     norm += pow((double)g[0][i][j], 2);
                 }
                 if (!(sqrt(difference) <= 0.03 * sqrt(norm) + 1e-3))
-                    fail_msg("%s, example %d: gradient %d in bf16 is off by %.3g of %.3g", s.label, variant, i, sqrt(difference),
-                             sqrt(norm));
+                    fail_msg("%s, example %d: gradient %d in bf16 is off by %.3g of %.3g", s.label,
+                             variant, i, sqrt(difference), sqrt(norm));
                 free(g[0][i]);
                 free(g[1][i]);
             }
@@ -303,7 +315,8 @@ static void operations_without_a_derivative_say_so_by_name(void **state)
     }
 }
 
-/* So that none escapes this file. Gradients without a derivative are walked by the examples of the operations that they belong to. */
+/* So that none escapes this file. Gradients without a derivative are walked by the examples of the
+ * operations that they belong to. */
 static void every_operation_with_a_derivative_has_an_example_that_ends_in_it(void **state)
 {
     (void)state;
@@ -311,7 +324,8 @@ static void every_operation_with_a_derivative_has_an_example_that_ends_in_it(voi
         tw_graph *g;
         tw_value *y = example(tw_op_table[k], 0, &g);
         if (!y && tw_op_table[k]->gradient) fail_msg("%s has no example", tw_op_table[k]->name);
-        if (y && y->node->op != tw_op_table[k]) fail_msg("the example of %s ends in %s", tw_op_table[k]->name, y->node->op->name);
+        if (y && y->node->op != tw_op_table[k])
+            fail_msg("the example of %s ends in %s", tw_op_table[k]->name, y->node->op->name);
         tw_graph_destroy(&g);
     }
 }

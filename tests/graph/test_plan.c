@@ -42,15 +42,21 @@ static void check_memory(tw_buffer *b, int n, int steps)
         if (end < b[i].offset + aligned(b[i].bytes)) end = b[i].offset + aligned(b[i].bytes);
         for (int j = 0; j < i; j++)
             if (live_together(&b[i], &b[j]) && b[i].bytes && b[j].bytes)
-                assert_true(b[i].offset + b[i].bytes <= b[j].offset || b[j].offset + b[j].bytes <= b[i].offset);
+                assert_true(b[i].offset + b[i].bytes <= b[j].offset ||
+                            b[j].offset + b[j].bytes <= b[i].offset);
     }
     assert_int_equal(end, total); /* nothing behind the last buffer */
     for (int k = 0; k < steps; k++) {
         size_t live = 0;
-        for (int i = 0; i < n; i++) live += b[i].first <= k && k <= b[i].last ? aligned(b[i].bytes) : 0;
+        for (int i = 0; i < n; i++)
+            live += b[i].first <= k && k <= b[i].last ? aligned(b[i].bytes) : 0;
         if (most < live) most = live;
     }
-    assert_true(total >= most && total <= 2 * most + TW_ALIGNMENT); /* no less than what is alive; the bound above is a sanity check */
+    assert_true(
+        total >= most &&
+        total <=
+            2 * most +
+                TW_ALIGNMENT); /* no less than what is alive; the bound above is a sanity check */
 }
 
 static void buffers_that_live_together_never_overlap(void **state)
@@ -62,8 +68,9 @@ static void buffers_that_live_together_never_overlap(void **state)
         const int n = 1 + (int)draw(MOST), longest = 1 + (int)draw(STEPS);
         for (int i = 0; i < n; i++) {
             const int first = (int)draw(STEPS), last = first + (int)draw(longest);
-            b[i] =
-                (tw_buffer){.bytes = (size_t)(1 + draw(trial % 3 ? 100000 : 200)), .first = first, .last = last < STEPS ? last : STEPS - 1};
+            b[i] = (tw_buffer){.bytes = (size_t)(1 + draw(trial % 3 ? 100000 : 200)),
+                               .first = first,
+                               .last = last < STEPS ? last : STEPS - 1};
         }
         check_memory(b, n, STEPS);
     }
@@ -89,10 +96,12 @@ static void plan(planned *p, const tw_plan_options *options)
         assert_int_equal(tw_graph_status(p->g), TW_OK);
         assert_int_equal(tw_params_create(&p->params, p->g), TW_OK);
         assert_int_equal(tw_params_use_gradient(p->params, NULL), TW_OK);
-        for (int i = 0; i < p->params->view_count; i++) fill(p->params->value + p->params->views[i].offset, p->params->views[i].count);
+        for (int i = 0; i < p->params->view_count; i++)
+            fill(p->params->value + p->params->views[i].offset, p->params->views[i].count);
     }
     tw_plan_destroy(&p->plan);
-    if (tw_plan_create(&p->plan, p->g, p->params, options) != TW_OK) fail_msg("%s", tw_error_message());
+    if (tw_plan_create(&p->plan, p->g, p->params, options) != TW_OK)
+        fail_msg("%s", tw_error_message());
     fill(tw_plan_input(p->plan, "x"), tw_shape_count(tw_plan_shape(p->plan, "x")));
     tw_plan_refresh(p->plan);
 }
@@ -124,7 +133,8 @@ static tw_value *input(tw_graph *g)
 
 static tw_value *norm(tw_graph *g, tw_value *x)
 {
-    return tw_group_norm(g, x, tw_param(g, "gamma", TW_SHAPE(8), tw_init_ones), tw_param(g, "beta", TW_SHAPE(8), tw_init_ones), 4, 1e-6);
+    return tw_group_norm(g, x, tw_param(g, "gamma", TW_SHAPE(8), tw_init_ones),
+                         tw_param(g, "beta", TW_SHAPE(8), tw_init_ones), 4, 1e-6);
 }
 
 static tw_value *conv(tw_graph *g, const char *name, tw_value *x)
@@ -150,14 +160,16 @@ static void what_no_output_needs_is_dropped(void **state)
     destroy(&p);
 }
 
-/* The outputs that `build` names, fused and unfused: the same numbers to rounding. Leaves the fused plan. */
+/* The outputs that `build` names, fused and unfused: the same numbers to rounding. Leaves the fused
+ * plan. */
 static void compare(planned *p, const char *const *names, int n)
 {
     float *kept[4];
     plan(p, &(tw_plan_options){.no_fusion = true});
     execute(p);
     for (int i = 0; i < n; i++) {
-        const size_t bytes = (size_t)tw_shape_count(tw_plan_shape(p->plan, names[i])) * sizeof(float);
+        const size_t bytes =
+            (size_t)tw_shape_count(tw_plan_shape(p->plan, names[i])) * sizeof(float);
         kept[i] = memcpy(malloc(bytes), tw_plan_output(p->plan, names[i]), bytes);
     }
     plan(p, &(tw_plan_options){.poison = true});
@@ -166,7 +178,8 @@ static void compare(planned *p, const char *const *names, int n)
         const float *got = tw_plan_output(p->plan, names[i]);
         for (int64_t j = 0; j < tw_shape_count(tw_plan_shape(p->plan, names[i])); j++)
             if (!(fabsf(got[j] - kept[i][j]) <= 1e-5f * (1 + fabsf(kept[i][j]))))
-                fail_msg("%s[%lld] is %g fused, %g unfused", names[i], (long long)j, (double)got[j], (double)kept[i][j]);
+                fail_msg("%s[%lld] is %g fused, %g unfused", names[i], (long long)j, (double)got[j],
+                         (double)kept[i][j]);
         free(kept[i]);
     }
 }
@@ -176,17 +189,21 @@ static void norm_and_activation_are_one_pass(void **state)
     (void)state;
     planned p = {0};
     assert_int_equal(tw_graph_create(&p.g), TW_OK);
-    tw_value *x = tw_cast(p.g, input(p.g), TW_ACT), *y = tw_cast(p.g, tw_silu(p.g, norm(p.g, x)), TW_F32);
+    tw_value *x = tw_cast(p.g, input(p.g), TW_ACT),
+             *y = tw_cast(p.g, tw_silu(p.g, norm(p.g, x)), TW_F32);
     tw_graph_output(p.g, "y", y);
     tw_graph_gradient_of_params(p.g, tw_sum_to(p.g, tw_mul(p.g, y, y), (tw_shape){0}));
     compare(&p, (const char *const[]){"y"}, 1);
     assert_int_equal(count_ops(p.plan, "norm_act"), 1);
     assert_int_equal(count_ops(p.plan, "norm_act_grad"), 1);
-    assert_int_equal(count_ops(p.plan, "activation") + count_ops(p.plan, "activation_grad") + count_ops(p.plan, "group_norm"), 0);
+    assert_int_equal(count_ops(p.plan, "activation") + count_ops(p.plan, "activation_grad") +
+                         count_ops(p.plan, "group_norm"),
+                     0);
     destroy(&p);
 }
 
-/* The sum in front of the activation is asked for itself: it must exist, so nothing may swallow it. */
+/* The sum in front of the activation is asked for itself: it must exist, so nothing may swallow it.
+ */
 static void a_value_in_the_middle_that_is_an_output_stays(void **state)
 {
     (void)state;
@@ -224,7 +241,8 @@ static void a_convolution_that_is_read_before_its_sum_stays_alone(void **state)
     (void)state;
     planned p = {0};
     assert_int_equal(tw_graph_create(&p.g), TW_OK);
-    tw_value *x = tw_cast(p.g, input(p.g), TW_ACT), *h = conv(p.g, "w", x), *sum = tw_add(p.g, h, x);
+    tw_value *x = tw_cast(p.g, input(p.g), TW_ACT), *h = conv(p.g, "w", x),
+             *sum = tw_add(p.g, h, x);
     tw_graph_output(p.g, "h", h);
     tw_graph_output(p.g, "y", tw_cast(p.g, sum, TW_F32));
     compare(&p, (const char *const[]){"h", "y"}, 2);
@@ -239,7 +257,8 @@ static void a_convolution_that_is_read_before_its_sum_stays_alone(void **state)
     destroy(&p);
 }
 
-/* Of two convolutions one takes the other's result; a sum of one value with itself has no summand. */
+/* Of two convolutions one takes the other's result; a sum of one value with itself has no summand.
+ */
 static void sums_of_convolutions_are_right_either_way(void **state)
 {
     (void)state;
@@ -260,7 +279,8 @@ static void a_residual_that_lives_on_keeps_its_value(void **state)
     (void)state;
     planned p = {0};
     assert_int_equal(tw_graph_create(&p.g), TW_OK);
-    tw_value *x = tw_silu(p.g, tw_cast(p.g, input(p.g), TW_ACT)), *y = tw_add(p.g, conv(p.g, "a", x), x);
+    tw_value *x = tw_silu(p.g, tw_cast(p.g, input(p.g), TW_ACT)),
+             *y = tw_add(p.g, conv(p.g, "a", x), x);
     tw_graph_output(p.g, "y", tw_cast(p.g, tw_mul(p.g, y, x), TW_F32));
     tw_graph_output(p.g, "x again", tw_cast(p.g, tw_affine(p.g, x, 3, 0), TW_F32));
     compare(&p, (const char *const[]){"y", "x again"}, 2);

@@ -1,5 +1,6 @@
-/* Exact score matching (Hyvärinen 2005): J = Σ_n tr(∂s/∂x) + |s|²/2 of a small network takes gradients of gradients; its own gradient with
- * respect to the parameters takes a third derivative of the activation. */
+/* Exact score matching (Hyvärinen 2005): J = Σ_n tr(∂s/∂x) + |s|²/2 of a small network takes
+ * gradients of gradients; its own gradient with respect to the parameters takes a third derivative
+ * of the activation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +18,10 @@ enum { N = 7, DIM = 2, HIDDEN = 5 };
 static tw_value *network(tw_graph *g, tw_value *x, tw_activation_kind kind)
 {
     const tw_init init = {.kind = TW_INIT_NORMAL, .std = 0.8};
-    tw_value *w1 = tw_param(g, "w1", TW_SHAPE(HIDDEN, DIM), init), *b1 = tw_param(g, "b1", TW_SHAPE(HIDDEN), init);
-    tw_value *w2 = tw_param(g, "w2", TW_SHAPE(DIM, HIDDEN), init), *b2 = tw_param(g, "b2", TW_SHAPE(DIM), init);
+    tw_value *w1 = tw_param(g, "w1", TW_SHAPE(HIDDEN, DIM), init),
+             *b1 = tw_param(g, "b1", TW_SHAPE(HIDDEN), init);
+    tw_value *w2 = tw_param(g, "w2", TW_SHAPE(DIM, HIDDEN), init),
+             *b2 = tw_param(g, "b2", TW_SHAPE(DIM), init);
     return tw_linear(g, tw_activation(g, tw_linear(g, x, w1, b1), kind), w2, b2);
 }
 
@@ -34,14 +37,17 @@ static tw_value *objective(tw_graph *g, tw_value *x, tw_value *s)
     return total;
 }
 
-/* The same J for SiLU, from the closed form of the Jacobian: tr = Σ_k f'(h_k) Σ_i W2[i][k] W1[k][i]. */
-static double closed_form(const float *x, const float *w1, const float *b1, const float *w2, const float *b2)
+/* The same J for SiLU, from the closed form of the Jacobian: tr = Σ_k f'(h_k) Σ_i W2[i][k]
+ * W1[k][i]. */
+static double closed_form(const float *x, const float *w1, const float *b1, const float *w2,
+                          const float *b2)
 {
     double total = 0;
     for (int n = 0; n < N; n++) {
         double s[DIM] = {(double)b2[0], (double)b2[1]};
         for (int k = 0; k < HIDDEN; k++) {
-            const double h = (double)w1[2 * k] * (double)x[2 * n] + (double)w1[2 * k + 1] * (double)x[2 * n + 1] + (double)b1[k];
+            const double h = (double)w1[2 * k] * (double)x[2 * n] +
+                             (double)w1[2 * k + 1] * (double)x[2 * n + 1] + (double)b1[k];
             const double sigma = 1 / (1 + exp(-h)), slope = sigma * (1 + h * (1 - sigma));
             for (int i = 0; i < DIM; i++) {
                 s[i] += (double)w2[i * HIDDEN + k] * h * sigma;
@@ -102,8 +108,8 @@ static void objective_is_its_closed_form(void **state)
     setting s = {0};
     set_up(&s, TW_SILU);
     const double J = evaluate(&s);
-    const double want =
-        closed_form(tw_plan_input(s.plan, "x"), values_of(&s, "w1"), values_of(&s, "b1"), values_of(&s, "w2"), values_of(&s, "b2"));
+    const double want = closed_form(tw_plan_input(s.plan, "x"), values_of(&s, "w1"),
+                                    values_of(&s, "b1"), values_of(&s, "w2"), values_of(&s, "b2"));
     assert_true(fabs(J - want) < 1e-5 * (1 + fabs(want)));
     tear_down(&s);
 }
@@ -120,7 +126,8 @@ static void its_gradient_is_its_slope_in_every_parameter(void **state)
         assert_true(s.params->trainable <= 64);
         for (int64_t i = 0; i < s.params->trainable; i++) gradient[i] = s.params->gradient[i];
         for (int v = 0; v < s.params->view_count; v++)
-            for (int64_t i = s.params->views[v].offset; i < s.params->views[v].offset + s.params->views[v].count; i++) {
+            for (int64_t i = s.params->views[v].offset;
+                 i < s.params->views[v].offset + s.params->views[v].count; i++) {
                 const float x = s.params->value[i], h = 0x1p-5f;
                 double J[4];
                 for (int m = 0; m < 4; m++) {
@@ -130,8 +137,8 @@ static void its_gradient_is_its_slope_in_every_parameter(void **state)
                 s.params->value[i] = x;
                 const double slope = (8 * (J[2] - J[1]) - (J[3] - J[0])) / (12 * (double)h);
                 if (!(fabs(slope - (double)gradient[i]) <= 5e-4 * (1 + fabs(slope))))
-                    fail_msg("activation %d, %s: slope %.6g, gradient %.6g", (int)smooth[k], s.params->views[v].name, slope,
-                             (double)gradient[i]);
+                    fail_msg("activation %d, %s: slope %.6g, gradient %.6g", (int)smooth[k],
+                             s.params->views[v].name, slope, (double)gradient[i]);
             }
         tear_down(&s);
     }

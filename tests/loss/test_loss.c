@@ -1,5 +1,5 @@
-/* The objective: times and noise are functions of the position alone, x_t has the moments of q(x_t | x_0), and loss and gradients are
- * those of the mean over the batch however it is cut. */
+/* The objective: times and noise are functions of the position alone, x_t has the moments of q(x_t
+ * | x_0), and loss and gradients are those of the mean over the batch however it is cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,13 +16,15 @@ enum { N = 12, DIMS_MAX = 8 * 8 * 2 };
 
 static tw_loss_step step_of(int64_t position, int64_t count)
 {
-    return (tw_loss_step){.seed = 5, .step = 3, .position = position, .count = count, .weight = 1.0 / N};
+    return (tw_loss_step){
+        .seed = 5, .step = 3, .position = position, .count = count, .weight = 1.0 / N};
 }
 
 static void perturbing_does_not_depend_on_how_the_batch_is_cut(void **state)
 {
     (void)state;
-    static float x0[N * DIMS_MAX], z[N * DIMS_MAX], xt[N * DIMS_MAX], z_part[N * DIMS_MAX], xt_part[N * DIMS_MAX];
+    static float x0[N * DIMS_MAX], z[N * DIMS_MAX], xt[N * DIMS_MAX], z_part[N * DIMS_MAX],
+        xt_part[N * DIMS_MAX];
     int64_t t[N], t_part[N];
     tw_config *config = NULL;
     tw_model *m = make_model(&config, UNET, TW_SHAPE(8, 8, 2));
@@ -31,7 +33,8 @@ static void perturbing_does_not_depend_on_how_the_batch_is_cut(void **state)
     tw_loss_perturb(m, &whole, N, x0, t, z, xt);
     for (int64_t part = 1; part < N; part++)
         for (int64_t first = 0; first < N; first += part) {
-            const int64_t n = N - first < part ? N - first : part, bytes = n * m->dims * (int64_t)sizeof *z;
+            const int64_t n = N - first < part ? N - first : part,
+                          bytes = n * m->dims * (int64_t)sizeof *z;
             const tw_loss_step s = step_of(40 + first, n);
             tw_loss_perturb(m, &s, n, x0 + first * m->dims, t_part, z_part, xt_part);
             assert_memory_equal(t_part, t + first, (size_t)n * sizeof *t);
@@ -63,8 +66,8 @@ static void seed_step_position_and_validation_each_give_other_noise(void **state
     destroy_model(&m, &config);
 }
 
-/* q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) with ᾱ multiplied up here: means within five standard errors, and each t as often as the
- * others. Four times, so that each has thousands of samples. */
+/* q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) with ᾱ multiplied up here: means within five standard
+ * errors, and each t as often as the others. Four times, so that each has thousands of samples. */
 static void the_forward_process_has_the_moments_of_q(void **state)
 {
     (void)state;
@@ -75,7 +78,9 @@ static void the_forward_process_has_the_moments_of_q(void **state)
     double sum[TIMES][D] = {0}, square[TIMES][D] = {0}, cross[TIMES] = {0}, alphabar = 1;
     int64_t count[TIMES] = {0};
     tw_config *config = NULL;
-    tw_model *m = make_model(&config, MLP "[objective]\ntimesteps = 4\nbeta_min = 0.0004\nbeta_max = 0.002\n", TW_SHAPE(D));
+    tw_model *m =
+        make_model(&config, MLP "[objective]\ntimesteps = 4\nbeta_min = 0.0004\nbeta_max = 0.002\n",
+                   TW_SHAPE(D));
     const tw_loss_step s = step_of(0, COUNT);
     for (int64_t i = 0; i < COUNT * D; i++) x0[i] = fixed[i % D];
     tw_loss_perturb(m, &s, COUNT, x0, t, z, xt);
@@ -91,7 +96,8 @@ static void the_forward_process_has_the_moments_of_q(void **state)
         const double n = (double)count[k], sigma = sqrt(1 - alphabar);
         assert_true(fabs(n - COUNT / TIMES) < 5 * sqrt(COUNT * 0.25 * 0.75));
         for (int d = 0; d < D; d++) {
-            assert_true(fabs(sum[k][d] / n - sqrt(alphabar) * (double)fixed[d]) < 5 * sigma / sqrt(n));
+            assert_true(fabs(sum[k][d] / n - sqrt(alphabar) * (double)fixed[d]) <
+                        5 * sigma / sqrt(n));
             assert_true(fabs(square[k][d] / n - 1) < 5 * sqrt(2 / n));
         }
         assert_true(fabs(cross[k] / n) < 5 / sqrt(n));
@@ -117,7 +123,8 @@ typedef struct setting {
 
 static void set_up(setting *s, const char *text, tw_shape sample, int64_t batch)
 {
-    const tw_loss_options options = {.batch = batch, .precision = TW_PRECISION_F32, .gradients = true, .accumulate = batch < N};
+    const tw_loss_options options = {
+        .batch = batch, .precision = TW_PRECISION_F32, .gradients = true, .accumulate = batch < N};
     *s = (setting){0};
     s->m = make_model(&s->config, text, sample);
     ok(tw_params_use_gradient(s->m->params, NULL));
@@ -150,21 +157,25 @@ static void gradients_of_microbatches_add_up_to_those_of_the_batch(void **state)
     static const struct {
         const char *network;
         tw_shape sample;
-    } cases[] = {{MLP, {.rank = 1, .dims = {3}}}, {UNET "dropout = 0.3\n", {.rank = 3, .dims = {8, 8, 2}}}};
+    } cases[] = {{MLP, {.rank = 1, .dims = {3}}},
+                 {UNET "dropout = 0.3\n", {.rank = 3, .dims = {8, 8, 2}}}};
     static setting whole, parts;
     for (int c = 0; c < 2; c++) {
         set_up(&whole, cases[c].network, cases[c].sample, N);
         run(&whole, N);
         double largest = 0;
-        for (int64_t i = 0; i < whole.m->params->trainable; i++) largest = fmax(largest, fabs((double)whole.gradient[i]));
+        for (int64_t i = 0; i < whole.m->params->trainable; i++)
+            largest = fmax(largest, fabs((double)whole.gradient[i]));
         assert_true(largest > 1e-3);
-        for (int64_t batch = 1; batch < N; batch += 2) { /* 5 and 7, 9, 11 leave a last one that is padded */
+        for (int64_t batch = 1; batch < N;
+             batch += 2) { /* 5 and 7, 9, 11 leave a last one that is padded */
             set_up(&parts, cases[c].network, cases[c].sample, batch);
             run(&parts, batch);
             assert_true(fabs(parts.sum - whole.sum) <= 1e-6 * whole.sum);
             for (int64_t i = 0; i < whole.m->params->trainable; i++)
                 if (fabs((double)parts.gradient[i] - (double)whole.gradient[i]) > 2e-6 * largest)
-                    fail_msg("case %d, microbatches of %d: gradient %d is %g, not %g", c, (int)batch, (int)i, (double)parts.gradient[i],
+                    fail_msg("case %d, microbatches of %d: gradient %d is %g, not %g", c,
+                             (int)batch, (int)i, (double)parts.gradient[i],
                              (double)whole.gradient[i]);
             tear_down(&parts);
         }
@@ -172,7 +183,8 @@ static void gradients_of_microbatches_add_up_to_those_of_the_batch(void **state)
     }
 }
 
-/* The loss is linear in the weight of a sample, and it is the mean square error of the noise that the model predicts. */
+/* The loss is linear in the weight of a sample, and it is the mean square error of the noise that
+ * the model predicts. */
 static void the_loss_is_the_error_of_the_predicted_noise(void **state)
 {
     (void)state;
@@ -188,14 +200,16 @@ static void the_loss_is_the_error_of_the_predicted_noise(void **state)
     for (int i = 0; i < N; i++) times[i] = (double)t[i];
     ok(tw_model_score_create(&score, s.m, N, TW_PRECISION_F32));
     ok(tw_model_score_noise(score, N, xt, times, noise));
-    for (int64_t i = 0; i < N * s.m->dims; i++) wanted += pow((double)noise[i] - (double)z[i], 2) / (double)(N * s.m->dims);
+    for (int64_t i = 0; i < N * s.m->dims; i++)
+        wanted += pow((double)noise[i] - (double)z[i], 2) / (double)(N * s.m->dims);
     assert_true(fabs(s.sum - wanted) <= 1e-5 * wanted);
     tw_model_score_destroy(&score);
     tear_down(&s);
 }
 
-/* Along one random direction of all parameters, with dropout, whose masks are the same for the same step. Rounding in the loss is 1e-7
- * relative, so at this step the slope is good to 1e-4; 7e-5 of the gradient was met. */
+/* Along one random direction of all parameters, with dropout, whose masks are the same for the same
+ * step. Rounding in the loss is 1e-7 relative, so at this step the slope is good to 1e-4; 7e-5 of
+ * the gradient was met. */
 static void the_gradient_is_the_slope_of_the_loss(void **state)
 {
     (void)state;
@@ -211,13 +225,15 @@ static void the_gradient_is_the_slope_of_the_loss(void **state)
     for (int64_t i = 0; i < n; i++) slope += (double)s.gradient[i] * (double)d[i];
     for (int64_t i = 0; i < n; i++) size += pow((double)s.gradient[i], 2);
     for (int k = 0; k < 2; k++) {
-        for (int64_t i = 0; i < n; i++) s.m->params->value[i] = (float)((double)begin[i] + (k ? h : -h) * (double)d[i]);
+        for (int64_t i = 0; i < n; i++)
+            s.m->params->value[i] = (float)((double)begin[i] + (k ? h : -h) * (double)d[i]);
         tw_loss_refresh(s.loss);
         run(&s, N);
         loss[k] = s.sum;
     }
     const double met = (loss[1] - loss[0]) / (2 * h);
-    if (fabs(met - slope) > 1e-3 * sqrt(size)) fail_msg("%g met, %g wanted, of %g", met, slope, sqrt(size));
+    if (fabs(met - slope) > 1e-3 * sqrt(size))
+        fail_msg("%g met, %g wanted, of %g", met, slope, sqrt(size));
     free(d);
     free(begin);
     tear_down(&s);
@@ -235,7 +251,8 @@ static void what_is_beyond_the_count_does_not_count(void **state)
     for (int64_t i = 5 * s.m->dims; i < N * s.m->dims; i++) x0[i] = NAN; /* not to be read */
     const double padded = tw_loss_run(s.loss, &step, x0), exact = tw_loss_run(t.loss, &step, x0);
     assert_true(padded > 0 && fabs(padded - exact) <= 1e-6 * exact);
-    for (int64_t i = 0; i < s.m->params->trainable; i++) assert_true(fabsf(s.gradient[i] - t.gradient[i]) <= 1e-6f);
+    for (int64_t i = 0; i < s.m->params->trainable; i++)
+        assert_true(fabsf(s.gradient[i] - t.gradient[i]) <= 1e-6f);
     tear_down(&s);
     tear_down(&t);
 }

@@ -1,4 +1,5 @@
-/* Small models from configuration text, for tests of models, objectives and training. Include after cmocka.h. */
+/* Small models from configuration text, for tests of models, objectives and training. Include after
+ * cmocka.h. */
 #ifndef TWEEDIE_TEST_MODEL_FIXTURE_H
 #define TWEEDIE_TEST_MODEL_FIXTURE_H
 
@@ -8,7 +9,8 @@
 #include "tweedie/rng.h"
 
 #define MLP "[network]\nkind = mlp\nwidth = 24\ndepth = 2\ntime_dim = 16\n"
-#define UNET "[network]\nkind = unet\nbase = 8\ngroups = 4\nmult = 1, 2\nblocks = 1\nattention = 4\n"
+#define UNET                                                                                       \
+    "[network]\nkind = unet\nbase = 8\ngroups = 4\nmult = 1, 2\nblocks = 1\nattention = 4\n"
 
 static inline void ok(tw_status st)
 {
@@ -22,8 +24,8 @@ static inline void draw(float *out, int64_t position, int64_t n)
     tw_rng_normal(out, &s, 0, n);
 }
 
-/* A model of the text, which must outlive the configuration; sample is [H, W, C] or [D]. Its parameters are moved away from where they
- * begin, since last layers begin at zero. */
+/* A model of the text, which must outlive the configuration; sample is [H, W, C] or [D]. Its
+ * parameters are moved away from where they begin, since last layers begin at zero. */
 static inline tw_model *make_model(tw_config **config, const char *text, tw_shape sample)
 {
     tw_model *m = NULL;

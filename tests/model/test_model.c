@@ -1,4 +1,5 @@
-/* One network seen twice, as noise prediction and as score; its vector-Jacobian product; and what it refuses. */
+/* One network seen twice, as noise prediction and as score; its vector-Jacobian product; and what
+ * it refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +57,8 @@ static const char *with(char out[512], const char *network, const char *objectiv
 static double alphabar(int64_t t)
 {
     double product = 1;
-    for (int64_t s = 0; s <= t; s++) product *= 1 - (1e-4 + (0.02 - 1e-4) * (double)s / (T - 1)) * 1000 / T;
+    for (int64_t s = 0; s <= t; s++)
+        product *= 1 - (1e-4 + (0.02 - 1e-4) * (double)s / (T - 1)) * 1000 / T;
     return product;
 }
 
@@ -78,7 +80,8 @@ static void the_score_is_the_noise_divided_by_minus_sigma(void **state)
         for (int64_t i = 0; i < N; i++) {
             const double sigma = sqrt(1 - alphabar((int64_t)s.t[i]));
             for (int64_t k = i * s.dims; k < (i + 1) * s.dims; k++) {
-                assert_true(fabs((double)score[k] + (double)noise[k] / sigma) <= 2e-7 * fabs((double)score[k]));
+                assert_true(fabs((double)score[k] + (double)noise[k] / sigma) <=
+                            2e-7 * fabs((double)score[k]));
                 size += fabs((double)noise[k]);
             }
         }
@@ -93,7 +96,8 @@ static void the_one_step_denoiser_has_one_time_and_its_own_sigma(void **state)
     static float noise[N * DIMS_MAX], score[N * DIMS_MAX];
     char text[512];
     setting s;
-    set_up(&s, with(text, MLP, "[objective]\nkind = onestep\nscale = 0.01\nsigma = 2\n"), TW_SHAPE(2));
+    set_up(&s, with(text, MLP, "[objective]\nkind = onestep\nscale = 0.01\nsigma = 2\n"),
+           TW_SHAPE(2));
     assert_int_equal(tw_model_timesteps(s.m), 1);
     const tw_moment q = tw_model_moment(s.m, 0);
     assert_true(q.mean == 0.01 && q.std == 2);
@@ -124,14 +128,15 @@ static double along(const setting *s, int64_t i, const float *d, double h)
 {
     static float x[DIMS_MAX], out[DIMS_MAX];
     double sum = 0;
-    for (int64_t k = 0; k < s->dims; k++) x[k] = (float)((double)s->x[i * s->dims + k] + h * (double)d[k]);
+    for (int64_t k = 0; k < s->dims; k++)
+        x[k] = (float)((double)s->x[i * s->dims + k] + h * (double)d[k]);
     ok(s->view->eval(s->view->self, 1, x, s->t + i, s->index + i, out));
     for (int64_t k = 0; k < s->dims; k++) sum += (double)s->v[i * s->dims + k] * (double)out[k];
     return sum;
 }
 
-/* Central differences with step h have an error of h² from the third derivative and 6e-8 / h from rounding; h = 0.01 keeps both of order
- * 1e-5, relative to the size of vᵀ s. */
+/* Central differences with step h have an error of h² from the third derivative and 6e-8 / h from
+ * rounding; h = 0.01 keeps both of order 1e-5, relative to the size of vᵀ s. */
 static void vector_jacobian_products_are_slopes_of_the_score(void **state)
 {
     (void)state;
@@ -147,16 +152,20 @@ static void vector_jacobian_products_are_slopes_of_the_score(void **state)
         set_up(&s, with(text, cases[c].network, ddpm), cases[c].sample);
         ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, score));
         ok(s.view->vjp(s.view->self, N, s.x, s.t, s.index, s.v, again, vjp));
-        for (int64_t k = 0; k < N * s.dims; k++) assert_true(fabsf(again[k] - score[k]) <= 1e-5f * (1 + fabsf(score[k])));
+        for (int64_t k = 0; k < N * s.dims; k++)
+            assert_true(fabsf(again[k] - score[k]) <= 1e-5f * (1 + fabsf(score[k])));
         ok(s.view->vjp(s.view->self, N, s.x, s.t, s.index, s.v, NULL, again));
         assert_memory_equal(again, vjp, (size_t)(N * s.dims) * sizeof *vjp);
         for (int64_t i = 0; i < N; i++) {
             double slope = 0, size = 0;
             draw(d, 10 + i, s.dims);
-            for (int64_t k = 0; k < s.dims; k++) slope += (double)vjp[i * s.dims + k] * (double)d[k];
-            for (int64_t k = 0; k < s.dims; k++) size += fabs((double)vjp[i * s.dims + k] * (double)d[k]);
+            for (int64_t k = 0; k < s.dims; k++)
+                slope += (double)vjp[i * s.dims + k] * (double)d[k];
+            for (int64_t k = 0; k < s.dims; k++)
+                size += fabs((double)vjp[i * s.dims + k] * (double)d[k]);
             const double wanted = (along(&s, i, d, h) - along(&s, i, d, -h)) / (2 * h);
-            if (fabs(slope - wanted) > 2e-3 * size) fail_msg("case %d, sample %d: %g met, %g wanted", c, (int)i, slope, wanted);
+            if (fabs(slope - wanted) > 2e-3 * size)
+                fail_msg("case %d, sample %d: %g met, %g wanted", c, (int)i, slope, wanted);
             assert_true(size > 0.01);
         }
         tear_down(&s);
@@ -183,7 +192,8 @@ static void times_that_are_no_index_are_refused(void **state)
 static void changed_parameters_count_after_a_refresh(void **state)
 {
     (void)state;
-    static float before[N * DIMS_MAX], after[N * DIMS_MAX], vjp[N * DIMS_MAX], changed[N * DIMS_MAX];
+    static float before[N * DIMS_MAX], after[N * DIMS_MAX], vjp[N * DIMS_MAX],
+        changed[N * DIMS_MAX];
     char text[512];
     setting s;
     set_up(&s, with(text, UNET, ddpm), TW_SHAPE(8, 8, 2));
@@ -193,7 +203,8 @@ static void changed_parameters_count_after_a_refresh(void **state)
     ok(s.view->vjp(s.view->self, N, s.x, s.t, s.index, s.v, after, changed));
     assert_memory_not_equal(before, after, sizeof before);
     ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, before));
-    for (int64_t k = 0; k < N * s.dims; k++) assert_true(fabsf(before[k] - after[k]) <= 1e-5f * (1 + fabsf(after[k])));
+    for (int64_t k = 0; k < N * s.dims; k++)
+        assert_true(fabsf(before[k] - after[k]) <= 1e-5f * (1 + fabsf(after[k])));
     tear_down(&s);
 }
 
@@ -207,8 +218,12 @@ static void models_that_do_not_fit_are_refused_by_the_key(void **state)
         {MLP, "network.kind: mlp wants points", {.rank = 3, .dims = {8, 8, 1}}},
         {UNET, "network.kind: unet wants images", {.rank = 1, .dims = {2}}},
         {UNET, "9 x 8 is no multiple of 2", {.rank = 3, .dims = {9, 8, 1}}},
-        {MLP "[objective]\nschedule = quartic\n", "[objective] unknown schedule \"quartic\"", {.rank = 1, .dims = {2}}},
-        {MLP "[objective]\ntimesteps = 10\n", "[objective] beta", {.rank = 1, .dims = {2}}}, /* 0.02 · 100 */
+        {MLP "[objective]\nschedule = quartic\n",
+         "[objective] unknown schedule \"quartic\"",
+         {.rank = 1, .dims = {2}}},
+        {MLP "[objective]\ntimesteps = 10\n",
+         "[objective] beta",
+         {.rank = 1, .dims = {2}}}, /* 0.02 · 100 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tw_config *config = NULL;
@@ -218,7 +233,8 @@ static void models_that_do_not_fit_are_refused_by_the_key(void **state)
         ok(tw_model_configure(&m, config));
         ok(tw_config_finish(config));
         assert_int_equal(tw_model_create(m, cases[i].sample, 1), TW_ECONFIG);
-        if (!strstr(tw_error_message(), cases[i].message)) fail_msg("%s: not '%s'", tw_error_message(), cases[i].message);
+        if (!strstr(tw_error_message(), cases[i].message))
+            fail_msg("%s: not '%s'", tw_error_message(), cases[i].message);
         destroy_model(&m, &config);
     }
 }

@@ -1,5 +1,5 @@
-/* Properties of the plans of whole networks: fused as unfused, poisoned as clean, microbatches as one batch, every gradient ready once, and
- * a run that allocates nothing. */
+/* Properties of the plans of whole networks: fused as unfused, poisoned as clean, microbatches as
+ * one batch, every gradient ready once, and a run that allocates nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +14,11 @@
 #include "ops/bf16.h"
 #include "tweedie/plan.h"
 
-/* Wide enough for blocked weights, groups of several channels and our own convolution; attention at two resolutions; dropout on. */
-#define WIDE "[network]\nkind = unet\nbase = 16\ngroups = 8\nmult = 1, 2\nblocks = 1\nattention = 4, 8\ndropout = 0.2\n"
+/* Wide enough for blocked weights, groups of several channels and our own convolution; attention at
+ * two resolutions; dropout on. */
+#define WIDE                                                                                       \
+    "[network]\nkind = unet\nbase = 16\ngroups = 8\nmult = 1, 2\nblocks = 1\nattention = 4, "      \
+    "8\ndropout = 0.2\n"
 
 typedef struct network {
     const char *text;
@@ -54,7 +57,8 @@ static void plan(fixture *f, int64_t n, const tw_plan_options *options)
     tw_value *y = tw_model_build(g, f->m, n, NULL);
     ok(tw_graph_status(g));
     tw_graph_output(g, "y", y);
-    tw_graph_gradient_of_params(g, tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0}));
+    tw_graph_gradient_of_params(
+        g, tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0}));
     ok(tw_plan_create(&f->plan, g, f->m->params, options));
     tw_graph_destroy(&g);
     f->n = n;
@@ -80,7 +84,8 @@ static void close_network(fixture *f)
 /* Samples [first, first + n) of an endless batch. */
 static void run(fixture *f, int64_t first, tw_plan_run *r)
 {
-    float *x = tw_plan_input(f->plan, "x"), *seed = tw_plan_input(f->plan, "seed"), *t = tw_plan_input(f->plan, "t");
+    float *x = tw_plan_input(f->plan, "x"), *seed = tw_plan_input(f->plan, "seed"),
+          *t = tw_plan_input(f->plan, "t");
     for (int64_t k = 0; k < f->n; k++) {
         draw(x + k * f->dims, 2 * (first + k), f->dims);
         draw(seed + k * f->dims, 2 * (first + k) + 1, f->dims);
@@ -107,9 +112,11 @@ static double distance(const float *a, const float *b, int64_t n)
     return sqrt(off / size);
 }
 
-/* Each parameter's gradient by itself, since a small one may be wrong unseen among large ones; but where it is below 1e-3 of all of them
- * relative to its length, it is a sum that cancels, and is held against that. */
-static void gradients_agree(const char *what, const tw_params *p, const float *want, double tolerance)
+/* Each parameter's gradient by itself, since a small one may be wrong unseen among large ones; but
+ * where it is below 1e-3 of all of them relative to its length, it is a sum that cancels, and is
+ * held against that. */
+static void gradients_agree(const char *what, const tw_params *p, const float *want,
+                            double tolerance)
 {
     double all = 0;
     for (int64_t i = 0; i < p->trainable; i++) all += (double)want[i] * (double)want[i];
@@ -123,7 +130,8 @@ static void gradients_agree(const char *what, const tw_params *p, const float *w
         }
         const double least = 1e-6 * all * (double)v->count / (double)p->trainable;
         if (!(sqrt(off) <= tolerance * sqrt(size > least ? size : least)))
-            fail_msg("%s: the gradient of %s is off by %.3g of %.3g", what, v->name, sqrt(off), sqrt(size));
+            fail_msg("%s: the gradient of %s is off by %.3g of %.3g", what, v->name, sqrt(off),
+                     sqrt(size));
     }
 }
 
@@ -138,13 +146,15 @@ static void fused_plans_compute_what_unfused_ones_do(void **state)
             plan(&f, 3, &(tw_plan_options){.precision = precision, .no_fusion = true});
             const int unfused = tw_plan_task_count(f.plan);
             run(&f, 0, &r);
-            float *y = copy(tw_plan_output(f.plan, "y"), f.n * f.dims), *g = copy(f.m->params->gradient, f.m->params->trainable);
+            float *y = copy(tw_plan_output(f.plan, "y"), f.n * f.dims),
+                  *g = copy(f.m->params->gradient, f.m->params->trainable);
             plan(&f, 3, &(tw_plan_options){.precision = precision});
             if (i > 0) assert_true(tw_plan_task_count(f.plan) < unfused);
             memset(f.m->params->gradient, 0xff, (size_t)f.m->params->trainable * sizeof(float));
             run(&f, 0, &r);
             const double off = distance(tw_plan_output(f.plan, "y"), y, f.n * f.dims);
-            if (!(off <= (half ? 3e-2 : 5e-6))) fail_msg("network %d: outputs are off by %.3g", i, off);
+            if (!(off <= (half ? 3e-2 : 5e-6)))
+                fail_msg("network %d: outputs are off by %.3g", i, off);
             gradients_agree("fused", f.m->params, g, half ? 0.15 : 5e-5);
             free(y);
             free(g);
@@ -162,11 +172,16 @@ static void poison_changes_nothing(void **state)
             fixture f = open_network(i);
             for (int poison = 0; poison < 2; poison++) {
                 tw_plan_run r = {0};
-                plan(&f, 2, &(tw_plan_options){.precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32, .poison = poison});
-                for (int twice = 0; twice < 2; twice++) run(&f, 0, &r); /* the second run finds what the first has poisoned */
+                plan(&f, 2,
+                     &(tw_plan_options){.precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32,
+                                        .poison = poison});
+                for (int twice = 0; twice < 2; twice++)
+                    run(&f, 0, &r); /* the second run finds what the first has poisoned */
                 if (poison) {
-                    assert_memory_equal(tw_plan_output(f.plan, "y"), y, (size_t)(f.n * f.dims) * sizeof *y);
-                    assert_memory_equal(f.m->params->gradient, g, (size_t)f.m->params->trainable * sizeof *g);
+                    assert_memory_equal(tw_plan_output(f.plan, "y"), y,
+                                        (size_t)(f.n * f.dims) * sizeof *y);
+                    assert_memory_equal(f.m->params->gradient, g,
+                                        (size_t)f.m->params->trainable * sizeof *g);
                 } else {
                     y = copy(tw_plan_output(f.plan, "y"), f.n * f.dims);
                     g = copy(f.m->params->gradient, f.m->params->trainable);
@@ -188,7 +203,8 @@ static void microbatches_add_up_to_the_whole_batch(void **state)
         run(&f, 0, &r);
         float *whole = copy(f.m->params->gradient, f.m->params->trainable);
         plan(&f, 2, &(tw_plan_options){.precision = TW_PRECISION_F32, .accumulate = true});
-        memset(f.m->params->gradient, 0xff, (size_t)f.m->params->trainable * sizeof(float)); /* the first one replaces */
+        memset(f.m->params->gradient, 0xff,
+               (size_t)f.m->params->trainable * sizeof(float)); /* the first one replaces */
         for (int64_t k = 0; k < 3; k++) {
             r.add_gradients = k > 0;
             run(&f, 2 * k, &r);
@@ -226,12 +242,17 @@ static void every_gradient_is_ready_once_and_final(void **state)
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             fixture f = open_network(i);
             const int64_t n = f.m->params->trainable;
-            listener l = {.f = &f, .times = calloc((size_t)n, sizeof(int)), .seen = calloc((size_t)n, sizeof(float))};
+            listener l = {.f = &f,
+                          .times = calloc((size_t)n, sizeof(int)),
+                          .seen = calloc((size_t)n, sizeof(float))};
             tw_plan_run r = {.ready = hear, .self = &l};
-            plan(&f, 2, &(tw_plan_options){.precision = TW_PRECISION_F32, .accumulate = accumulate});
+            plan(&f, 2,
+                 &(tw_plan_options){.precision = TW_PRECISION_F32, .accumulate = accumulate});
             run(&f, 0, &r);
             for (int64_t k = 0; k < n; k++)
-                if (l.times[k] != 1) fail_msg("network %d: float %lld was ready %d times", i, (long long)k, l.times[k]);
+                if (l.times[k] != 1)
+                    fail_msg("network %d: float %lld was ready %d times", i, (long long)k,
+                             l.times[k]);
             assert_memory_equal(l.seen, f.m->params->gradient, (size_t)n * sizeof(float));
             free(l.times);
             free(l.seen);
@@ -248,8 +269,8 @@ static void runs_allocate_nothing(void **state)
     skip(); /* the sanitizer's allocator is not ours to count */
 }
 #else
-/* Every allocation of this program comes through here; those that our code makes itself (oneDNN builds its arguments on the heap) have a
- * caller inside of the program. */
+/* Every allocation of this program comes through here; those that our code makes itself (oneDNN
+ * builds its arguments on the heap) have a caller inside of the program. */
 extern char __executable_start, etext; /* the linker's */
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -260,7 +281,8 @@ static int allocations;
 
 static void count(const void *caller)
 {
-    if ((const char *)caller >= &__executable_start && (const char *)caller < &etext) __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
+    if ((const char *)caller >= &__executable_start && (const char *)caller < &etext)
+        __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
 }
 
 void *malloc(size_t n)

@@ -1,4 +1,5 @@
-/* Problems of group normalisation, what must come out of them by slow loops in double, and the two fused operations set up for them. */
+/* Problems of group normalisation, what must come out of them by slow loops in double, and the two
+ * fused operations set up for them. */
 #ifndef TESTS_OPS_NORM_PROBLEMS_H
 #define TESTS_OPS_NORM_PROBLEMS_H
 
@@ -22,14 +23,40 @@ typedef struct problem {
 static const problem problems[] = {
     {.rank = 4, .x = {2, 5, 7, 32}, .groups = 8, .activation = true},
     {.rank = 4, .x = {1, 1, 1, 1}, .groups = 1, .activation = true},
-    {.rank = 4, .x = {3, 3, 3, 35}, .groups = 7, .embedding = true, .activation = true, .rate = 0.3, .add = true},
+    {.rank = 4,
+     .x = {3, 3, 3, 35},
+     .groups = 7,
+     .embedding = true,
+     .activation = true,
+     .rate = 0.3,
+     .add = true},
     {.rank = 4, .x = {2, 4, 4, 13}, .c2 = 8, .groups = 7, .activation = true, .add = true},
-    {.rank = 4, .x = {1, 9, 5, 16}, .c2 = 17, .groups = 3, .embedding = true, .activation = true, .rate = 0.1, .add = true},
+    {.rank = 4,
+     .x = {1, 9, 5, 16},
+     .c2 = 17,
+     .groups = 3,
+     .embedding = true,
+     .activation = true,
+     .rate = 0.1,
+     .add = true},
     {.rank = 3, .x = {2, 37, 6}, .groups = 2, .embedding = true},
     {.rank = 2, .x = {5, 24}, .groups = 4, .activation = true},
     {.rank = 5, .x = {1, 3, 5, 7, 3}, .groups = 3, .rate = 0.5},
-    {.rank = 4, .x = {2, 32, 32, 48}, .c2 = 16, .groups = 32, .embedding = true, .activation = true, .rate = 0.1},
-    {.rank = 3, .x = {1, 2, 8200}, .c2 = 8, .groups = 3, .embedding = true, .activation = true, .rate = 0.2, .add = true},
+    {.rank = 4,
+     .x = {2, 32, 32, 48},
+     .c2 = 16,
+     .groups = 32,
+     .embedding = true,
+     .activation = true,
+     .rate = 0.1},
+    {.rank = 3,
+     .x = {1, 2, 8200},
+     .c2 = 8,
+     .groups = 3,
+     .embedding = true,
+     .activation = true,
+     .rate = 0.2,
+     .add = true},
     {.rank = 4, .x = {1, 40, 17, 35}, .groups = 5, .activation = true, .rate = 0.2},
     {.rank = 4, .x = {9, 4, 4, 64}, .groups = 64, .activation = true, .offset = 3},
 };
@@ -43,7 +70,7 @@ typedef struct numbers {
     int64_t n, p, c1, c2, c;
     double *x, *x2, *gamma, *beta, *t, *gy, *add, *add2;           /* given */
     double *y, *stats, *gx, *gx2, *ggamma, *gbeta, *gt, *mask, *u; /* computed */
-    double scale;                                                  /* largest r γ g: what cancels in gx */
+    double scale; /* largest r γ g: what cancels in gx */
 } numbers;
 
 static inline double *draw(int which, int64_t n, double scale, double shift, tw_dtype type)
@@ -91,7 +118,8 @@ static inline void numbers_free(numbers *s)
 
 static inline double at(const numbers *s, int64_t n, int64_t p, int64_t c)
 {
-    const double x = c < s->c1 ? s->x[(n * s->p + p) * s->c1 + c] : s->x2[(n * s->p + p) * s->c2 + c - s->c1];
+    const double x =
+        c < s->c1 ? s->x[(n * s->p + p) * s->c1 + c] : s->x2[(n * s->p + p) * s->c2 + c - s->c1];
     return x + s->t[n * s->c + c];
 }
 
@@ -101,10 +129,13 @@ static inline void draw_mask(numbers *s, const problem *k, int layer)
     uint8_t *bytes = malloc((size_t)size);
     const int threshold = tw_rng_dropout_threshold(k->rate);
     for (int64_t n = 0; n < s->n; n++) {
-        const tw_rng_stream stream = {
-            .seed = training.seed, .purpose = TW_RNG_DROPOUT, .position = training.position + n, .step = training.step};
+        const tw_rng_stream stream = {.seed = training.seed,
+                                      .purpose = TW_RNG_DROPOUT,
+                                      .position = training.position + n,
+                                      .step = training.step};
         tw_rng_bytes(bytes, &stream, layer, 0, size);
-        for (int64_t i = 0; i < size; i++) s->mask[n * size + i] = bytes[i] < threshold ? 0 : 256.0 / (256 - threshold);
+        for (int64_t i = 0; i < size; i++)
+            s->mask[n * size + i] = bytes[i] < threshold ? 0 : 256.0 / (256 - threshold);
     }
     free(bytes);
 }
@@ -119,7 +150,8 @@ static inline void forward(numbers *s, const problem *k, double eps)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) mean += at(s, n, p, c);
             mean /= (double)(s->p * size);
             for (int64_t p = 0; p < s->p; p++)
-                for (int64_t c = g * size; c < (g + 1) * size; c++) variance += pow(at(s, n, p, c) - mean, 2);
+                for (int64_t c = g * size; c < (g + 1) * size; c++)
+                    variance += pow(at(s, n, p, c) - mean, 2);
             const double r = 1 / sqrt(variance / (double)(s->p * size) + eps);
             s->stats[2 * (n * k->groups + g)] = mean;
             s->stats[2 * (n * k->groups + g) + 1] = r;
@@ -145,12 +177,14 @@ static inline void backward(numbers *s, const problem *k)
     const int64_t size = s->c / k->groups;
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t g = 0; g < k->groups; g++) {
-            const double mean = s->stats[2 * (n * k->groups + g)], r = s->stats[2 * (n * k->groups + g) + 1];
+            const double mean = s->stats[2 * (n * k->groups + g)],
+                         r = s->stats[2 * (n * k->groups + g) + 1];
             const double m = (double)(s->p * size);
             double a1 = 0, a2 = 0;
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
-                    const double d = slope(s, k, (n * s->p + p) * s->c + c), hat = r * (at(s, n, p, c) - mean);
+                    const double d = slope(s, k, (n * s->p + p) * s->c + c),
+                                 hat = r * (at(s, n, p, c) - mean);
                     s->ggamma[c] += d * hat;
                     s->gbeta[c] += d;
                     a1 += s->gamma[c] * d / m;
@@ -158,7 +192,8 @@ static inline void backward(numbers *s, const problem *k)
                 }
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
-                    const double d = slope(s, k, (n * s->p + p) * s->c + c), hat = r * (at(s, n, p, c) - mean);
+                    const double d = slope(s, k, (n * s->p + p) * s->c + c),
+                                 hat = r * (at(s, n, p, c) - mean);
                     const double gx = r * (s->gamma[c] * d - a1 - hat * a2);
                     s->scale = fmax(s->scale, fabs(r * s->gamma[c] * d));
                     const int64_t pixel = n * s->p + p;
@@ -209,7 +244,8 @@ static inline pair pair_of(const problem *k, const numbers *s, tw_dtype act)
     x2.dims[x.rank - 1] = s->c2;
     y.dims[x.rank - 1] = s->c;
     const tw_attr a = attributes(k);
-    tw_value *in[9] = {tw_input(q.g, "x", TW_ACT, x), tw_input(q.g, "gamma", TW_F32, TW_SHAPE(s->c)),
+    tw_value *in[9] = {tw_input(q.g, "x", TW_ACT, x),
+                       tw_input(q.g, "gamma", TW_F32, TW_SHAPE(s->c)),
                        tw_input(q.g, "beta", TW_F32, TW_SHAPE(s->c))};
     tw_value *t = k->embedding ? tw_input(q.g, "t", TW_ACT, TW_SHAPE(s->n, s->c)) : NULL;
     tw_value *second = k->c2 ? tw_input(q.g, "x2", TW_ACT, x2) : NULL;
@@ -226,7 +262,8 @@ static inline pair pair_of(const problem *k, const numbers *s, tw_dtype act)
     assert_int_equal(tw_graph_status(q.g), TW_OK);
     single_create(&q.forward, out, act, 0);
     single_create(&q.backward, gx, act, 0);
-    const double *f[] = {s->x, s->gamma, s->beta, s->t, s->x2}, *b[] = {s->x, s->gamma, s->beta, NULL, s->gy, s->t, s->x2, s->add, s->add2};
+    const double *f[] = {s->x, s->gamma, s->beta, s->t, s->x2},
+                 *b[] = {s->x, s->gamma, s->beta, NULL, s->gy, s->t, s->x2, s->add, s->add2};
     for (int i = 0; i < 5; i++)
         if (q.forward.task.in[i]) give(&q.forward, i, f[i]);
     for (int i = 0; i < 9; i++)
@@ -252,30 +289,36 @@ static inline void pair_destroy(pair *q)
 
 /* ---- comparison ---- */
 
-/* Deviations are measured against the largest of the wanted numbers or `size`, since sums over a group mix small and large ones. */
-static inline void compare_scaled(const char *what, const single *s, int k, const double *want, double tolerance, double size)
+/* Deviations are measured against the largest of the wanted numbers or `size`, since sums over a
+ * group mix small and large ones. */
+static inline void compare_scaled(const char *what, const single *s, int k, const double *want,
+                                  double tolerance, double size)
 {
     const int64_t n = tw_shape_count(s->task.node->out[k].shape);
     float *got = take(s, k);
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - want[i]) <= tolerance * size))
-            fail_msg("%s of %s (%s): element %lld is %.9g, wanted %.9g", what, s->task.op->name, s->task.implementation, (long long)i,
-                     (double)got[i], want[i]);
+            fail_msg("%s of %s (%s): element %lld is %.9g, wanted %.9g", what, s->task.op->name,
+                     s->task.implementation, (long long)i, (double)got[i], want[i]);
     free(got);
 }
 
-static inline void compare(const char *what, const single *s, int k, const double *want, double tolerance)
+static inline void compare(const char *what, const single *s, int k, const double *want,
+                           double tolerance)
 {
     compare_scaled(what, s, k, want, tolerance, 1e-3);
 }
 
-static inline void compare_all(const pair *q, const numbers *s, double forward_tolerance, double gradient_tolerance)
+static inline void compare_all(const pair *q, const numbers *s, double forward_tolerance,
+                               double gradient_tolerance)
 {
     compare("y", &q->forward, 0, s->y, forward_tolerance);
     compare("stats", &q->forward, 1, s->stats, 1e-6);
     compare_scaled("gx", &q->backward, 0, s->gx, gradient_tolerance, s->scale);
-    const double sums_tolerance = gradient_tolerance < 1e-5 ? gradient_tolerance : 1e-3; /* from numbers that are not rounded to bf16 */
+    const double sums_tolerance = gradient_tolerance < 1e-5
+                                      ? gradient_tolerance
+                                      : 1e-3; /* from numbers that are not rounded to bf16 */
     compare("ggamma", &q->backward, 1, s->ggamma, sums_tolerance);
     compare("gbeta", &q->backward, 2, s->gbeta, sums_tolerance);
     compare_scaled("gembedding", &q->backward, 3, s->gt, gradient_tolerance, s->scale);

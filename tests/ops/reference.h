@@ -1,4 +1,5 @@
-/* Holds an operation against a naive one in double, in both storage types, for the tests of single operations. */
+/* Holds an operation against a naive one in double, in both storage types, for the tests of single
+ * operations. */
 #ifndef TESTS_OPS_REFERENCE_H
 #define TESTS_OPS_REFERENCE_H
 
@@ -8,7 +9,8 @@
 
 #include "ops/single.h"
 
-/* Computes output 0 from inputs that were read back as double; in[k] is NULL where the input is absent. */
+/* Computes output 0 from inputs that were read back as double; in[k] is NULL where the input is
+ * absent. */
 typedef void reference(const tw_node *n, double *const *in, double *out);
 
 /* Numbers in ±[0.1, 1.1] that repeat nowhere in a test: the same for the same (which, j). */
@@ -31,7 +33,8 @@ static inline void fill_inputs(single *s, float gain)
         float *x = malloc((size_t)n * sizeof *x);
         for (int64_t j = 0; j < n; j++) x[j] = gain * noise(i, j);
         if (v->type == TW_I32)
-            for (int64_t j = 0; j < n; j++) ((int32_t *)s->task.in[i])[j] = (int32_t)((j * 7 + 2) % 5) - 1;
+            for (int64_t j = 0; j < n; j++)
+                ((int32_t *)s->task.in[i])[j] = (int32_t)((j * 7 + 2) % 5) - 1;
         else
             single_set(s, i, x);
         free(x);
@@ -52,21 +55,27 @@ static inline double *read_input(const single *s, int i)
     return x;
 }
 
-/* f32: `ulps` · 2^-23 of the result or of 1, whichever is larger. bf16: half a last place (2^-8) and what the coarse functions add. */
-static inline void assert_close(const single *s, const float *got, const double *want, int64_t n, double ulps)
+/* f32: `ulps` · 2^-23 of the result or of 1, whichever is larger. bf16: half a last place (2^-8)
+ * and what the coarse functions add. */
+static inline void assert_close(const single *s, const float *got, const double *want, int64_t n,
+                                double ulps)
 {
     const bool half = tw_task_dtype(&s->task, &s->task.node->out[0]) == TW_DTYPE_BF16;
     for (int64_t j = 0; j < n; j++) {
         const double size = fabs(want[j]);
-        const double tolerance = half ? size * 0x1.1p-8 + 2e-4 : ulps * 0x1p-23 * (size > 1 ? size : 1);
+        const double tolerance =
+            half ? size * 0x1.1p-8 + 2e-4 : ulps * 0x1p-23 * (size > 1 ? size : 1);
         if (fabs((double)got[j] - want[j]) <= tolerance) continue;
-        fail_msg("%s (%s, %s): element %lld is %.9g, wanted %.9g", s->task.op->name, s->task.implementation, half ? "bf16" : "f32",
-                 (long long)j, (double)got[j], want[j]);
+        fail_msg("%s (%s, %s): element %lld is %.9g, wanted %.9g", s->task.op->name,
+                 s->task.implementation, half ? "bf16" : "f32", (long long)j, (double)got[j],
+                 want[j]);
     }
 }
 
-/* Runs the node that made `value` on noise of amplitude `gain`, with act stored as f32 and as bf16. */
-static inline void agrees(tw_value *value, reference *naive, float gain, double ulps, const tw_run *run)
+/* Runs the node that made `value` on noise of amplitude `gain`, with act stored as f32 and as bf16.
+ */
+static inline void agrees(tw_value *value, reference *naive, float gain, double ulps,
+                          const tw_run *run)
 {
     for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
         single s;
@@ -88,7 +97,8 @@ static inline void agrees(tw_value *value, reference *naive, float gain, double 
     }
 }
 
-/* Where element j of a tensor of shape `big` falls in one of shape `small` that repeats up to it. */
+/* Where element j of a tensor of shape `big` falls in one of shape `small` that repeats up to it.
+ */
 static inline int64_t repeated_index(tw_shape big, tw_shape small, int64_t j)
 {
     int64_t at = 0, stride = 1;

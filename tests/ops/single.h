@@ -1,5 +1,6 @@
-/* One operation of a graph, planned and run by itself: for tests against references, without a plan around it. Inputs and outputs are
- * exchanged as f32 whatever they are stored as. Memory holds NaN before a run, so what an operation forgets to write is seen. */
+/* One operation of a graph, planned and run by itself: for tests against references, without a plan
+ * around it. Inputs and outputs are exchanged as f32 whatever they are stored as. Memory holds NaN
+ * before a run, so what an operation forgets to write is seen. */
 #ifndef TESTS_OPS_SINGLE_H
 #define TESTS_OPS_SINGLE_H
 
@@ -37,12 +38,18 @@ static inline void single_create(single *s, tw_value *value, tw_dtype act, unsig
     tw_node *n = value->node;
     *s = (single){.task = {.node = n, .op = n->op, .act = act}};
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i]) assert_int_equal(tw_alloc(&s->task.in[i], 1, single_bytes(s, n->in[i]), "an input"), TW_OK);
+        if (n->in[i])
+            assert_int_equal(tw_alloc(&s->task.in[i], 1, single_bytes(s, n->in[i]), "an input"),
+                             TW_OK);
     for (int k = 0; k < n->nout; k++)
-        if (!(unread >> k & 1u)) assert_int_equal(tw_alloc(&s->task.out[k], 1, single_bytes(s, &n->out[k]), "an output"), TW_OK);
+        if (!(unread >> k & 1u))
+            assert_int_equal(tw_alloc(&s->task.out[k], 1, single_bytes(s, &n->out[k]), "an output"),
+                             TW_OK);
     assert_int_equal(n->op->plan(&s->task), TW_OK);
-    if (s->task.scratch_bytes) assert_int_equal(tw_alloc(&s->scratch, 1, s->task.scratch_bytes, "scratch"), TW_OK);
-    if (s->task.packed_bytes) assert_int_equal(tw_alloc(&s->packed, 1, s->task.packed_bytes, "packed memory"), TW_OK);
+    if (s->task.scratch_bytes)
+        assert_int_equal(tw_alloc(&s->scratch, 1, s->task.scratch_bytes, "scratch"), TW_OK);
+    if (s->task.packed_bytes)
+        assert_int_equal(tw_alloc(&s->packed, 1, s->task.packed_bytes, "packed memory"), TW_OK);
     s->task.scratch = s->scratch;
     s->task.packed = s->packed;
 }

@@ -15,9 +15,11 @@ typedef struct problem {
 } problem;
 
 static const problem problems[] = {
-    {4, {2, 4, 4, 48}, 1, 0.25, 1}, {4, {1, 1, 1, 3}, 1, 1, 1},     {3, {3, 7, 15}, 1, 0.7, 1},
-    {4, {2, 5, 7, 36}, 3, 0.5, 2},  {4, {1, 9, 9, 96}, 4, 0.35, 3}, {2, {5, 12}, 2, 0.5, 1},
-    {5, {1, 2, 3, 3, 18}, 2, 1, 1}, {4, {2, 8, 8, 192}, 2, 0.2, 1}, {4, {17, 2, 2, 96}, 1, 0.18, 30},
+    {4, {2, 4, 4, 48}, 1, 0.25, 1},   {4, {1, 1, 1, 3}, 1, 1, 1},
+    {3, {3, 7, 15}, 1, 0.7, 1},       {4, {2, 5, 7, 36}, 3, 0.5, 2},
+    {4, {1, 9, 9, 96}, 4, 0.35, 3},   {2, {5, 12}, 2, 0.5, 1},
+    {5, {1, 2, 3, 3, 18}, 2, 1, 1},   {4, {2, 8, 8, 192}, 2, 0.2, 1},
+    {4, {17, 2, 2, 96}, 1, 0.18, 30},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
@@ -68,7 +70,8 @@ static int64_t at(const numbers *s, int64_t image, int64_t p, int part, int64_t 
 static double product(const numbers *s, int64_t image, int64_t head, int64_t i, int64_t j)
 {
     double sum = 0;
-    for (int64_t e = 0; e < s->d; e++) sum += s->qkv[at(s, image, i, 0, head, e)] * s->qkv[at(s, image, j, 1, head, e)];
+    for (int64_t e = 0; e < s->d; e++)
+        sum += s->qkv[at(s, image, i, 0, head, e)] * s->qkv[at(s, image, j, 1, head, e)];
     return sum;
 }
 
@@ -78,7 +81,8 @@ static void forward(numbers *s, const problem *k)
     for (int64_t image = 0; image < s->n; image++)
         for (int64_t head = 0; head < k->heads; head++)
             for (int64_t i = 0; i < s->p; i++) {
-                double *a = s->a + ((image * k->heads + head) * s->p + i) * s->p, sum = 0, top = -INFINITY;
+                double *a = s->a + ((image * k->heads + head) * s->p + i) * s->p, sum = 0,
+                       top = -INFINITY;
                 for (int64_t j = 0; j < s->p; j++) {
                     a[j] = k->scale * product(s, image, head, i, j);
                     top = fmax(top, a[j]);
@@ -88,7 +92,8 @@ static void forward(numbers *s, const problem *k)
                 for (int64_t j = 0; j < s->p; j++) {
                     a[j] /= sum;
                     for (int64_t e = 0; e < s->d; e++)
-                        s->o[(image * s->p + i) * s->c + head * s->d + e] += a[j] * s->qkv[at(s, image, j, 2, head, e)];
+                        s->o[(image * s->p + i) * s->c + head * s->d + e] +=
+                            a[j] * s->qkv[at(s, image, j, 2, head, e)];
                 }
             }
 }
@@ -113,8 +118,10 @@ static void backward(numbers *s, const problem *k)
                 for (int64_t j = 0; j < s->p; j++) {
                     const double gs = k->scale * a[j] * (ga[j] - dot);
                     for (int64_t e = 0; e < s->d; e++) {
-                        s->gqkv[at(s, image, i, 0, head, e)] += gs * s->qkv[at(s, image, j, 1, head, e)];
-                        s->gqkv[at(s, image, j, 1, head, e)] += gs * s->qkv[at(s, image, i, 0, head, e)];
+                        s->gqkv[at(s, image, i, 0, head, e)] +=
+                            gs * s->qkv[at(s, image, j, 1, head, e)];
+                        s->gqkv[at(s, image, j, 1, head, e)] +=
+                            gs * s->qkv[at(s, image, i, 0, head, e)];
                     }
                 }
             }
@@ -185,8 +192,8 @@ static void compare(const char *what, const single *s, int k, const double *want
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - want[i]) <= tolerance * size))
-            fail_msg("%s of %s (%s): element %lld is %.9g, wanted %.9g", what, s->task.op->name, s->task.implementation, (long long)i,
-                     (double)got[i], want[i]);
+            fail_msg("%s of %s (%s): element %lld is %.9g, wanted %.9g", what, s->task.op->name,
+                     s->task.implementation, (long long)i, (double)got[i], want[i]);
     free(got);
 }
 
@@ -218,7 +225,8 @@ static void both_precisions_agree_with_double_forward_and_backward(void **state)
 static void every_instruction_set_agrees_with_double(void **state)
 {
     (void)state;
-    const tw_kern_attention *const kernels[] = {&tw_kern_attention_baseline, &tw_kern_attention_avx2, &tw_kern_attention_avx512};
+    const tw_kern_attention *const kernels[] = {&tw_kern_attention_baseline,
+                                                &tw_kern_attention_avx2, &tw_kern_attention_avx512};
     for (int isa = TW_ISA_BASELINE; isa <= (int)tw_isa_get(); isa++)
         for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++)
             for (int i = 0; i < PROBLEMS; i++) {
@@ -252,12 +260,14 @@ static void the_gradient_is_the_slope(void **state)
         double loss[2] = {0}, expected = 0;
         for (int64_t j = 0; j < size; j++) expected += (double)g[j] * (double)noise(9, j);
         for (int sign = 0; sign < 2; sign++) {
-            for (int64_t j = 0; j < size; j++) s.qkv[j] += (sign ? -2 * h : h) * (double)noise(9, j);
+            for (int64_t j = 0; j < size; j++)
+                s.qkv[j] += (sign ? -2 * h : h) * (double)noise(9, j);
             forward(&s, &problems[i]);
             for (int64_t j = 0; j < s.n * s.p * s.c; j++) loss[sign] += s.go[j] * s.o[j];
         }
         const double met = (loss[0] - loss[1]) / (2 * h);
-        if (!(fabs(met - expected) <= 1e-4 * (1 + fabs(met)))) fail_msg("problem %d: slope %.9g, gradient %.9g", i, met, expected);
+        if (!(fabs(met - expected) <= 1e-4 * (1 + fabs(met))))
+            fail_msg("problem %d: slope %.9g, gradient %.9g", i, met, expected);
         free(g);
         pair_destroy(&q);
         numbers_free(&s);
@@ -278,9 +288,12 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
             pair many = pair_of(&problems[i], &s, (tw_dtype)act, 0);
             assert_int_equal(omp_get_max_threads(), 3);
             pair_run(&many);
-            const single *a = &one.forward, *b = &many.forward, *c = &one.backward, *d = &many.backward;
-            assert_memory_equal(a->task.out[0], b->task.out[0], single_bytes(a, &a->task.node->out[0]));
-            assert_memory_equal(c->task.out[0], d->task.out[0], single_bytes(c, &c->task.node->out[0]));
+            const single *a = &one.forward, *b = &many.forward, *c = &one.backward,
+                         *d = &many.backward;
+            assert_memory_equal(a->task.out[0], b->task.out[0],
+                                single_bytes(a, &a->task.node->out[0]));
+            assert_memory_equal(c->task.out[0], d->task.out[0],
+                                single_bytes(c, &c->task.node->out[0]));
             pair_destroy(&one);
             pair_destroy(&many);
             numbers_free(&s);
@@ -299,7 +312,8 @@ static void probabilities_that_nobody_reads_need_no_memory(void **state)
         single_run(&less.forward, &(tw_run){0});
         assert_null(less.forward.task.out[1]);
         const single *a = &all.forward;
-        assert_memory_equal(a->task.out[0], less.forward.task.out[0], single_bytes(a, &a->task.node->out[0]));
+        assert_memory_equal(a->task.out[0], less.forward.task.out[0],
+                            single_bytes(a, &a->task.node->out[0]));
         pair_destroy(&all);
         pair_destroy(&less);
         numbers_free(&s);
@@ -309,7 +323,8 @@ static void probabilities_that_nobody_reads_need_no_memory(void **state)
 static void a_nan_of_any_bits_is_not_lost(void **state)
 {
     (void)state;
-    const tw_kern_attention *const kernels[] = {&tw_kern_attention_baseline, &tw_kern_attention_avx2, &tw_kern_attention_avx512};
+    const tw_kern_attention *const kernels[] = {&tw_kern_attention_baseline,
+                                                &tw_kern_attention_avx2, &tw_kern_attention_avx512};
     for (int isa = TW_ISA_BASELINE; isa <= (int)tw_isa_get(); isa++)
         for (int where = 0; where < 21; where++) {
             float s[21] = {0}, p[21];
@@ -334,7 +349,8 @@ static void products_are_no_reference_implementations(void **state)
         if (tw_isa_get() == TW_ISA_AVX512)
             for (int i = 0; i < 2; i++) {
                 const tw_attention_state *of = i ? q.backward.task.state : q.forward.task.state;
-                for (int j = 0; j < of->count; j++) assert_null(strstr(of->products[j].implementation, "ref"));
+                for (int j = 0; j < of->count; j++)
+                    assert_null(strstr(of->products[j].implementation, "ref"));
             }
         pair_destroy(&q);
         numbers_free(&s);
@@ -354,7 +370,8 @@ static void wrong_shapes_are_refused_by_name(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tw_graph *g = new_graph();
-        assert_null(tw_attention(g, tw_input(g, "qkv", TW_ACT, TW_SHAPE(2, 4, cases[i].channels)), cases[i].heads, 1));
+        assert_null(tw_attention(g, tw_input(g, "qkv", TW_ACT, TW_SHAPE(2, 4, cases[i].channels)),
+                                 cases[i].heads, 1));
         assert_int_equal(tw_graph_status(g), TW_ESHAPE);
         assert_string_equal(tw_error_message(), cases[i].message);
         tw_graph_destroy(&g);

@@ -1,8 +1,9 @@
-/* Convolutions and their gradients against slow loops in double: oneDNN's and our own kernel, in f32 and bf16, over one to three spatial
- * dimensions, at sizes that no vector width divides.
+/* Convolutions and their gradients against slow loops in double: oneDNN's and our own kernel, in
+ * f32 and bf16, over one to three spatial dimensions, at sizes that no vector width divides.
  *
- * An output is a sum Σ x w of K terms. Rounding errs by about 2^-24 Σ |x w| (a walk of K roundings of partial sums, themselves of the size
- * Σ |x w| / √K), of which eight times are allowed; a wrong or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more.
+ * An output is a sum Σ x w of K terms. Rounding errs by about 2^-24 Σ |x w| (a walk of K roundings
+ * of partial sums, themselves of the size Σ |x w| / √K), of which eight times are allowed; a wrong
+ * or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more.
  */
 #include <omp.h>
 
@@ -15,9 +16,9 @@ typedef struct problem {
     int64_t x[5], w[5], stride[3], dilation[3], before[3], after[3];
 } problem;
 
-#define SAME(n)                                                                                                                            \
-    {                                                                                                                                      \
-        n, n, n                                                                                                                            \
+#define SAME(n)                                                                                    \
+    {                                                                                              \
+        n, n, n                                                                                    \
     }
 #define SQUARE(s, d, b, a) SAME(s), SAME(d), SAME(b), SAME(a)
 
@@ -25,10 +26,14 @@ static const problem problems[] = {
     {4, {1, 1, 1, 1}, {1, 1, 1, 1}, SQUARE(1, 1, 0, 0)},
     {4, {1, 5, 3, 1}, {1, 1, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {2, 5, 7, 3}, {4, 3, 3, 3}, SQUARE(1, 1, 1, 1)},
-    {4, {1, 6, 5, 3}, {2, 3, 1, 1}, SQUARE(1, 1, 1, 1)}, /* padding beyond the kernel's reach: no forward convolution gives gx */
+    {4,
+     {1, 6, 5, 3},
+     {2, 3, 1, 1},
+     SQUARE(1, 1, 1, 1)}, /* padding beyond the kernel's reach: no forward convolution gives gx */
     {4, {1, 7, 6, 2}, {2, 2, 2, 2}, SQUARE(2, 1, 0, 0)},
     {4, {1, 10, 11, 16}, {17, 16, 3, 3}, SQUARE(3, 1, 1, 0)},
-    /* small ones of 16 channels and more, which are ours in f32: whole and cut chunks, blocks and tiles; blocked and plain weights */
+    /* small ones of 16 channels and more, which are ours in f32: whole and cut chunks, blocks and
+       tiles; blocked and plain weights */
     {4, {1, 8, 8, 16}, {32, 16, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {3, 7, 5, 17}, {19, 17, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {2, 9, 8, 16}, {16, 16, 3, 3}, SQUARE(2, 1, 0, 1)},
@@ -64,7 +69,8 @@ typedef struct numbers {
 static double *draw(int which, int64_t n, bool bf16)
 {
     double *v = malloc((size_t)n * sizeof *v);
-    for (int64_t i = 0; i < n; i++) v[i] = (double)(bf16 ? tw_from_bf16(tw_to_bf16(noise(which, i))) : noise(which, i));
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (double)(bf16 ? tw_from_bf16(tw_to_bf16(noise(which, i))) : noise(which, i));
     return v;
 }
 
@@ -119,7 +125,8 @@ static int64_t meets(const problem *p, tw_shape y, int64_t q, int64_t k)
 {
     int64_t at = 0, stride = 1;
     for (int d = p->rank - 3; d >= 0; d--) {
-        const int64_t i = q % y.dims[1 + d] * p->stride[d] + k % p->w[2 + d] * p->dilation[d] - p->before[d];
+        const int64_t i =
+            q % y.dims[1 + d] * p->stride[d] + k % p->w[2 + d] * p->dilation[d] - p->before[d];
         q /= y.dims[1 + d];
         k /= p->w[2 + d];
         if (i < 0 || i >= p->x[1 + d]) return -1;
@@ -138,7 +145,8 @@ static void add(double *sum, double *size, double term)
 /* One pixel of y and one tap: all channels. */
 static void meet(numbers *s, int64_t image, int64_t q, int64_t from, int64_t k)
 {
-    const int64_t y0 = (image * s->y_pixels + q) * s->out, x0 = (image * s->x_pixels + from) * s->in;
+    const int64_t y0 = (image * s->y_pixels + q) * s->out,
+                  x0 = (image * s->x_pixels + from) * s->in;
     for (int64_t o = 0; o < s->out; o++)
         for (int64_t i = 0; i < s->in; i++) {
             const int64_t at = (o * s->in + i) * s->taps + k;
@@ -200,8 +208,8 @@ static void give_weights(single *t, int i, const numbers *s)
 }
 
 /* bias and residual may be NULL; `plus` is what the result has beyond the convolution. */
-static void check(const char *what, const single *t, int k, const double *want, const double *size, const double *bias, const double *plus,
-                  int64_t n)
+static void check(const char *what, const single *t, int k, const double *want, const double *size,
+                  const double *bias, const double *plus, int64_t n)
 {
     const tw_value *v = &t->task.node->out[k];
     const bool half = tw_task_dtype(&t->task, v) == TW_DTYPE_BF16;
@@ -209,11 +217,14 @@ static void check(const char *what, const single *t, int k, const double *want, 
     float *got = malloc((size_t)n * sizeof *got);
     single_get(t, k, got);
     for (int64_t j = 0; j < n; j++) {
-        const double b = bias ? bias[j % channels] : 0, r = plus ? plus[j] : 0, sum = want[j] + b + r;
-        const double all = size[j] + fabs(b) + fabs(r), tolerance = half ? 0x1p-8 * fabs(sum) + 0x1p-20 * all : 0x1p-21 * all;
+        const double b = bias ? bias[j % channels] : 0, r = plus ? plus[j] : 0,
+                     sum = want[j] + b + r;
+        const double all = size[j] + fabs(b) + fabs(r),
+                     tolerance = half ? 0x1p-8 * fabs(sum) + 0x1p-20 * all : 0x1p-21 * all;
         if (!(fabs((double)got[j] - sum) <= tolerance))
             fail_msg("%s (%s, %s): element %lld is %.9g, wanted %.9g", what, t->task.implementation,
-                     t->task.act == TW_DTYPE_BF16 ? "bf16" : "f32", (long long)j, (double)got[j], sum);
+                     t->task.act == TW_DTYPE_BF16 ? "bf16" : "f32", (long long)j, (double)got[j],
+                     sum);
     }
     free(got);
 }
@@ -255,7 +266,8 @@ static void check_forward(const operands *o, const numbers *s)
     const tw_run run = {0};
     single t;
     tw_value *r = tw_input(o->g, "residual", TW_ACT, o->y->shape);
-    tw_value *with = tw_emit_optional(o->g, &tw_op_conv, (tw_value *[]){o->x, o->w, o->b, r}, 4, 1u << 2, &o->attr);
+    tw_value *with = tw_emit_optional(o->g, &tw_op_conv, (tw_value *[]){o->x, o->w, o->b, r}, 4,
+                                      1u << 2, &o->attr);
     for (int residual = 0; residual < 2; residual++) {
         single_create(&t, residual ? with : o->y, o->act, 0);
         give(&t, 0, s->x, s->x_count);
@@ -263,10 +275,12 @@ static void check_forward(const operands *o, const numbers *s)
         if (o->b) give(&t, 2, s->b, s->out);
         if (residual) give(&t, 3, s->residual, s->y_count);
         single_run(&t, &run);
-        check(residual ? "y + residual" : "y", &t, 0, s->y, s->y_size, o->b ? s->b : NULL, residual ? s->residual : NULL, s->y_count);
+        check(residual ? "y + residual" : "y", &t, 0, s->y, s->y_size, o->b ? s->b : NULL,
+              residual ? s->residual : NULL, s->y_count);
         if (residual) {
             run_in_place(&t, 3);
-            check("y + residual, in place", &t, 0, s->y, s->y_size, o->b ? s->b : NULL, s->residual, s->y_count);
+            check("y + residual, in place", &t, 0, s->y, s->y_size, o->b ? s->b : NULL, s->residual,
+                  s->y_count);
         }
         single_destroy(&t);
     }
@@ -287,11 +301,13 @@ static void check_data(const operands *o, const numbers *s, const problem *p)
     bool can_add = true; /* as a forward convolution only */
     for (int d = 0; d < p->rank - 2; d++) {
         const int64_t reach = o->attr.i[CONV_DILATION + d] * (p->w[2 + d] - 1);
-        can_add = can_add && o->attr.i[CONV_STRIDE + d] == 1 && p->before[d] <= reach && p->after[d] <= reach;
+        can_add = can_add && o->attr.i[CONV_STRIDE + d] == 1 && p->before[d] <= reach &&
+                  p->after[d] <= reach;
     }
     if (can_add) {
         tw_value *summand = tw_input(o->g, "summand", TW_ACT, o->x->shape);
-        with = tw_emit(o->g, &tw_op_conv_backward_data, (tw_value *[]){o->gy, o->w, summand}, 3, &gx->node->attr);
+        with = tw_emit(o->g, &tw_op_conv_backward_data, (tw_value *[]){o->gy, o->w, summand}, 3,
+                       &gx->node->attr);
         if (!with) fail_msg("%s", tw_error_message());
     }
     for (int sum = 0; sum < (can_add ? 2 : 1); sum++) {
@@ -301,10 +317,12 @@ static void check_data(const operands *o, const numbers *s, const problem *p)
         give_weights(&t, 1, s);
         if (sum) give(&t, 2, s->summand, s->x_count);
         single_run(&t, &run);
-        check(sum ? "gx + gradient" : "gx", &t, 0, s->gx, s->gx_size, NULL, sum ? s->summand : NULL, s->x_count);
+        check(sum ? "gx + gradient" : "gx", &t, 0, s->gx, s->gx_size, NULL, sum ? s->summand : NULL,
+              s->x_count);
         if (sum) {
             run_in_place(&t, 2);
-            check("gx + gradient, in place", &t, 0, s->gx, s->gx_size, NULL, s->summand, s->x_count);
+            check("gx + gradient, in place", &t, 0, s->gx, s->gx_size, NULL, s->summand,
+                  s->x_count);
         }
         single_destroy(&t);
     }
@@ -364,7 +382,8 @@ static void convolutions_in_bf16_are_those_of_slow_loops(void **state)
     for (int i = 0; i < PROBLEMS; i++) solve(&problems[i], i % 2, TW_DTYPE_BF16);
 }
 
-/* The same image alone, among others and with another number of threads: bit for bit, as sampling promises. */
+/* The same image alone, among others and with another number of threads: bit for bit, as sampling
+ * promises. */
 static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
 {
     (void)state;
@@ -390,7 +409,8 @@ static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
             if (first)
                 assert_memory_equal(got, first, (size_t)image * sizeof *got);
             else
-                first = memcpy(malloc((size_t)image * sizeof *got), got, (size_t)image * sizeof *got);
+                first =
+                    memcpy(malloc((size_t)image * sizeof *got), got, (size_t)image * sizeof *got);
             free(got);
             single_destroy(&t);
             numbers_free(&s);

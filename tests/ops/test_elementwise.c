@@ -4,7 +4,8 @@
 
 static const tw_run plain_run = {.seed = 1};
 
-/* Every broadcast that has a loop of its own, at sizes that no vector divides, with one channel, one image and more than one job. */
+/* Every broadcast that has a loop of its own, at sizes that no vector divides, with one channel,
+ * one image and more than one job. */
 static const struct {
     tw_shape a, b;
 } broadcasts[] = {
@@ -37,7 +38,8 @@ static void naive_binary(const tw_node *n, double *const *in, double *out)
 static void add_sub_and_mul_repeat_the_second_operand(void **state)
 {
     (void)state;
-    static tw_value *(*const build[])(tw_graph *, tw_value *, tw_value *) = {tw_add, tw_sub, tw_mul};
+    static tw_value *(*const build[])(tw_graph *, tw_value *, tw_value *) = {tw_add, tw_sub,
+                                                                             tw_mul};
     for (int i = 0; i < BROADCASTS; i++)
         for (int types = 0; types < 4; types++)
             for (int o = 0; o < 3; o++) {
@@ -51,7 +53,8 @@ static void add_sub_and_mul_repeat_the_second_operand(void **state)
 
 static void naive_broadcast(const tw_node *n, double *const *in, double *out)
 {
-    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++) out[j] = in[0][repeated_index(n->out[0].shape, n->in[0]->shape, j)];
+    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
+        out[j] = in[0][repeated_index(n->out[0].shape, n->in[0]->shape, j)];
 }
 
 static void broadcast_repeats(void **state)
@@ -70,10 +73,12 @@ static void broadcast_repeats(void **state)
 static void naive_sum(const tw_node *n, double *const *in, double *out)
 {
     for (int64_t k = 0; k < tw_shape_count(n->out[0].shape); k++) out[k] = 0;
-    for (int64_t j = 0; j < tw_shape_count(n->in[0]->shape); j++) out[repeated_index(n->in[0]->shape, n->out[0].shape, j)] += in[0][j];
+    for (int64_t j = 0; j < tw_shape_count(n->in[0]->shape); j++)
+        out[repeated_index(n->in[0]->shape, n->out[0].shape, j)] += in[0][j];
 }
 
-/* f32 sums of up to 256 terms err by a few last places of what they have reached, and these errors add up like a random walk. */
+/* f32 sums of up to 256 terms err by a few last places of what they have reached, and these errors
+ * add up like a random walk. */
 static void sums_are_those_of_double(void **state)
 {
     (void)state;
@@ -82,7 +87,9 @@ static void sums_are_those_of_double(void **state)
             tw_graph *g = new_graph();
             tw_value *x = tw_input(g, "x", types & 1 ? TW_F32 : TW_ACT, broadcasts[i].a);
             tw_value *y = tw_sum_to_as(g, x, broadcasts[i].b, types & 2 ? TW_F32 : TW_ACT);
-            if (y != x && y->node->op->name[0] == 's') agrees(y, naive_sum, 1, 16 + 4 * sqrt((double)tw_shape_count(x->shape)), &plain_run);
+            if (y != x && y->node->op->name[0] == 's')
+                agrees(y, naive_sum, 1, 16 + 4 * sqrt((double)tw_shape_count(x->shape)),
+                       &plain_run);
             tw_graph_destroy(&g);
         }
 }
@@ -96,7 +103,8 @@ static void long_sums_do_not_drift(void **state)
     const int64_t n = 1 << 22;
     float *x = malloc((size_t)n * sizeof *x), y;
     for (int64_t j = 0; j < n; j++) x[j] = 0.1f;
-    single_create(&s, tw_sum_to(g, tw_input(g, "x", TW_F32, TW_SHAPE(n)), (tw_shape){.rank = 0}), TW_DTYPE_F32, 0);
+    single_create(&s, tw_sum_to(g, tw_input(g, "x", TW_F32, TW_SHAPE(n)), (tw_shape){.rank = 0}),
+                  TW_DTYPE_F32, 0);
     single_set(&s, 0, x);
     single_run(&s, &plain_run);
     single_get(&s, 0, &y);
@@ -108,7 +116,8 @@ static void long_sums_do_not_drift(void **state)
 
 static void naive_affine(const tw_node *n, double *const *in, double *out)
 {
-    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++) out[j] = n->attr.f[0] * in[0][j] + n->attr.f[1];
+    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
+        out[j] = n->attr.f[0] * in[0][j] + n->attr.f[1];
 }
 
 static void naive_copy(const tw_node *n, double *const *in, double *out)
@@ -151,7 +160,10 @@ static double activation(double x, tw_activation_kind kind, int order)
     case TW_SOFTPLUS:
         return order ? sigmoid(x, order - 1) : log1p(exp(-fabs(x))) + (x > 0 ? x : 0);
     case TW_TANH:
-        return order == 0 ? t : order == 1 ? t1 : order == 2 ? -2 * t * t1 : -2 * t1 * (1 - 3 * t * t);
+        return order == 0   ? t
+               : order == 1 ? t1
+               : order == 2 ? -2 * t * t1
+                            : -2 * t1 * (1 - 3 * t * t);
     default:
         return sigmoid(x, order);
     }
@@ -161,7 +173,8 @@ static void naive_activation(const tw_node *n, double *const *in, double *out)
 {
     const int order = n->nin == 1 ? 0 : (int)n->attr.i[1];
     for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
-        out[j] = activation(in[0][j], (tw_activation_kind)n->attr.i[0], order) * (order ? in[1][j] : 1);
+        out[j] =
+            activation(in[0][j], (tw_activation_kind)n->attr.i[0], order) * (order ? in[1][j] : 1);
 }
 
 static void activations_and_their_derivatives_are_those_of_libm(void **state)
@@ -172,10 +185,12 @@ static void activations_and_their_derivatives_are_those_of_libm(void **state)
         for (int order = 0; order <= 3; order++)
             for (int i = 0; i < 4; i++) {
                 tw_graph *g = new_graph();
-                tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(5, i == 1 ? 4001 : 19)), *gy = tw_input(g, "gy", TW_ACT, x->shape);
-                tw_value *y =
-                    order ? tw_activation_grad(g, x, gy, (tw_activation_kind)kind, order) : tw_activation(g, x, (tw_activation_kind)kind);
-                agrees(y, naive_activation, gains[i], order ? 4 * (double)gains[i] + 4 : 4, &plain_run);
+                tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(5, i == 1 ? 4001 : 19)),
+                         *gy = tw_input(g, "gy", TW_ACT, x->shape);
+                tw_value *y = order ? tw_activation_grad(g, x, gy, (tw_activation_kind)kind, order)
+                                    : tw_activation(g, x, (tw_activation_kind)kind);
+                agrees(y, naive_activation, gains[i], order ? 4 * (double)gains[i] + 4 : 4,
+                       &plain_run);
                 tw_graph_destroy(&g);
             }
 }
@@ -193,13 +208,15 @@ static void activations_keep_their_relative_accuracy(void **state)
         tw_graph *g = new_graph();
         single s;
         float y;
-        single_create(&s, tw_activation(g, tw_input(g, "x", TW_F32, TW_SHAPE(1)), cases[i].kind), TW_DTYPE_F32, 0);
+        single_create(&s, tw_activation(g, tw_input(g, "x", TW_F32, TW_SHAPE(1)), cases[i].kind),
+                      TW_DTYPE_F32, 0);
         single_set(&s, 0, &cases[i].x);
         single_run(&s, &plain_run);
         single_get(&s, 0, &y);
         const double want = activation((double)cases[i].x, cases[i].kind, 0);
         if (!(fabs((double)y - want) <= 5e-7 * fabs(want)))
-            fail_msg("kind %d at %g: %.9g, wanted %.9g", (int)cases[i].kind, (double)cases[i].x, (double)y, want);
+            fail_msg("kind %d at %g: %.9g, wanted %.9g", (int)cases[i].kind, (double)cases[i].x,
+                     (double)y, want);
         single_destroy(&s);
         tw_graph_destroy(&g);
     }
@@ -214,7 +231,10 @@ static void nan_stays_nan(void **state)
             tw_graph *g = new_graph();
             single s;
             float y[3];
-            single_create(&s, tw_activation(g, tw_input(g, "x", TW_ACT, TW_SHAPE(3)), (tw_activation_kind)kind), (tw_dtype)act, 0);
+            single_create(
+                &s,
+                tw_activation(g, tw_input(g, "x", TW_ACT, TW_SHAPE(3)), (tw_activation_kind)kind),
+                (tw_dtype)act, 0);
             single_set(&s, 0, x);
             single_run(&s, &plain_run);
             single_get(&s, 0, y);
@@ -239,7 +259,8 @@ static void working_in_place_changes_nothing(void **state)
             const tw_node *n = v->node;
             for (int i = 0; i < n->nin; i++) {
                 single s;
-                if (n->op->alias || !(n->op->in_place >> i & 1u) || !n->in[i] || !tw_shape_equal(n->in[i]->shape, n->out[0].shape))
+                if (n->op->alias || !(n->op->in_place >> i & 1u) || !n->in[i] ||
+                    !tw_shape_equal(n->in[i]->shape, n->out[0].shape))
                     continue;
                 single_create(&s, v, TW_DTYPE_BF16, 0);
                 const tw_run training = {.seed = 3, .training = true};
@@ -250,7 +271,8 @@ static void working_in_place_changes_nothing(void **state)
                 memcpy(kept, own, bytes);
                 s.task.out[0] = s.task.in[i];
                 n->op->run(&s.task, &training);
-                if (memcmp(kept, s.task.in[i], bytes) != 0) fail_msg("%s, variant %d, in place of input %d", n->op->name, variant, i);
+                if (memcmp(kept, s.task.in[i], bytes) != 0)
+                    fail_msg("%s, variant %d, in place of input %d", n->op->name, variant, i);
                 s.task.out[0] = own;
                 free(kept);
                 single_destroy(&s);

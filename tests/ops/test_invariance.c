@@ -1,4 +1,5 @@
-/* What no operation's result may depend on: the number of threads, bit for bit; and, to rounding, the instruction set. */
+/* What no operation's result may depend on: the number of threads, bit for bit; and, to rounding,
+ * the instruction set. */
 #include <omp.h>
 #include <pthread.h>
 
@@ -21,7 +22,8 @@ static void *result(tw_value *value, tw_dtype act, size_t *bytes)
     return copy;
 }
 
-/* Large enough for several jobs, and of sizes that leave remainders: case 0, 1, …, NULL at the end. */
+/* Large enough for several jobs, and of sizes that leave remainders: case 0, 1, …, NULL at the end.
+ */
 static tw_value *big_case(tw_graph *g, int k)
 {
     const tw_shape image = TW_SHAPE(3, 33, 31, 19);
@@ -46,7 +48,8 @@ static tw_value *big_case(tw_graph *g, int k)
     case 8:
         return tw_sum_to(g, tw_input(g, "z", TW_ACT, TW_SHAPE(2, 100001)), (tw_shape){.rank = 0});
     case 9:
-        return tw_sum_to_as(g, tw_input(g, "z", TW_ACT, TW_SHAPE(5000, 200)), TW_SHAPE(200), TW_F32);
+        return tw_sum_to_as(g, tw_input(g, "z", TW_ACT, TW_SHAPE(5000, 200)), TW_SHAPE(200),
+                            TW_F32);
     case 10:
         return tw_silu(g, x);
     case 11:
@@ -54,7 +57,8 @@ static tw_value *big_case(tw_graph *g, int k)
     case 12:
         return tw_softmax(g, tw_input(g, "z", TW_ACT, TW_SHAPE(2, 130, 130)), 0.3);
     case 13:
-        return tw_softmax_grad(g, tw_input(g, "z", TW_ACT, TW_SHAPE(2, 130, 130)), tw_input(g, "g", TW_ACT, TW_SHAPE(2, 130, 130)), 0.3);
+        return tw_softmax_grad(g, tw_input(g, "z", TW_ACT, TW_SHAPE(2, 130, 130)),
+                               tw_input(g, "g", TW_ACT, TW_SHAPE(2, 130, 130)), 0.3);
     case 14:
         return tw_concat(g, x, y);
     case 15:
@@ -70,7 +74,8 @@ static tw_value *big_case(tw_graph *g, int k)
     case 20:
         return tw_squared_error(g, x, y, NULL);
     case 21:
-        return tw_embed_table_grad(g, tw_input(g, "g", TW_F32, TW_SHAPE(64, 9001)), tw_input(g, "i", TW_I32, TW_SHAPE(64)), 5);
+        return tw_embed_table_grad(g, tw_input(g, "g", TW_F32, TW_SHAPE(64, 9001)),
+                                   tw_input(g, "i", TW_I32, TW_SHAPE(64)), 5);
     default:
         return NULL;
     }
@@ -89,7 +94,8 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
                 omp_set_num_threads(threads);
                 void *y = result(v, (tw_dtype)act, &bytes);
                 if (!first) first = y;
-                if (memcmp(first, y, bytes) != 0) fail_msg("case %d (%s), %d threads", k, v->node->op->name, threads);
+                if (memcmp(first, y, bytes) != 0)
+                    fail_msg("case %d (%s), %d threads", k, v->node->op->name, threads);
                 if (first != y) free(y);
             }
             free(first);
@@ -137,11 +143,12 @@ static void compare_isas(tw_value *v, tw_dtype act)
     unsetenv("TWEEDIE_ISA");
     for (int k = 1; k < 3; k++)
         for (int64_t j = 0; j < n; j++) {
-            const double a = (double)p[0].y[j], b = (double)p[k].y[j], size = fabs(a) > 1 ? fabs(a) : 1;
+            const double a = (double)p[0].y[j], b = (double)p[k].y[j],
+                         size = fabs(a) > 1 ? fabs(a) : 1;
             const bool half = act == TW_DTYPE_BF16;
             if (!(fabs(a - b) <= (half ? 0x1p-7 : 1e-5) * size))
-                fail_msg("%s: element %lld is %.9g (%s) and %.9g (%s)", v->node->op->name, (long long)j, a, p[0].implementation, b,
-                         p[k].implementation);
+                fail_msg("%s: element %lld is %.9g (%s) and %.9g (%s)", v->node->op->name,
+                         (long long)j, a, p[0].implementation, b, p[k].implementation);
         }
     for (int k = 0; k < 3; k++) free(p[k].y);
 }
@@ -154,14 +161,16 @@ static void instruction_sets_agree_for_every_operation(void **state)
             tw_graph *g = new_graph();
             tw_value *v = tw_op_table[k]->example ? tw_op_table[k]->example(g, variant) : NULL;
             if (v && v->role == TW_ROLE_NODE && !v->node->op->alias)
-                for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) compare_isas(v, (tw_dtype)act);
+                for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++)
+                    compare_isas(v, (tw_dtype)act);
             tw_graph_destroy(&g);
             if (!v) break;
         }
     for (int k = 0;; k++) {
         tw_graph *g = new_graph();
         tw_value *v = big_case(g, k);
-        for (int act = TW_DTYPE_F32; v && act <= TW_DTYPE_BF16; act++) compare_isas(v, (tw_dtype)act);
+        for (int act = TW_DTYPE_F32; v && act <= TW_DTYPE_BF16; act++)
+            compare_isas(v, (tw_dtype)act);
         tw_graph_destroy(&g);
         if (!v) break;
     }

@@ -1,6 +1,8 @@
-/* Matrix products against slow loops in double, in f32 and bf16: flat, batched, transposed, with bias, of parameters and of values.
+/* Matrix products against slow loops in double, in f32 and bf16: flat, batched, transposed, with
+ * bias, of parameters and of values.
  *
- * A sum of K terms errs by about 2^-24 of the sum of their sizes (see test_conv.c); four times that are allowed. */
+ * A sum of K terms errs by about 2^-24 of the sum of their sizes (see test_conv.c); four times that
+ * are allowed. */
 #include "ops/bf16.h"
 #include "ops/ops.h"
 #include "ops/reference.h"
@@ -23,7 +25,8 @@ static const problem problems[] = {
     {2, 2, {64, 128}, {512, 128}, false, true, true, true}, /* a layer of the time embedding */
     {3, 2, {2, 3, 5}, {4, 5}, false, true, true, true},
     {4, 2, {2, 3, 5, 17}, {17, 33}, false, false, true, true},
-    {3, 3, {2, 5, 17}, {2, 5, 3}, true, false, true, false}, /* the gradient of weights: both as one matrix */
+    {3, 3, {2, 5, 17}, {2, 5, 3}, true, false, true, false}, /* the gradient of weights: both as one
+                                                                matrix */
     {3, 3, {2, 3, 5}, {2, 5, 1}, false, false, false, false},
     {3, 3, {3, 5, 3}, {3, 5, 4}, true, false, false, true},
     {3, 3, {2, 17, 31}, {2, 19, 31}, false, true, false, false},
@@ -39,34 +42,41 @@ typedef struct matrices {
 
 static matrices matrices_of(tw_shape s, bool flat)
 {
-    const int64_t columns = s.dims[s.rank - 1], rows = flat ? tw_shape_count(s) / columns : s.dims[s.rank - 2];
+    const int64_t columns = s.dims[s.rank - 1],
+                  rows = flat ? tw_shape_count(s) / columns : s.dims[s.rank - 2];
     return (matrices){tw_shape_count(s) / (rows * columns), rows, columns};
 }
 
-static double at(const double *x, const matrices *m, bool transposed, int64_t matrix, int64_t i, int64_t j)
+static double at(const double *x, const matrices *m, bool transposed, int64_t matrix, int64_t i,
+                 int64_t j)
 {
-    return x[matrix * m->rows * m->columns + (transposed ? j * m->columns + i : i * m->columns + j)];
+    return x[matrix * m->rows * m->columns +
+             (transposed ? j * m->columns + i : i * m->columns + j)];
 }
 
 /* y and the sum of the sizes of its terms. */
 static void multiply(const problem *p, double *const *in, double *y, double *size)
 {
-    const matrices a = matrices_of(tw_shape_make(p->a, p->rank_a), p->flat), b = matrices_of(tw_shape_make(p->b, p->rank_b), p->flat);
-    const int64_t rows = p->ta ? a.columns : a.rows, inner = p->ta ? a.rows : a.columns, columns = p->tb ? b.rows : b.columns;
+    const matrices a = matrices_of(tw_shape_make(p->a, p->rank_a), p->flat),
+                   b = matrices_of(tw_shape_make(p->b, p->rank_b), p->flat);
+    const int64_t rows = p->ta ? a.columns : a.rows, inner = p->ta ? a.rows : a.columns,
+                  columns = p->tb ? b.rows : b.columns;
     for (int64_t matrix = 0; matrix < a.count; matrix++)
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < columns; j++, y++, size++) {
                 *y = in[2] ? in[2][j] : 0;
                 *size = fabs(*y);
                 for (int64_t k = 0; k < inner; k++) {
-                    const double term = at(in[0], &a, p->ta, matrix, i, k) * at(in[1], &b, p->tb, matrix, k, j);
+                    const double term =
+                        at(in[0], &a, p->ta, matrix, i, k) * at(in[1], &b, p->tb, matrix, k, j);
                     *y += term;
                     *size += fabs(term);
                 }
             }
 }
 
-static tw_value *operand(tw_graph *g, const char *name, const int64_t *dims, int rank, bool param, tw_type type)
+static tw_value *operand(tw_graph *g, const char *name, const int64_t *dims, int rank, bool param,
+                         tw_type type)
 {
     const tw_shape s = tw_shape_make(dims, rank);
     return param ? tw_param(g, name, s, tw_init_ones) : tw_input(g, name, type, s);
@@ -98,8 +108,10 @@ static void solve(const problem *p, const kinds *k, tw_dtype act)
     const tw_run run = {0};
     tw_graph *g = new_graph();
     const tw_attr attr = {.i = {p->ta, p->tb, p->flat, k->f32_out}};
-    tw_value *a = operand(g, "a", p->a, p->rank_a, false, k->a), *b = operand(g, "b", p->b, p->rank_b, k->b_param, k->b);
-    const int64_t columns = p->tb ? b->shape.dims[b->shape.rank - 2] : b->shape.dims[b->shape.rank - 1];
+    tw_value *a = operand(g, "a", p->a, p->rank_a, false, k->a),
+             *b = operand(g, "b", p->b, p->rank_b, k->b_param, k->b);
+    const int64_t columns =
+        p->tb ? b->shape.dims[b->shape.rank - 2] : b->shape.dims[b->shape.rank - 1];
     tw_value *bias = p->bias ? tw_param(g, "bias", TW_SHAPE(columns), tw_init_ones) : NULL;
     tw_value *y = tw_emit_optional(g, &tw_op_matmul, (tw_value *[]){a, b, bias}, 3, 1u << 2, &attr);
     if (!y) fail_msg("%s", tw_error_message());
@@ -108,8 +120,11 @@ static void solve(const problem *p, const kinds *k, tw_dtype act)
     fill_inputs(&s, 1);
     double *in[TW_OP_IN_MAX] = {0};
     for (int i = 0; i < 3; i++) in[i] = read_input(&s, i);
-    const bool narrow = act == TW_DTYPE_BF16 && (k->a == TW_ACT || k->b == TW_ACT); /* operands are rounded before the product */
-    for (int i = 0; narrow && i < 2; i++) round_to(in[i], tw_shape_count(s.task.node->in[i]->shape));
+    const bool narrow =
+        act == TW_DTYPE_BF16 &&
+        (k->a == TW_ACT || k->b == TW_ACT); /* operands are rounded before the product */
+    for (int i = 0; narrow && i < 2; i++)
+        round_to(in[i], tw_shape_count(s.task.node->in[i]->shape));
     const int64_t n = tw_shape_count(y->shape);
     double *want = malloc((size_t)n * sizeof *want), *size = malloc((size_t)n * sizeof *size);
     float *got = malloc((size_t)n * sizeof *got);
@@ -118,9 +133,11 @@ static void solve(const problem *p, const kinds *k, tw_dtype act)
     single_get(&s, 0, got);
     const bool half = tw_task_dtype(&s.task, y) == TW_DTYPE_BF16;
     for (int64_t j = 0; j < n; j++) {
-        const double tolerance = half ? 0x1p-8 * fabs(want[j]) + 0x1p-20 * size[j] : (narrow ? 0x1p-20 : 0x1p-22) * size[j];
+        const double tolerance = half ? 0x1p-8 * fabs(want[j]) + 0x1p-20 * size[j]
+                                      : (narrow ? 0x1p-20 : 0x1p-22) * size[j];
         if (!(fabs((double)got[j] - want[j]) <= tolerance))
-            fail_msg("product %d %s (%s, %s): element %lld is %.9g, wanted %.9g", (int)(p - problems), k->what, s.task.implementation,
+            fail_msg("product %d %s (%s, %s): element %lld is %.9g, wanted %.9g",
+                     (int)(p - problems), k->what, s.task.implementation,
                      act == TW_DTYPE_BF16 ? "bf16" : "f32", (long long)j, (double)got[j], want[j]);
     }
     for (int i = 0; i < 3; i++) free(in[i]);
@@ -134,7 +151,8 @@ static void solve(const problem *p, const kinds *k, tw_dtype act)
 static void solve_all(tw_dtype act)
 {
     for (int i = 0; i < PROBLEMS; i++)
-        for (size_t k = 0; k < sizeof all_kinds / sizeof *all_kinds; k++) solve(&problems[i], &all_kinds[k], act);
+        for (size_t k = 0; k < sizeof all_kinds / sizeof *all_kinds; k++)
+            solve(&problems[i], &all_kinds[k], act);
 }
 
 static void products_are_those_of_slow_loops(void **state)

@@ -1,4 +1,5 @@
-/* Group normalisation and its fused form against slow loops in double, against the composition of primitives, and against themselves. */
+/* Group normalisation and its fused form against slow loops in double, against the composition of
+ * primitives, and against themselves. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -6,7 +7,8 @@
 #include "ops/norm_problems.h"
 #include "ops/ops.h"
 
-/* f32: a few roundings. bf16: y is rounded once (2^-9) after a sigmoid good to 2e-4; gx has g and itself rounded. */
+/* f32: a few roundings. bf16: y is rounded once (2^-9) after a sigmoid good to 2e-4; gx has g and
+ * itself rounded. */
 static void agrees_with_double(tw_dtype act, double forward_tolerance, double gradient_tolerance)
 {
     for (int i = 0; i < PROBLEMS; i++) {
@@ -44,12 +46,14 @@ static void a_mean_of_a_thousand_deviations_costs_no_accuracy_forward(void **sta
     pair q = pair_of(&k, &s, TW_DTYPE_F32);
     pair_run(&q, &training);
     compare("y", &q.forward, 0, s.y, 1e-6);
-    compare("gx", &q.backward, 0, s.gx, 2e-4); /* the mean comes to the backward pass as f32: 6e-5 of a deviation */
+    compare("gx", &q.backward, 0, s.gx,
+            2e-4); /* the mean comes to the backward pass as f32: 6e-5 of a deviation */
     pair_destroy(&q);
     numbers_free(&s);
 }
 
-/* (L(x + h v) - L(x - h v)) / 2h = <gx, v> with L = Σ gy y, in double for L and with the operation's gx. */
+/* (L(x + h v) - L(x - h v)) / 2h = <gx, v> with L = Σ gy y, in double for L and with the
+ * operation's gx. */
 static void gradients_are_slopes(void **state)
 {
     (void)state;
@@ -60,13 +64,16 @@ static void gradients_are_slopes(void **state)
         draw_mask(&s, k, LAYER);
         pair q = pair_of(k, &s, TW_DTYPE_F32);
         pair_run(&q, &training);
-        float *gx = take(&q.backward, 0), *gt = take(&q.backward, 3), *ggamma = take(&q.backward, 1), *gbeta = take(&q.backward, 2);
+        float *gx = take(&q.backward, 0), *gt = take(&q.backward, 3),
+              *ggamma = take(&q.backward, 1), *gbeta = take(&q.backward, 2);
         double loss[2] = {0}, expected = 0;
         const double h = 1e-4;
         const int64_t nx = s.n * s.p * s.c1, nt = k->embedding ? s.n * s.c : 0;
         for (int64_t j = 0; j < nx; j++) expected += (double)gx[j] * (double)noise(20, j);
         for (int64_t j = 0; j < nt; j++) expected += (double)gt[j] * (double)noise(21, j);
-        for (int64_t j = 0; j < s.c; j++) expected += (double)ggamma[j] * (double)noise(22, j) + (double)gbeta[j] * (double)noise(23, j);
+        for (int64_t j = 0; j < s.c; j++)
+            expected +=
+                (double)ggamma[j] * (double)noise(22, j) + (double)gbeta[j] * (double)noise(23, j);
         for (int sign = 0; sign < 2; sign++) {
             const double step = sign ? -2 * h : h;
             for (int64_t j = 0; j < nx; j++) s.x[j] += step * (double)noise(20, j);
@@ -77,7 +84,8 @@ static void gradients_are_slopes(void **state)
             for (int64_t j = 0; j < s.n * s.p * s.c; j++) loss[sign] += s.gy[j] * s.y[j];
         }
         const double met = (loss[0] - loss[1]) / (2 * h);
-        if (!(fabs(met - expected) <= 1e-4 * (1 + fabs(met)))) fail_msg("problem %d: slope %.9g, gradient %.9g", i, met, expected);
+        if (!(fabs(met - expected) <= 1e-4 * (1 + fabs(met))))
+            fail_msg("problem %d: slope %.9g, gradient %.9g", i, met, expected);
         free(gx);
         free(gt);
         free(ggamma);
@@ -120,7 +128,13 @@ static void check(const char *what, const single *s, int k, const float *want)
 static void the_fused_operation_is_the_composition_of_primitives(void **state)
 {
     (void)state;
-    const problem k = {.rank = 4, .x = {3, 6, 5, 20}, .groups = 5, .embedding = true, .activation = true, .add = true, .rate = 0.25};
+    const problem k = {.rank = 4,
+                       .x = {3, 6, 5, 20},
+                       .groups = 5,
+                       .embedding = true,
+                       .activation = true,
+                       .add = true,
+                       .rate = 0.25};
     const int64_t count = 3 * 6 * 5 * 20, c = 20;
     numbers s = numbers_of(&k, TW_DTYPE_F32);
     pair q = pair_of(&k, &s, TW_DTYPE_F32);
@@ -128,11 +142,14 @@ static void the_fused_operation_is_the_composition_of_primitives(void **state)
 
     tw_graph *g = new_graph();
     const tw_shape shape = TW_SHAPE(3, 6, 5, 20);
-    tw_value *x = tw_input(g, "x", TW_ACT, shape), *gy = tw_input(g, "gy", TW_ACT, shape), *add = tw_input(g, "add", TW_ACT, shape);
+    tw_value *x = tw_input(g, "x", TW_ACT, shape), *gy = tw_input(g, "gy", TW_ACT, shape),
+             *add = tw_input(g, "add", TW_ACT, shape);
     tw_value *t = tw_input(g, "t", TW_ACT, TW_SHAPE(3, 1, 1, 20));
-    tw_value *gamma = tw_input(g, "gamma", TW_F32, TW_SHAPE(c)), *beta = tw_input(g, "beta", TW_F32, TW_SHAPE(c));
+    tw_value *gamma = tw_input(g, "gamma", TW_F32, TW_SHAPE(c)),
+             *beta = tw_input(g, "beta", TW_F32, TW_SHAPE(c));
     for (int i = 0; i < LAYER; i++) tw_dropout(g, x, k.rate); /* so that the next is layer LAYER */
-    tw_value *h = tw_add(g, x, t), *norm = tw_group_norm(g, h, gamma, beta, k.groups, epsilon), *a = tw_silu(g, norm);
+    tw_value *h = tw_add(g, x, t), *norm = tw_group_norm(g, h, gamma, beta, k.groups, epsilon),
+             *a = tw_silu(g, norm);
     tw_value *y = tw_dropout(g, a, k.rate), *gh = NULL, *gparams[2] = {0};
     tw_value *wrt[3] = {h, gamma, beta}, *gradient[3];
     tw_graph_gradient(g, y, gy, wrt, 3, gradient);
@@ -141,15 +158,20 @@ static void the_fused_operation_is_the_composition_of_primitives(void **state)
     gparams[1] = gradient[2];
     assert_int_equal(tw_graph_status(g), TW_OK);
 
-    float *fx = as_float(s.x, count), *ft = as_float(s.t, 3 * c), *fgamma = as_float(s.gamma, c), *fbeta = as_float(s.beta, c);
+    float *fx = as_float(s.x, count), *ft = as_float(s.t, 3 * c), *fgamma = as_float(s.gamma, c),
+          *fbeta = as_float(s.beta, c);
     float *fgy = as_float(s.gy, count), *fadd = as_float(s.add, count);
     float *fh = apply(h, 0, (const float *[]){fx, ft});
-    float *fnorm = apply(norm, 0, (const float *[]){fh, fgamma, fbeta}), *fstats = apply(norm, 1, (const float *[]){fh, fgamma, fbeta});
+    float *fnorm = apply(norm, 0, (const float *[]){fh, fgamma, fbeta}),
+          *fstats = apply(norm, 1, (const float *[]){fh, fgamma, fbeta});
     float *fa = apply(a, 0, (const float *[]){fnorm}), *fy = apply(y, 0, (const float *[]){fa});
-    tw_node *norm_grad = gh->node, *act_grad = norm_grad->in[3]->node, *drop_grad = act_grad->in[1]->node;
-    float *fga = apply(&drop_grad->out[0], 0, (const float *[]){fgy}), *fgn = apply(&act_grad->out[0], 0, (const float *[]){fnorm, fga});
+    tw_node *norm_grad = gh->node, *act_grad = norm_grad->in[3]->node,
+            *drop_grad = act_grad->in[1]->node;
+    float *fga = apply(&drop_grad->out[0], 0, (const float *[]){fgy}),
+          *fgn = apply(&act_grad->out[0], 0, (const float *[]){fnorm, fga});
     const float *const in[] = {fh, fgamma, fstats, fgn};
-    float *fgh = apply(gh, 0, in), *fggamma = apply(gparams[0], 1, in), *fgbeta = apply(gparams[1], 2, in);
+    float *fgh = apply(gh, 0, in), *fggamma = apply(gparams[0], 1, in),
+          *fgbeta = apply(gparams[1], 2, in);
     float *fgx = apply(tw_add(g, gh, add), 0, (const float *[]){fgh, fadd});
     float *fgt = apply(tw_sum_to(g, gh, TW_SHAPE(3, 1, 1, 20)), 0, (const float *[]){fgh});
 
@@ -159,7 +181,8 @@ static void the_fused_operation_is_the_composition_of_primitives(void **state)
     check("ggamma", &q.backward, 1, fggamma);
     check("gbeta", &q.backward, 2, fgbeta);
     check("gembedding", &q.backward, 3, fgt);
-    float *all[] = {fx, ft, fgamma, fbeta, fgy, fadd, fh, fnorm, fstats, fa, fy, fga, fgn, fgh, fggamma, fgbeta, fgx, fgt};
+    float *all[] = {fx, ft, fgamma, fbeta, fgy, fadd,    fh,     fnorm, fstats,
+                    fa, fy, fga,    fgn,   fgh, fggamma, fgbeta, fgx,   fgt};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     tw_graph_destroy(&g);
     pair_destroy(&q);
@@ -186,9 +209,11 @@ static bool same_bits(const pair *a, const pair *b)
 {
     bool same = true;
     for (int k = 0; k < 5; k++) {
-        const single *x = k < 2 ? &a->forward : &a->backward, *y = k < 2 ? &b->forward : &b->backward;
+        const single *x = k < 2 ? &a->forward : &a->backward,
+                     *y = k < 2 ? &b->forward : &b->backward;
         const int n = k < 2 ? k : k - 2;
-        same = same && memcmp(x->task.out[n], y->task.out[n], single_bytes(x, &x->task.node->out[n])) == 0;
+        same = same &&
+               memcmp(x->task.out[n], y->task.out[n], single_bytes(x, &x->task.node->out[n])) == 0;
     }
     return same;
 }
@@ -207,7 +232,8 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
                 omp_set_num_threads(threads);
                 pair many = pair_of(&problems[i], &s, (tw_dtype)act);
                 pair_run(&many, &training);
-                if (!same_bits(&one, &many)) fail_msg("problem %d differs with %d threads", i, threads);
+                if (!same_bits(&one, &many))
+                    fail_msg("problem %d differs with %d threads", i, threads);
                 pair_destroy(&many);
             }
             pair_destroy(&one);
@@ -226,7 +252,8 @@ static void an_image_does_not_depend_on_its_batch(void **state)
     pair_run(&a, &training);
     pair_run(&b, &training);
     assert_memory_equal(a.forward.task.out[0], b.forward.task.out[0], 32 * 32 * 48 * sizeof(float));
-    assert_memory_equal(a.backward.task.out[0], b.backward.task.out[0], 32 * 32 * 48 * sizeof(float));
+    assert_memory_equal(a.backward.task.out[0], b.backward.task.out[0],
+                        32 * 32 * 48 * sizeof(float));
     pair_destroy(&a);
     pair_destroy(&b);
     numbers_free(&s);
@@ -244,7 +271,8 @@ static void use(single *s, const tw_kern_norm *kernel)
 static void every_instruction_set_agrees_with_double(void **state)
 {
     (void)state;
-    const tw_kern_norm *const kernels[] = {&tw_kern_norm_baseline, &tw_kern_norm_avx2, &tw_kern_norm_avx512};
+    const tw_kern_norm *const kernels[] = {&tw_kern_norm_baseline, &tw_kern_norm_avx2,
+                                           &tw_kern_norm_avx512};
     for (int isa = TW_ISA_BASELINE; isa <= (int)tw_isa_get(); isa++)
         for (int i = 0; i < PROBLEMS; i++)
             for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
@@ -256,7 +284,8 @@ static void every_instruction_set_agrees_with_double(void **state)
                 use(&q.forward, kernels[isa]);
                 use(&q.backward, kernels[isa]);
                 pair_run(&q, &training);
-                compare_all(&q, &s, act == TW_DTYPE_F32 ? 1e-6 : 0x1p-8, act == TW_DTYPE_F32 ? 4e-6 : 0x1.8p-8);
+                compare_all(&q, &s, act == TW_DTYPE_F32 ? 1e-6 : 0x1p-8,
+                            act == TW_DTYPE_F32 ? 4e-6 : 0x1.8p-8);
                 pair_destroy(&q);
                 numbers_free(&s);
             }
@@ -265,7 +294,12 @@ static void every_instruction_set_agrees_with_double(void **state)
 static void outputs_may_lie_in_the_memory_that_the_operation_allows(void **state)
 {
     (void)state;
-    const problem k = {.rank = 4, .x = {2, 9, 7, 40}, .groups = 8, .activation = true, .rate = 0.2, .embedding = true};
+    const problem k = {.rank = 4,
+                       .x = {2, 9, 7, 40},
+                       .groups = 8,
+                       .activation = true,
+                       .rate = 0.2,
+                       .embedding = true};
     for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
         numbers s = numbers_of(&k, (tw_dtype)act);
         pair q = pair_of(&k, &s, (tw_dtype)act);
@@ -351,7 +385,8 @@ static void wrong_shapes_are_refused_by_name(void **state)
         tw_graph *g = new_graph();
         tw_value *gamma = tw_param(g, "gamma", TW_SHAPE(cases[i].channels), tw_init_ones);
         tw_value *beta = tw_param(g, "beta", TW_SHAPE(cases[i].channels), tw_init_zeros);
-        assert_null(tw_group_norm(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 8)), gamma, beta, cases[i].groups, cases[i].eps));
+        assert_null(tw_group_norm(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 8)), gamma, beta,
+                                  cases[i].groups, cases[i].eps));
         assert_int_not_equal(tw_graph_status(g), TW_OK);
         assert_string_equal(tw_error_message(), cases[i].message);
         tw_graph_destroy(&g);
@@ -363,8 +398,8 @@ static void a_second_derivative_is_refused_by_name(void **state)
     (void)state;
     tw_graph *g = new_graph();
     tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 8));
-    tw_value *y =
-        tw_group_norm(g, x, tw_param(g, "gamma", TW_SHAPE(8), tw_init_ones), tw_param(g, "beta", TW_SHAPE(8), tw_init_zeros), 2, 1e-5);
+    tw_value *y = tw_group_norm(g, x, tw_param(g, "gamma", TW_SHAPE(8), tw_init_ones),
+                                tw_param(g, "beta", TW_SHAPE(8), tw_init_zeros), 2, 1e-5);
     tw_value *gx = NULL, *ggx = NULL;
     tw_graph_gradient(g, y, NULL, &x, 1, &gx);
     assert_non_null(gx);

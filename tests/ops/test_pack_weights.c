@@ -1,5 +1,5 @@
-/* Weights between the store and other layouts: against oneDNN's own reorders, which know nothing of our tables, bit for bit, padding
- * included; and back again. */
+/* Weights between the store and other layouts: against oneDNN's own reorders, which know nothing of
+ * our tables, bit for bit, padding included; and back again. */
 #include "ops/bf16.h"
 #include "ops/reference.h"
 #include "ops/weights.h"
@@ -17,7 +17,11 @@ static const problem problems[] = {
     {4, {4, 3, 3, 3}, TW_PLAIN, dnnl_cdba, TW_DTYPE_F32},
     {4, {5, 3, 3, 2}, TW_PLAIN, dnnl_Acdb16a, TW_DTYPE_F32}, /* padded to 16 outputs */
     {4, {17, 19, 3, 3}, TW_PLAIN, dnnl_ABcd16b16a, TW_DTYPE_F32},
-    {4, {17, 19, 1, 3}, TW_PLAIN, dnnl_ABcd8b16a2b, TW_DTYPE_BF16}, /* pairs of inputs, as bf16 products want them */
+    {4,
+     {17, 19, 1, 3},
+     TW_PLAIN,
+     dnnl_ABcd8b16a2b,
+     TW_DTYPE_BF16}, /* pairs of inputs, as bf16 products want them */
     {4, {32, 48, 3, 3}, TW_BLOCKED, dnnl_ABcd16b16a, TW_DTYPE_F32}, /* as stored */
     {4, {32, 48, 3, 3}, TW_BLOCKED, dnnl_abcd, TW_DTYPE_F32},
     {4, {48, 32, 3, 3}, TW_BLOCKED, dnnl_ABcd16a16b, TW_DTYPE_F32},
@@ -39,9 +43,13 @@ static void reorder(const tw_md *to_md, void *to, const tw_md *from_md, const vo
     tw_primitive p;
     assert_int_equal(tw_dnnl_open(&engine, &stream), TW_OK);
 #if DNNL_VERSION_MAJOR >= 3
-    assert_int_equal(dnnl_reorder_primitive_desc_create(&pd, from_md->md, engine, to_md->md, engine, NULL), dnnl_success);
+    assert_int_equal(
+        dnnl_reorder_primitive_desc_create(&pd, from_md->md, engine, to_md->md, engine, NULL),
+        dnnl_success);
 #else
-    assert_int_equal(dnnl_reorder_primitive_desc_create(&pd, &from_md->md, engine, &to_md->md, engine, NULL), dnnl_success);
+    assert_int_equal(
+        dnnl_reorder_primitive_desc_create(&pd, &from_md->md, engine, &to_md->md, engine, NULL),
+        dnnl_success);
 #endif
     const tw_primitive_arg args[] = {{DNNL_ARG_FROM, from_md}, {DNNL_ARG_TO, to_md}, {0}};
     assert_int_equal(tw_primitive_create(&p, pd, args), TW_OK);
@@ -75,16 +83,20 @@ static float *turned_round(const float *w, tw_shape s)
     float *t = malloc((size_t)tw_shape_count(s) * sizeof *t);
     for (int64_t o = 0; o < out; o++)
         for (int64_t i = 0; i < in; i++)
-            for (int64_t k = 0; k < taps; k++) t[(i * out + o) * taps + taps - 1 - k] = w[(o * in + i) * taps + k];
+            for (int64_t k = 0; k < taps; k++)
+                t[(i * out + o) * taps + taps - 1 - k] = w[(o * in + i) * taps + k];
     return t;
 }
 
 static void check_pack(const problem *p, bool flip)
 {
-    const tw_shape shape = tw_shape_make(p->w, p->rank), wanted_shape = flip ? tw_weights_flipped_shape(shape) : shape;
+    const tw_shape shape = tw_shape_make(p->w, p->rank),
+                   wanted_shape = flip ? tw_weights_flipped_shape(shape) : shape;
     float *w = plain_weights(tw_shape_count(shape)), *seen = flip ? turned_round(w, shape) : NULL;
-    tw_md plain = tagged(shape, TW_DTYPE_F32, plain_tag[p->rank - 3]), wanted = tagged(wanted_shape, p->type, p->wanted);
-    tw_md wanted_plain = tagged(wanted_shape, TW_DTYPE_F32, plain_tag[p->rank - 3]), store = {.set = false};
+    tw_md plain = tagged(shape, TW_DTYPE_F32, plain_tag[p->rank - 3]),
+          wanted = tagged(wanted_shape, p->type, p->wanted);
+    tw_md wanted_plain = tagged(wanted_shape, TW_DTYPE_F32, plain_tag[p->rank - 3]),
+          store = {.set = false};
     tw_weights_copy c = {0};
     assert_int_equal(tw_weights_md(&store, shape, p->layout), TW_OK);
     float *stored = calloc(1, tw_md_size(&store));
@@ -97,7 +109,8 @@ static void check_pack(const problem *p, bool flip)
         assert_memory_equal(stored, want, tw_md_size(&wanted));
     }
     tw_weights_copy_run(&c, got, stored);
-    if (memcmp(got, want, tw_md_size(&wanted)) != 0) fail_msg("problem %d%s differs", (int)(p - problems), flip ? ", turned round" : "");
+    if (memcmp(got, want, tw_md_size(&wanted)) != 0)
+        fail_msg("problem %d%s differs", (int)(p - problems), flip ? ", turned round" : "");
     tw_weights_copy_destroy(&c);
     tw_md_destroy(&plain);
     tw_md_destroy(&wanted);
@@ -124,17 +137,20 @@ static void only_the_stored_layout_is_taken_directly(void **state)
     for (int i = 0; i < PROBLEMS; i++) {
         const problem *p = &problems[i];
         const tw_shape shape = tw_shape_make(p->w, p->rank);
-        const dnnl_format_tag_t own = p->layout == TW_PLAIN ? plain_tag[p->rank - 3] : dnnl_ABcd16b16a;
+        const dnnl_format_tag_t own =
+            p->layout == TW_PLAIN ? plain_tag[p->rank - 3] : dnnl_ABcd16b16a;
         tw_md wanted = tagged(shape, p->type, p->wanted);
         tw_weights_copy c = {0};
-        assert_int_equal(tw_weights_copy_pack(&c, shape, p->layout, false, &wanted, p->type), TW_OK);
+        assert_int_equal(tw_weights_copy_pack(&c, shape, p->layout, false, &wanted, p->type),
+                         TW_OK);
         assert_int_equal(c.direct, p->wanted == own && p->type == TW_DTYPE_F32);
         tw_weights_copy_destroy(&c);
         tw_md_destroy(&wanted);
     }
 }
 
-/* What a backward-weights primitive wrote, with garbage where its layout pads, goes to the store. */
+/* What a backward-weights primitive wrote, with garbage where its layout pads, goes to the store.
+ */
 static void unpacking_is_what_the_library_reorders_to(void **state)
 {
     (void)state;
@@ -143,11 +159,13 @@ static void unpacking_is_what_the_library_reorders_to(void **state)
         if (p->type != TW_DTYPE_F32) continue;
         const tw_shape shape = tw_shape_make(p->w, p->rank);
         float *w = plain_weights(tw_shape_count(shape));
-        tw_md plain = tagged(shape, TW_DTYPE_F32, plain_tag[p->rank - 3]), given = tagged(shape, TW_DTYPE_F32, p->wanted);
+        tw_md plain = tagged(shape, TW_DTYPE_F32, plain_tag[p->rank - 3]),
+              given = tagged(shape, TW_DTYPE_F32, p->wanted);
         tw_md store = {.set = false};
         tw_weights_copy c = {0};
         assert_int_equal(tw_weights_md(&store, shape, p->layout), TW_OK);
-        float *written = malloc(tw_md_size(&given)), *want = calloc(1, tw_md_size(&store)), *got = calloc(1, tw_md_size(&store));
+        float *written = malloc(tw_md_size(&given)), *want = calloc(1, tw_md_size(&store)),
+              *got = calloc(1, tw_md_size(&store));
         reorder(&given, written, &plain, w);
         for (size_t k = 0; k < tw_md_size(&given) / sizeof *written; k++)
             if (written[k] == 0) written[k] = NAN; /* noise is never 0: padding */

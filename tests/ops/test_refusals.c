@@ -1,4 +1,5 @@
-/* Shapes and attributes that do not fit: refused when the graph is built, in words that name the operation and the shapes met. */
+/* Shapes and attributes that do not fit: refused when the graph is built, in words that name the
+ * operation and the shapes met. */
 #include "ops/ops.h"
 #include "ops/reference.h"
 
@@ -12,7 +13,8 @@ static tw_value *bad_case(tw_graph *g, const values *v, int k)
     case 0:
         return tw_add(g, v->image, v->rows);
     case 1:
-        return tw_mul(g, tw_input(g, "b", TW_ACT, TW_SHAPE(1, 1, 1, 6)), v->image); /* the first does not repeat */
+        return tw_mul(g, tw_input(g, "b", TW_ACT, TW_SHAPE(1, 1, 1, 6)),
+                      v->image); /* the first does not repeat */
     case 2:
         return tw_sub(g, v->image, v->index);
     case 3:

@@ -10,7 +10,8 @@ static void naive_softmax(const tw_node *n, double *const *in, double *out)
     for (int64_t r = 0; r < tw_shape_count(n->out[0].shape); r += c) {
         double largest = -INFINITY, sum = 0;
         for (int64_t i = 0; i < c; i++) largest = fmax(largest, n->attr.f[0] * in[0][r + i]);
-        for (int64_t i = 0; i < c; i++) sum += out[r + i] = exp(n->attr.f[0] * in[0][r + i] - largest);
+        for (int64_t i = 0; i < c; i++)
+            sum += out[r + i] = exp(n->attr.f[0] * in[0][r + i] - largest);
         for (int64_t i = 0; i < c; i++) out[r + i] /= sum;
     }
 }
@@ -21,7 +22,8 @@ static void naive_softmax_grad(const tw_node *n, double *const *in, double *out)
     for (int64_t r = 0; r < tw_shape_count(n->out[0].shape); r += c) {
         double dot = 0;
         for (int64_t i = 0; i < c; i++) dot += in[0][r + i] * in[1][r + i];
-        for (int64_t i = 0; i < c; i++) out[r + i] = n->attr.f[0] * in[0][r + i] * (in[1][r + i] - dot);
+        for (int64_t i = 0; i < c; i++)
+            out[r + i] = n->attr.f[0] * in[0][r + i] * (in[1][r + i] - dot);
     }
 }
 
@@ -36,7 +38,8 @@ static void softmax_and_its_gradient_are_those_of_double(void **state)
             const tw_shape shape = TW_SHAPE(2, 3, sizes[i]);
             tw_value *x = tw_input(g, "x", TW_ACT, shape), *gy = tw_input(g, "gy", TW_ACT, shape);
             agrees(tw_softmax(g, x, far ? 60 : -0.7), naive_softmax, 1, far ? 64 : 4, &plain_run);
-            agrees(tw_softmax_grad(g, x, gy, 0.5), naive_softmax_grad, 1, 8 * sqrt((double)sizes[i]) + 4, &plain_run);
+            agrees(tw_softmax_grad(g, x, gy, 0.5), naive_softmax_grad, 1,
+                   8 * sqrt((double)sizes[i]) + 4, &plain_run);
             tw_graph_destroy(&g);
         }
 }
@@ -60,7 +63,8 @@ static void rows_of_softmax_sum_to_one_for_any_logits(void **state)
 
 static void naive_concat(const tw_node *n, double *const *in, double *out)
 {
-    const int64_t ca = tw_shape_channels(n->in[0]->shape), cb = tw_shape_channels(n->in[1]->shape), c = ca + cb;
+    const int64_t ca = tw_shape_channels(n->in[0]->shape), cb = tw_shape_channels(n->in[1]->shape),
+                  c = ca + cb;
     for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
         out[j] = j % c < ca ? in[0][j / c * ca + j % c] : in[1][j / c * cb + j % c - ca];
 }
@@ -68,12 +72,14 @@ static void naive_concat(const tw_node *n, double *const *in, double *out)
 static void naive_slice(const tw_node *n, double *const *in, double *out)
 {
     const int64_t c = tw_shape_channels(n->in[0]->shape), count = n->attr.i[1];
-    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++) out[j] = in[0][j / count * c + n->attr.i[0] + j % count];
+    for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
+        out[j] = in[0][j / count * c + n->attr.i[0] + j % count];
 }
 
 static void naive_pad(const tw_node *n, double *const *in, double *out)
 {
-    const int64_t c = tw_shape_channels(n->in[0]->shape), total = n->attr.i[1], first = n->attr.i[0];
+    const int64_t c = tw_shape_channels(n->in[0]->shape), total = n->attr.i[1],
+                  first = n->attr.i[0];
     for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++) {
         const int64_t i = j % total - first;
         out[j] = i >= 0 && i < c ? in[0][j / total * c + i] : 0;
@@ -87,7 +93,8 @@ static void channels_are_joined_cut_and_padded(void **state)
     for (int i = 0; i < 4; i++) {
         tw_graph *g = new_graph();
         const int64_t ca = cases[i][0], cb = cases[i][1], rows = cases[i][2];
-        tw_value *a = tw_input(g, "a", TW_ACT, TW_SHAPE(rows, ca)), *b = tw_input(g, "b", TW_ACT, TW_SHAPE(rows, cb));
+        tw_value *a = tw_input(g, "a", TW_ACT, TW_SHAPE(rows, ca)),
+                 *b = tw_input(g, "b", TW_ACT, TW_SHAPE(rows, cb));
         tw_value *both = tw_concat(g, a, b);
         agrees(both, naive_concat, 1, 0, &plain_run);
         agrees(tw_slice(g, both, 0, ca), naive_slice, 1, 0, &plain_run);
@@ -114,14 +121,16 @@ static int64_t small_index(tw_shape big, tw_shape small, int64_t factor, int64_t
 static void naive_upsample(const tw_node *n, double *const *in, double *out)
 {
     for (int64_t j = 0; j < tw_shape_count(n->out[0].shape); j++)
-        out[j] = n->attr.f[0] * in[0][small_index(n->out[0].shape, n->in[0]->shape, n->attr.i[0], j)];
+        out[j] =
+            n->attr.f[0] * in[0][small_index(n->out[0].shape, n->in[0]->shape, n->attr.i[0], j)];
 }
 
 static void naive_pool(const tw_node *n, double *const *in, double *out)
 {
     for (int64_t k = 0; k < tw_shape_count(n->out[0].shape); k++) out[k] = 0;
     for (int64_t j = 0; j < tw_shape_count(n->in[0]->shape); j++)
-        out[small_index(n->in[0]->shape, n->out[0].shape, n->attr.i[0], j)] += n->attr.f[0] * in[0][j];
+        out[small_index(n->in[0]->shape, n->out[0].shape, n->attr.i[0], j)] +=
+            n->attr.f[0] * in[0][j];
 }
 
 /* The scale from the shapes, not from what the builder has set. */
@@ -129,7 +138,8 @@ static void naive_average(const tw_node *n, double *const *in, double *out)
 {
     const int64_t count = tw_shape_count(n->out[0].shape);
     naive_pool(n, in, out);
-    for (int64_t k = 0; k < count; k++) out[k] *= (double)count / (double)tw_shape_count(n->in[0]->shape) / n->attr.f[0];
+    for (int64_t k = 0; k < count; k++)
+        out[k] *= (double)count / (double)tw_shape_count(n->in[0]->shape) / n->attr.f[0];
 }
 
 static void resampling_repeats_and_averages_in_one_to_three_dimensions(void **state)

@@ -1,4 +1,5 @@
-/* Adam, averages, norms and learning rates against hand-worked numbers and a reference in double. */
+/* Adam, averages, norms and learning rates against hand-worked numbers and a reference in double.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,10 +17,12 @@
 
 static void close_to(double met, double wanted, double tolerance)
 {
-    if (!(fabs(met - wanted) <= tolerance)) fail_msg("met %.17g, wanted %.17g within %g", met, wanted, tolerance);
+    if (!(fabs(met - wanted) <= tolerance))
+        fail_msg("met %.17g, wanted %.17g within %g", met, wanted, tolerance);
 }
 
-/* A number of [−1, 1) that depends on i and kind, by splitmix64: what the arrays are filled with. */
+/* A number of [−1, 1) that depends on i and kind, by splitmix64: what the arrays are filled with.
+ */
 static float number(int64_t i, int64_t kind)
 {
     uint64_t x = (uint64_t)i * 0x9e3779b97f4a7c15u + (uint64_t)kind * 0xd1b54a32d192ed03u;
@@ -28,8 +31,9 @@ static float number(int64_t i, int64_t kind)
     return (float)((double)((x ^ x >> 31) >> 11) * 0x1p-52 - 1);
 }
 
-/* θ = 1, gradients 0.5, −0.25, lr 0.1. Step 1: m̂ = 0.5, v̂ = 0.25, so θ falls by 0.1 · 0.5 / (0.5 + 1e-8).
- * Step 2: m = 0.045 − 0.025 = 0.02, m̂ = 0.02 / 0.19; v = 2.4975e-4 + 6.25e-5 = 3.1225e-4, v̂ = 3.1225e-4 / 1.999e-3. */
+/* θ = 1, gradients 0.5, −0.25, lr 0.1. Step 1: m̂ = 0.5, v̂ = 0.25, so θ falls by 0.1 · 0.5 / (0.5 +
+ * 1e-8). Step 2: m = 0.045 − 0.025 = 0.02, m̂ = 0.02 / 0.19; v = 2.4975e-4 + 6.25e-5 = 3.1225e-4, v̂
+ * = 3.1225e-4 / 1.999e-3. */
 static void the_first_steps_are_those_worked_by_hand(void **state)
 {
     (void)state;
@@ -46,7 +50,8 @@ static void the_first_steps_are_those_worked_by_hand(void **state)
     close_to(theta, 0.9 - 0.1 * (0.02 / 0.19) / sqrt(3.1225e-4 / 1.999e-3), 1e-6);
 }
 
-/* ε stands beside the corrected root (PyTorch), not inside it nor beside the raw one: with a gradient as small as ε the step is halved. */
+/* ε stands beside the corrected root (PyTorch), not inside it nor beside the raw one: with a
+ * gradient as small as ε the step is halved. */
 static void epsilon_is_added_to_the_corrected_root(void **state)
 {
     (void)state;
@@ -90,7 +95,8 @@ static void twenty_steps_follow_a_reference_in_double(void **state)
             rm[i] = 0.9 * rm[i] + 0.1 * x;
             rv[i] = 0.99 * rv[i] + 0.01 * x * x;
             reference[i] *= 1 - 1e-3 * 0.01;
-            reference[i] -= 1e-3 * (rm[i] / (1 - pow(0.9, k))) / (sqrt(rv[i] / (1 - pow(0.99, k))) + 1e-8);
+            reference[i] -=
+                1e-3 * (rm[i] / (1 - pow(0.9, k))) / (sqrt(rv[i] / (1 - pow(0.99, k))) + 1e-8);
         }
         tw_adam_update(&adam, k, 1e-3, 0.25, N, theta, m, v, g);
     }
@@ -112,7 +118,8 @@ static float *run_fused(int threads, int64_t n)
     omp_set_num_threads(threads);
     for (int k = 1; k <= 3; k++) {
         for (int64_t i = 0; i < n; i++) g[i] = number(i, k);
-        tw_adam_update_ema(&adam, k, 1e-2, 1.0, n, all, all + n, all + 2 * n, g, 2, (const double[]){0.9, 0.999},
+        tw_adam_update_ema(&adam, k, 1e-2, 1.0, n, all, all + n, all + 2 * n, g, 2,
+                           (const double[]){0.9, 0.999},
                            (float *const[]){all + 3 * n, all + 4 * n});
     }
     omp_set_num_threads(2);
@@ -161,8 +168,11 @@ static void every_instruction_set_gives_the_same_bits(void **state)
 {
     (void)state;
     const optim_kernels *sets[3] = {&optim_kernels_baseline, NULL, NULL};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) sets[1] = &optim_kernels_avx2;
-    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2"))
+        sets[1] = &optim_kernels_avx2;
+    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
         sets[2] = &optim_kernels_avx512;
     enum { COUNT = 1037 };
     static float x[3][4][COUNT], g[COUNT];
@@ -207,7 +217,8 @@ static void the_sum_of_squares_is_that_of_doubles(void **state)
     for (int64_t i = 0; i < 99000; i++) whole += (double)x[i] * x[i];
     close_to(blocks, whole, 1e-12 * whole);
     double one;
-    tw_optim_block_squares(x + 3 * 4096, 4096, 4096, &one); /* a block is the same whoever computes it */
+    tw_optim_block_squares(x + 3 * 4096, 4096, 4096,
+                           &one); /* a block is the same whoever computes it */
     assert_true(one == sums[3]);
     x[1234567] = NAN;
     assert_true(isnan(tw_optim_sum_squares(x, 2100000)));

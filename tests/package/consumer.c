@@ -1,4 +1,5 @@
-/* Reads a configuration, draws numbers and asks who MPI is: one function from each of several modules, found in an installed Tweedie. */
+/* Reads a configuration, draws numbers and asks who MPI is: one function from each of several
+ * modules, found in an installed Tweedie. */
 #include <stdio.h>
 
 #include <tweedie/comm_mpi.h>
@@ -7,11 +8,13 @@
 
 int main(void)
 {
-    static const tw_config_field table[] = {{"train", "steps", TW_CONFIG_INT64, 0, "7", .help = "steps"}};
+    static const tw_config_field table[] = {
+        {"train", "steps", TW_CONFIG_INT64, 0, "7", .help = "steps"}};
     tw_config *config = NULL;
     tw_comm *comm = NULL;
     int64_t steps = 0;
-    if (tw_config_create(&config) != TW_OK || tw_config_bind(config, table, 1, &steps) != TW_OK || tw_config_finish(config) != TW_OK)
+    if (tw_config_create(&config) != TW_OK || tw_config_bind(config, table, 1, &steps) != TW_OK ||
+        tw_config_finish(config) != TW_OK)
         return 1;
     if (tw_comm_create(&comm) != TW_OK) return 2;
     int size;

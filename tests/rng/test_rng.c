@@ -1,7 +1,7 @@
 /* Random numbers: known answers, independence of how they are drawn, and their distributions.
  *
- * Every statistical bound is at six or more standard deviations of the statistic, and the numbers are fixed by the seed, so a failure is
- * a fault and not bad luck. */
+ * Every statistical bound is at six or more standard deviations of the statistic, and the numbers
+ * are fixed by the seed, so a failure is a fault and not bad luck. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,8 @@
 #include "rng/kern_rng.h"
 #include "tweedie/memory.h"
 
-static const tw_rng_stream stream = {.seed = 0x0123456789abcdef, .purpose = TW_RNG_TEST, .position = 7, .step = 11};
+static const tw_rng_stream stream = {
+    .seed = 0x0123456789abcdef, .purpose = TW_RNG_TEST, .position = 7, .step = 11};
 
 /* The known answers of Random123's kat_vectors, philox4x32 10. */
 static void words_are_the_known_answers_of_philox4x32_10(void **state)
@@ -28,12 +29,15 @@ static void words_are_the_known_answers_of_philox4x32_10(void **state)
     } known[] = {
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {{~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const uint32_t *c = known[i].counter, *k = known[i].key;
         uint32_t w[4][TW_RNG_LANES];
-        tw_rng_block16(w, (tw_rng_key){.k0 = k[0], .k1 = k[1], .c1 = c[1], .c2 = c[2], .c3 = c[3]}, c[0]);
+        tw_rng_block16(w, (tw_rng_key){.k0 = k[0], .k1 = k[1], .c1 = c[1], .c2 = c[2], .c3 = c[3]},
+                       c[0]);
         for (int j = 0; j < 4; j++) assert_int_equal(w[j][0], known[i].answer[j]);
     }
 }
@@ -41,11 +45,15 @@ static void words_are_the_known_answers_of_philox4x32_10(void **state)
 static void a_stream_is_the_counter_of_the_contract(void **state)
 {
     (void)state;
-    const tw_rng_stream s = {.seed = 0xfeedfacecafebeef, .purpose = TW_RNG_METRIC, .position = 0xabc12345678, .step = 0xdef9abcdef0};
+    const tw_rng_stream s = {.seed = 0xfeedfacecafebeef,
+                             .purpose = TW_RNG_METRIC,
+                             .position = 0xabc12345678,
+                             .step = 0xdef9abcdef0};
     uint32_t w[2048];
     tw_rng_u32(w, &s, 40, 2048);
     for (uint32_t e = 0; e < 2048; e++) {
-        const philox4x32_ctr_t c = {{(40 + e) / 4, 0x12345678, 0x9abcdef0, (uint32_t)TW_RNG_METRIC << 24 | 0xabc << 12 | 0xdef}};
+        const philox4x32_ctr_t c = {{(40 + e) / 4, 0x12345678, 0x9abcdef0,
+                                     (uint32_t)TW_RNG_METRIC << 24 | 0xabc << 12 | 0xdef}};
         const philox4x32_key_t k = {{0xcafebeef, 0xfeedface}};
         const philox4x32_ctr_t answer = philox4x32_R(10, c, k);
         assert_int_equal(w[e], answer.v[e % 4]);
@@ -55,23 +63,24 @@ static void a_stream_is_the_counter_of_the_contract(void **state)
 enum { SOME = 1000 };
 
 /* Any range gives what the whole gives, for every kind of number. */
-#define ASSERT_RANGES(type, draw)                                                                                                          \
-    do {                                                                                                                                   \
-        type all[SOME], part[SOME];                                                                                                        \
-        memset(all, 0xa5, sizeof all);                                                                                                     \
-        {                                                                                                                                  \
-            type *const out = all;                                                                                                         \
-            const int64_t first = 0, n = SOME;                                                                                             \
-            draw;                                                                                                                          \
-        }                                                                                                                                  \
-        for (int64_t first = 0; first < 140; first += 1 + first / 9)                                                                       \
-            for (int64_t n = 0; first + n <= SOME; n += 1 + n / 7) {                                                                       \
-                type *const out = part;                                                                                                    \
-                memset(part, 0x5a, sizeof part);                                                                                           \
-                draw;                                                                                                                      \
-                assert_memory_equal(part, all + first, (size_t)n * sizeof(type));                                                          \
-                for (size_t b = (size_t)n * sizeof(type); b < sizeof part; b++) assert_int_equal(((unsigned char *)part)[b], 0x5a);        \
-            }                                                                                                                              \
+#define ASSERT_RANGES(type, draw)                                                                  \
+    do {                                                                                           \
+        type all[SOME], part[SOME];                                                                \
+        memset(all, 0xa5, sizeof all);                                                             \
+        {                                                                                          \
+            type *const out = all;                                                                 \
+            const int64_t first = 0, n = SOME;                                                     \
+            draw;                                                                                  \
+        }                                                                                          \
+        for (int64_t first = 0; first < 140; first += 1 + first / 9)                               \
+            for (int64_t n = 0; first + n <= SOME; n += 1 + n / 7) {                               \
+                type *const out = part;                                                            \
+                memset(part, 0x5a, sizeof part);                                                   \
+                draw;                                                                              \
+                assert_memory_equal(part, all + first, (size_t)n * sizeof(type));                  \
+                for (size_t b = (size_t)n * sizeof(type); b < sizeof part; b++)                    \
+                    assert_int_equal(((unsigned char *)part)[b], 0x5a);                            \
+            }                                                                                      \
     } while (0)
 
 static void any_range_is_a_part_of_the_whole(void **state)
@@ -94,8 +103,11 @@ static void every_instruction_set_gives_the_same_bits(void **state)
     float *a = malloc(CHUNKS * CHUNK * sizeof *a), *b = malloc(CHUNKS * CHUNK * sizeof *b);
     uint32_t *u = malloc(CHUNKS * CHUNK * sizeof *u), *v = malloc(CHUNKS * CHUNK * sizeof *v);
     const rng_kernels *sets[2] = {NULL, NULL};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) sets[0] = &rng_kernels_avx2;
-    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2"))
+        sets[0] = &rng_kernels_avx2;
+    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
         sets[1] = &rng_kernels_avx512;
     rng_kernels_baseline.normals(a, tw_rng_key_of(&stream), 12345, CHUNKS);
     rng_kernels_baseline.words(u, tw_rng_key_of(&stream), 12345, CHUNKS);
@@ -109,7 +121,8 @@ static void every_instruction_set_gives_the_same_bits(void **state)
     free(a), free(b), free(u), free(v);
 }
 
-/* Box and Muller's transform of the same words by libm in double; the angle is quadrant · π/2 + [−π/4, π/4). */
+/* Box and Muller's transform of the same words by libm in double; the angle is quadrant · π/2 +
+ * [−π/4, π/4). */
 static void normals_are_the_exact_transform_to_2e6(void **state)
 {
     (void)state;
@@ -121,9 +134,11 @@ static void normals_are_the_exact_transform_to_2e6(void **state)
     double worst = 0;
     for (int i = 0; i < N; i += 2) {
         const double u = ((double)(w[i] >> 1) + 0.5) * 0x1p-31;
-        const double angle = M_PI_2 * (w[i + 1] >> 30) + M_PI_4 * (double)(int32_t)(w[i + 1] << 2) * 0x1p-31;
+        const double angle =
+            M_PI_2 * (w[i + 1] >> 30) + M_PI_4 * (double)(int32_t)(w[i + 1] << 2) * 0x1p-31;
         const double r = sqrt(-2 * log(u));
-        /* Near u = 1 a float cannot hold u to better than 2^-25, which the square root amplifies: count it there. */
+        /* Near u = 1 a float cannot hold u to better than 2^-25, which the square root amplifies:
+         * count it there. */
         const double allowed = 2e-6 + (r > 0 ? fmin(0x1p-25 / r, sqrt(0x1p-24)) : 0x1p-12);
         const double e = fmax(fabs(z[i] - r * cos(angle)), fabs(z[i + 1] - r * sin(angle)));
         assert_true(e <= allowed);
@@ -136,7 +151,8 @@ static void normals_are_the_exact_transform_to_2e6(void **state)
 static void extreme_words_give_finite_normals(void **state)
 {
     (void)state;
-    /* The kernel cannot be handed words, so its bound is checked by its own formula at the largest radius. */
+    /* The kernel cannot be handed words, so its bound is checked by its own formula at the largest
+     * radius. */
     enum { N = 1 << 22 };
     float *z = malloc(N * sizeof *z);
     double largest = 0;
@@ -148,7 +164,8 @@ static void extreme_words_give_finite_normals(void **state)
             largest = fmax(largest, fabs(z[i]));
         }
     }
-    /* Of 2^24 normals the largest is beyond 4.9 but with probability e^-16, and beyond 6.67 never. */
+    /* Of 2^24 normals the largest is beyond 4.9 but with probability e^-16, and beyond 6.67 never.
+     */
     assert_true(largest > 4.9 && largest < 6.67);
     free(z);
 }
@@ -157,7 +174,8 @@ static void extreme_words_give_finite_normals(void **state)
 static double deviate(const int64_t *count, int cells, double expected)
 {
     double chi2 = 0;
-    for (int i = 0; i < cells; i++) chi2 += ((double)count[i] - expected) * ((double)count[i] - expected) / expected;
+    for (int i = 0; i < cells; i++)
+        chi2 += ((double)count[i] - expected) * ((double)count[i] - expected) / expected;
     const double k = cells - 1, v = 2 / (9 * k);
     return (cbrt(chi2 / k) - (1 - v)) / sqrt(v);
 }
@@ -260,14 +278,38 @@ static void each_part_of_the_name_makes_another_stream(void **state)
     (void)state;
     const tw_rng_stream others[] = {
         stream,
-        {.seed = stream.seed + 1, .purpose = stream.purpose, .position = stream.position, .step = stream.step},
-        {.seed = stream.seed ^ (uint64_t)1 << 63, .purpose = stream.purpose, .position = stream.position, .step = stream.step},
-        {.seed = stream.seed, .purpose = TW_RNG_NOISE, .position = stream.position, .step = stream.step},
-        {.seed = stream.seed, .purpose = stream.purpose, .position = stream.position + 1, .step = stream.step},
-        {.seed = stream.seed, .purpose = stream.purpose, .position = stream.position + ((int64_t)1 << 43), .step = stream.step},
-        {.seed = stream.seed, .purpose = stream.purpose, .position = stream.position, .step = stream.step + 1},
-        {.seed = stream.seed, .purpose = stream.purpose, .position = stream.position, .step = stream.step + ((int64_t)1 << 43)},
-        {.seed = stream.seed, .purpose = stream.purpose, .position = stream.step, .step = stream.position},
+        {.seed = stream.seed + 1,
+         .purpose = stream.purpose,
+         .position = stream.position,
+         .step = stream.step},
+        {.seed = stream.seed ^ (uint64_t)1 << 63,
+         .purpose = stream.purpose,
+         .position = stream.position,
+         .step = stream.step},
+        {.seed = stream.seed,
+         .purpose = TW_RNG_NOISE,
+         .position = stream.position,
+         .step = stream.step},
+        {.seed = stream.seed,
+         .purpose = stream.purpose,
+         .position = stream.position + 1,
+         .step = stream.step},
+        {.seed = stream.seed,
+         .purpose = stream.purpose,
+         .position = stream.position + ((int64_t)1 << 43),
+         .step = stream.step},
+        {.seed = stream.seed,
+         .purpose = stream.purpose,
+         .position = stream.position,
+         .step = stream.step + 1},
+        {.seed = stream.seed,
+         .purpose = stream.purpose,
+         .position = stream.position,
+         .step = stream.step + ((int64_t)1 << 43)},
+        {.seed = stream.seed,
+         .purpose = stream.purpose,
+         .position = stream.step,
+         .step = stream.position},
     };
     enum { N = 4096, STREAMS = sizeof others / sizeof *others };
     static float z[STREAMS][N];
@@ -363,7 +405,8 @@ static void every_order_of_few_things_is_equally_likely(void **state)
         enum { DRAWS = 400000 };
         int64_t count[720] = {0};
         for (int64_t epoch = 0; epoch < DRAWS; epoch++) {
-            const tw_rng_stream s = {.seed = 99, .purpose = TW_RNG_SHUFFLE, .position = n, .step = epoch};
+            const tw_rng_stream s = {
+                .seed = 99, .purpose = TW_RNG_SHUFFLE, .position = n, .step = epoch};
             tw_rng_permutation p;
             int order[6];
             tw_rng_permutation_init(&p, &s, n);
@@ -388,7 +431,8 @@ static void a_large_permutation_moves_neighbours_apart_and_anywhere(void **state
         joint[i * CELLS / N * CELLS + j * CELLS / N]++;
         steps[(next - j + N) % N * CELLS / N]++;
     }
-    /* A permutation has slightly less spread than independent draws; it can only err to the low side of χ². */
+    /* A permutation has slightly less spread than independent draws; it can only err to the low
+     * side of χ². */
     assert_true(fabs(deviate(joint, CELLS * CELLS, (double)N / (CELLS * CELLS))) < 6);
     assert_true(fabs(deviate(steps, CELLS, (double)N / CELLS)) < 6);
 }

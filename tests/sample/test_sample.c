@@ -1,4 +1,5 @@
-/* Samplers with the exact scores of Gaussians and mixtures: what they must draw is known in closed form. */
+/* Samplers with the exact scores of Gaussians and mixtures: what they must draw is known in closed
+ * form. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,8 @@
 
 enum { MODES_MAX = 3, DIMS_MAX = 3 };
 
-/* Data Σ w_k N(mean_k, diag std_k²) seen through a schedule (or through scale x0 + sigma z, where there is none): its score at every time.
+/* Data Σ w_k N(mean_k, diag std_k²) seen through a schedule (or through scale x0 + sigma z, where
+ * there is none): its score at every time.
  */
 typedef struct mixture {
     const tw_schedule *schedule;
@@ -35,7 +37,8 @@ static void mixture_score_at(const mixture *m, const float *x, double t, float *
     for (int k = 0; k < m->modes; k++) {
         log_density[k] = log(m->weight[k]);
         for (int64_t d = 0; d < m->dims; d++) {
-            const double v = a * a * m->std[k][d] * m->std[k][d] + noise, r = x[d] - a * m->mean[k][d];
+            const double v = a * a * m->std[k][d] * m->std[k][d] + noise,
+                         r = x[d] - a * m->mean[k][d];
             log_density[k] -= 0.5 * (r * r / v + log(v));
         }
         top = fmax(top, log_density[k]);
@@ -51,7 +54,8 @@ static void mixture_score_at(const mixture *m, const float *x, double t, float *
     for (int64_t d = 0; d < m->dims; d++) score[d] = (float)(sum[d] / total);
 }
 
-static tw_status mixture_eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index, float *score)
+static tw_status mixture_eval(void *self, int64_t n, const float *x, const double *t,
+                              const int64_t *index, float *score)
 {
     mixture *m = self;
     (void)index;
@@ -74,7 +78,8 @@ static tw_schedule *linear_schedule(int64_t steps)
     return s;
 }
 
-static float *draw(mixture *m, const tw_sampler_settings *settings, const tw_schedule *schedule, int64_t first, int64_t n, int64_t batch)
+static float *draw(mixture *m, const tw_sampler_settings *settings, const tw_schedule *schedule,
+                   int64_t first, int64_t n, int64_t batch)
 {
     tw_sampler *sampler = NULL;
     float *x = NULL;
@@ -90,11 +95,13 @@ static float *draw(mixture *m, const tw_sampler_settings *settings, const tw_sch
 
 static void close_to(double met, double wanted, double tolerance)
 {
-    if (!(fabs(met - wanted) <= tolerance)) fail_msg("met %.9g, wanted %.9g within %g", met, wanted, tolerance);
+    if (!(fabs(met - wanted) <= tolerance))
+        fail_msg("met %.9g, wanted %.9g within %g", met, wanted, tolerance);
 }
 
 /* Mean and variance of coordinate d. */
-static void moments(const float *x, int64_t n, int64_t dims, int64_t d, double *mean, double *variance)
+static void moments(const float *x, int64_t n, int64_t dims, int64_t d, double *mean,
+                    double *variance)
 {
     double sum = 0, square = 0;
     for (int64_t i = 0; i < n; i++) sum += x[i * dims + d];
@@ -103,17 +110,21 @@ static void moments(const float *x, int64_t n, int64_t dims, int64_t d, double *
     *variance = square / (double)n;
 }
 
-/* For data N(μ, s²) the posterior mean of x0 is linear in xt, so ancestral sampling is a chain of linear maps whose mean and variance
- * follow a recursion. It is written here from Bayes' rule and q(x_{t−1} | xt, x0) = the product of two Gaussians, with none of the
- * schedule's derived coefficients. */
-static void ancestral_moments(const tw_schedule *s, bool large, double mu, double std, double *mean, double *variance)
+/* For data N(μ, s²) the posterior mean of x0 is linear in xt, so ancestral sampling is a chain of
+ * linear maps whose mean and variance follow a recursion. It is written here from Bayes' rule and
+ * q(x_{t−1} | xt, x0) = the product of two Gaussians, with none of the schedule's derived
+ * coefficients. */
+static void ancestral_moments(const tw_schedule *s, bool large, double mu, double std, double *mean,
+                              double *variance)
 {
     double m = 0, v = 1;
     for (int64_t t = s->steps - 1; t > 0; t--) {
         const double ab = s->alphabar[t], before = s->alphabar[t - 1], beta = 1 - ab / before;
-        const double gain = sqrt(ab) * std * std / (ab * std * std + 1 - ab); /* E[x0 | xt] = μ + gain (xt − √ᾱ μ) */
+        const double gain = sqrt(ab) * std * std /
+                            (ab * std * std + 1 - ab); /* E[x0 | xt] = μ + gain (xt − √ᾱ μ) */
         const double precision = (1 - beta) / beta + 1 / (1 - before);
-        const double c1 = sqrt(before) / (1 - before) / precision, c2 = sqrt(1 - beta) / beta / precision;
+        const double c1 = sqrt(before) / (1 - before) / precision,
+                     c2 = sqrt(1 - beta) / beta / precision;
         const double slope = c1 * gain + c2;
         m = slope * m + c1 * (mu - gain * sqrt(ab) * mu);
         v = slope * slope * v + (large ? beta : 1 / precision);
@@ -131,7 +142,10 @@ static void ancestral_sampling_of_a_gaussian_has_the_exact_moments(void **state)
     static const struct {
         int64_t steps, kept;
         const char *variance;
-    } cases[] = {{200, 0, "fixedlarge"}, {200, 0, "fixedsmall"}, {1000, 25, "fixedlarge"}, {1000, 25, "fixedsmall"}};
+    } cases[] = {{200, 0, "fixedlarge"},
+                 {200, 0, "fixedsmall"},
+                 {1000, 25, "fixedlarge"},
+                 {1000, 25, "fixedsmall"}};
     mixture m = {.modes = 1, .dims = 2, .weight = {1}, .mean = {{1.5, -0.5}}, .std = {{0.5, 1.0}}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tw_schedule *schedule = linear_schedule(cases[i].steps), *spaced = NULL;
@@ -143,14 +157,16 @@ static void ancestral_sampling_of_a_gaussian_has_the_exact_moments(void **state)
         float *x = draw(&m, &settings, schedule, 0, COUNT, 5000);
         int64_t kept[1000], count;
         char text[16];
-        assert_int_equal(tw_format(text, sizeof text, "%d", (int)(cases[i].kept ? cases[i].kept : cases[i].steps)), TW_OK);
+        assert_int_equal(tw_format(text, sizeof text, "%d",
+                                   (int)(cases[i].kept ? cases[i].kept : cases[i].steps)),
+                         TW_OK);
         assert_int_equal(tw_schedule_spacing(kept, &count, cases[i].steps, text), TW_OK);
         assert_int_equal(tw_schedule_space(&spaced, schedule, kept, count), TW_OK);
         for (int64_t d = 0; d < 2; d++) {
             double mean, variance, exact_mean, exact_variance;
             moments(x, COUNT, 2, d, &mean, &variance);
-            ancestral_moments(spaced, strcmp(cases[i].variance, "fixedlarge") == 0, m.mean[0][d], m.std[0][d], &exact_mean,
-                              &exact_variance);
+            ancestral_moments(spaced, strcmp(cases[i].variance, "fixedlarge") == 0, m.mean[0][d],
+                              m.std[0][d], &exact_mean, &exact_variance);
             close_to(mean, exact_mean, 5 * sqrt(exact_variance / COUNT));
             close_to(variance, exact_variance, 5 * exact_variance * sqrt(2.0 / COUNT));
         }
@@ -160,12 +176,17 @@ static void ancestral_sampling_of_a_gaussian_has_the_exact_moments(void **state)
     }
 }
 
-/* At T = 1000 what is drawn is the data itself, to the discretisation's few per cent of variance. */
+/* At T = 1000 what is drawn is the data itself, to the discretisation's few per cent of variance.
+ */
 static void ancestral_sampling_recovers_a_mixture(void **state)
 {
     (void)state;
     enum { N = 6000 };
-    mixture m = {.modes = 2, .dims = 2, .weight = {0.3, 0.7}, .mean = {{-2, 1}, {2, 0}}, .std = {{0.3, 0.5}, {0.4, 0.2}}};
+    mixture m = {.modes = 2,
+                 .dims = 2,
+                 .weight = {0.3, 0.7},
+                 .mean = {{-2, 1}, {2, 0}},
+                 .std = {{0.3, 0.5}, {0.4, 0.2}}};
     tw_schedule *schedule = linear_schedule(1000);
     tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
     settings.clip = false;
@@ -196,8 +217,8 @@ static void ancestral_sampling_recovers_a_mixture(void **state)
     tw_schedule_destroy(&schedule);
 }
 
-/* The probability-flow ODE carries N(0, 1) to N(μ, s²) by xT → μ + s (xT − √ᾱ μ) / √(ᾱ s² + 1 − ᾱ), exactly; DDIM is its exponential Euler
- * method, of first order in the step of √((1 − ᾱ) / ᾱ). */
+/* The probability-flow ODE carries N(0, 1) to N(μ, s²) by xT → μ + s (xT − √ᾱ μ) / √(ᾱ s² + 1 − ᾱ),
+ * exactly; DDIM is its exponential Euler method, of first order in the step of √((1 − ᾱ) / ᾱ). */
 static void halving_the_step_halves_ddims_error(void **state)
 {
     (void)state;
@@ -251,12 +272,19 @@ static void ddim_with_eta_1_is_ancestral_sampling_with_fixedsmall(void **state)
     tw_schedule_destroy(&schedule);
 }
 
-/* E[x0 | xt] for one Gaussian, from the draw of the prior: the one-step denoiser returns nearly the mean. */
+/* E[x0 | xt] for one Gaussian, from the draw of the prior: the one-step denoiser returns nearly the
+ * mean. */
 static void onestep_returns_the_posterior_mean(void **state)
 {
     (void)state;
     enum { N = 100 };
-    mixture m = {.scale = 0.02, .sigma = 2, .modes = 1, .dims = 2, .weight = {1}, .mean = {{0.5, -0.25}}, .std = {{0.5, 0.25}}};
+    mixture m = {.scale = 0.02,
+                 .sigma = 2,
+                 .modes = 1,
+                 .dims = 2,
+                 .weight = {1},
+                 .mean = {{0.5, -0.25}},
+                 .std = {{0.5, 0.25}}};
     tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
     settings.kind = "onestep";
     settings.onestep_scale = 0.02;
@@ -282,7 +310,11 @@ static void samples_are_the_same_bits_however_the_range_is_cut(void **state)
     static const char *const kinds[] = {"ancestral", "ddim"};
     tw_schedule *schedule = linear_schedule(1000);
     for (int kind = 0; kind < 2; kind++) {
-        mixture m = {.modes = 2, .dims = 3, .weight = {0.5, 0.5}, .mean = {{-1, 0, 1}, {1, 0, 1}}, .std = {{0.3, 1, 1}, {0.3, 1, 1}}};
+        mixture m = {.modes = 2,
+                     .dims = 3,
+                     .weight = {0.5, 0.5},
+                     .mean = {{-1, 0, 1}, {1, 0, 1}},
+                     .std = {{0.3, 1, 1}, {0.3, 1, 1}}};
         tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
         settings.kind = kinds[kind];
         settings.steps = 20;
@@ -290,7 +322,8 @@ static void samples_are_the_same_bits_however_the_range_is_cut(void **state)
         settings.clip = false;
         settings.seed = 99;
         float *whole = draw(&m, &settings, schedule, 1000, N, 8);
-        /* The same score for one point in any batch: so other batches, other threads and other cuts must all agree. */
+        /* The same score for one point in any batch: so other batches, other threads and other cuts
+         * must all agree. */
         static const int64_t batches[] = {1, 7, 8, 64};
         for (int b = 0; b < 4; b++) {
             omp_set_num_threads(1 + b);
@@ -318,8 +351,10 @@ static void samples_are_the_same_bits_however_the_range_is_cut(void **state)
     tw_schedule_destroy(&schedule);
 }
 
-/* Rows longer than the piece that is updated at once: the noise of a long row is one stream, whatever the piece. */
-static tw_status zero_eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index, float *score)
+/* Rows longer than the piece that is updated at once: the noise of a long row is one stream,
+ * whatever the piece. */
+static tw_status zero_eval(void *self, int64_t n, const float *x, const double *t,
+                           const int64_t *index, float *score)
 {
     (void)x, (void)t, (void)index;
     memset(score, 0, (size_t)(n * *(const int64_t *)self) * sizeof *score);
@@ -344,13 +379,16 @@ static void the_noise_of_a_step_is_one_stream_of_its_sample(void **state)
     assert_int_equal(tw_sampler_run(sampler, &score, 70, N, &x[0][0]), TW_OK);
     const double ab = schedule->alphabar[500], ab0 = schedule->alphabar[0], beta = 1 - ab / ab0;
     for (int i = 0; i < N; i++) {
-        const tw_rng_stream prior = {.seed = 8, .purpose = TW_RNG_SAMPLER_PRIOR, .position = 70 + i};
-        const tw_rng_stream noise = {.seed = 8, .purpose = TW_RNG_SAMPLER_NOISE, .position = 70 + i, .step = 500};
+        const tw_rng_stream prior = {
+            .seed = 8, .purpose = TW_RNG_SAMPLER_PRIOR, .position = 70 + i};
+        const tw_rng_stream noise = {
+            .seed = 8, .purpose = TW_RNG_SAMPLER_NOISE, .position = 70 + i, .step = 500};
         tw_rng_normal(xt, &prior, 0, D);
         tw_rng_normal(z, &noise, 0, D);
         for (int d = 0; d < D; d++) {
             /* With score 0, x0 = xt / √ᾱ at both steps. */
-            const double mean = (sqrt(ab0) * beta / sqrt(ab) + sqrt(ab / ab0) * (1 - ab0)) / (1 - ab) * xt[d];
+            const double mean =
+                (sqrt(ab0) * beta / sqrt(ab) + sqrt(ab / ab0) * (1 - ab0)) / (1 - ab) * xt[d];
             const double middle = mean + sqrt(beta * (1 - ab0) / (1 - ab)) * z[d];
             close_to(x[i][d], middle / sqrt(ab0), 2e-5);
         }
@@ -395,7 +433,8 @@ typedef struct witness {
     bool wrong_index;
 } witness;
 
-static tw_status witness_eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index, float *score)
+static tw_status witness_eval(void *self, int64_t n, const float *x, const double *t,
+                              const int64_t *index, float *score)
 {
     witness *w = self;
     w->times[w->evaluations++ % 64] = t[0];
@@ -403,7 +442,8 @@ static tw_status witness_eval(void *self, int64_t n, const float *x, const doubl
     return mixture_eval(w->m, n, x, t, index, score);
 }
 
-static tw_status watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n, const float *x)
+static tw_status watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
+                       const float *x)
 {
     witness *w = self;
     (void)first, (void)x;
@@ -440,14 +480,14 @@ static void scores_are_asked_at_the_original_time_steps(void **state)
 }
 
 /* The defaults with one change, which must be refused with these words. */
-#define REFUSED(CHANGE, SCHEDULE, WORDS)                                                                                                   \
-    do {                                                                                                                                   \
-        tw_sampler *none = NULL;                                                                                                           \
-        tw_sampler_settings s = TW_SAMPLER_DEFAULTS;                                                                                       \
-        CHANGE;                                                                                                                            \
-        assert_int_equal(tw_sampler_create(&none, &s, (SCHEDULE), 2, 4), TW_ECONFIG);                                                      \
-        assert_non_null(strstr(tw_error_message(), (WORDS)));                                                                              \
-        assert_null(none);                                                                                                                 \
+#define REFUSED(CHANGE, SCHEDULE, WORDS)                                                           \
+    do {                                                                                           \
+        tw_sampler *none = NULL;                                                                   \
+        tw_sampler_settings s = TW_SAMPLER_DEFAULTS;                                               \
+        CHANGE;                                                                                    \
+        assert_int_equal(tw_sampler_create(&none, &s, (SCHEDULE), 2, 4), TW_ECONFIG);              \
+        assert_non_null(strstr(tw_error_message(), (WORDS)));                                      \
+        assert_null(none);                                                                         \
     } while (0)
 
 static void bad_settings_are_refused(void **state)

@@ -1,6 +1,8 @@
-/* Discrete schedules and continuous processes: published values, and the identities that tie the coefficients together.
+/* Discrete schedules and continuous processes: published values, and the identities that tie the
+ * coefficients together.
  *
- * The numbers were computed by the papers' own code in double (OpenAI's improved-diffusion, Song's score_sde). */
+ * The numbers were computed by the papers' own code in double (OpenAI's improved-diffusion, Song's
+ * score_sde). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +16,8 @@
 
 static void close_to(double met, double wanted, double tolerance)
 {
-    if (!(fabs(met - wanted) <= tolerance)) fail_msg("met %.17g, wanted %.17g within %g", met, wanted, tolerance);
+    if (!(fabs(met - wanted) <= tolerance))
+        fail_msg("met %.17g, wanted %.17g within %g", met, wanted, tolerance);
 }
 
 /* Relative to the wanted value, at the rounding of a thousand multiplications. */
@@ -67,16 +70,20 @@ static void schedules_have_the_published_values(void **state)
     tw_schedule_destroy(&s);
 }
 
-/* The posterior q(x_{t−1} | x_t, x_0) by completing the square in the product of two Gaussians, which uses none of the closed forms. */
+/* The posterior q(x_{t−1} | x_t, x_0) by completing the square in the product of two Gaussians,
+ * which uses none of the closed forms. */
 static void posteriors_are_products_of_gaussians(void **state)
 {
     (void)state;
     tw_schedule *s = schedule("linear", 1000);
     for (int64_t t = 1; t < 1000; t++) {
-        const double likelihood = s->alpha[t] / s->beta[t], prior = 1 / (1 - s->alphabar[t - 1]), precision = likelihood + prior;
+        const double likelihood = s->alpha[t] / s->beta[t], prior = 1 / (1 - s->alphabar[t - 1]),
+                     precision = likelihood + prior;
         close_to(s->posterior_variance[t] * precision, 1, 1e-11);
-        close_to(s->posterior_mean_xt[t] * precision, sqrt(s->alpha[t]) / s->beta[t], 1e-11 * likelihood);
-        close_to(s->posterior_mean_x0[t] * precision, sqrt(s->alphabar[t - 1]) * prior, 1e-11 * prior);
+        close_to(s->posterior_mean_xt[t] * precision, sqrt(s->alpha[t]) / s->beta[t],
+                 1e-11 * likelihood);
+        close_to(s->posterior_mean_x0[t] * precision, sqrt(s->alphabar[t - 1]) * prior,
+                 1e-11 * prior);
         equals(s->log_variance_small[t], log(s->posterior_variance[t]));
         equals(s->log_variance_large[t], log(s->beta[t]));
         equals(s->alphabar_previous[t], s->alphabar[t - 1]);
@@ -89,7 +96,8 @@ static void the_last_step_returns_x0_and_borrows_its_variance(void **state)
     (void)state;
     tw_schedule *s = schedule("linear", 1000);
     close_to(s->posterior_mean_x0[0], 1, 1e-12); /* 1 − ᾱ loses four digits of β there */
-    assert_true(s->posterior_mean_xt[0] == 0 && s->posterior_variance[0] == 0 && s->alphabar_previous[0] == 1);
+    assert_true(s->posterior_mean_xt[0] == 0 && s->posterior_variance[0] == 0 &&
+                s->alphabar_previous[0] == 1);
     assert_true(s->log_variance_small[0] == s->log_variance_small[1]);
     assert_true(s->log_variance_large[0] == s->log_variance_small[1]);
     tw_schedule_destroy(&s);
@@ -130,9 +138,10 @@ static void spacing_keeps_the_published_steps(void **state)
 static void impossible_spacings_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",      "0",       "-3",      "1001",    "a",
-                                      "10,",   ",10",     "10,x",    "500,600", "ddim",
-                                      "ddim0", "ddim999", "ddim10x", "10 20",   "99999999999999999999"};
+    static const char *const bad[] = {
+        "",      "0",       "-3",      "1001",    "a",
+        "10,",   ",10",     "10,x",    "500,600", "ddim",
+        "ddim0", "ddim999", "ddim10x", "10 20",   "99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t steps[2000], n;
         assert_int_equal(tw_schedule_spacing(steps, &n, 1000, bad[i]), TW_ECONFIG);
@@ -149,7 +158,8 @@ static void spaced_schedules_are_the_same_process_at_fewer_times(void **state)
     for (int64_t k = 0; k < n; k++) {
         assert_int_equal(spaced->timestep[k], steps[k]);
         close_to(spaced->alphabar[k], s->alphabar[steps[k]], 1e-13);
-        if (k > 0) close_to(spaced->beta[k], 1 - s->alphabar[steps[k]] / s->alphabar[steps[k - 1]], 1e-15);
+        if (k > 0)
+            close_to(spaced->beta[k], 1 - s->alphabar[steps[k]] / s->alphabar[steps[k - 1]], 1e-15);
     }
     /* Spacing a spaced schedule still names the steps of the first. */
     tw_schedule *twice = NULL;
@@ -173,7 +183,8 @@ static void bad_schedules_are_refused_by_name(void **state)
     assert_non_null(strstr(tw_error_message(), "\"linaer\""));
     assert_non_null(strstr(tw_error_message(), "cosine"));
     assert_int_equal(tw_schedule_create(&s, "linear", 0, 1e-4, 0.02), TW_ECONFIG);
-    assert_int_equal(tw_schedule_create(&s, "linear", 10, 1e-4, 0.02), TW_ECONFIG); /* 0.02 · 1000 / 10 = 2 */
+    assert_int_equal(tw_schedule_create(&s, "linear", 10, 1e-4, 0.02),
+                     TW_ECONFIG); /* 0.02 · 1000 / 10 = 2 */
     assert_int_equal(tw_schedule_create(&s, "linear", 1000, 0, 0.02), TW_ECONFIG);
     assert_int_equal(tw_schedule_create(&s, "linear", 1000, 1e-4, NAN), TW_ECONFIG);
     assert_null(s);
@@ -185,11 +196,14 @@ static void processes_have_the_published_values(void **state)
     static const struct {
         double t, vp_mean, vp_std, subvp_std, vp_beta, ve_std, ve_g;
     } known[] = {
-        {1e-05, 0.9999994995026252, 0.0010004971259352385, 1.0009944990046723e-06, 0.10019900000000001, 0.010000851755591462,
-         0.04127625023325711},
-        {0.001, 0.9999450265110976, 0.010485416335094895, 0.00010994395572027488, 0.1199, 0.01008553567677516, 0.041625763935383274},
-        {0.5, 0.2811828807967524, 0.9596542020680363, 0.9209361875468394, 10.049999999999999, 0.7071067811865476, 2.918423065872431},
-        {1.0, 0.006571586494929619, 0.9999784068923386, 0.9999568142509396, 20.0, 50.0, 206.363674024963},
+        {1e-05, 0.9999994995026252, 0.0010004971259352385, 1.0009944990046723e-06,
+         0.10019900000000001, 0.010000851755591462, 0.04127625023325711},
+        {0.001, 0.9999450265110976, 0.010485416335094895, 0.00010994395572027488, 0.1199,
+         0.01008553567677516, 0.041625763935383274},
+        {0.5, 0.2811828807967524, 0.9596542020680363, 0.9209361875468394, 10.049999999999999,
+         0.7071067811865476, 2.918423065872431},
+        {1.0, 0.006571586494929619, 0.9999784068923386, 0.9999568142509396, 20.0, 50.0,
+         206.363674024963},
     };
     const tw_sde_parameters p = TW_SDE_DEFAULTS;
     const tw_sde *vp, *subvp, *ve;
@@ -214,7 +228,8 @@ static void processes_have_the_published_values(void **state)
     assert_non_null(strstr(tw_error_message(), "subvp"));
 }
 
-/* d mean / dt = f mean and d std² / dt = 2 f std² + g² for every process, by central differences. */
+/* d mean / dt = f mean and d std² / dt = 2 f std² + g² for every process, by central differences.
+ */
 static void drift_and_diffusion_generate_mean_and_variance(void **state)
 {
     (void)state;
@@ -223,10 +238,12 @@ static void drift_and_diffusion_generate_mean_and_variance(void **state)
     for (int i = 0; i < tw_sde_count; i++) {
         const tw_sde *s = tw_sde_table[i];
         for (double t = 0.02; t < 0.99; t += 0.07) {
-            const double f = s->drift(&p, t), g = s->diffusion(&p, t), variance = s->std(&p, t) * s->std(&p, t);
+            const double f = s->drift(&p, t), g = s->diffusion(&p, t),
+                         variance = s->std(&p, t) * s->std(&p, t);
             const double low = s->std(&p, t - h), high = s->std(&p, t + h);
             const double slope = (s->mean(&p, t + h) - s->mean(&p, t - h)) / (2 * h);
-            const double rise = (high * high - low * low) / (2 * h), expected = 2 * f * variance + g * g;
+            const double rise = (high * high - low * low) / (2 * h),
+                         expected = 2 * f * variance + g * g;
             close_to(slope, f * s->mean(&p, t), 1e-7);
             close_to(rise, expected, 1e-6 * (g * g + fabs(2 * f * variance)));
         }

@@ -1,5 +1,6 @@
-/* The shipped configurations: each is read, and no operation of its training plan runs in one of oneDNN's reference implementations, which
- * are thousands of times slower and give nothing else away. */
+/* The shipped configurations: each is read, and no operation of its training plan runs in one of
+ * oneDNN's reference implementations, which are thousands of times slower and give nothing else
+ * away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,9 @@
 static const char *shape_of(const char *path)
 {
     const char *name = strrchr(path, '/') + 1;
-    return strncmp(name, "cifar", 5) == 0 ? "data.shape=32,32,3" : strncmp(name, "mnist", 5) == 0 ? "data.shape=28,28,1" : "data.shape=2";
+    return strncmp(name, "cifar", 5) == 0   ? "data.shape=32,32,3"
+           : strncmp(name, "mnist", 5) == 0 ? "data.shape=28,28,1"
+                                            : "data.shape=2";
 }
 
 static void check(const char *path, const char *precision)
@@ -30,16 +33,19 @@ static void check(const char *path, const char *precision)
     char *assignments[] = {shape, text};
     snprintf(shape, sizeof shape, "%s", shape_of(path));
     snprintf(text, sizeof text, "compute.precision=%s", precision);
-    if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK) fail_msg("%s", tw_error_message());
+    if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
+        fail_msg("%s", tw_error_message());
     const tw_loss_options options = {.batch = 4, .precision = setup.precision, .gradients = true};
-    if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK || tw_loss_create(&loss, setup.model, &options) != TW_OK)
+    if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
+        tw_loss_create(&loss, setup.model, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
     const tw_plan *p = tw_loss_plan(loss);
     assert_true(tw_plan_task_count(p) > 10);
     for (int i = 0; i < tw_plan_task_count(p); i++) {
         const tw_plan_task_info t = tw_plan_task(p, i);
         assert_true(t.implementation[0] != '\0'); /* each says which it is */
-        if (strstr(t.implementation, "ref")) fail_msg("%s, %s: task %d, %s, runs in %s", path, precision, i, t.op, t.implementation);
+        if (strstr(t.implementation, "ref"))
+            fail_msg("%s, %s: task %d, %s, runs in %s", path, precision, i, t.op, t.implementation);
     }
     tw_loss_destroy(&loss);
     tw_setup_close(&setup);

@@ -1,4 +1,5 @@
-/* [sample]: what is chosen where nobody chose, and that everything a sample depends on is in the line that tells sample sets apart. */
+/* [sample]: what is chosen where nobody chose, and that everything a sample depends on is in the
+ * line that tells sample sets apart. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ static void ok(tw_status st)
 }
 
 /* The settings that a text gives; the configuration holds its strings. */
-static void settle(tw_config **config, tw_sampler_settings *out, const char *text, tw_objective_kind objective, tw_dataset_kind kind)
+static void settle(tw_config **config, tw_sampler_settings *out, const char *text,
+                   tw_objective_kind objective, tw_dataset_kind kind)
 {
     tw_sample_config c;
     const tw_model m = {.objective = {.kind = objective, .scale = 0.03, .sigma = 1.5}};
@@ -43,7 +45,8 @@ static void the_objective_chooses_the_sampler_and_the_data_the_clipping(void **s
         {"", TW_OBJECTIVE_DDPM, TW_DATASET_POINTS, "ancestral", false},
         {"", TW_OBJECTIVE_ONESTEP, TW_DATASET_POINTS, "onestep", false},
         {"[sample]\nkind = ddim\nclip = no\n", TW_OBJECTIVE_DDPM, TW_DATASET_UINT8, "ddim", false},
-        {"[sample]\nkind = ancestral\nclip = yes\n", TW_OBJECTIVE_ONESTEP, TW_DATASET_POINTS, "ancestral", true},
+        {"[sample]\nkind = ancestral\nclip = yes\n", TW_OBJECTIVE_ONESTEP, TW_DATASET_POINTS,
+         "ancestral", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tw_config *config = NULL;
@@ -70,16 +73,20 @@ static void every_setting_is_told(void **state)
         tw_sampler_settings s;
         snprintf(text, sizeof text, "[sample]\n%s\n", texts[n]);
         settle(&config, &s, text, TW_OBJECTIVE_DDPM, TW_DATASET_UINT8);
-        ok(tw_sample_config_describe(lines[n], sizeof lines[n], &s, s.steps ? s.steps : 1000, 32, TW_PRECISION_F32));
+        ok(tw_sample_config_describe(lines[n], sizeof lines[n], &s, s.steps ? s.steps : 1000, 32,
+                                     TW_PRECISION_F32));
         if (n == 0) {
-            ok(tw_sample_config_describe(lines[sizeof texts / sizeof *texts], sizeof *lines, &s, 1000, 16, TW_PRECISION_F32));
-            ok(tw_sample_config_describe(lines[sizeof texts / sizeof *texts + 1], sizeof *lines, &s, 1000, 32, TW_PRECISION_BF16));
+            ok(tw_sample_config_describe(lines[sizeof texts / sizeof *texts], sizeof *lines, &s,
+                                         1000, 16, TW_PRECISION_F32));
+            ok(tw_sample_config_describe(lines[sizeof texts / sizeof *texts + 1], sizeof *lines, &s,
+                                         1000, 32, TW_PRECISION_BF16));
         }
         tw_config_destroy(&config);
     }
     for (size_t i = 0; i < n + 2; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(lines[i], lines[k]) == 0) fail_msg("settings %d and %d are both told as '%s'", (int)i, (int)k, lines[i]);
+            if (strcmp(lines[i], lines[k]) == 0)
+                fail_msg("settings %d and %d are both told as '%s'", (int)i, (int)k, lines[i]);
 }
 
 int main(void)

@@ -16,10 +16,11 @@
 #include "tweedie/model.h"
 #include "tweedie/restore.h"
 
-static const char unet[] =
-    "[network]\nkind = unet\nbase = 32\nmult = 1, 2\nblocks = 1\nattention = 4\nattention_placement = ho\n"
-    "[objective]\nkind = ddpm\ntimesteps = 50\n[sample]\nsteps = 7\nseed = 3\n[compute]\nprecision = f32\nthreads = 3\n"
-    "[train]\nsteps = 5\n";
+static const char unet[] = "[network]\nkind = unet\nbase = 32\nmult = 1, 2\nblocks = 1\nattention "
+                           "= 4\nattention_placement = ho\n"
+                           "[objective]\nkind = ddpm\ntimesteps = 50\n[sample]\nsteps = 7\nseed = "
+                           "3\n[compute]\nprecision = f32\nthreads = 3\n"
+                           "[train]\nsteps = 5\n";
 
 static void ok(tw_status st)
 {
@@ -50,7 +51,8 @@ static void a_snapshot_restores_every_float_of_every_group(void **state)
     for (int g = 0; g < 4; g++) {
         if (g > 0) ok(tw_alloc(&flat[g], p->trainable, sizeof(float), "a test"));
         for (int i = 0; i < p->view_count; i++)
-            for (int64_t k = 0; k < p->views[i].count; k++) flat[g][p->views[i].offset + k] = (float)(g * 1000003 + i * 1009 + k);
+            for (int64_t k = 0; k < p->views[i].count; k++)
+                flat[g][p->views[i].offset + k] = (float)(g * 1000003 + i * 1009 + k);
         groups[g] = (tw_state_group){names[g], flat[g]};
     }
     ok(tw_state_create(&s, p, groups, 4));
@@ -87,7 +89,8 @@ static void a_snapshot_restores_every_float_of_every_group(void **state)
     tw_config_destroy(&config);
 }
 
-/* An average has no constants of its own in memory; its arrays in a file hold the parameters', and moments none. */
+/* An average has no constants of its own in memory; its arrays in a file hold the parameters', and
+ * moments none. */
 static void constants_belong_to_what_can_be_run(void **state)
 {
     (void)state;
@@ -106,7 +109,8 @@ static void constants_belong_to_what_can_be_run(void **state)
     tw_state_snapshot(s);
     for (int64_t k = 0; k < s->count; k++) {
         const bool constant = strcmp(s->arrays[k].name, "frequencies") == 0;
-        assert_true(!constant || (strcmp(s->arrays[k].group, "adam/m") != 0 && s->arrays[k].data[1] == 2.5f));
+        assert_true(!constant ||
+                    (strcmp(s->arrays[k].group, "adam/m") != 0 && s->arrays[k].data[1] == 2.5f));
         if (!constant) assert_true(s->arrays[k].data[0] == (k < 2 ? 0 : k < 4 ? 5 : 8));
     }
     tw_state_destroy(&s);
@@ -128,8 +132,18 @@ static void samples_are_described_and_understood(void **state)
     const float offset[2] = {1, 2}, scale[2] = {3, 4};
     const tw_dataset_spec specs[] = {
         {.kind = TW_DATASET_UINT8, .height = 28, .width = 20, .channels = 1, .num_classes = 10},
-        {.kind = TW_DATASET_FLOAT32, .height = 4, .width = 5, .channels = 2, .offset = offset, .scale = scale},
-        {.kind = TW_DATASET_POINTS, .height = 1, .width = 1, .channels = 2, .offset = offset, .scale = scale},
+        {.kind = TW_DATASET_FLOAT32,
+         .height = 4,
+         .width = 5,
+         .channels = 2,
+         .offset = offset,
+         .scale = scale},
+        {.kind = TW_DATASET_POINTS,
+         .height = 1,
+         .width = 1,
+         .channels = 2,
+         .offset = offset,
+         .scale = scale},
     };
     for (int i = 0; i < 3; i++) {
         tw_checkpoint_meta meta = {0};
@@ -166,7 +180,12 @@ typedef struct saved {
 static void save(saved *s, const char *config)
 {
     const float offset[2] = {10, 20}, scale[2] = {2, 4};
-    const tw_dataset_spec spec = {.kind = TW_DATASET_FLOAT32, .height = 8, .width = 8, .channels = 2, .offset = offset, .scale = scale};
+    const tw_dataset_spec spec = {.kind = TW_DATASET_FLOAT32,
+                                  .height = 8,
+                                  .width = 8,
+                                  .channels = 2,
+                                  .offset = offset,
+                                  .scale = scale};
     tw_checkpoint_meta meta = {.step = 12, .config = config};
     tw_state *state = NULL;
     char path[512];
@@ -251,7 +270,8 @@ static void settings_are_inherited_as_listed_and_free_in_their_sections(void **s
         {"sample", "steps", TW_CONFIG_INT64, offsetof(settings, steps), .default_text = "0"},
         {"sample", "seed", TW_CONFIG_INT64, offsetof(settings, seed), .default_text = "0"},
         {"compute", "threads", TW_CONFIG_INT64, offsetof(settings, threads), .default_text = "0"},
-        {"compute", "precision", TW_CONFIG_CHOICE, offsetof(settings, precision), .default_text = "auto", .choices = "auto|f32"},
+        {"compute", "precision", TW_CONFIG_CHOICE, offsetof(settings, precision),
+         .default_text = "auto", .choices = "auto|f32"},
     };
     char seed[] = "sample.seed=8", width[] = "network.base=8", similar[] = "samples.seed=8";
     save(&s, unet);
@@ -264,9 +284,11 @@ static void settings_are_inherited_as_listed_and_free_in_their_sections(void **s
     assert_int_equal(v.threads, 0);   /* not inherited */
     assert_int_equal(v.precision, 1); /* inherited by name */
     tw_config_destroy(&c);
-    assert_int_equal(tw_restore_config(&c, r, "sample", "sample compute", 1, (char *[]){width}), TW_EUSAGE);
+    assert_int_equal(tw_restore_config(&c, r, "sample", "sample compute", 1, (char *[]){width}),
+                     TW_EUSAGE);
     assert_non_null(strstr(tw_error_message(), "network.base=8"));
-    assert_int_equal(tw_restore_config(&c, r, "sample", "sample compute", 1, (char *[]){similar}), TW_EUSAGE);
+    assert_int_equal(tw_restore_config(&c, r, "sample", "sample compute", 1, (char *[]){similar}),
+                     TW_EUSAGE);
     assert_null(c);
     tw_restore_destroy(&r);
     discard(&s);
@@ -289,7 +311,8 @@ static void files_that_fit_no_network_are_refused(void **state)
         saved s = {0};
         tw_restored *r = NULL;
         save(&s, bad[i].config);
-        if (tw_restore(&r, NULL, s.run, NULL) != TW_EDATA) fail_msg("%zu: %s", i, tw_error_message());
+        if (tw_restore(&r, NULL, s.run, NULL) != TW_EDATA)
+            fail_msg("%zu: %s", i, tw_error_message());
         if (!strstr(tw_error_message(), bad[i].word)) fail_msg("%zu: %s", i, tw_error_message());
         assert_null(r);
         discard(&s);

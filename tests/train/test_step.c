@@ -1,6 +1,7 @@
 /* ranks: 1 2 4 */
-/* One optimiser step against the algorithm written down in double: which gradient, which clipping, which learning rate, which number of
- * the update, and the averages of the new parameters. What a step does where numbers are not finite. And the same steps on other ranks. */
+/* One optimiser step against the algorithm written down in double: which gradient, which clipping,
+ * which learning rate, which number of the update, and the averages of the new parameters. What a
+ * step does where numbers are not finite. And the same steps on other ranks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,15 +22,18 @@
 
 enum { STEPS = 5, BATCH = 16, DIMS = 2, RATES = 2 };
 
-/* Every number differs from its default and from its neighbours. Epsilon is large, so that rounding in tiny gradients does not count. */
-static const char text[] = "[run]\nseed = 9\n[data]\npath = points.h5\n[network]\nkind = mlp\nwidth = 24\ndepth = 2\n"
-                           "[train]\nsteps = 8\nbatch = 16\n"
-                           "[optimizer]\nlearning_rate = 0.01\nwarmup = 2\ndecay = linear\nclip = 0.3\nweight_decay = 0.1\n"
-                           "beta1 = 0.8\nbeta2 = 0.95\nepsilon = 0.001\n[ema]\nrates = 0.9, 0.25\nwarmup = yes\n"
-                           "[compute]\nprecision = f32\nthreads = 1\n[log]\nevery = 1000\n";
+/* Every number differs from its default and from its neighbours. Epsilon is large, so that rounding
+ * in tiny gradients does not count. */
+static const char text[] =
+    "[run]\nseed = 9\n[data]\npath = points.h5\n[network]\nkind = mlp\nwidth = 24\ndepth = 2\n"
+    "[train]\nsteps = 8\nbatch = 16\n"
+    "[optimizer]\nlearning_rate = 0.01\nwarmup = 2\ndecay = linear\nclip = 0.3\nweight_decay = "
+    "0.1\n"
+    "beta1 = 0.8\nbeta2 = 0.95\nepsilon = 0.001\n[ema]\nrates = 0.9, 0.25\nwarmup = yes\n"
+    "[compute]\nprecision = f32\nthreads = 1\n[log]\nevery = 1000\n";
 
-/* All ranks on one node; nodes of one rank; of two; of three, so that the last of four is alone; dealt out over two nodes one by one; each
- * rank a run of its own. */
+/* All ranks on one node; nodes of one rank; of two; of three, so that the last of four is alone;
+ * dealt out over two nodes one by one; each rank a run of its own. */
 enum { ONE_NODE, NODES_OF_1, NODES_OF_2, NODES_OF_3, ROUND_ROBIN, ALONE, PLACES };
 static tw_comm *comm, *comms[PLACES]; /* comm is the one in use */
 static char directory[256], data_path[512], config_path[512], run_path[512];
@@ -86,7 +90,8 @@ static void follow(reference *r)
     float x0[BATCH * DIMS];
     const tw_dataset_options data_options = {.path = data_path, .split = "train"};
     const tw_loader_options loader_options = {.batch = BATCH, .seed = 9};
-    const tw_loss_options loss_options = {.batch = BATCH, .precision = TW_PRECISION_F32, .gradients = true};
+    const tw_loss_options loss_options = {
+        .batch = BATCH, .precision = TW_PRECISION_F32, .gradients = true};
     ok(tw_config_create(&config));
     ok(tw_config_parse(config, text, (int64_t)strlen(text), "test"));
     ok(tw_model_configure(&m, config));
@@ -100,7 +105,8 @@ static void follow(reference *r)
     r->m = numbers(r->n);
     r->v = numbers(r->n);
     for (int64_t i = 0; i < r->n; i++) r->theta[i] = (double)m->params->value[i];
-    for (int e = 0; e < RATES; e++) r->ema[e] = memcpy(numbers(r->n), r->theta, (size_t)r->n * sizeof(double));
+    for (int e = 0; e < RATES; e++)
+        r->ema[e] = memcpy(numbers(r->n), r->theta, (size_t)r->n * sizeof(double));
     for (int k = 0; k < STEPS; k++) {
         const tw_loss_step step = {.seed = 9, .step = k, .count = BATCH, .weight = 1.0 / BATCH};
         tw_loss_refresh(loss);
@@ -127,14 +133,16 @@ static void release(reference *r)
 /* ---- the trainer ---- */
 
 /* @param assignments  words "key=value", or NULL */
-static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name, const char *assignments)
+static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name,
+                         const char *assignments)
 {
     static char path[1024], words[512], *list[16];
     int count = 0;
     snprintf(path, sizeof path, "%s-%s", run_path, name);
     snprintf(words, sizeof words, "%s", assignments ? assignments : "");
     for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) list[count++] = w;
-    *o = (tw_train_options){.config = config_path, .run = path, .assignment_count = count, .assignments = list};
+    *o = (tw_train_options){
+        .config = config_path, .run = path, .assignment_count = count, .assignments = list};
     *t = (tw_trainer){.comm = comm, .options = o, .start = tw_clock_seconds()};
     ok(tw_trainer_open(t));
 }
@@ -146,7 +154,8 @@ static void agree(const char *what, int step, const float *met, const double *wa
     for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs(wanted[i]));
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)met[i] - wanted[i]) <= 2e-6 * largest))
-            fail_msg("after step %d: %s[%d] is %.9g, not %.9g, of %g", step, what, (int)i, (double)met[i], wanted[i], largest);
+            fail_msg("after step %d: %s[%d] is %.9g, not %.9g, of %g", step, what, (int)i,
+                     (double)met[i], wanted[i], largest);
 }
 
 static void check_state(const tw_trainer *t, const reference *r)
@@ -156,7 +165,9 @@ static void check_state(const tw_trainer *t, const reference *r)
     agree("v", STEPS, t->v, r->v, r->n);
     for (int e = 0; e < RATES; e++) {
         assert_int_equal(t->ema[e] != NULL, tw_comm_node(comm) == 0);
-        if (t->ema[e]) agree(e ? "the second average" : "the first average", STEPS, t->ema[e], r->ema[e], r->n);
+        if (t->ema[e])
+            agree(e ? "the second average" : "the first average", STEPS, t->ema[e], r->ema[e],
+                  r->n);
     }
 }
 
@@ -246,7 +257,8 @@ static float *copy_state(const tw_trainer *t, int64_t *count)
     return all;
 }
 
-/* With clipping, which acts here, two averages, and a network of several blocks; one rank alone is what the others are held against. */
+/* With clipping, which acts here, two averages, and a network of several blocks; one rank alone is
+ * what the others are held against. */
 static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
 {
     (void)state;
@@ -260,13 +272,17 @@ static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
             char name[64], assignments[256];
             int64_t count;
             comm = comms[k];
-            snprintf(name, sizeof name, "bits-%s-%d-%d", precisions[p], k, k == ALONE ? tw_comm_rank(comms[ONE_NODE]) : 0);
+            snprintf(name, sizeof name, "bits-%s-%d-%d", precisions[p], k,
+                     k == ALONE ? tw_comm_rank(comms[ONE_NODE]) : 0);
             snprintf(assignments, sizeof assignments,
-                     "network.width=160 network.depth=3 train.rank_independent=yes train.microbatch=2 compute.precision=%s", precisions[p]);
+                     "network.width=160 network.depth=3 train.rank_independent=yes "
+                     "train.microbatch=2 compute.precision=%s",
+                     precisions[p]);
             open_trainer(&t, &o, name, assignments);
             for (int step = 0; step < STEPS; step++) ok(tw_trainer_step(&t, &result));
             float *met = copy_state(&t, &count);
-            if (alone && memcmp(met, alone, (size_t)count * sizeof *met) != 0) fail_msg("%s: other bits than on one rank", name);
+            if (alone && memcmp(met, alone, (size_t)count * sizeof *met) != 0)
+                fail_msg("%s: other bits than on one rank", name);
             if (alone)
                 free(met);
             else
@@ -278,7 +294,8 @@ static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
     comm = comms[ONE_NODE];
 }
 
-/* The parameters of one node alone, or of all, are no longer numbers: all ranks learn it in the same step, and nothing has been updated. */
+/* The parameters of one node alone, or of all, are no longer numbers: all ranks learn it in the
+ * same step, and nothing has been updated. */
 static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
 {
     (void)state;
@@ -291,9 +308,11 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
         const size_t bytes = (size_t)t.model->params->trainable * sizeof(float);
         ok(tw_trainer_step(&t, &result));
         ok(tw_trainer_step(&t, &result));
-        if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1) t.model->params->value[0] = everywhere ? INFINITY : NAN;
+        if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1)
+            t.model->params->value[0] = everywhere ? INFINITY : NAN;
         tw_loss_refresh(t.loss);
-        float *theta = memcpy(malloc(bytes), t.model->params->value, bytes), *m = memcpy(malloc(bytes), t.m, bytes);
+        float *theta = memcpy(malloc(bytes), t.model->params->value, bytes),
+              *m = memcpy(malloc(bytes), t.m, bytes);
         float *ema = t.ema[0] ? memcpy(malloc(bytes), t.ema[0], bytes) : NULL;
         assert_int_equal(tw_trainer_step(&t, &result), TW_EDIVERGED);
         assert_non_null(strstr(tw_error_message(), "step 3: the loss is "));
@@ -315,14 +334,16 @@ static tw_status make_files(void)
 {
     tw_status st = TW_OK;
     const char *base = getenv("TMPDIR");
-    const tw_import_options import = {.format = "circles", .path = data_path, .count = 200, .seed = 4};
+    const tw_import_options import = {
+        .format = "circles", .path = data_path, .count = 200, .seed = 4};
     snprintf(directory, sizeof directory, "%s/tweedie-test-XXXXXX", base ? base : "/tmp");
     TW_CHECK(mkdtemp(directory), TW_EIO, "%s: cannot be made", directory);
     snprintf(data_path, sizeof data_path, "%s/points.h5", directory);
     snprintf(config_path, sizeof config_path, "%s/points.ini", directory);
     TW_TRY(tw_dataset_import(&import, NULL));
     FILE *file = fopen(config_path, "w");
-    TW_CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0, TW_EIO, "%s: cannot be written", config_path);
+    TW_CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0, TW_EIO, "%s: cannot be written",
+             config_path);
 done:
     return st;
 }
@@ -332,7 +353,8 @@ static int set_up(void **state)
     (void)state;
     tw_log_quiet(true);
     tw_status st = tw_comm_rank(comm) == 0 ? make_files() : TW_OK;
-    if (tw_comm_agree(comm, st) != TW_OK || tw_comm_broadcast(comm, directory, sizeof directory, 0) != TW_OK) {
+    if (tw_comm_agree(comm, st) != TW_OK ||
+        tw_comm_broadcast(comm, directory, sizeof directory, 0) != TW_OK) {
         print_error("%s\n", tw_error_message());
         return -1;
     }
@@ -379,6 +401,7 @@ int main(void)
     }
     comm = comms[ONE_NODE];
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
-    for (int k = PLACES - 1; k >= 0; k--) tw_comm_destroy(&comms[k]); /* the first one started MPI, and ends it */
+    for (int k = PLACES - 1; k >= 0; k--)
+        tw_comm_destroy(&comms[k]); /* the first one started MPI, and ends it */
     return failed;
 }
