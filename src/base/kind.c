@@ -26,7 +26,7 @@ static tw_status explain(tw_text *out, tw_kinds kinds, const char *name)
     const char *nearest = tw_text_nearest(name, names, count);
     TW_TRY(tw_text_add(out, "there is no \"%s\"; ", name));
     if (nearest) TW_TRY(tw_text_add(out, "did you mean %s? ", nearest));
-    TW_TRY(tw_text_add(out, "There are "));
+    TW_TRY(tw_text_add(out, nearest ? "There are " : "there are "));
     TW_TRY(tw_kind_names(out, kinds));
 done:
     return st;

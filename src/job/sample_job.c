@@ -18,11 +18,21 @@ tw_status sample_agree(const sample_job *d, tw_status st)
 
 /* ---- planning ---- */
 
+/* Another sampler than the run's begins with settings of its own: the run's are for its own. */
+static const char *inherited(const tw_sample_job_options *o)
+{
+    for (int i = 0; i < o->assignment_count; i++)
+        if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
+            return "sample.batch sample.seed sample.clip sample.clip_min sample.clip_max "
+                   "compute.precision";
+    return "sample compute.precision";
+}
+
 static tw_status read_settings(sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
-    TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute",
+    TW_TRY(tw_restore_config(&d->config, d->restored, inherited(o), "sample compute",
                              o->assignment_count, o->assignments));
     TW_TRY(tw_run_config_bind(&d->run, d->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               d->restored->model->process->kind->sampler));

@@ -77,15 +77,25 @@ done:
     return st;
 }
 
+/* Where sample.kind names the predictor, no other key does. */
+static tw_status bind_predictor(tw_sampler_config *c, tw_config *config, const tw_predictor *named)
+{
+    tw_status st = TW_OK;
+    const tw_loop *l = (const tw_loop *)c->loop.kind;
+    const char *owner = "samplers with a predictor of their choice (sample.kind = pc)";
+    TW_TRY(bind_part(&c->predictor, config, l->predictor && !named, "predictor", l->usual_predictor,
+                     "one step of the reverse process", tw_predictor_kinds, owner));
+    if (named) TW_TRY(tw_choice_adopt(&c->predictor, config, "sample", &named->kind));
+done:
+    return st;
+}
+
 static tw_status bind_parts(tw_sampler_config *c, tw_config *config, const tw_predictor *named)
 {
     tw_status st = TW_OK;
     const tw_loop *l = (const tw_loop *)c->loop.kind;
     const char *corrector = named || !l->usual_corrector ? "none" : l->usual_corrector;
-    TW_TRY(bind_part(&c->predictor, config, l->predictor, "predictor",
-                     named ? named->kind.name : l->usual_predictor,
-                     "one step of the reverse process", tw_predictor_kinds,
-                     "samplers with a predictor (sample.kind = pc)"));
+    TW_TRY(bind_predictor(c, config, named));
     TW_TRY(bind_part(&c->corrector, config, l->corrector, "corrector", corrector,
                      "steps at one time", tw_corrector_kinds,
                      "samplers with a corrector (sample.kind = pc)"));
@@ -97,11 +107,6 @@ static tw_status bind_parts(tw_sampler_config *c, tw_config *config, const tw_pr
     TW_TRY(bind_part(&c->spacing, config, l->grid, "spacing",
                      p && p->spacing ? p->spacing : "uniform", "spacing of the times",
                      tw_spacing_kinds, "samplers with a grid of times"));
-    if (named && c->predictor.kind && c->predictor.kind != &named->kind)
-        TW_TRY(tw_config_error(config, "sample", "predictor",
-                               "is %s, and sample.kind = %s names another; sample.kind = pc takes "
-                               "any predictor",
-                               c->predictor.kind->name, named->kind.name));
 done:
     return st;
 }
