@@ -66,12 +66,12 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     tw_model *m = d->restored->model;
     int64_t numbers = 0;
     const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
-    p->batch = d->run.sample.batch;
     p->spec = d->restored->samples;
     p->spec.num_classes = 0;
-    TW_TRY(tw_model_score_create(&d->score, m, p->batch, precision));
+    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
+    p->batch = tw_sampler_block(d->sampler);
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));

@@ -99,6 +99,9 @@ static tw_status bind_parts(tw_sampler_config *c, tw_config *config, const tw_pr
     TW_TRY(bind_part(&c->corrector, config, l->corrector, "corrector", corrector,
                      "steps at one time", tw_corrector_kinds,
                      "samplers with a corrector (sample.kind = pc)"));
+    TW_TRY(bind_part(&c->solver, config, l->solver, "solver",
+                     l->usual_solver ? l->usual_solver : "dopri5", "solver of the ODE",
+                     tw_solver_kinds, "samplers with an ODE (sample.kind = ode)"));
     const tw_corrector *k = (const tw_corrector *)c->corrector.kind;
     TW_TRY(bind_part(&c->rule, config, l->rule || (k && k->rule), "step_rule",
                      l->usual_rule ? l->usual_rule : "snr", "step size of Langevin dynamics",

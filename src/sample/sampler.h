@@ -2,6 +2,7 @@
 #ifndef SAMPLE_SAMPLER_H
 #define SAMPLE_SAMPLER_H
 
+#include "tweedie/ode.h"
 #include "tweedie/rng.h"
 #include "tweedie/sample.h"
 
@@ -110,6 +111,8 @@ typedef struct tw_loop {
     /* A whole batch: b->index is set, b->x the prior. Calls tw_sampler_step_done after each step.
      */
     tw_status (*run)(const void *config, tw_sampler *s, tw_batch *b);
+    /* Instead: a whole range, of which each sample takes a slot of the batch when one is free. */
+    tw_status (*stream)(const void *config, tw_sampler *s, int64_t first, int64_t n, float *x);
 } tw_loop;
 extern const tw_kinds tw_loop_kinds;
 
@@ -122,6 +125,7 @@ struct tw_sampler {
     const tw_predictor *predictor; /* NULL where the loop has none, and so on */
     const tw_corrector *corrector;
     const tw_rule *rule;
+    tw_solver *solver;
     tw_times_grid grid;
     tw_bounds clip;
     int64_t dims, batch, total_steps;
@@ -142,6 +146,8 @@ struct tw_sampler {
 /* One step of the predictor, or one visit of the corrector at point k. */
 tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k);
 tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at);
+/* x ~ the prior, for the indices in b->index. */
+void tw_sampler_prior(const tw_sampler *s, tw_batch *b);
 /* Step `done` of total_steps is done: tells the watcher. */
 tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done);
 
