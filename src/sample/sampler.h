@@ -2,7 +2,7 @@
 #ifndef SAMPLE_SAMPLER_H
 #define SAMPLE_SAMPLER_H
 
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 #include "tweedie/rng.h"
 #include "tweedie/sample.h"
 

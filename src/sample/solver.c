@@ -5,7 +5,7 @@
  * Step control of an adaptive method is that of scipy's RK45 (Hairer, Nørsett, Wanner 1993, II.4)
  * by sample: the error's root mean square over the state, factor 0.9 error^(−1/order) in [0.2, 10],
  * no growth after a rejection; the first step by their algorithm with one probe. */
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 #include <math.h>
 #include <string.h>

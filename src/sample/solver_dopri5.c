@@ -2,7 +2,7 @@
  * the same as the last: scipy's RK45. The tolerance is the dial. */
 #include <stddef.h>
 
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 typedef struct dopri5_config {
     double rtol, atol;

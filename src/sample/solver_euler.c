@@ -1,7 +1,7 @@
 /* Euler's method, of first order. Equal steps of time. */
 #include <stddef.h>
 
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 typedef struct euler_config {
     int64_t steps;

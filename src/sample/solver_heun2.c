@@ -1,7 +1,7 @@
 /* Heun's method, of second order. Equal steps of time. */
 #include <stddef.h>
 
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 typedef struct heun2_config {
     int64_t steps;

@@ -1,7 +1,7 @@
 /* The classical Runge–Kutta method, of order 4. Equal steps of time. */
 #include <stddef.h>
 
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 typedef struct rk4_config {
     int64_t steps;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "sample/sample_fixture.h"
-#include "tweedie/ode.h"
+#include "tweedie/solver.h"
 
 /* y' = λ (y − cos t) − sin t, whose solution from y(0) = 1 + c is cos t + c e^{λ t}: a different λ
  * for each index, so that steps differ. */

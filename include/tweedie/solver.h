@@ -5,8 +5,8 @@
  * weights of its error. Every sample is a function of itself alone: step sizes are chosen by
  * sample, and the right-hand side is always asked for all slots, so a sample's result is bitwise
  * the same in any company. Not collective. */
-#ifndef TWEEDIE_ODE_H
-#define TWEEDIE_ODE_H
+#ifndef TWEEDIE_SOLVER_H
+#define TWEEDIE_SOLVER_H
 
 #include "tweedie/kind.h"
 
