@@ -51,7 +51,7 @@ void tw_tally_log(const tw_tally *t, const char *prefix)
             snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", k ? ", " : "",
                      name);
         }
-        tw_log_warn("%s%lld %s (%s%s)", prefix, (long long)n, t->rows[i].reason, names,
+        tw_log_warn("%s%s: %lld (%s%s)", prefix, t->rows[i].reason, (long long)n, names,
                     n > TALLY_EXAMPLES ? ", ..." : "");
     }
 }

@@ -27,7 +27,7 @@ typedef struct tw_tally {
 __attribute__((format(printf, 3, 4))) tw_status tw_tally_add(tw_tally *t, const char *example,
                                                              const char *reason, ...);
 
-/* A line for each reason: "PREFIX COUNT REASON (EXAMPLE, EXAMPLE, …)". */
+/* A line for each reason: "PREFIX REASON: COUNT (EXAMPLE, EXAMPLE, …)". */
 void tw_tally_log(const tw_tally *t, const char *prefix);
 void tw_tally_free(tw_tally *t);
 

@@ -155,9 +155,10 @@ static tw_status refuse_level(const level *l, const char *path)
     char splits[256], others[256];
     (void)list(splits, l, true);
     (void)list(others, l, false);
-    return tw_error_set(TW_EDATA, "%s: %s may be splits or classes: beside them are %s%s; %s", path,
-                        splits, others[0] ? others : "images",
-                        others[0] && l->images ? " and images" : "", DECIDE);
+    return tw_error_set(TW_EDATA, "%s: %s: named as splits, but beside them %s%s%s; %s", path,
+                        splits, others[0] ? others : "are images",
+                        others[0] && l->images ? " and the folder itself" : "",
+                        others[0] ? " hold images too" : "", DECIDE);
 }
 
 static tw_status add_root(tw_image_tree *t, const char *path, const char *split,
@@ -226,13 +227,18 @@ static tw_status is_wrapper(bool *out, const char *inner, const char *name)
 {
     tw_status st = TW_OK;
     level l = {0};
+    char *further = NULL;
     TW_TRY(look(&l, inner));
-    *out =
-        tw_split_name_is_empty(name) || interpret(&l) != CLASSES ||
-        (l.images == 0 &&
-         (l.holding > 1 || (l.holding == 1 && tw_split_name_is_empty(l.f.entries[l.only].name))));
+    *out = tw_split_name_is_empty(name) || interpret(&l) != CLASSES ||
+           (l.images == 0 && l.holding > 1);
+    if (!*out && l.images == 0 && l.holding == 1) {
+        TW_TRY(tw_alloc(&further, TW_PATH_MAX, 1, "a path"));
+        TW_TRY(tw_folder_join(further, inner, l.f.entries[l.only].name));
+        TW_TRY(is_wrapper(out, further, l.f.entries[l.only].name));
+    }
 done:
     leave_level(&l);
+    tw_free(&further);
     return st;
 }
 

@@ -114,7 +114,12 @@ static tw_status put_image(importing *im, picture *p, const char *path, const ch
     }
     st = tw_spool_describe(im->spool, path, p->values ? TW_DATASET_FLOAT32 : TW_DATASET_UINT8,
                            p->height, p->width, p->channels, label >= 0);
-    if (st == TW_EDATA && o->height == 0 && !strstr(tw_error_message(), "labels"))
+    if (st == TW_EDATA && strstr(tw_error_message(), "labels"))
+        st = tw_error_set(st,
+                          "%s: images in class folders and images in none are not imported "
+                          "together; give the folder with classes alone",
+                          path);
+    else if (st == TW_EDATA && o->height == 0)
         st = tw_error_set(st, "%s; --size HxW resizes them all", tw_error_message());
     TW_TRY(st);
     TW_TRY(tw_spool_append(im->spool, split, p->values ? (void *)p->values : (void *)p->pixels,

@@ -11,10 +11,11 @@
 
 enum {
     PICTURE_SIDE_MAX = 65535,
-    PICTURE_PIXELS_MAX = 1 << 27, /* what a header may claim before anything is allocated for it */
-    PICTURE_BYTES_MAX = 1 << 29,  /* of the pixels as kept here: a decoder needs as much again */
-    PICTURE_SECONDS = 10,         /* of processor time that decoding one file may take */
-    PICTURE_HEAD = 16             /* bytes that tell a format */
+    PICTURE_PIXELS_MAX = 1 << 27,  /* what a header may claim before anything is allocated for it */
+    PICTURE_BYTES_MAX = 768 << 20, /* of pixels and values: room for 67 megapixels of 16-bit RGB,
+                                      and for the decoder below 1 GiB */
+    PICTURE_SECONDS = 10,          /* of processor time that decoding one file may take */
+    PICTURE_HEAD = 16              /* bytes that tell a format */
 };
 
 typedef struct picture {

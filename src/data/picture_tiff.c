@@ -17,7 +17,7 @@ static bool begins(const unsigned char head[PICTURE_HEAD])
 #ifdef TWEEDIE_TIFF
 #include <tiffio.h>
 
-enum { BLOCK_MAX = 1 << 28, PAGES_MAX = 64 };
+enum { BLOCK_MAX = 1 << 27, PAGES_MAX = 64 };
 
 typedef struct reader {
     TIFF *tiff;
@@ -37,12 +37,17 @@ static void on_error(thandle_t handle, const char *where, const char *format, va
     if (r && !r->message[0]) vsnprintf(r->message, sizeof r->message, format, arguments);
 }
 
+static bool is_late(reader *r)
+{
+    if (r->status == TW_OK && tw_picture_is_late()) r->status = tw_picture_too_slow(r->path);
+    return r->status != TW_OK;
+}
+
 /* libtiff reads through these, so that a file of a million tiny pieces meets the clock. */
 static tmsize_t on_read(thandle_t handle, void *out, tmsize_t size)
 {
     reader *r = handle;
-    if (tw_picture_is_late() && r->status == TW_OK) r->status = tw_picture_too_slow(r->path);
-    return r->status == TW_OK ? (tmsize_t)fread(out, 1, (size_t)size, r->file) : -1;
+    return !is_late(r) ? (tmsize_t)fread(out, 1, (size_t)size, r->file) : -1;
 }
 
 static tmsize_t on_write(thandle_t handle, void *data, tmsize_t size)
@@ -172,40 +177,44 @@ static void put_samples(reader *r, const unsigned char *block, int64_t pixels, i
         }
 }
 
-/* The blocks of a plane: tiles, or strips as tiles of full width. */
-static tw_status read_plane(reader *r, unsigned char *block, int64_t size, int plane)
+/* Tiles of a plane, of which those at the right and below reach beyond the image. */
+static tw_status read_tiles(reader *r, unsigned char *block, int64_t size, int plane)
 {
     tw_status st = TW_OK;
-    const bool tiled = TIFFIsTiled(r->tiff);
     const int in = r->planar == PLANARCONFIG_SEPARATE ? 1 : r->samples;
-    uint32_t w = r->width, h = r->height;
-    if (tiled) {
-        (void)TIFFGetField(r->tiff, TIFFTAG_TILEWIDTH, &w);
-        (void)TIFFGetField(r->tiff, TIFFTAG_TILELENGTH, &h);
-    } else
-        (void)TIFFGetFieldDefaulted(r->tiff, TIFFTAG_ROWSPERSTRIP, &h);
-    if (h > r->height && !tiled) h = r->height;
+    uint32_t w = 0, h = 0;
+    (void)TIFFGetField(r->tiff, TIFFTAG_TILEWIDTH, &w);
+    (void)TIFFGetField(r->tiff, TIFFTAG_TILELENGTH, &h);
     const int64_t line = (int64_t)w * in * (r->bits / 8);
-    TW_CHECK(w > 0 && h > 0 && line * h <= size, TW_EDATA, "%s: damaged TIFF image: its blocks",
+    TW_CHECK(w > 0 && h > 0 && line * h <= size, TW_EDATA, "%s: damaged TIFF image: its tiles",
              r->path);
     for (int64_t y = 0; y < r->height; y += h)
         for (int64_t x = 0; x < r->width; x += w) {
             const int64_t rows = r->height - y < h ? r->height - y : h,
                           columns = r->width - x < w ? r->width - x : w;
-            const tmsize_t n =
-                tiled
-                    ? TIFFReadTile(r->tiff, block, (uint32_t)x, (uint32_t)y, 0, (uint16_t)plane)
-                    : TIFFReadEncodedStrip(r->tiff,
-                                           TIFFComputeStrip(r->tiff, (uint32_t)y, (uint16_t)plane),
-                                           block, (tmsize_t)(rows * line));
-            if (tw_picture_is_late()) r->status = tw_picture_too_slow(r->path);
-            if (n < (tmsize_t)(rows * line) || r->status != TW_OK) {
+            if (TIFFReadTile(r->tiff, block, (uint32_t)x, (uint32_t)y, 0, (uint16_t)plane) < 0 ||
+                is_late(r)) {
                 st = damaged(r);
                 goto done;
             }
             for (int64_t k = 0; k < rows; k++)
                 put_samples(r, block + k * line, columns, (y + k) * r->width + x, plane);
         }
+done:
+    return st;
+}
+
+/* Row by row: a strip may be the whole image. */
+static tw_status read_rows(reader *r, unsigned char *block, int plane)
+{
+    tw_status st = TW_OK;
+    for (int64_t y = 0; y < r->height; y++) {
+        if (TIFFReadScanline(r->tiff, block, (uint32_t)y, (uint16_t)plane) < 0 || is_late(r)) {
+            st = damaged(r);
+            goto done;
+        }
+        put_samples(r, block, r->width, y * r->width, plane);
+    }
 done:
     return st;
 }
@@ -255,14 +264,17 @@ static tw_status read_plain(reader *r)
     else
         TW_TRY(
             tw_picture_allocate_values(&r->image, r->height, r->width, channels, r->bits, r->path));
-    const int64_t size =
-        (int64_t)(TIFFIsTiled(r->tiff) ? TIFFTileSize64(r->tiff) : TIFFStripSize64(r->tiff));
-    TW_CHECK(size > 0 && size <= BLOCK_MAX, TW_EDATA,
+    const bool tiled = TIFFIsTiled(r->tiff);
+    const int64_t size = (int64_t)(tiled ? TIFFTileSize64(r->tiff) : TIFFScanlineSize64(r->tiff));
+    const int64_t least =
+        (int64_t)r->width * (r->planar == PLANARCONFIG_SEPARATE ? 1 : r->samples) * (r->bits / 8);
+    TW_CHECK(size > 0 && size <= BLOCK_MAX && (tiled || size >= least), TW_EDATA,
              "%s: a TIFF image in blocks of %lld bytes; at most %d were expected", r->path,
              (long long)size, BLOCK_MAX);
     TW_TRY(tw_alloc(&block, size, 1, "a block of an image"));
     const int planes = r->planar == PLANARCONFIG_SEPARATE ? channels : 1;
-    for (int i = 0; i < planes; i++) TW_TRY(read_plane(r, block, size, i));
+    for (int i = 0; i < planes; i++)
+        TW_TRY(tiled ? read_tiles(r, block, size, i) : read_rows(r, block, i));
     interpret(r);
 done:
     tw_free(&block);

@@ -13,7 +13,8 @@ static bool begins(const unsigned char head[PICTURE_HEAD])
 #ifdef TWEEDIE_WEBP
 #include <webp/decode.h>
 
-enum { FILE_MAX = 1 << 28 };
+/* libwebp takes 4 bytes a pixel beside the result. */
+enum { FILE_MAX = 1 << 27, PIXELS_MAX = 96 << 20 };
 
 static tw_status load(uint8_t **out, size_t *size, FILE *file, const char *path)
 {
@@ -66,6 +67,9 @@ static tw_status read_webp(picture *out, FILE *file, const char *path)
              "%s: damaged WebP image: its header cannot be read", path);
     TW_CHECK(!f.has_animation, TW_EDATA, "%s: an animated WebP image; one picture was expected",
              path);
+    TW_CHECK((int64_t)f.height * f.width <= PIXELS_MAX, TW_EDATA,
+             "%s: a WebP image of %d x %d pixels; at most %d pixels were expected", path, f.height,
+             f.width, PIXELS_MAX);
     TW_TRY(tw_picture_allocate(&p, f.height, f.width, f.has_alpha ? 4 : 3, path));
     const int stride = f.width * p.channels;
     const size_t bytes = (size_t)stride * (size_t)f.height;
