@@ -1,5 +1,7 @@
 /* Folders of images as people have them: which are splits and which are classes, what is left out,
  * and what is told of it. */
+#include <png.h>
+
 #include "data/fixture.h"
 #include "data/folder.h"
 #include "data/split_name.h"
@@ -364,6 +366,90 @@ static void labelled_and_unlabelled_images_are_not_mixed(void **state)
     assert_said(heard(), "classes without images to train on: 1 (dog)");
 }
 
+/* ---- bits ---- */
+
+/* A grey image of 16 bits, one row of four values. */
+static void deep_image(const char *name, const uint16_t values[4])
+{
+    FILE *file = fopen(in(name), "wb");
+    uint8_t row[8];
+    for (int i = 0; i < 8; i++) row[i] = (uint8_t)(values[i / 2] >> (i % 2 ? 0 : 8));
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(png);
+    png_init_io(png, file);
+    png_set_IHDR(png, info, 4, 1, 16, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
+    png_write_info(png, info);
+    png_write_row(png, row);
+    png_write_end(png, NULL);
+    png_destroy_write_struct(&png, &info);
+    fclose(file);
+}
+
+static void assert_stored(const tw_import_options *o, tw_dataset_kind kind, const double wanted[4])
+{
+    tw_dataset *d = NULL;
+    const tw_dataset_options options = {.path = in("out.h5"), .verify = true};
+    union {
+        float values[4];
+        uint8_t pixels[16];
+    } v;
+    assert_ok(tw_dataset_import(o, NULL));
+    assert_ok(tw_dataset_open(&d, NULL, &options));
+    const tw_dataset_spec *spec = tw_dataset_get_spec(d);
+    assert_int_equal(spec->kind, kind);
+    assert_ok(tw_dataset_read_stored(d, 0, 1, &v, NULL));
+    for (int i = 0; i < 4; i++)
+        assert_true((kind == TW_DATASET_UINT8 ? v.pixels[i] : v.values[i]) == wanted[i]);
+    if (kind != TW_DATASET_UINT8) { /* the least and the largest value are -1 and 1 */
+        float x[4];
+        assert_ok(tw_dataset_read(d, 0, 1, x, NULL));
+        assert_true(x[0] == -1 && x[3] == 1);
+    }
+    tw_dataset_destroy(&d);
+}
+
+static void sixteen_bit_images_keep_their_values_and_range(void **state)
+{
+    (void)state;
+    const uint16_t full[] = {0, 257, 40000, 65535}, twelve[] = {0, 16, 2048, 4095};
+    (void)mkdir(in("b16"), 0777);
+    deep_image("b16/1.png", full);
+    tw_import_options o = importing("b16", NULL);
+    assert_stored(&o, TW_DATASET_FLOAT32, (const double[]){0, 257, 40000, 65535});
+    o.bits = 8;
+    assert_stored(&o, TW_DATASET_UINT8, (const double[]){0, 1, 156, 255});
+    deep_image("b16/1.png", twelve); /* 12 bits left as they are: known by the largest value */
+    o.bits = 0;
+    assert_stored(&o, TW_DATASET_FLOAT32, (const double[]){0, 16, 2048, 4095});
+    o.bits = 8;
+    listen();
+    assert_stored(&o, TW_DATASET_UINT8, (const double[]){0, 1, 128, 255});
+    assert_said(heard(), "exceeds 4095", "taken as 12 bits", "--white 65535");
+    o.white = 65535;
+    assert_stored(&o, TW_DATASET_UINT8, (const double[]){0, 0, 8, 16});
+    deep_image("b16/2.png", full); /* one decides for all */
+    o.white = 0;
+    assert_stored(&o, TW_DATASET_UINT8, (const double[]){0, 0, 8, 16});
+}
+
+static void images_of_different_bits_are_not_mixed(void **state)
+{
+    (void)state;
+    const uint16_t full[] = {0, 257, 40000, 65535};
+    uint8_t pixels[4] = {0, 1, 2, 3};
+    (void)mkdir(in("mix"), 0777);
+    deep_image("mix/1.png", full);
+    assert_ok(tw_png_write(in("mix/2.png"), pixels, 1, 4, 1));
+    tw_import_options o = importing("mix", NULL);
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "mix/2.png: 8 bits", "16", "--bits 8");
+    o.bits = 8;
+    assert_stored(&o, TW_DATASET_UINT8, (const double[]){0, 1, 156, 255});
+    o.bits = 0;
+    o.white = 5;
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "--white needs --bits 8");
+}
+
 int main(void)
 {
     tw_log_quiet(true);
@@ -380,6 +466,8 @@ int main(void)
         cmocka_unit_test(class_names_have_any_length),
         cmocka_unit_test(links_that_lead_back_are_refused),
         cmocka_unit_test(labelled_and_unlabelled_images_are_not_mixed),
+        cmocka_unit_test(sixteen_bit_images_keep_their_values_and_range),
+        cmocka_unit_test(images_of_different_bits_are_not_mixed),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
