@@ -11,6 +11,12 @@
 #include <png.h>
 #include <xxhash.h>
 #include <zlib.h>
+#ifdef TWEEDIE_WEBP
+#include <webp/decode.h>
+#endif
+#ifdef TWEEDIE_TIFF
+#include <tiffio.h>
+#endif
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
@@ -98,6 +104,29 @@ static void find_jpeg(char *out)
 #endif
 }
 
+static void find_webp(char *out)
+{
+#ifdef TWEEDIE_WEBP
+    const int v = WebPGetDecoderVersion();
+    snprintf(out, VALUE_MAX, "%d.%d.%d", v >> 16, v >> 8 & 255, v & 255);
+#else
+    snprintf(out, VALUE_MAX, "none (built without)");
+#endif
+}
+
+static void find_tiff(char *out)
+{
+#ifdef TWEEDIE_TIFF
+    const char *line = TIFFGetVersion(); /* "LIBTIFF, Version 4.5.0\nCopyright …" */
+    const char *version = strstr(line, "Version ");
+    if (version) line = version + 8;
+    snprintf(out, VALUE_MAX, "%.*s (built with %d)", (int)strcspn(line, "\n"), line,
+             TIFFLIB_VERSION);
+#else
+    snprintf(out, VALUE_MAX, "none (built without)");
+#endif
+}
+
 static void find_zlib(char *out)
 {
     snprintf(out, VALUE_MAX, "%s (built with %s)", zlibVersion(), ZLIB_VERSION);
@@ -164,19 +193,11 @@ static void find_precision(char *out)
 }
 
 static const fact facts[] = {
-    {"tweedie", find_tweedie},
-    {"onednn", find_onednn},
-    {"hdf5", find_hdf5},
-    {"mpi", find_mpi},
-    {"openmp", find_openmp},
-    {"libpng", find_png},
-    {"libjpeg", find_jpeg},
-    {"zlib", find_zlib},
-    {"xxhash", find_xxhash},
-    {"processor", find_processor},
-    {"features", find_features},
-    {"isa", find_isa},
-    {"precision_auto", find_precision},
+    {"tweedie", find_tweedie},   {"onednn", find_onednn}, {"hdf5", find_hdf5},
+    {"mpi", find_mpi},           {"openmp", find_openmp}, {"libpng", find_png},
+    {"libjpeg", find_jpeg},      {"libwebp", find_webp},  {"libtiff", find_tiff},
+    {"zlib", find_zlib},         {"xxhash", find_xxhash}, {"processor", find_processor},
+    {"features", find_features}, {"isa", find_isa},       {"precision_auto", find_precision},
 };
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
