@@ -48,6 +48,20 @@ tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream)
     return TW_OK;
 }
 
+tw_dnnl_bf16 tw_dnnl_bf16_unit(void)
+{
+    static const struct {
+        unsigned isa; /* a set of bits that holds those of every lesser one */
+        tw_dnnl_bf16 unit;
+    } table[] = {{dnnl_cpu_isa_avx512_core_amx, TW_DNNL_BF16_TILES},
+                 {dnnl_cpu_isa_avx512_core_bf16, TW_DNNL_BF16_DOTS},
+                 {dnnl_cpu_isa_avx512_core, TW_DNNL_BF16_EMULATED}};
+    const unsigned has = (unsigned)dnnl_get_effective_cpu_isa();
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if ((has & table[i].isa) == table[i].isa) return table[i].unit;
+    return TW_DNNL_BF16_NONE;
+}
+
 static dnnl_data_type_t dnnl_type(tw_dtype type)
 {
     return type == TW_DTYPE_F32 ? dnnl_f32 : type == TW_DTYPE_BF16 ? dnnl_bf16 : dnnl_s32;

@@ -22,6 +22,17 @@ typedef struct tw_md {
 
 const char *tw_dnnl_status_text(dnnl_status_t st);
 
+/* What oneDNN computes bf16 with here, within $ONEDNN_MAX_CPU_ISA: nothing (below AVX-512), f32
+ * instructions of AVX-512, dot products (AVX512_BF16), tiles (AMX). Each is faster than the one
+ * before. */
+typedef enum tw_dnnl_bf16 {
+    TW_DNNL_BF16_NONE,
+    TW_DNNL_BF16_EMULATED,
+    TW_DNNL_BF16_DOTS,
+    TW_DNNL_BF16_TILES
+} tw_dnnl_bf16;
+tw_dnnl_bf16 tw_dnnl_bf16_unit(void);
+
 /* The one CPU engine and stream of this process. */
 tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 
