@@ -35,13 +35,6 @@ done:
     return st;
 }
 
-static tw_status set(tw_config *config, const char *assignment)
-{
-    char copy[256];
-    tw_status st = tw_format(copy, sizeof copy, "%s", assignment);
-    return st == TW_OK ? tw_config_override(config, 1, (char *[]){copy}) : st;
-}
-
 static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -53,25 +46,6 @@ static tw_status bind(tw_trainer *t)
     TW_TRY(tw_sample_config_bind(&t->sample, t->config));
     tw_model_destroy(&t->model);
     TW_TRY(tw_model_configure(&t->model, t->config));
-done:
-    return st;
-}
-
-/* `auto` becomes what the run began with, or what all ranks can do; the frozen configuration holds
- * the answer. */
-static tw_status resolve_precision(tw_trainer *t, tw_config *run)
-{
-    tw_status st = TW_OK;
-    tw_compute_config before = {0};
-    char assignment[64];
-    if (run && t->compute.precision == TW_PRECISION_AUTO) {
-        TW_TRY(tw_compute_config_bind(&before, run));
-        t->compute.precision = before.precision;
-    }
-    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->compute, t->comm));
-    TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s",
-                     tw_precision_name(t->precision)));
-    TW_TRY(set(t->config, assignment));
 done:
     return st;
 }
@@ -125,7 +99,7 @@ static tw_status read_config(tw_trainer *t)
         TW_TRY(tw_config_create(&run));
         TW_TRY(tw_config_parse(run, frozen, (int64_t)strlen(frozen), path));
     }
-    TW_TRY(resolve_precision(t, run));
+    TW_TRY(tw_trainer_resolve_precision(t, run));
     TW_TRY(bind(t));
     if (run) TW_TRY(tw_config_diff_fixed(run, t->config));
     if (run) TW_TRY(check_microbatch(t, run));
