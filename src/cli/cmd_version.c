@@ -21,6 +21,7 @@
 #include "cli/command.h"
 #include "tweedie/comm.h"
 #include "tweedie/json.h"
+#include "tweedie/plan.h"
 #include "tweedie/version.h"
 
 typedef struct options {
@@ -184,12 +185,13 @@ static void find_features(char *out)
 
 static void find_isa(char *out)
 {
-    snprintf(out, VALUE_MAX, "%s", tw_comm_isa());
+    const tw_processor p = tw_processor_allowed();
+    snprintf(out, VALUE_MAX, "%s", tw_processor_name(&p));
 }
 
 static void find_precision(char *out)
 {
-    snprintf(out, VALUE_MAX, "%s", strcmp(tw_comm_isa(), "avx512_core_amx") == 0 ? "bf16" : "f32");
+    snprintf(out, VALUE_MAX, "%s", tw_precision_name(tw_precision_resolve(TW_PRECISION_AUTO)));
 }
 
 static const fact facts[] = {
