@@ -10,7 +10,7 @@
 #include <xxhash.h>
 
 #include "data/digest.h"
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/comm_mpi.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 static const struct {

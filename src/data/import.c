@@ -7,8 +7,8 @@
 
 #include "data/format.h"
 #include "data/importer.h"
-#include "data/isolate.h"
 #include "data/points.h"
+#include "h5/isolate.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "data/format.h"
-#include "data/h5.h"
 #include "data/importer.h"
+#include "h5/h5.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 

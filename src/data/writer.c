@@ -8,7 +8,7 @@
 
 #include "data/digest.h"
 #include "data/format.h"
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 

@@ -1,6 +1,6 @@
-/* HDF5 as this module uses it: quiet, without plug-ins, its words carried into our messages. */
-#ifndef TWEEDIE_DATA_H5_H
-#define TWEEDIE_DATA_H5_H
+/* The one layer over HDF5: quiet, without plug-ins, its words carried into our messages. */
+#ifndef TWEEDIE_H5_H5_H
+#define TWEEDIE_H5_H5_H
 
 #include <hdf5.h>
 #include <stdbool.h>

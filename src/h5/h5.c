@@ -1,5 +1,5 @@
 /* Opening, describing and reading HDF5 objects with suspicion. */
-#include "data/h5.h"
+#include "h5/h5.h"
 
 #include <stdarg.h>
 #include <stdio.h>

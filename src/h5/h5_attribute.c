@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object,

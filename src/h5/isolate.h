@@ -1,6 +1,6 @@
 /* Work in a child process, for what a library may not survive. */
-#ifndef TWEEDIE_DATA_ISOLATE_H
-#define TWEEDIE_DATA_ISOLATE_H
+#ifndef TWEEDIE_H5_ISOLATE_H
+#define TWEEDIE_H5_ISOLATE_H
 
 #include <stddef.h>
 
