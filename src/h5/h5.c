@@ -1,29 +1,73 @@
 /* Opening, describing and reading HDF5 objects with suspicion. */
 #include "h5/h5.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "tweedie/memory.h"
 
-/* Deflate makes at most 1032 bytes of one (zlib's technical notes): what a file's size bounds. */
-enum { DEFLATE_MOST = 1032 };
-
 enum { WORDS_MAX = 256 };
 
-/* The deepest line of the error stack; of a failed system call only the system's words. */
+/* The deepest line of the error stack. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *out)
 {
-    static const char system[] = "error message = '";
-    if (n > 0 || !error->desc) return 0;
-    const char *words = strstr(error->desc, system);
-    words = words ? words + sizeof system - 1 : error->desc;
-    snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words, words == error->desc ? "\n" : "'\n"),
-             words);
+    if (n == 0 && error->desc) snprintf(out, WORDS_MAX, "%s", error->desc);
     return 0;
+}
+
+/* What a lock that was not given means, by the number of the error. */
+static const char *lock_hint(int error)
+{
+    switch (error) {
+    case EAGAIN:
+    case EACCES:
+        return "another process has the file open for writing; wait until it has closed it";
+    case ENOLCK:
+        return "the lock service of the file system does not answer or has no locks left; if "
+               "nobody writes the file, set HDF5_USE_FILE_LOCKING=FALSE";
+    case 524: /* ENOTSUPP of the kernel, which has no text */
+        return "the server of this network file system knows no locks (error 524); if nobody "
+               "writes the file, set HDF5_USE_FILE_LOCKING=FALSE";
+    case EOPNOTSUPP:
+    case ENOSYS:
+        return "this file system knows no locks; if nobody writes the file, set "
+               "HDF5_USE_FILE_LOCKING=FALSE";
+    default:
+        return NULL;
+    }
+}
+
+/* What HDF5 says in the words of a user: the system's own of a failed call, and what is behind the
+ * failures that everybody meets. */
+static void explain(char *words)
+{
+    static const char locking[] = "unable to lock file, errno = ", truncated[] = "truncated file: ";
+    static const char system[] = "error message = '";
+    char text[WORDS_MAX];
+    unsigned long long eof, base, stored;
+    const char *quoted = strstr(words, system), *hint = NULL;
+    if (strncmp(words, locking, sizeof locking - 1) == 0)
+        hint = lock_hint(atoi(words + sizeof locking - 1));
+    if (hint)
+        snprintf(text, sizeof text, "it cannot be locked: %s", hint);
+    else if (quoted)
+        snprintf(text, sizeof text, "HDF5: %.*s", (int)strcspn(quoted + sizeof system - 1, "'\n"),
+                 quoted + sizeof system - 1);
+    else if (strncmp(words, truncated, sizeof truncated - 1) == 0 &&
+             sscanf(words + sizeof truncated - 1,
+                    "eof = %llu, sblock->base_addr = %llu, stored_eof = %llu", &eof, &base,
+                    &stored) == 3)
+        snprintf(text, sizeof text,
+                 "HDF5: truncated file: it has %llu bytes, and %llu were written", eof,
+                 base + stored);
+    else
+        snprintf(text, sizeof text, "HDF5: %.*s", (int)strcspn(words, "\n"), words);
+    memcpy(words, text, sizeof text);
 }
 
 tw_status tw_h5_fail(tw_status code, const char *format, ...)
@@ -35,10 +79,8 @@ tw_status tw_h5_fail(tw_status code, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (!words[0]) return tw_error_set(code, "%s", text);
-    const char *hint = strstr(words, "lock")
-                           ? " (a file system without locks? then set HDF5_USE_FILE_LOCKING=FALSE)"
-                           : "";
-    return tw_error_set(code, "%s: HDF5: %s%s", text, words, hint);
+    explain(words);
+    return tw_error_set(code, "%s: %s", text, words);
 }
 
 /* HDF5 1.10 keeps an object whose last write failed (a full disk), and crashes on it when it closes
@@ -148,150 +190,5 @@ tw_status tw_h5_open_dataset(hid_t *out, hid_t file, const char *path, const cha
     id = H5I_INVALID_HID;
 done:
     tw_h5_close(&id);
-    return st;
-}
-
-static tw_status describe_type(tw_h5_array *a, hid_t dataset, const char *path, const char *object)
-{
-    tw_status st = TW_OK;
-    hid_t type = H5I_INVALID_HID;
-    TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: the type of %s cannot be read", path,
-           object);
-    a->class = H5Tget_class(type);
-    a->size = H5Tget_size(type);
-    TW_CHECK((a->class == H5T_INTEGER || a->class == H5T_FLOAT) && a->size >= 1 && a->size <= 16,
-             TW_EDATA, "%s: %s holds no plain numbers; integers or floats were expected", path,
-             object);
-    a->is_signed = a->class == H5T_FLOAT || H5Tget_sign(type) == H5T_SGN_2;
-    bool little = a->size == 1 || H5Tget_order(type) == H5T_ORDER_LE;
-    a->exact = little && (a->class == H5T_INTEGER ? H5Tget_precision(type) == 8 * a->size
-                                                  : H5Tequal(type, H5T_IEEE_F32LE) > 0);
-done:
-    tw_h5_close(&type);
-    return st;
-}
-
-static tw_status describe_space(tw_h5_array *a, hid_t dataset, const char *path, const char *object)
-{
-    tw_status st = TW_OK;
-    hsize_t dims[H5S_MAX_RANK];
-    hid_t space = H5I_INVALID_HID;
-    TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: the shape of %s cannot be read", path,
-           object);
-    TW_CHECK(H5Sget_simple_extent_type(space) == H5S_SIMPLE, TW_EDATA, "%s: %s is not an array",
-             path, object);
-    a->rank = H5Sget_simple_extent_ndims(space);
-    TW_CHECK(a->rank >= 1 && a->rank <= 8, TW_EDATA, "%s: %s has %d axes; 1 to 8 were expected",
-             path, object, a->rank);
-    TRY_H5(H5Sget_simple_extent_dims(space, dims, NULL), TW_EDATA,
-           "%s: the shape of %s cannot be read", path, object);
-    a->elements = 1;
-    for (int i = 0; i < a->rank; i++) {
-        TW_CHECK(dims[i] > 0, TW_EDATA, "%s: %s is empty: axis %d has length 0", path, object, i);
-        TW_CHECK(dims[i] <= (hsize_t)INT64_MAX &&
-                     !__builtin_mul_overflow(a->elements, (int64_t)dims[i], &a->elements),
-                 TW_EDATA, "%s: %s claims more elements than can be counted", path, object);
-        a->dims[i] = (int64_t)dims[i];
-    }
-done:
-    tw_h5_close(&space);
-    return st;
-}
-
-static tw_status check_filters(bool *deflated, hid_t list, const char *path, const char *object)
-{
-    tw_status st = TW_OK;
-    int filters = H5Pget_nfilters(list);
-    TRY_H5(filters, TW_EDATA, "%s: the filters of %s cannot be read", path, object);
-    for (int i = 0; i < filters; i++) {
-        unsigned flags, config;
-        size_t values = 0;
-        H5Z_filter_t id =
-            H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
-        TW_CHECK(id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE ||
-                     id == H5Z_FILTER_FLETCHER32,
-                 TW_EDATA,
-                 "%s: %s is packed by HDF5 filter %d; deflate, shuffle and fletcher32 are "
-                 "understood (h5repack changes it)",
-                 path, object, (int)id);
-        if (id == H5Z_FILTER_DEFLATE) *deflated = true;
-    }
-done:
-    return st;
-}
-
-static tw_status describe_storage(tw_h5_array *a, hid_t dataset, const char *path,
-                                  const char *object)
-{
-    tw_status st = TW_OK;
-    hsize_t chunk[H5S_MAX_RANK];
-    bool deflated = false;
-    int64_t bytes;
-    hid_t list = H5I_INVALID_HID;
-    TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: the storage of %s cannot be read",
-           path, object);
-    H5D_layout_t layout = H5Pget_layout(list);
-    TW_CHECK(layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT, TW_EDATA,
-             "%s: %s is a virtual dataset, whose data are in other files; copy it into one file "
-             "(h5repack)",
-             path, object);
-    TW_CHECK(H5Pget_external_count(list) == 0, TW_EDATA,
-             "%s: the data of %s are outside the file; copy them into it (h5repack)", path, object);
-    TW_TRY(check_filters(&deflated, list, path, object));
-    if (layout == H5D_CHUNKED) {
-        TW_CHECK(H5Pget_chunk(list, a->rank, chunk) == a->rank, TW_EDATA,
-                 "%s: the chunks of %s cannot be read", path, object);
-        a->chunk_rows = (int64_t)chunk[0];
-        a->chunk_bytes = (int64_t)a->size;
-        for (int i = 0; i < a->rank; i++)
-            TW_CHECK(!__builtin_mul_overflow(a->chunk_bytes, (int64_t)chunk[i], &a->chunk_bytes) &&
-                         a->chunk_bytes <= INT32_MAX,
-                     TW_EDATA, "%s: the chunks of %s are larger than 2 GiB", path, object);
-    }
-    /* a header may claim any shape: what is stored bounds it */
-    TW_CHECK(!__builtin_mul_overflow(a->elements, (int64_t)a->size, &bytes), TW_EDATA,
-             "%s: %s claims more bytes than can be counted", path, object);
-    hsize_t stored = H5Dget_storage_size(dataset);
-    TW_CHECK((hsize_t)bytes / (deflated ? DEFLATE_MOST : 1) <= stored, TW_EDATA,
-             "%s: %s claims %lld bytes, but only %llu are stored: not all of it was written", path,
-             object, (long long)bytes, (unsigned long long)stored);
-done:
-    tw_h5_close(&list);
-    return st;
-}
-
-tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, const char *object)
-{
-    tw_status st = TW_OK;
-    tw_h5_array a = {0};
-    TW_TRY(describe_type(&a, dataset, path, object));
-    TW_TRY(describe_space(&a, dataset, path, object));
-    TW_TRY(describe_storage(&a, dataset, path, object));
-    *out = a;
-done:
-    return st;
-}
-
-tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
-                          void *out, const char *path, const char *object)
-{
-    tw_status st = TW_OK;
-    hsize_t start[H5S_MAX_RANK] = {0}, extent[H5S_MAX_RANK];
-    hid_t space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
-    TRY_H5(space = H5Dget_space(dataset), TW_EIO, "%s: %s cannot be read", path, object);
-    int rank = H5Sget_simple_extent_dims(space, extent, NULL);
-    TRY_H5(rank, TW_EIO, "%s: %s cannot be read", path, object);
-    start[0] = (hsize_t)first;
-    extent[0] = (hsize_t)count;
-    TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO,
-           "%s: %s cannot be read", path, object);
-    TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: %s cannot be read", path,
-           object);
-    TRY_H5(H5Dread(dataset, type, memory, space, transfer, out), TW_EIO,
-           "%s: rows %lld to %lld of %s cannot be read", path, (long long)first,
-           (long long)(first + count - 1), object);
-done:
-    tw_h5_close(&memory);
-    tw_h5_close(&space);
     return st;
 }

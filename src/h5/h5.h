@@ -47,6 +47,7 @@ typedef struct tw_h5_array {
     H5T_class_t class; /* H5T_INTEGER or H5T_FLOAT */
     size_t size;       /* bytes of an element */
     bool is_signed;
+    bool is_enum; /* integers with names, or bits: h5py's and PyTables' booleans */
     bool exact; /* a plain integer that fills its bytes, or an IEEE float of 4 bytes; little-endian
                    or of one byte */
     int rank;
@@ -54,7 +55,11 @@ typedef struct tw_h5_array {
     int64_t elements;
     int64_t chunk_rows; /* of a chunked dataset, along the first axis; 0: contiguous */
     int64_t chunk_bytes;
+    int64_t chunk[8]; /* its whole shape */
 } tw_h5_array;
+
+/* Deflate makes at most 1032 bytes of one (zlib's technical notes): what a file's size bounds. */
+enum { TW_H5_DEFLATE_MOST = 1032 };
 
 /* Reads the structure of an open dataset and refuses what a reader should not follow: other classes
  * than numbers, external or virtual storage, filters other than deflate, shuffle and fletcher32,
@@ -62,7 +67,23 @@ typedef struct tw_h5_array {
  * @return TW_EDATA naming file, object, what was met and what is understood */
 tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
 
-/* Reads rows first … first + count − 1 (whole along the other axes) as `type`. */
+/* The same but for the last check, for which the library walks over all chunks. */
+tw_status tw_h5_look(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
+
+/* Whether storage was allocated for every element, which is as much as a file says of what was
+ * written. @return TW_EDATA with the number of chunks that are missing */
+tw_status tw_h5_check_written(const tw_h5_array *a, hid_t dataset, const char *path,
+                              const char *object);
+
+/* The type of the elements as numbers: of an enumeration its integers, of bits unsigned integers.
+ * The caller closes it. */
+tw_status tw_h5_number_type(hid_t *out, hid_t dataset, const char *path, const char *object);
+
+/* Refuses filters that are not understood, naming them and a way out. @param[out] deflated */
+tw_status tw_h5_check_filters(bool *deflated, hid_t list, const char *path, const char *object);
+
+/* Reads rows first … first + count − 1 (whole along the other axes) as `type`. Chunks are unpacked
+ * into exactly their size. @return TW_EDATA where a chunk is missing or damaged; TW_EIO */
 tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
                           void *out, const char *path, const char *object);
 
