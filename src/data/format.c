@@ -2,6 +2,7 @@
  * be damaged, or made by somebody else. */
 #include "data/format.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -76,10 +77,11 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
              "%s: num_classes is %lld; 0 to %d was expected", path, (long long)spec->num_classes,
              TW_DATASET_CLASSES_MAX);
     for (int64_t c = 0; spec->scale && c < spec->channels; c++)
-        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] > 0 && isfinite(spec->offset[c]),
+        /* a denormal scale has no finite inverse */
+        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] >= FLT_MIN && isfinite(spec->offset[c]),
                  TW_EDATA,
-                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale above 0 was "
-                 "expected",
+                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale of at least "
+                 "1.2e-38 was expected",
                  path, (long long)c, object, (double)spec->offset[c], (double)spec->scale[c]);
     for (int i = 0; i < spec->split_count; i++) {
         const tw_dataset_split *split = &spec->splits[i];
@@ -306,6 +308,9 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t acc
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
     TW_TRY(read_units(&f, path));
+    TW_TRY(tw_channel_text_read(&f.channel_text, f.samples, path, tw_format_object(f.spec.kind),
+                                f.spec.channels));
+    f.spec.channel_text = f.channel_text;
     TW_TRY(open_labels(&f, path));
     TW_TRY(read_names(&f, path));
     TW_TRY(tw_format_check(&f.spec, path));
@@ -324,4 +329,5 @@ void tw_dataset_file_close(tw_dataset_file *f)
     tw_free(&f->scale);
     tw_free(&f->class_names);
     tw_free(&f->class_text);
+    tw_free(&f->channel_text);
 }

@@ -102,4 +102,11 @@ tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t 
 tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count,
                              const float *values);
 
+/* A list of texts of `width` bytes each, padded with NUL. The reader's is the caller's to free, and
+ * NULL where there is no such attribute; count × width is at most `most`. */
+tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_t count,
+                            size_t width, const char *texts);
+tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,
+                           int64_t count, size_t most, size_t *width, char **out);
+
 #endif

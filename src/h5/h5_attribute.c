@@ -150,3 +150,46 @@ tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64
 {
     return write_attribute(id, path, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, count, values);
 }
+
+tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_t count,
+                            size_t width, const char *texts)
+{
+    tw_status st = TW_OK;
+    hid_t type = H5I_INVALID_HID;
+    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_size(type, width), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "%s: out of memory", path);
+    TW_TRY(write_attribute(id, path, name, type, type, count, texts));
+done:
+    tw_h5_close(&type);
+    return st;
+}
+
+tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,
+                           int64_t count, size_t most, size_t *width, char **out)
+{
+    tw_status st = TW_OK;
+    bool exists = false;
+    char *texts = NULL;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    TW_TRY(tw_h5_has_attribute(&exists, id, path, object, name));
+    *out = NULL;
+    if (!exists) goto done;
+    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, count));
+    const size_t size = H5Tget_size(type);
+    TW_CHECK(H5Tis_variable_str(type) == 0 && size >= 1 && size <= most / (size_t)count, TW_EDATA,
+             "%s: attribute \"%s\" of %s holds no fixed-length text of at most %zu bytes", path,
+             name, object, most / (size_t)count);
+    TW_TRY(tw_alloc(&texts, count, size, "an attribute"));
+    TRY_H5(H5Aread(attribute, type, texts), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
+    *width = size;
+    *out = texts;
+    texts = NULL;
+done:
+    tw_free(&texts);
+    tw_h5_close(&type);
+    tw_h5_close(&attribute);
+    return st;
+}

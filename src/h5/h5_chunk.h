@@ -48,8 +48,15 @@ typedef struct tw_h5_box {
     int64_t start[8], extent[8];
 } tw_h5_box;
 
-/* Reads a box, each chunk that it meets once. @param[out] out  [extent], as in the file */
-tw_status tw_h5_chunks_read_box(tw_h5_chunks *c, const tw_h5_box *box, void *out);
+/* Reads a box, each chunk that it meets once.
+ * @param[out] out     elements as in the file
+ * @param out_strides  bytes from one element to the next along each axis of the file */
+tw_status tw_h5_chunks_read_box(tw_h5_chunks *c, const tw_h5_box *box, void *out,
+                                const int64_t *out_strides);
+
+/* The library reads a box as `type`: for what is not chunked. @param[out] out  [extent], dense */
+tw_status tw_h5_read_box(hid_t dataset, hid_t transfer, hid_t type, int rank, const tw_h5_box *box,
+                         void *out, const char *path, const char *object);
 
 /* Copies a box of `extent` elements of `element` bytes. Strides are in bytes, one for each axis. */
 void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
