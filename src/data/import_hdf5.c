@@ -249,6 +249,17 @@ static int64_t target(const job *j, const input *in, int64_t i)
     return i / channels * j->channels + in->first_channel + i % channels;
 }
 
+static bool has_nan(const char *raw, int64_t count)
+{
+    int64_t bad = 0;
+    for (int64_t i = 0; i < count; i++) {
+        float v;
+        memcpy(&v, raw + (size_t)i * sizeof v, sizeof v);
+        bad += isnan(v);
+    }
+    return bad > 0;
+}
+
 /* Samples that need no unpacking: copied as they are. */
 static bool copy_plain(job *j, const input *in, int64_t count, const char *raw)
 {
@@ -258,7 +269,8 @@ static bool copy_plain(job *j, const input *in, int64_t count, const char *raw)
     if (!in->cf.trivial &&
         !(in->bytes && in->cf.missing_count == 0 && isinf(in->cf.least) && isinf(in->cf.most)))
         return false;
-    if (!(floats && j->fill == FILL_REFUSE) && !(in->bytes && j->size == 1)) return false;
+    if (!(in->bytes && j->size == 1) && (!floats || has_nan(raw, count * in->elements)))
+        return false;
     const size_t run = (size_t)channels * j->size;
     char *to = j->stored + (size_t)in->first_channel * j->size;
     if (channels == j->channels) {

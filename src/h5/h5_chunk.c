@@ -8,6 +8,10 @@
 
 /* ---- boxes ---- */
 
+/* Elements of a cut line: 49 MB of columns took 0.60 s uncut, 0.23 s with 16, 0.25 with 32, 0.29
+ * with 64. */
+enum { TILE = 16 };
+
 void tw_h5_dense_strides(int rank, const int64_t *extent, size_t element, int64_t *strides_out)
 {
     int64_t stride = (int64_t)element;
@@ -43,20 +47,10 @@ static void copy_line(int64_t count, size_t element, char *out, int64_t out_stri
     }
 }
 
-void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
-                    const int64_t *out_strides, const void *in, const int64_t *in_strides)
+static void copy_lines(int rank, const int64_t *extent, size_t element, char *to,
+                       const int64_t *out_strides, const char *from, const int64_t *in_strides)
 {
     int64_t at[8] = {0};
-    char *to = out;
-    const char *from = in;
-    /* trailing axes that are dense on both sides are one line */
-    while (rank > 1 && out_strides[rank - 1] == (int64_t)element &&
-           in_strides[rank - 1] == (int64_t)element &&
-           out_strides[rank - 2] == extent[rank - 1] * (int64_t)element &&
-           in_strides[rank - 2] == out_strides[rank - 2]) {
-        element *= (size_t)extent[rank - 1];
-        rank--;
-    }
     const int last = rank - 1;
     for (int axis = last; axis >= 0;) {
         copy_line(extent[last], element, to, out_strides[last], from, in_strides[last]);
@@ -68,6 +62,30 @@ void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
             from -= extent[axis] * in_strides[axis];
             at[axis] = 0;
         }
+    }
+}
+
+void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
+                    const int64_t *out_strides, const void *in, const int64_t *in_strides)
+{
+    int64_t part[8];
+    /* trailing axes that are dense on both sides are one line */
+    while (rank > 1 && out_strides[rank - 1] == (int64_t)element &&
+           in_strides[rank - 1] == (int64_t)element &&
+           out_strides[rank - 2] == extent[rank - 1] * (int64_t)element &&
+           in_strides[rank - 2] == out_strides[rank - 2]) {
+        element *= (size_t)extent[rank - 1];
+        rank--;
+    }
+    /* a line that is spread far apart is cut, so that what it touches is still in the cache when
+       the next lines touch it again */
+    const int last = rank - 1;
+    const int64_t tile = out_strides[last] > 256 ? TILE : extent[last];
+    memcpy(part, extent, (size_t)rank * sizeof *part);
+    for (int64_t first = 0; first < extent[last]; first += tile) {
+        part[last] = extent[last] - first < tile ? extent[last] - first : tile;
+        copy_lines(rank, part, element, (char *)out + first * out_strides[last], out_strides,
+                   (const char *)in + first * in_strides[last], in_strides);
     }
 }
 
