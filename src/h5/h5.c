@@ -14,23 +14,34 @@ enum { DEFLATE_MOST = 1032 };
 
 enum { WORDS_MAX = 256 };
 
+typedef struct cause {
+    char words[WORDS_MAX];
+    bool of_system; /* a system call failed, not what the file holds */
+} cause;
+
 /* The deepest line of the error stack; of a failed system call only the system's words. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *out)
 {
     static const char system[] = "error message = '";
+    cause *c = out;
     if (n > 0 || !error->desc) return 0;
     const char *words = strstr(error->desc, system);
+    c->of_system = words != NULL;
     words = words ? words + sizeof system - 1 : error->desc;
-    snprintf(out, WORDS_MAX, "%.*s", (int)strcspn(words, words == error->desc ? "\n" : "'\n"),
+    snprintf(c->words, sizeof c->words, "%.*s", (int)strcspn(words, c->of_system ? "'\n" : "\n"),
              words);
     return 0;
 }
 
 tw_status tw_h5_fail(tw_status code, const char *format, ...)
 {
-    char words[WORDS_MAX] = "", text[1536];
+    cause c = {.words = ""};
+    char text[1536];
     va_list args;
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &c);
+    const char *words = c.words;
+    if (c.of_system && code == TW_EDATA)
+        code = TW_EIO; /* the disk is at fault, and the file may be good */
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
