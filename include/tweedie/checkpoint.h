@@ -127,7 +127,8 @@ tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep);
 typedef struct tw_checkpoint tw_checkpoint;
 
 /* Checks magic, version, length and hash, and only then opens the file (a checkpoint or a weights
- * file) and lists its arrays.
+ * file) and lists its arrays: in a child process, since the seal says nothing of who made the file.
+ * Every object must be as the writers here make it; one that bears the name of a step holds it.
  * @param[out] out  tw_checkpoint_close
  * @return TW_EDATA for any damage and for a version that this program does not know */
 tw_status tw_checkpoint_open(tw_checkpoint **out, const char *path);

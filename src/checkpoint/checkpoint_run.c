@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "checkpoint/checkpoint_format.h"
 #include "tweedie/checkpoint.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -19,20 +20,20 @@ enum { DAY = 24 * 3600 };
 
 tw_status tw_checkpoint_name(char *out, size_t size, const char *run, int64_t step)
 {
-    if (step < 0 || step > 999999999999)
+    if (step < 0 || step > TW_CHECKPOINT_STEP_MAX)
         return tw_error_set(TW_EINTERNAL, "step %lld cannot be in a name", (long long)step);
     return tw_format(out, size, "%s/checkpoints/step-%09lld.h5", run, (long long)step);
 }
 
 /* Exactly what tw_checkpoint_name spells: a temporary file never matches. */
-static bool parse_name(const char *name, int64_t *step)
+bool step_of_name(const char *name, int64_t *step)
 {
     char again[64];
     char *end;
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return false;
     errno = 0;
     long long n = strtoll(name + 5, &end, 10);
-    if (errno || strcmp(end, ".h5") != 0 || n > 999999999999) return false;
+    if (errno || strcmp(end, ".h5") != 0 || n > TW_CHECKPOINT_STEP_MAX) return false;
     snprintf(again, sizeof again, "step-%09lld.h5", n);
     if (strcmp(again, name) != 0) return false;
     *step = n;
@@ -58,7 +59,7 @@ tw_status tw_checkpoint_list(const char *run, int64_t **steps, int64_t *count)
     TW_CHECK(directory, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s%s", path,
              strerror(errno), errno == ENOENT ? " (is this a run?)" : "");
     for (errno = 0; (entry = readdir(directory)); errno = 0) {
-        if (!parse_name(entry->d_name, &step)) continue;
+        if (!step_of_name(entry->d_name, &step)) continue;
         if (n == room) {
             room = room ? 2 * room : 64;
             TW_TRY(tw_alloc(&more, room, sizeof *more, "a list of checkpoints"));

@@ -52,7 +52,7 @@ done:
     return st;
 }
 
-static tw_status read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path)
+tw_status container_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path)
 {
     tw_status st = TW_OK;
     char *p = buffer;
@@ -75,7 +75,7 @@ tw_status container_pass_step(container_pass *pass, const char *path, int64_t by
     tw_status st = TW_OK;
     while (bytes > 0 && pass->at < pass->end) {
         int64_t n = pass->end - pass->at < BUFFER ? pass->end - pass->at : BUFFER;
-        TW_TRY(read_at(pass->file, pass->buffer, n, pass->at, path));
+        TW_TRY(container_read_at(pass->file, pass->buffer, n, pass->at, path));
         XXH3_128bits_update(pass->state, pass->buffer, (size_t)n);
         pass->at += n;
         bytes -= n;
@@ -139,7 +139,7 @@ tw_status container_read_block(const container_pass *pass, const char *path,
     unsigned char block[CONTAINER_BLOCK];
     static const unsigned char signature[] = {0x89, 'H', 'D', 'F'};
 
-    TW_TRY(read_at(pass->file, block, sizeof block, 0, path));
+    TW_TRY(container_read_at(pass->file, block, sizeof block, 0, path));
     TW_CHECK(memcmp(block, signature, sizeof signature) != 0, TW_EDATA,
              "%s: is HDF5, but neither a checkpoint nor a weights file", path);
     TW_CHECK(memcmp(block, magic, sizeof magic) == 0, TW_EDATA,

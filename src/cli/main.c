@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "h5/isolate.h"
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -90,7 +91,8 @@ static void report(tw_status st)
 static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
-    tw_status st = command->stops ? tw_signals_install() : TW_OK;
+    tw_status st = tw_isolate_start(); /* before MPI, signal handlers and threads */
+    if (st == TW_OK && command->stops) st = tw_signals_install();
     if (st == TW_OK) st = tw_comm_create(&comm);
     if (st != TW_OK) {
         report(st);

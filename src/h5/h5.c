@@ -13,6 +13,9 @@
 
 enum { WORDS_MAX = 256 };
 
+/* How HDF5 quotes what the system said of a call that failed. */
+static const char of_system[] = "error message = '";
+
 /* The deepest line of the error stack. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *out)
 {
@@ -47,17 +50,16 @@ static const char *lock_hint(int error)
 static void explain(char *words)
 {
     static const char locking[] = "unable to lock file, errno = ", truncated[] = "truncated file: ";
-    static const char system[] = "error message = '";
     char text[WORDS_MAX];
     unsigned long long eof, base, stored;
-    const char *quoted = strstr(words, system), *hint = NULL;
+    const char *quoted = strstr(words, of_system), *hint = NULL;
     if (strncmp(words, locking, sizeof locking - 1) == 0)
         hint = lock_hint(atoi(words + sizeof locking - 1));
     if (hint)
         snprintf(text, sizeof text, "it cannot be locked: %s", hint);
     else if (quoted)
-        snprintf(text, sizeof text, "HDF5: %.*s", (int)strcspn(quoted + sizeof system - 1, "'\n"),
-                 quoted + sizeof system - 1);
+        snprintf(text, sizeof text, "HDF5: %.*s",
+                 (int)strcspn(quoted + sizeof of_system - 1, "'\n"), quoted + sizeof of_system - 1);
     else if (strncmp(words, truncated, sizeof truncated - 1) == 0 &&
              sscanf(words + sizeof truncated - 1,
                     "eof = %llu, sblock->base_addr = %llu, stored_eof = %llu", &eof, &base,
@@ -75,6 +77,8 @@ tw_status tw_h5_fail(tw_status code, const char *format, ...)
     char words[WORDS_MAX] = "", text[1536];
     va_list args;
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
+    if (strstr(words, of_system) && code == TW_EDATA)
+        code = TW_EIO; /* the disk is at fault, and the file may be good */
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);

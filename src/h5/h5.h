@@ -109,4 +109,39 @@ tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_
 tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,
                            int64_t count, size_t most, size_t *width, char **out);
 
+/* ---- files of this program's own formats: nothing is accepted but what their writers make ----
+ * Names are absolute ("/params/a") and go into messages. All return TW_EDATA naming file and
+ * object. */
+
+/* Opens a file for reading. Closing it closes what is open in it. */
+tw_status tw_h5_open(hid_t *out, const char *path);
+
+/* Calls `visit` for each object of a group; every one must be reached by a hard link and have no
+ * other. `prefix` is the group's own name, "" for the root. */
+typedef tw_status (*tw_h5_visitor)(void *self, hid_t object, const char *name);
+tw_status tw_h5_walk(hid_t group, const char *path, const char *prefix, tw_h5_visitor visit,
+                     void *self);
+
+/* That the object has one name alone. */
+tw_status tw_h5_check_single(hid_t object, const char *path, const char *name);
+
+/* That the data are in the file itself: in chunks with no filter but fletcher32, or else contiguous
+ * or compact without any. Includes tw_h5_check_single. */
+tw_status tw_h5_check_storage(hid_t dataset, const char *path, const char *name, bool chunked);
+
+/* Its extent: each dimension at least 1, and none that can grow. A scalar has rank 0. */
+tw_status tw_h5_read_dims(int *rank, int64_t *dims, hid_t dataset, const char *path,
+                          const char *name, int most);
+
+/* That at least so many bytes are stored. */
+tw_status tw_h5_check_stored(hid_t dataset, const char *path, const char *name, int64_t bytes);
+
+/* All of these for a dataset of numbers of exactly `type`. */
+tw_status tw_h5_check_numbers(int *rank, int64_t *dims, hid_t dataset, const char *path,
+                              const char *name, hid_t type, int most, bool chunked);
+
+/* A scalar attribute of exactly the type `stored`, read as `memory`. */
+tw_status tw_h5_read_exact(hid_t id, const char *path, const char *object, const char *name,
+                           hid_t stored, hid_t memory, void *out);
+
 #endif

@@ -37,6 +37,9 @@ static tw_status open_attribute(hid_t *attribute, hid_t *type, hid_t id, const c
              class == H5T_STRING    ? "text"
              : class == H5T_INTEGER ? "an integer"
                                     : "a list of floats");
+    TW_CHECK(class == H5T_STRING || H5Tget_size(*type) <= 16, TW_EDATA,
+             "%s: attribute \"%s\" of %s has numbers of %zu bytes", path, name, object,
+             H5Tget_size(*type));
     TW_CHECK(H5Sget_simple_extent_npoints(space) == count, TW_EDATA,
              "%s: attribute \"%s\" of %s has %lld values, %lld were expected", path, name, object,
              (long long)H5Sget_simple_extent_npoints(space), (long long)count);
@@ -56,7 +59,7 @@ tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const 
     TW_CHECK(H5Tis_variable_str(type) == 0, TW_EDATA,
              "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
              path, name, object);
-    TW_CHECK(H5Tget_size(type) < sizeof text, TW_EDATA,
+    TW_CHECK(H5Tget_size(type) > 0 && H5Tget_size(type) < sizeof text, TW_EDATA,
              "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
              sizeof text - 1);
     TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
@@ -86,6 +89,23 @@ tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const c
     TRY_H5(H5Aread(attribute, H5T_NATIVE_INT64, &value), TW_EDATA,
            "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     *out = value;
+done:
+    tw_h5_close(&type);
+    tw_h5_close(&attribute);
+    return st;
+}
+
+tw_status tw_h5_read_exact(hid_t id, const char *path, const char *object, const char *name,
+                           hid_t stored, hid_t memory, void *out)
+{
+    tw_status st = TW_OK;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5Tget_class(stored), 1));
+    TW_CHECK(H5Tequal(type, stored) > 0, TW_EDATA,
+             "%s: attribute \"%s\" of %s has %zu bytes, or is of another type; %zu were expected",
+             path, name, object, H5Tget_size(type), H5Tget_size(stored));
+    TRY_H5(H5Aread(attribute, memory, out), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
 done:
     tw_h5_close(&type);
     tw_h5_close(&attribute);

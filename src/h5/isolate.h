@@ -2,6 +2,7 @@
 #ifndef TWEEDIE_H5_ISOLATE_H
 #define TWEEDIE_H5_ISOLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tweedie/status.h"
@@ -14,5 +15,23 @@
  * @return what `run` returned, or TW_EDATA if the child crashed */
 tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size,
                      const char *what);
+
+/* ---- the same for processes that run MPI or threads ---- */
+
+enum { TW_ISOLATE_ARGUMENT = 8192 };
+
+/* The work: plain data in, bytes written to the descriptor out. */
+typedef tw_status (*tw_isolated)(const void *argument, int result);
+
+/* Starts the helper process whose children do the work: before MPI and threads. Without it the
+ * calling process is forked itself. @return TW_ENOMEM */
+tw_status tw_isolate_start(void);
+
+/* Calls `run` in a child process with limits of memory and time. One thread at a time.
+ * @param size         of the argument, at most TW_ISOLATE_ARGUMENT
+ * @param[out] result  on success a file in memory with what the child wrote: the caller closes it
+ * @return what `run` returned, or TW_EDATA if the child crashed or took too long */
+tw_status tw_isolate_call(tw_isolated run, const void *argument, size_t size, int *result,
+                          const char *what);
 
 #endif
