@@ -57,6 +57,7 @@ typedef struct tw_checkpoint_meta {
                          default */
     char source[512]; /* weights files: the checkpoint that they came from */
     char sample_kind[16]; /* what samples are: "uint8", "float32", "points"; "" where nobody said */
+    char channel_text[4000]; /* names and units of channels as tw_dataset_spec says; "": none */
     int64_t height, width, channels, num_classes;
     const float *offset,
         *scale;           /* [channels]: stored values are x scale + offset; NULL for uint8 */

@@ -89,6 +89,7 @@ static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_me
             TW_TRY(write_attribute(file, path, f->name, H5T_STD_U64LE, H5T_NATIVE_UINT64, member));
             break;
         case META_TEXT:
+            if (is_optional(f) && !member[0]) break;
             TW_TRY(write_text_attribute(file, path, f->name, member));
             break;
         }

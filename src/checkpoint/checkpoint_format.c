@@ -19,10 +19,15 @@ const meta_field meta_fields[] = {
     FIELD(precision, META_TEXT),    FIELD(dataset_digest, META_TEXT), FIELD(versions, META_TEXT),
     FIELD(weights, META_TEXT),      FIELD(source, META_TEXT),         FIELD(sample_kind, META_TEXT),
     FIELD(height, META_INT64),      FIELD(width, META_INT64),         FIELD(channels, META_INT64),
-    FIELD(num_classes, META_INT64),
+    FIELD(num_classes, META_INT64), FIELD(channel_text, META_TEXT),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
+
+bool is_optional(const meta_field *field)
+{
+    return field->offset == offsetof(tw_checkpoint_meta, channel_text);
+}
 
 bool is_valid_name(const char *name, bool path)
 {

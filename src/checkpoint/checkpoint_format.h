@@ -23,6 +23,9 @@ typedef struct meta_field {
     size_t offset, size; /* of the member; size of a text's array */
 } meta_field;
 
+/* Whether a file may be without it, as those are that were written before it was known. */
+bool is_optional(const meta_field *field);
+
 extern const meta_field meta_fields[];
 extern const int meta_field_count;
 

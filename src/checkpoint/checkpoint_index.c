@@ -46,6 +46,9 @@ static tw_status read_fields(builder *b)
     for (int i = 0; i < meta_field_count; i++) {
         const meta_field *f = &meta_fields[i];
         char *member = (char *)&b->x->meta + f->offset;
+        bool there = true;
+        if (is_optional(f)) TW_TRY(tw_h5_has_attribute(&there, b->file, b->path, "/", f->name));
+        if (!there) continue;
         switch (f->type) {
         case META_TEXT:
             TW_TRY(tw_h5_read_text(b->file, b->path, "/", f->name, member, f->size));

@@ -49,7 +49,7 @@ static herr_t list_one(hid_t root, const char *name, const H5O_info_t *info, voi
 static void list_arrays(char *out, size_t size, hid_t file)
 {
     listing l = {.text = ""};
-    (void)H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, list_one, &l, H5O_INFO_BASIC);
+    (void)H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, list_one, &l, H5O_INFO_BASIC);
     if (l.count == 0)
         snprintf(out, size, "; it holds no arrays");
     else if (l.count > LISTED)
