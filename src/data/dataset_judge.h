@@ -5,7 +5,7 @@
 #include "tweedie/status.h"
 
 /* Files of superblock 2 and later carry checksums in every header, and are judged by these. The
- * headers of older ones carry none, and libhdf5 crashes on about one damaged one in 300: such a
+ * headers of older ones carry none, and libhdf5 crashed on 12 of 4000 damaged ones: such a
  * file is opened, and its chunks, first and last samples are read, in a child process first. Not
  * collective; on the thread that makes HDF5 calls. @return TW_EDATA where the child crashed or
  * found a fault; TW_OK also for what is no HDF5 file */
