@@ -298,7 +298,6 @@ static tw_status read_state(tw_trainer *t, const char *path, double *facts)
     facts[0] = (double)meta->step;
     facts[1] = (double)meta->restarts;
 done:
-    if (st == TW_EDATA) tw_error_prefix("%s: ", path);
     tw_checkpoint_close(&file);
     tw_state_destroy(&state);
     return st;

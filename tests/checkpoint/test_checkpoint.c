@@ -391,7 +391,9 @@ static void a_hold_file_that_cannot_be_read_stops_the_pruning(void **state)
         {"100, 200\n", 9, "'100, 200'"},
         {"1e3", 3, "'1e3'"},
         {"# all\n\n99999999999999999999\n", 28, "line 3"},
-        {"300\n\0" "400\n", 9, "byte 4 is NUL"},
+        {"300\n\0"
+         "400\n",
+         9, "byte 4 is NUL"},
     };
     char path[512];
     for (int64_t step = 100; step <= 600; step += 100) save(step, path, sizeof path);
