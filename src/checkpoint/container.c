@@ -175,20 +175,31 @@ void container_hex(char digest[TW_CHECKPOINT_DIGEST],
     digest[2 * CONTAINER_HASH_BYTES] = '\0';
 }
 
+tw_status container_pass_judge(const container_pass *pass, const char *path,
+                               char digest[TW_CHECKPOINT_DIGEST])
+{
+    tw_status st = TW_OK;
+    unsigned char claimed[CONTAINER_HASH_BYTES], found[CONTAINER_HASH_BYTES];
+    TW_TRY(container_read_block(pass, path, claimed));
+    container_pass_hash(pass, found);
+    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA,
+             "%s: is damaged: its bytes do not have the hash that its head says", path);
+    if (digest) container_hex(digest, found);
+done:
+    return st;
+}
+
 tw_status tw_checkpoint_check(const char *path, char digest[TW_CHECKPOINT_DIGEST])
 {
     tw_status st = TW_OK;
     container_pass pass = {.file = -1};
-    unsigned char claimed[CONTAINER_HASH_BYTES], found[CONTAINER_HASH_BYTES];
+    unsigned char claimed[CONTAINER_HASH_BYTES];
     bool finished;
 
     TW_TRY(container_pass_open(&pass, path));
-    TW_TRY(container_read_block(&pass, path, claimed));
+    TW_TRY(container_read_block(&pass, path, claimed)); /* before all is read for nothing */
     TW_TRY(container_pass_step(&pass, path, INT64_MAX, &finished));
-    container_pass_hash(&pass, found);
-    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA,
-             "%s: is damaged: its bytes do not have the hash that its head says", path);
-    if (digest) container_hex(digest, found);
+    TW_TRY(container_pass_judge(&pass, path, digest));
 done:
     container_pass_close(&pass);
     return st;

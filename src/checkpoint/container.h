@@ -54,6 +54,11 @@ tw_status container_seal(const char *path, const container_pass *pass);
 tw_status container_read_block(const container_pass *pass, const char *path,
                                unsigned char hash[CONTAINER_HASH_BYTES]);
 
+/* Whether what was passed over has the hash that the block claims. @param[out] digest  may be NULL
+ * @return TW_EDATA where it has not */
+tw_status container_pass_judge(const container_pass *pass, const char *path,
+                               char digest[TW_CHECKPOINT_DIGEST]);
+
 /* 32 hexadecimal digits. */
 void container_hex(char digest[TW_CHECKPOINT_DIGEST],
                    const unsigned char hash[CONTAINER_HASH_BYTES]);

@@ -1,6 +1,7 @@
 /* The program: finds the command, starts the ranks where it computes, and is the only place that
  * prints an error. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
     static char version[] = "version";
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
 
     setvbuf(
         stdout, NULL, _IOLBF,

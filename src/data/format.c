@@ -179,6 +179,7 @@ static tw_status read_samples(tw_dataset_file *f, const char *path)
     spec->kind = points ? TW_DATASET_POINTS : TW_DATASET_UINT8;
     const char *object = tw_format_object(spec->kind);
     TW_TRY(tw_h5_open_dataset(&f->samples, f->file, path, object));
+    TW_TRY(tw_h5_check_single(f->samples, path, object));
     TW_TRY(tw_h5_describe(&a, f->samples, path, object));
     if (images && a.class == H5T_FLOAT) spec->kind = TW_DATASET_FLOAT32;
     TW_CHECK(a.exact &&
@@ -233,6 +234,7 @@ static tw_status open_labels(tw_dataset_file *f, const char *path)
              labelled ? "there" : "missing");
     if (!labelled) goto done;
     TW_TRY(tw_h5_open_dataset(&f->labels, f->file, path, "/labels"));
+    TW_TRY(tw_h5_check_single(f->labels, path, "/labels"));
     TW_TRY(tw_h5_describe(&a, f->labels, path, "/labels"));
     TW_CHECK(a.class == H5T_INTEGER && a.exact && a.size == 4 && a.is_signed && a.rank == 1,
              TW_EDATA, "%s: /labels is not a list of little-endian int32", path);
@@ -247,10 +249,9 @@ done:
 static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, const char *path)
 {
     tw_status st = TW_OK;
-    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID, list = H5I_INVALID_HID;
+    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID;
     TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
                  H5Tget_size(type) <= TW_DATASET_NAME_MAX,
              TW_EDATA, "%s: /class_names holds no fixed-length text of at most %d bytes", path,
@@ -259,11 +260,9 @@ static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, c
                  H5Sget_simple_extent_npoints(space) == classes,
              TW_EDATA, "%s: /class_names has %lld names for %lld classes", path,
              (long long)H5Sget_simple_extent_npoints(space), (long long)classes);
-    TW_CHECK(H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0, TW_EDATA,
-             "%s: /class_names is not contiguous", path);
+    TW_TRY(tw_h5_check_stored(dataset, path, "/class_names", classes * (int64_t)H5Tget_size(type)));
     *width = H5Tget_size(type);
 done:
-    tw_h5_close(&list);
     tw_h5_close(&space);
     tw_h5_close(&type);
     return st;
@@ -279,6 +278,7 @@ static tw_status read_names(tw_dataset_file *f, const char *path)
     TW_TRY(tw_h5_has(&named, f->file, path, "/class_names"));
     if (!named) goto done;
     TW_TRY(tw_h5_open_dataset(&dataset, f->file, path, "/class_names"));
+    TW_TRY(tw_h5_check_storage(dataset, path, "/class_names", false));
     TW_TRY(describe_names(&width, dataset, classes, path));
     TW_TRY(tw_alloc(&f->class_text, classes, width + 1, "class names"));
     TW_TRY(tw_alloc(&f->class_names, classes, sizeof *f->class_names, "class names"));

@@ -62,8 +62,10 @@ tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const 
     TW_CHECK(H5Tget_size(type) > 0 && H5Tget_size(type) < sizeof text, TW_EDATA,
              "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
              sizeof text - 1);
-    TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_size(memory, sizeof text), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_EIO, "%s: attribute \"%s\" of %s cannot be read", path,
+           name, object);
+    TRY_H5(H5Tset_size(memory, sizeof text), TW_EIO, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
     TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA,
            "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     TRY_H5(H5Aread(attribute, memory, text), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",

@@ -11,9 +11,8 @@ tw_status tw_h5_open(hid_t *out, const char *path)
     tw_status st = TW_OK;
     hid_t access = H5I_INVALID_HID;
     TW_TRY(tw_h5_start());
-    TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "out of memory");
-    TRY_H5(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG), TW_EINTERNAL, "%s: cannot be opened",
-           path);
+    TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_EIO, "%s: cannot be opened", path);
+    TRY_H5(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG), TW_EIO, "%s: cannot be opened", path);
     TRY_H5(*out = H5Fopen(path, H5F_ACC_RDONLY, access), TW_EDATA,
            "%s: cannot be opened as an HDF5 file", path);
 done:
