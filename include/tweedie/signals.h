@@ -2,7 +2,9 @@
  * ranks agree on them in the reduction of the gradient, so that one signalled rank is enough.
  *
  *     SIGUSR1, SIGTERM   finish the step, save, exit 75   (a second SIGTERM, a second or more after
- * the first: end now, without saving) SIGUSR2            save and go on */
+ * the first: end now, without saving) SIGUSR2            save and go on
+ *     SIGPIPE, SIGXFSZ   ignored: a log without a reader and a file over its limit are errors of
+ * the write */
 #ifndef TWEEDIE_SIGNALS_H
 #define TWEEDIE_SIGNALS_H
 

@@ -1,10 +1,12 @@
 /* The program: finds the command, starts the ranks where it computes, and is the only place that
  * prints an error. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "h5/isolate.h"
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -91,7 +93,8 @@ static void report(tw_status st)
 static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
-    tw_status st = command->stops ? tw_signals_install() : TW_OK;
+    tw_status st = tw_isolate_start(); /* before MPI, signal handlers and threads */
+    if (st == TW_OK && command->stops) st = tw_signals_install();
     if (st == TW_OK) st = tw_comm_create(&comm);
     if (st != TW_OK) {
         report(st);
@@ -123,6 +126,7 @@ int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
     static char version[] = "version";
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
 
     setvbuf(
         stdout, NULL, _IOLBF,

@@ -127,6 +127,10 @@ tw_status tw_preview_grid(tw_preview *p);
 
 /* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
 tw_status tw_progress_create(tw_progress **out, tw_trainer *t);
+/* Opens a file of lines for appending; one that was not written to its end (a full disk, a kill) is
+ * cut off first. @param[out] out  the caller closes it
+ * @return TW_EIO, also for what is no regular file; links are not followed */
+tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
 void tw_progress_validation(tw_progress *p, double loss);
