@@ -43,12 +43,12 @@ static void fill_slice(const tw_published *e, const tw_param_view *v, float *pla
 static tw_status fill_params(tw_model *m)
 {
     tw_status st = TW_OK;
-    tw_publication p = {0};
+    tw_reference_names p = {0};
     float *plain = NULL;
     int64_t filled = 0;
-    TW_TRY(tw_model_publication(&p, m));
+    TW_TRY(tw_model_reference_names(&p, m));
     TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names",
-             m->net->name);
+             m->net->kind.name);
     TW_TRY(tw_alloc(&plain, m->params->size, sizeof *plain, "a parameter"));
     for (int k = 0; k < p.count; k++) {
         const tw_param_view *v = tw_params_find(m->params, p.items[k].param);
@@ -64,7 +64,7 @@ static tw_status fill_params(tw_model *m)
              (long long)tw_params_count(m->params));
 done:
     tw_free(&plain);
-    tw_publication_free(&p);
+    tw_reference_names_free(&p);
     return st;
 }
 
@@ -86,7 +86,7 @@ static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_optio
     tw_graph *g = NULL;
     tw_value *x = NULL, *gx = NULL;
     TW_TRY(tw_graph_create(&g));
-    tw_value *y = tw_model_build(g, m, n, NULL);
+    tw_value *y = tw_model_build(g, m, n, NULL).net;
     TW_TRY(tw_graph_status(g));
     tw_value *loss =
         tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0});

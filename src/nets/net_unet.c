@@ -26,22 +26,22 @@ typedef struct unet_config {
 } unet_config;
 
 static const tw_config_field fields[] = {
-    {"network", "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true,
+    {NULL, "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true,
      .help = "channels of the first level"},
-    {"network", "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64,
-     .fixed = true, .help = "channels of each level, in units of base"},
-    {"network", "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true,
+    {NULL, "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64, .fixed = true,
+     .help = "channels of each level, in units of base"},
+    {NULL, "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true,
      .help = "residual blocks of a level"},
-    {"network", "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
+    {NULL, "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
      .fixed = true,
      .help = "heights at which blocks are followed by attention; the middle always has it"},
-    {"network", "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
+    {NULL, "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
      .choices = "ho|score_sde", .fixed = true,
      .help = "on the way up: after every block (Ho), or after a level's last (score_sde)"},
-    {"network", "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95,
+    {NULL, "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95,
      .fixed = true, .help = "rate in the blocks"},
-    {"network", "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024,
-     .fixed = true, .help = "groups of the normalisations"},
+    {NULL, "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024, .fixed = true,
+     .help = "groups of the normalisations"},
 };
 
 static const double eps = 1e-6;
@@ -51,7 +51,7 @@ typedef struct builder {
     tw_graph *g;
     const unet_config *c;
     tw_value *time; /* silu(time embedding) [N, 4 base] */
-    tw_publication *publication;
+    tw_reference_names *reference_names;
     double nin_scale; /* of 1x1 convolutions: 1 in Ho's, 0.1 in score_sde's */
 } builder;
 
@@ -88,10 +88,10 @@ static void publish(const builder *b, const char *inner, const char *path, const
                     tw_shape shape, int64_t first, bool transposed)
 {
     char name[TW_NAME_MAX + 32], ours[TW_NAME_MAX + 32];
-    if (!b->publication) return;
-    snprintf(name, sizeof name, "all_modules.%d.%s", b->publication->module, inner);
+    if (!b->reference_names) return;
+    snprintf(name, sizeof name, "all_modules.%d.%s", b->reference_names->module, inner);
     snprintf(ours, sizeof ours, "%s.%s", path, leaf);
-    tw_publish(b->publication, b->g, name, ours, shape, first, transposed);
+    tw_publish(b->reference_names, b->g, name, ours, shape, first, transposed);
 }
 
 /* A layer's weight and bias under PREFIXweight and PREFIXbias. */
@@ -117,7 +117,7 @@ static void publish_nin(const builder *b, int k, const char *path, int64_t in, i
 
 static void next_module(const builder *b)
 {
-    if (b->publication) b->publication->module++;
+    if (b->reference_names) b->reference_names->module++;
 }
 
 /* ---- layers ---- */
@@ -285,7 +285,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     const unet_config *c = config;
     builder b = {.g = g,
                  .c = c,
-                 .publication = in->publication,
+                 .reference_names = in->reference_names,
                  .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
     tw_value *skips[SKIPS_MAX] = {0}, *h;
     int n = 0;
@@ -299,16 +299,13 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     h = way_up(&b, h, skips, n);
     h = tw_silu(g, norm(&b, "out.norm", "", h));
     next_module(&b);
-    h = conv(&b, "out.conv", "", h, tw_shape_channels(in->sample), 3, 0);
+    h = conv(&b, "out.conv", "", h, in->outputs, 3, 0);
     return tw_cast(g, h, TW_F32);
 }
 
 const tw_net tw_net_unet = {
-    .name = "unet",
-    .summary = "the U-Net of DDPM",
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .config_size = sizeof(unet_config),
+    .kind = {"unet", "the U-Net of DDPM", fields, sizeof fields / sizeof *fields,
+             sizeof(unet_config)},
     .check = check,
     .build = build,
 };

@@ -1,0 +1,83 @@
+/* Drawing blocks. The ranks take the missing ones in turns and agree after each, so that the
+ * failure or the signal of one ends all within a block; blocks take the same time on alike ranks,
+ * so little is waited for. */
+#include <math.h>
+
+#include "job/sample_job_internal.h"
+#include "tweedie/clock.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/signals.h"
+
+enum { LINE_SECONDS = 5 };
+
+static void show(sample_job *d, double fraction)
+{
+    const double now = tw_clock_seconds(), batch = (double)d->parts.batch;
+    const double blocks = (double)d->blocks_before + (double)d->blocks_active * fraction,
+                 total = (double)d->missing_count;
+    if (now - d->last < LINE_SECONDS) return;
+    d->last = now;
+    const double rate = blocks * batch / (now - d->start);
+    tw_log_info("drawn %.0f of %.0f samples, %.3g a second, %.0f s left", blocks * batch,
+                total * batch, rate, (total - blocks) * batch / rate);
+}
+
+/* Also the place to stop at once, as a block may take minutes. */
+tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
+                       const float *x)
+{
+    sample_job *d = self;
+    (void)first, (void)n, (void)x;
+    if (tw_signals_stop())
+        return tw_error_set(TW_ESTOPPED,
+                            "stopped by a signal; the same command goes on with what is missing");
+    if (d->rank == 0) show(d, (double)step / (double)steps);
+    return TW_OK;
+}
+
+static tw_status check_finite(const sample_job *d, int64_t first)
+{
+    tw_status st = TW_OK;
+    const int64_t dims = tw_dataset_elements(&d->parts.spec);
+    for (int64_t i = 0; i < d->parts.batch * dims; i++)
+        TW_CHECK(
+            isfinite(d->x[i]), TW_EDIVERGED,
+            "sample %lld is not finite: the weights, or the settings of the sampler, are no good",
+            (long long)(first + i / dims));
+done:
+    return st;
+}
+
+static tw_status sample_block(sample_job *d, int64_t k)
+{
+    tw_status st = TW_OK;
+    const int64_t first = k * d->parts.batch;
+    TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
+    TW_TRY(check_finite(d, first));
+    tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored));
+done:
+    return st;
+}
+
+tw_status sample_blocks(sample_job *d)
+{
+    tw_status st = TW_OK;
+    d->start = d->last = tw_clock_seconds();
+    tw_log_info("drawing %lld samples in blocks of %lld, %lld evaluations each; %lld are there",
+                (long long)(d->missing_count * d->parts.batch), (long long)d->parts.batch,
+                (long long)tw_sampler_evaluations(d->sampler), (long long)d->result.found);
+    for (int64_t i = 0; i < d->missing_count; i += d->ranks) {
+        d->blocks_before = i;
+        d->blocks_active = d->missing_count - i < d->ranks ? d->missing_count - i : d->ranks;
+        if (i + d->rank < d->missing_count) st = sample_block(d, d->missing[i + d->rank]);
+        TW_TRY(sample_agree(d, st));
+    }
+    d->result.drawn = d->missing_count * d->parts.batch;
+    d->result.seconds = tw_clock_seconds() - d->start;
+    tw_log_info("drew %lld samples in %.1f s, %.3g a second", (long long)d->result.drawn,
+                d->result.seconds, (double)d->result.drawn / d->result.seconds);
+done:
+    return st;
+}

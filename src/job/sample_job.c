@@ -1,0 +1,295 @@
+/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make
+ * pictures. */
+#include "job/sample_job_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "run/state.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/signals.h"
+
+tw_status sample_agree(const sample_job *d, tw_status st)
+{
+    return d->comm ? tw_comm_agree(d->comm, st) : st;
+}
+
+/* ---- planning ---- */
+
+/* Another sampler than the run's begins with settings of its own: the run's are for its own. */
+static const char *inherited(const tw_sample_job_options *o)
+{
+    for (int i = 0; i < o->assignment_count; i++)
+        if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
+            return "sample.batch sample.seed sample.clip sample.clip_min sample.clip_max "
+                   "compute.precision";
+    return "sample compute.precision";
+}
+
+static tw_status read_settings(sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    TW_TRY(tw_restore_config(&d->config, d->restored, inherited(o), "sample compute",
+                             o->assignment_count, o->assignments));
+    TW_TRY(tw_run_config_bind(&d->run, d->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
+                              d->restored->model->process->kind->sampler));
+    TW_TRY(tw_config_finish(d->config));
+done:
+    return st;
+}
+
+/* The line that parts are compared by: digest of the weights, then everything that a sample depends
+ * on. */
+static tw_status describe(sample_job *d, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    sample_parts *p = &d->parts;
+    const tw_checkpoint_meta *meta = &d->restored->meta;
+    tw_text text = {0};
+    TW_TRY(tw_sampler_describe(&text, d->sampler));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s",
+                     d->restored->digest, text.data, tw_precision_name(precision)));
+    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps", meta->weights,
+                     (long long)meta->step));
+done:
+    tw_text_free(&text);
+    return st;
+}
+
+static tw_status plan_sampling(sample_job *d, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    sample_parts *p = &d->parts;
+    tw_model *m = d->restored->model;
+    int64_t numbers = 0;
+    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
+    p->spec = d->restored->samples;
+    p->spec.num_classes = 0;
+    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
+    TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
+                             &options));
+    p->batch = tw_sampler_block(d->sampler);
+    tw_sampler_watch(d->sampler, sample_watch, d);
+    TW_TRY(describe(d, precision));
+    TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
+    TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
+    TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
+done:
+    return st;
+}
+
+static tw_status prepare(sample_job *d)
+{
+    tw_status st = TW_OK;
+    tw_precision precision;
+    TW_TRY(tw_restore(&d->restored, d->comm, d->options->weights, d->options->which));
+    TW_TRY(sample_agree(d, read_settings(d)));
+    TW_TRY(tw_compute_prepare(&precision, NULL, &d->run.compute, d->comm));
+    TW_TRY(sample_agree(d, plan_sampling(d, precision)));
+done:
+    return st;
+}
+
+/* ---- what is there ---- */
+
+static int64_t first_block(const sample_job *d)
+{
+    return d->options->first / d->parts.batch;
+}
+
+static int64_t block_count(const sample_job *d)
+{
+    return (d->options->first + d->options->count - 1) / d->parts.batch + 1 - first_block(d);
+}
+
+/* A file under the final name must be what this job makes, or something that it may replace. */
+static tw_status judge_existing(sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    const existing_set *e = &d->existing;
+    if (!e->there || !o->join || o->replace) return TW_OK;
+    TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it",
+             o->out);
+    TW_CHECK(e->ours, TW_EDATA,
+             "%s: was drawn with other weights or settings; use another --out, or --force replaces "
+             "it\n  there: %s\n  here:  %s",
+             o->out, e->sampling, d->parts.sampling);
+    TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EIO,
+             "%s: exists and holds the samples %lld to %lld, not all of which were asked for now; "
+             "--force replaces it",
+             o->out, (long long)e->first, (long long)(e->first + e->count - 1));
+    d->result.complete = e->first == o->first && e->count == o->count;
+done:
+    return st;
+}
+
+static tw_status look_at_out(sample_job *d)
+{
+    tw_status st = TW_OK;
+    double complete;
+    if (d->rank == 0) {
+        st = existing_set_look(&d->existing, &d->parts);
+        if (st == TW_OK) st = judge_existing(d);
+    }
+    TW_TRY(sample_agree(d, st));
+    complete = d->result.complete;
+    if (d->comm) TW_TRY(tw_comm_max(d->comm, &complete, 1));
+    d->result.complete = complete > 0;
+done:
+    return st;
+}
+
+/* Each rank looks at every ranks-th block. flags [blocks]: 1 where it is there */
+static tw_status look_at_parts(const sample_job *d, double *flags)
+{
+    tw_status st = TW_OK;
+    for (int64_t i = d->rank; i < block_count(d); i += d->ranks) {
+        bool there;
+        TW_TRY(sample_parts_check(&there, &d->parts, first_block(d) + i));
+        flags[i] = there;
+    }
+done:
+    return st;
+}
+
+static tw_status list_missing(sample_job *d)
+{
+    tw_status st = TW_OK;
+    double *flags = NULL;
+    const int64_t blocks = block_count(d);
+    st = tw_alloc(&flags, blocks, sizeof *flags, "the list of parts");
+    if (st == TW_OK) st = tw_alloc(&d->missing, blocks, sizeof *d->missing, "the list of parts");
+    TW_TRY(sample_agree(d, st));
+    TW_TRY(sample_agree(d, look_at_parts(d, flags)));
+    if (d->comm) TW_TRY(tw_comm_sum(d->comm, flags, blocks));
+    for (int64_t i = 0; i < blocks; i++)
+        if (flags[i] == 0) d->missing[d->missing_count++] = first_block(d) + i;
+    d->result.found = (blocks - d->missing_count) * d->parts.batch;
+done:
+    tw_free(&flags);
+    return st;
+}
+
+/* ---- the job ---- */
+
+static tw_status make_directory(const char *path)
+{
+    tw_status st = TW_OK;
+    struct stat info;
+    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path,
+             strerror(errno));
+    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is no directory", path);
+done:
+    return st;
+}
+
+static tw_status sample_missing(sample_job *d)
+{
+    tw_status st = TW_OK;
+    TW_TRY(list_missing(d));
+    if (d->missing_count == 0) goto done;
+    TW_CHECK(
+        d->restored, TW_ENOINPUT,
+        "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
+        d->parts.directory, (long long)(d->missing[0] * d->parts.batch),
+        (long long)((d->missing[0] + 1) * d->parts.batch - 1));
+    if (d->rank == 0) st = make_directory(d->parts.directory);
+    TW_TRY(sample_agree(d, st));
+    TW_TRY(sample_blocks(d));
+done:
+    return st;
+}
+
+static tw_status join(sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    if (d->rank == 0) {
+        if (d->result.complete)
+            memcpy(d->result.digest, d->existing.digest, sizeof d->existing.digest);
+        else
+            st = sample_parts_merge(&d->parts, o->first, o->count, d->result.digest);
+    }
+    return sample_agree(d, st);
+}
+
+/* Before hours of drawing, not after. */
+static tw_status check_pictures(const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    const bool points = d->parts.spec.kind == TW_DATASET_POINTS;
+    TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE,
+             "points have no single pictures, only a heat map of all");
+    TW_CHECK(!points || !o->grid || !*o->grid || d->parts.spec.channels == 2, TW_EUSAGE,
+             "points of %lld coordinates have no heat map; 2 were expected",
+             (long long)d->parts.spec.channels);
+done:
+    return st;
+}
+
+static tw_status run(sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    TW_TRY(sample_agree(d, tw_signals_install()));
+    if (o->weights)
+        TW_TRY(prepare(d));
+    else
+        TW_TRY(sample_agree(d, sample_parts_adopt(&d->parts)));
+    TW_TRY(check_pictures(d));
+    TW_TRY(look_at_out(d));
+    if (!d->result.complete) TW_TRY(sample_missing(d));
+    if (o->join) TW_TRY(join(d));
+    TW_TRY(sample_pictures(d));
+    if (o->join && o->clean)
+        TW_TRY(sample_agree(d, d->rank == 0 ? sample_parts_remove(&d->parts) : TW_OK));
+done:
+    return st;
+}
+
+static tw_status check(const tw_sample_job_options *o)
+{
+    tw_status st = TW_OK;
+    const int64_t limit = (int64_t)1
+                          << 43; /* a stream's position has 44 bits, and blocks are drawn whole */
+    TW_CHECK(o->first >= 0 && o->count >= 1 && o->count <= limit && o->first <= limit - o->count,
+             TW_EUSAGE, "%lld samples from index %lld: indices lie between 0 and 2^43",
+             (long long)o->count, (long long)o->first);
+    TW_CHECK(o->weights || o->join, TW_EUSAGE,
+             "which weights? (a run, a checkpoint or a weights file)");
+    TW_CHECK(o->weights || o->assignment_count == 0, TW_EUSAGE, "%s: joining takes no settings",
+             o->assignments[0]);
+    TW_CHECK(!o->clean || o->join, TW_EUSAGE, "parts are removed only when they are joined");
+done:
+    return st;
+}
+
+tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *options,
+                        tw_sample_job_result *out)
+{
+    tw_status st = TW_OK;
+    sample_job d = {.comm = comm,
+                    .rank = comm ? tw_comm_rank(comm) : 0,
+                    .ranks = comm ? tw_comm_size(comm) : 1,
+                    .options = options};
+    TW_TRY(check(options));
+    TW_TRY(sample_parts_name(&d.parts, options->out));
+    TW_TRY(run(&d));
+    if (out) *out = d.result;
+done:
+    tw_sampler_destroy(&d.sampler);
+    tw_model_score_destroy(&d.score);
+    tw_run_config_free(&d.run);
+    tw_config_destroy(&d.config);
+    tw_restore_destroy(&d.restored);
+    sample_parts_close(&d.parts);
+    tw_free(&d.x);
+    tw_free(&d.stored);
+    tw_free(&d.missing);
+    return st;
+}

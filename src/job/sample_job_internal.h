@@ -1,0 +1,47 @@
+/* What the files of drawing share. */
+#ifndef JOB_SAMPLE_JOB_INTERNAL_H
+#define JOB_SAMPLE_JOB_INTERNAL_H
+
+#include "job/sample_parts.h"
+#include "run/run_config.h"
+#include "tweedie/job.h"
+#include "tweedie/restore.h"
+#include "tweedie/sample.h"
+
+typedef struct sample_job {
+    const tw_comm *comm; /* or NULL */
+    int rank, ranks;
+    const tw_sample_job_options *options;
+    sample_parts parts;
+    existing_set existing;
+    tw_sample_job_result result;
+
+    /* what is needed to draw; NULL where there are no weights */
+    tw_restored *restored;
+    tw_config *config;
+    tw_run_config run; /* sampling and computing */
+    tw_model_score *score;
+    tw_sampler *sampler;
+    float *x; /* one block, model units */
+    void *stored;
+    int64_t *missing; /* blocks */
+    int64_t missing_count;
+
+    /* what is shown while drawing */
+    int64_t blocks_before; /* done before this round, on all ranks */
+    int64_t blocks_active; /* of this round */
+    double start, last;    /* tw_clock_seconds of the beginning and of the last line */
+} sample_job;
+
+tw_status sample_agree(const sample_job *d, tw_status st);
+
+/* sample_blocks.c: what the sampler calls after each step; self is the job. */
+tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
+                       const float *x);
+/* Draws the missing blocks, each rank one at a time. Collective. */
+tw_status sample_blocks(sample_job *d);
+
+/* sample_pictures.c: grid and single images. Collective. */
+tw_status sample_pictures(sample_job *d);
+
+#endif

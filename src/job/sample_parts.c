@@ -1,0 +1,297 @@
+/* Parts as files: each a dataset of one block, with the line of text that says what it was drawn
+ * with. */
+#include "job/sample_parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/text.h"
+
+/* Text attributes of parts and of the joined file. */
+static const char key_sampling[] = "sampling", key_first[] = "first";
+
+enum { JOIN_BYTES = 1 << 22 };
+
+tw_status sample_parts_name(sample_parts *p, const char *out)
+{
+    p->out = out;
+    return tw_format(p->directory, sizeof p->directory, "%s.parts", out);
+}
+
+static tw_status name_part(char *path, const sample_parts *p, int64_t k)
+{
+    return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory,
+                     (long long)(k * p->batch));
+}
+
+static bool is_part(const char *name)
+{
+    const size_t n = strlen(name);
+    return strncmp(name, "part-", 5) == 0 && n > 8 && strcmp(name + n - 3, ".h5") == 0;
+}
+
+/* ---- what a file says ---- */
+
+/* Opens a file of this process's own; `verify` reads all of it. */
+static tw_status open_file(tw_dataset **out, const char *path, bool verify)
+{
+    const tw_dataset_options options = {.path = path, .split = "all", .verify = verify};
+    return tw_dataset_open(out, NULL, &options);
+}
+
+static tw_status read_first(tw_dataset *file, int64_t *first)
+{
+    tw_status st = TW_OK;
+    char text[64];
+    TW_TRY(tw_dataset_get_text(file, key_first, text, sizeof text));
+    TW_CHECK(tw_text_to_int64(text, first), TW_EDATA,
+             "is no sample set: its attribute \"%s\" is '%s'", key_first, text);
+done:
+    return st;
+}
+
+static tw_status differ(const char *path, const char *there, const char *here)
+{
+    return tw_error_set(TW_EDATA,
+                        "%s: was drawn with other weights or settings; use another --out, or "
+                        "remove it\n  there: %s\n  here:  %s",
+                        path, there, here);
+}
+
+tw_status sample_parts_adopt(sample_parts *p)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    DIR *directory = opendir(p->directory);
+    TW_CHECK(directory, TW_ENOINPUT, "%s: cannot be read: %s", p->directory, strerror(errno));
+    for (const struct dirent *e; !p->adopted && (e = readdir(directory)) != NULL;) {
+        if (!is_part(e->d_name)) continue;
+        TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
+        if (open_file(&p->adopted, path, true) != TW_OK) tw_log_warn("%s", tw_error_message());
+    }
+    TW_CHECK(p->adopted, TW_ENOINPUT, "%s: holds no part of a sample set", p->directory);
+    p->spec = *tw_dataset_get_spec(p->adopted);
+    p->batch = p->spec.count;
+    TW_TRY(tw_format(p->source, sizeof p->source, "%s", p->spec.source));
+    TW_TRY(tw_dataset_get_text(p->adopted, key_sampling, p->sampling, sizeof p->sampling));
+done:
+    if (directory) closedir(directory);
+    return st;
+}
+
+void sample_parts_close(sample_parts *p)
+{
+    tw_dataset_destroy(&p->adopted);
+}
+
+/* Opens block k where it is there and whole; a damaged one is as good as missing. */
+static tw_status open_part(tw_dataset **out, const sample_parts *p, int64_t k, bool verify)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    char path[TW_PATH_MAX], sampling[TW_DATASET_TEXT_MAX];
+    int64_t first;
+    TW_TRY(name_part(path, p, k));
+    if (!tw_file_exists(path)) goto done;
+    st = open_file(&file, path, verify);
+    if (st == TW_OK) st = tw_dataset_get_text(file, key_sampling, sampling, sizeof sampling);
+    if (st == TW_OK) st = read_first(file, &first);
+    if (st != TW_OK) {
+        tw_log_warn("%s; it is drawn again", tw_error_message());
+        st = TW_OK;
+        goto done;
+    }
+    if (strcmp(sampling, p->sampling) != 0 || first != k * p->batch ||
+        tw_dataset_count(file) != p->batch) {
+        st = differ(path, sampling, p->sampling);
+        goto done;
+    }
+    *out = file;
+    file = NULL;
+done:
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k)
+{
+    tw_dataset *file = NULL;
+    tw_status st = open_part(&file, p, k, true);
+    *there = file != NULL;
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+tw_status existing_set_look(existing_set *out, const sample_parts *p)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    *out = (existing_set){.there = tw_file_exists(p->out)};
+    if (!out->there || open_file(&file, p->out, false) != TW_OK)
+        goto done; /* whatever it is, it is not ours */
+    TW_TRY(tw_dataset_get_text(file, key_sampling, out->sampling, sizeof out->sampling));
+    if (!out->sampling[0] || read_first(file, &out->first) != TW_OK) goto done;
+    out->count = tw_dataset_count(file);
+    out->ours = strcmp(out->sampling, p->sampling) == 0;
+    memcpy(out->digest, tw_dataset_get_spec(file)->digest, sizeof out->digest);
+done:
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+/* ---- writing ---- */
+
+/* Begins a file of `count` samples from index `first`. Nothing in it depends on its path. */
+static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const char *path,
+                       int64_t first, int64_t count)
+{
+    tw_status st = TW_OK;
+    tw_dataset_writer *w = NULL;
+    const tw_dataset_writer_options options = {.path = path, .replace = true};
+    tw_dataset_spec spec = {.kind = p->spec.kind,
+                            .count = count,
+                            .height = p->spec.height,
+                            .width = p->spec.width,
+                            .channels = p->spec.channels,
+                            .offset = p->spec.offset,
+                            .scale = p->spec.scale,
+                            .name = "samples"};
+    char text[64];
+    TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));
+    TW_TRY(tw_dataset_writer_create(&w, &spec, &options));
+    TW_TRY(tw_dataset_writer_set_text(w, key_sampling, p->sampling));
+    TW_TRY(tw_format(text, sizeof text, "%lld", (long long)first));
+    TW_TRY(tw_dataset_writer_set_text(w, key_first, text));
+    *out = w;
+    w = NULL;
+done:
+    tw_dataset_writer_abort(&w);
+    return st;
+}
+
+tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored)
+{
+    tw_status st = TW_OK;
+    tw_dataset_writer *w = NULL;
+    char path[TW_PATH_MAX];
+    TW_TRY(name_part(path, p, k));
+    TW_TRY(begin(&w, p, path, k * p->batch, p->batch));
+    TW_TRY(tw_dataset_writer_append(w, p->batch, stored, NULL));
+    TW_TRY(tw_dataset_writer_finish(&w, NULL));
+done:
+    tw_dataset_writer_abort(&w);
+    return st;
+}
+
+/* ---- ranges over parts ---- */
+
+typedef struct range {
+    int64_t block, first, count; /* samples first … first + count − 1 of a part */
+} range;
+
+/* The piece of [at, end) that lies in one part, at most `most` samples. */
+static range next_range(const sample_parts *p, int64_t at, int64_t end, int64_t most)
+{
+    range r = {.block = at / p->batch, .first = at % p->batch};
+    r.count = p->batch - r.first;
+    if (r.count > end - at) r.count = end - at;
+    if (r.count > most) r.count = most;
+    return r;
+}
+
+static tw_status need_part(tw_dataset **out, const sample_parts *p, int64_t k, bool verify)
+{
+    tw_status st = TW_OK;
+    tw_dataset_destroy(out);
+    TW_TRY(open_part(out, p, k, verify));
+    TW_CHECK(*out, TW_ENOINPUT,
+             "%s: the samples %lld to %lld are missing: they have not been drawn yet", p->directory,
+             (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
+done:
+    return st;
+}
+
+tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count, float *x)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    const int64_t end = first + count, dims = tw_dataset_elements(&p->spec);
+    for (int64_t at = first; at < end;) {
+        const range r = next_range(p, at, end, p->batch);
+        TW_TRY(need_part(&file, p, r.block, false));
+        TW_TRY(tw_dataset_read(file, r.first, r.count, x + (at - first) * dims, NULL));
+        at += r.count;
+    }
+done:
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
+                           char *buffer, int64_t room)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    const int64_t k = at / p->batch;
+    TW_TRY(need_part(&file, p, k, true));
+    while (at < end && at / p->batch == k) {
+        const range r = next_range(p, at, end, room);
+        TW_TRY(tw_dataset_read_stored(file, r.first, r.count, buffer, NULL));
+        TW_TRY(tw_dataset_writer_append(w, r.count, buffer, NULL));
+        at += r.count;
+    }
+done:
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+tw_status sample_parts_merge(const sample_parts *p, int64_t first, int64_t count, char *digest)
+{
+    tw_status st = TW_OK;
+    tw_dataset_writer *w = NULL;
+    char *buffer = NULL;
+    const size_t bytes = tw_dataset_sample_bytes(&p->spec);
+    const int64_t end = first + count, room = bytes < JOIN_BYTES ? JOIN_BYTES / (int64_t)bytes : 1;
+    for (int64_t k = first / p->batch; k * p->batch < end; k++) { /* before anything is written */
+        char path[TW_PATH_MAX];
+        TW_TRY(name_part(path, p, k));
+        TW_CHECK(tw_file_exists(path), TW_ENOINPUT,
+                 "%s: is missing: the samples %lld to %lld have not been drawn yet", path,
+                 (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
+    }
+    TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
+    TW_TRY(begin(&w, p, p->out, first, count));
+    for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
+        TW_TRY(copy_part(p, w, at, end, buffer, room));
+    TW_TRY(tw_dataset_writer_finish(&w, digest));
+done:
+    tw_dataset_writer_abort(&w);
+    tw_free(&buffer);
+    return st;
+}
+
+/* Also what a killed job left under temporary names, which begin with a dot. */
+tw_status sample_parts_remove(const sample_parts *p)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    DIR *directory = opendir(p->directory);
+    TW_CHECK(directory || errno == ENOENT, TW_EIO, "%s: cannot be read: %s", p->directory,
+             strerror(errno));
+    for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
+        if (!is_part(e->d_name) && strncmp(e->d_name, ".part-", 6) != 0) continue;
+        TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
+        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
+                 strerror(errno));
+    }
+    TW_CHECK(!directory || rmdir(p->directory) == 0 || errno == ENOENT || errno == ENOTEMPTY,
+             TW_EIO, "%s: cannot be removed: %s", p->directory, strerror(errno));
+done:
+    if (directory) closedir(directory);
+    return st;
+}

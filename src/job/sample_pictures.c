@@ -1,0 +1,99 @@
+/* Pictures of a sample set, from the joined file where there is one, else from its parts. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "job/grid.h"
+#include "job/sample_job_internal.h"
+#include "tweedie/memory.h"
+#include "tweedie/png.h"
+
+enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64 };
+
+static tw_status read_samples(const sample_job *d, int64_t first, int64_t count, float *x)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    const tw_dataset_options options = {.path = d->options->out, .split = "all"};
+    if (!d->options->join) return sample_parts_read(&d->parts, first, count, x);
+    TW_TRY(tw_dataset_open(&file, NULL, &options));
+    TW_TRY(tw_dataset_read(file, first - d->options->first, count, x, NULL));
+done:
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+static tw_status make_grid(const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    float *x = NULL;
+    const int64_t most = d->parts.spec.kind == TW_DATASET_POINTS ? POINTS_MAX : o->grid_count;
+    const int64_t count = o->count < most ? o->count : most;
+    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(&d->parts.spec), sizeof *x,
+                    "samples of a picture"));
+    TW_TRY(read_samples(d, o->first, count, x));
+    TW_TRY(tw_grid_write(o->grid, &d->parts.spec, count, x));
+done:
+    tw_free(&x);
+    return st;
+}
+
+static tw_status write_images(const sample_job *d, int64_t first, int64_t count, float *x,
+                              uint8_t *pixels)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *s = &d->parts.spec;
+    char path[TW_PATH_MAX];
+    TW_TRY(read_samples(d, first, count, x));
+    tw_dataset_pixels(s, count, x, pixels);
+    for (int64_t i = 0; i < count; i++) {
+        TW_TRY(tw_format(path, sizeof path, "%s/%06lld.png", d->options->images,
+                         (long long)(first + i)));
+        TW_TRY(tw_png_write(path, pixels + i * tw_dataset_elements(s), s->height, s->width,
+                            s->channels));
+    }
+done:
+    return st;
+}
+
+/* This rank's share: every ranks-th stretch. */
+static tw_status share_images(const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    const int64_t numbers = IMAGES_AT_ONCE * tw_dataset_elements(&d->parts.spec),
+                  end = o->first + o->count;
+    float *x = NULL;
+    uint8_t *pixels = NULL;
+    TW_TRY(tw_alloc(&x, numbers, sizeof *x, "samples of pictures"));
+    TW_TRY(tw_alloc(&pixels, numbers, sizeof *pixels, "pictures"));
+    for (int64_t at = o->first + d->rank * IMAGES_AT_ONCE; at < end;
+         at += (int64_t)d->ranks * IMAGES_AT_ONCE)
+        TW_TRY(
+            write_images(d, at, end - at < IMAGES_AT_ONCE ? end - at : IMAGES_AT_ONCE, x, pixels));
+done:
+    tw_free(&x);
+    tw_free(&pixels);
+    return st;
+}
+
+static tw_status make_directory(const char *path)
+{
+    return mkdir(path, 0777) == 0 || errno == EEXIST
+               ? TW_OK
+               : tw_error_set(TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+}
+
+tw_status sample_pictures(sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    if (o->grid && *o->grid) TW_TRY(sample_agree(d, d->rank == 0 ? make_grid(d) : TW_OK));
+    if (o->images && *o->images) {
+        TW_TRY(sample_agree(d, d->rank == 0 ? make_directory(o->images) : TW_OK));
+        TW_TRY(sample_agree(d, share_images(d)));
+    }
+done:
+    return st;
+}

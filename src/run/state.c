@@ -1,0 +1,172 @@
+/* Flat arrays of training as named arrays of a file. */
+#include "run/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tweedie/memory.h"
+#include "tweedie/text.h"
+
+/* Averages stand for the whole network, moments for what is trained. */
+static bool holds(const char *group, const tw_param_view *v)
+{
+    return v->trainable || strncmp(group, "adam/", 5) != 0;
+}
+
+static int64_t count_arrays(const tw_state *s, int64_t *floats)
+{
+    int64_t n = 0;
+    *floats = 0;
+    for (int g = 0; g < s->group_count; g++)
+        for (int i = 0; i < s->params->view_count; i++) {
+            if (!holds(s->groups[g].name, &s->params->views[i])) continue;
+            *floats += s->params->views[i].count;
+            n++;
+        }
+    return n;
+}
+
+static void describe_array(tw_state *s, int64_t k, const tw_state_group *group,
+                           const tw_param_view *v, float *plain)
+{
+    const bool scalar = v->shape.rank == 0; /* which files do not know */
+    s->dims[k][0] = 1;
+    for (int i = 0; i < v->shape.rank; i++) s->dims[k][i] = v->shape.dims[i];
+    s->arrays[k] =
+        (tw_checkpoint_array){group->name, v->name, scalar ? 1 : v->shape.rank, s->dims[k], plain};
+    s->views[k] = v;
+    /* a constant is the parameters' own, whichever group speaks of it */
+    s->flats[k] = v->trainable ? group->flat : s->params->value;
+}
+
+static void describe_arrays(tw_state *s)
+{
+    float *plain = s->plain;
+    int64_t k = 0;
+    for (int g = 0; g < s->group_count; g++)
+        for (int i = 0; i < s->params->view_count; i++) {
+            const tw_param_view *v = &s->params->views[i];
+            if (!holds(s->groups[g].name, v)) continue;
+            describe_array(s, k++, &s->groups[g], v, plain);
+            plain += v->count;
+        }
+}
+
+tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_state_group *groups,
+                          int group_count)
+{
+    tw_status st = TW_OK;
+    tw_state *s = NULL;
+    int64_t floats;
+    TW_TRY(tw_alloc(&s, 1, sizeof *s, "the state of a run"));
+    s->params = params;
+    s->group_count = group_count;
+    TW_TRY(tw_alloc(&s->groups, group_count, sizeof *s->groups, "groups of arrays"));
+    TW_TRY(tw_alloc(&s->names, group_count, sizeof *s->names, "groups of arrays"));
+    for (int g = 0; g < group_count; g++) {
+        TW_TRY(tw_format(s->names[g], sizeof s->names[g], "%s", groups[g].name));
+        s->groups[g] = (tw_state_group){s->names[g], groups[g].flat};
+    }
+    s->count = count_arrays(s, &floats);
+    s->bytes = (size_t)floats * sizeof(float);
+    TW_TRY(tw_alloc(&s->arrays, s->count, sizeof *s->arrays, "arrays of a run"));
+    TW_TRY(tw_alloc(&s->views, s->count, sizeof *s->views, "arrays of a run"));
+    TW_TRY(tw_alloc(&s->flats, s->count, sizeof *s->flats, "arrays of a run"));
+    TW_TRY(tw_alloc(&s->dims, s->count, sizeof *s->dims, "arrays of a run"));
+    TW_TRY(tw_alloc_arena(&s->plain, s->bytes, "the copy that a checkpoint is written from"));
+    memset(s->plain, 0, s->bytes); /* here, not in the first save, which training waits for: pages
+                                      take longer to come than to fill */
+    describe_arrays(s);
+    *out = s;
+    s = NULL;
+done:
+    tw_state_destroy(&s);
+    return st;
+}
+
+void tw_state_destroy(tw_state **state)
+{
+    tw_state *s = *state;
+    if (!s) return;
+    tw_free(&s->groups);
+    tw_free(&s->names);
+    tw_free(&s->arrays);
+    tw_free(&s->views);
+    tw_free(&s->flats);
+    tw_free(&s->dims);
+    tw_free(&s->plain);
+    tw_free(state);
+}
+
+void tw_state_snapshot(tw_state *s)
+{
+    for (int64_t k = 0; k < s->count; k++)
+        tw_params_to_plain(s->views[k], s->flats[k], s->arrays[k].data);
+}
+
+void tw_state_restore(tw_state *s)
+{
+    for (int64_t k = 0; k < s->count; k++)
+        tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
+}
+
+tw_status tw_state_ema_name(char *out, size_t size, double rate)
+{
+    char text[TW_TEXT_DOUBLE_MAX];
+    tw_text_from_double(text, rate);
+    return tw_format(out, size, "ema/%s", text);
+}
+
+static const char *const kinds[] = {
+    [TW_DATASET_UINT8] = "uint8", [TW_DATASET_FLOAT32] = "float32", [TW_DATASET_POINTS] = "points"};
+
+tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_spec *spec)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_format(meta->sample_kind, sizeof meta->sample_kind, "%s", kinds[spec->kind]));
+    meta->height = spec->height;
+    meta->width = spec->width;
+    meta->channels = spec->channels;
+    meta->num_classes = spec->num_classes;
+    meta->offset = spec->kind == TW_DATASET_UINT8 ? NULL : spec->offset;
+    meta->scale = spec->kind == TW_DATASET_UINT8 ? NULL : spec->scale;
+done:
+    return st;
+}
+
+tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    tw_dataset_spec spec = {.height = meta->height,
+                            .width = meta->width,
+                            .channels = meta->channels,
+                            .num_classes = meta->num_classes,
+                            .offset = meta->offset,
+                            .scale = meta->scale};
+    int kind = 0;
+    while (kind < (int)(sizeof kinds / sizeof *kinds) &&
+           strcmp(kinds[kind], meta->sample_kind) != 0)
+        kind++;
+    TW_CHECK(kind < (int)(sizeof kinds / sizeof *kinds), TW_EDATA,
+             "its samples are of kind '%s'; uint8, float32 or points was expected",
+             meta->sample_kind);
+    TW_CHECK(spec.height >= 1 && spec.width >= 1 && spec.channels >= 1 &&
+                 spec.channels <= TW_DATASET_CHANNELS_MAX && spec.height <= INT32_MAX &&
+                 spec.width <= INT32_MAX &&
+                 (kind != TW_DATASET_POINTS || spec.height * spec.width == 1) &&
+                 spec.num_classes >= 0 && spec.num_classes <= TW_DATASET_CLASSES_MAX,
+             TW_EDATA,
+             "its samples are %s of %lld x %lld x %lld with %lld classes, which is impossible",
+             meta->sample_kind, (long long)spec.height, (long long)spec.width,
+             (long long)spec.channels, (long long)spec.num_classes);
+    spec.kind = (tw_dataset_kind)kind;
+    *out = spec;
+done:
+    return st;
+}
+
+tw_shape tw_state_sample_shape(const tw_dataset_spec *spec)
+{
+    if (spec->kind == TW_DATASET_POINTS) return TW_SHAPE(spec->channels);
+    return TW_SHAPE(spec->height, spec->width, spec->channels);
+}
