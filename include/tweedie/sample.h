@@ -61,6 +61,10 @@ typedef struct tw_sampler tw_sampler;
 tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_settings *settings,
                             const tw_schedule *schedule, int64_t dims, int64_t batch);
 
+/* Whether the sampler of that kind reads a key of [sample], where not all of them do.
+ * @return TW_EUSAGE naming those that do; TW_ECONFIG for a kind that there is not */
+tw_status tw_sampler_check_setting(const char *kind, const char *key);
+
 /* Frees and nulls; accepts a pointer to NULL. */
 void tw_sampler_destroy(tw_sampler **sampler);
 

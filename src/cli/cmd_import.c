@@ -43,7 +43,8 @@ static const tw_option table[] = {
      .help = "put all samples into this split"},
     {"test-fraction", TW_CONFIG_DOUBLE, offsetof(options, test_fraction), "0", .min = 0,
      .max = 0.999, .value = "F",
-     .help = "put this part of the samples into split \"test\", where the inputs know no splits"},
+     .help = "put this part of the samples into split \"test\", where the inputs know no splits: "
+             "chosen at random, with --keep-order the last ones"},
     {"classes", TW_CONFIG_INT64, offsetof(options, classes), "0", .min = 0,
      .max = TW_DATASET_CLASSES_MAX, .value = "K",
      .help = "number of classes (default: the largest label + 1)"},
@@ -56,22 +57,23 @@ static const tw_option table[] = {
     {"gzip", TW_CONFIG_INT64, offsetof(options, gzip), "0", .min = 0, .max = 9, .value = "N",
      .help = "compress (1 to 9): smaller, but slower to read; 0: not"},
     {"count", TW_CONFIG_INT64, offsetof(options, count), "10000", .min = 1, .max = 1e12,
-     .value = "N", .help = "points to draw"},
-    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false",
-     .help = "idx: images are stored column by column (EMNIST)"},
-    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW",
-     .help = "images: resize to this (\"64\" is 64x64)"},
-    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false",
-     .help = "images: cut the centre to the shape of --size before resizing"},
-    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false",
-     .help = "images: one channel (default: as the first image)"},
-    {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .help = "images: three channels"},
+     .value = "N", .kinds = "drawn", .help = "points to draw"},
+    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false", .kinds = "idx",
+     .help = "images are stored column by column (EMNIST)"},
+    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW", .kinds = "images",
+     .help = "resize to this (\"64\" is 64x64)"},
+    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false", .kinds = "images",
+     .help = "cut the centre to the shape of --size before resizing"},
+    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false", .kinds = "images",
+     .help = "one channel (default: as the first image)"},
+    {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .kinds = "images",
+     .help = "three channels"},
     {"background", TW_CONFIG_STRING, offsetof(options, background), "white", .value = "COLOUR",
-     .help = "images: white, black, grey or #rrggbb under transparent pixels"},
+     .kinds = "images", .help = "white, black, grey or #rrggbb under transparent pixels"},
     {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW",
-     .value = "ORDER", .help = "hdf5: the order of the axes"},
+     .value = "ORDER", .kinds = "hdf5", .help = "the order of the axes"},
     {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path",
-     .help = "hdf5: integers, one for each sample"},
+     .kinds = "hdf5", .help = "integers, one for each sample"},
     {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto",
      .choices = "auto|range|standard|none", .value = "HOW",
      .help = "float32: each channel to -1 … 1, or to mean 0 and deviation 1"},
@@ -114,6 +116,19 @@ static void report(const char *path, const tw_dataset_spec *spec)
     printf("; digest %s\n", spec->digest);
 }
 
+/* Formats that make their points themselves also answer to "drawn". */
+static tw_status check_kind(const options *o, const tw_arguments *a)
+{
+    const char *name, *summary;
+    for (int i = 0; tw_import_format(i, &name, &summary); i++) {
+        if (strcmp(name, o->format) != 0) continue;
+        return tw_options_check_kind(
+            &tw_cmd_import, a, "import --format",
+            (const char *const[]){name, tw_import_is_drawn(name) ? "drawn" : NULL, NULL});
+    }
+    return TW_OK; /* that there is no such format is said elsewhere */
+}
+
 static tw_import_options translate(const options *o, const tw_arguments *arguments)
 {
     return (tw_import_options){
@@ -154,6 +169,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_import, argc, argv, &o, &arguments));
     TW_CHECK(!(o.grey && o.rgb), TW_EUSAGE, "--grey and --rgb exclude each other");
+    TW_TRY(check_kind(&o, &arguments));
     tw_import_options import = translate(&o, &arguments);
     TW_TRY(parse_size(o.size, &import.height, &import.width));
     TW_TRY(tw_dataset_import(&import, &result));

@@ -35,6 +35,7 @@ done:
 const tw_predictor tw_predictor_ancestral = {
     .name = "ancestral",
     .help = "DDPM's ancestral sampling, with variance fixedlarge or fixedsmall",
+    .settings = "steps spacing variance",
     .discrete = true,
     .count = tw_sampler_schedule_steps,
     .plan = plan,

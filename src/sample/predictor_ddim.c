@@ -37,6 +37,7 @@ done:
 
 const tw_predictor tw_predictor_ddim = {.name = "ddim",
                                         .help = "DDIM; eta 0 is deterministic, eta 1 ancestral",
+                                        .settings = "steps spacing eta",
                                         .discrete = true,
                                         .count = tw_sampler_schedule_steps,
                                         .plan = plan,

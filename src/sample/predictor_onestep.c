@@ -31,6 +31,7 @@ done:
 const tw_predictor tw_predictor_onestep = {
     .name = "onestep",
     .help = "one denoising from pure noise (for comparison: it returns the data's mean)",
+    .settings = "",
     .count = count,
     .plan = plan,
     .step = tw_sampler_linear_step};

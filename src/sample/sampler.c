@@ -23,6 +23,34 @@ done:
     return st;
 }
 
+/* Whether a list "steps eta" holds the word. */
+static bool holds(const char *list, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = list ? list : ""; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == n && memcmp(at, word, n) == 0) return true;
+    return false;
+}
+
+tw_status tw_sampler_check_setting(const char *kind, const char *key)
+{
+    tw_status st = TW_OK;
+    const tw_predictor *predictor = NULL;
+    char readers[256] = "";
+    TW_TRY(find_predictor(&predictor, kind));
+    if (holds(predictor->settings, key)) goto done;
+    for (int i = 0; i < tw_predictor_count; i++) {
+        const size_t n = strlen(readers);
+        if (holds(tw_predictor_table[i]->settings, key))
+            TW_TRY(tw_format(readers + n, sizeof readers - n, "%s%s", n ? ", " : "",
+                             tw_predictor_table[i]->name));
+    }
+    TW_CHECK(!readers[0], TW_EUSAGE, "sample.%s: is a setting of %s, and does nothing with %s", key,
+             readers, kind);
+done:
+    return st;
+}
+
 /* The steps that the settings keep of the schedule. */
 static tw_status space_schedule(tw_schedule **out, const tw_sampler_settings *settings,
                                 const tw_schedule *schedule)

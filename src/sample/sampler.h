@@ -36,6 +36,7 @@ typedef struct tw_sampler_batch {
 typedef struct tw_predictor {
     const char *name;
     const char *help;
+    const char *settings; /* keys of [sample] that not all predictors read: "steps spacing eta" */
     bool discrete; /* follows a discrete schedule: without one it cannot be planned, and `plan` sees
                       the spaced one */
     /* How many steps there are; `schedule` is NULL unless discrete. */

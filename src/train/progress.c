@@ -45,8 +45,7 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
         memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows),
                2 * (size_t)p->rows * sizeof *p->history);
     TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
-    p->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    TW_TRY(tw_file_open_own(&p->file, path, O_WRONLY | O_CREAT | O_APPEND));
     tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
                 "gradients by %s",
                 t->model->net->name, (long long)tw_params_count(t->model->params),
