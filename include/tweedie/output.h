@@ -16,7 +16,9 @@
 #include "tweedie/file.h"
 
 typedef enum tw_output_mode {
-    TW_OUTPUT_NEW,     /* named by a user: a link leads where it points, what exists stays */
+    TW_OUTPUT_NEW,  /* named by a user: a link leads where it points, what exists stays */
+    TW_OUTPUT_SAME, /* the same, but a file of the very bytes may be there: what a command that is
+                       repeated makes again */
     TW_OUTPUT_REPLACE, /* named by a user who allowed it (--force): what exists is replaced */
     TW_OUTPUT_OWN      /* named by the program: takes its name, whatever has it; no link is
                           followed */

@@ -19,8 +19,8 @@ tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, 
 
 /* The same where nothing has the name, or a file of the same bytes. @return TW_EUSAGE where there
  * is another */
-tw_status tw_png_write_new(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
-                           int64_t channels);
+tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                            int64_t channels);
 
 /* Writes `count` images as one picture, row by row, with one dark pixel between neighbours.
  * @param pixels   [count][height][width][channels], channels as in tw_png_write

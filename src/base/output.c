@@ -61,8 +61,7 @@ static tw_status judge_existing(const char *path, const char *shown, tw_output_m
     TW_CHECK(S_ISREG(info.st_mode), TW_EUSAGE,
              "%s: is not a regular file, and is never replaced; the name of a file was expected",
              shown);
-    TW_CHECK(mode == TW_OUTPUT_REPLACE, TW_EUSAGE, "%s: exists already; --force replaces it",
-             shown);
+    TW_CHECK(mode != TW_OUTPUT_NEW, TW_EUSAGE, "%s: exists already; --force replaces it", shown);
 done:
     return st;
 }
@@ -222,7 +221,7 @@ static int take_name(const char *part, const char *path)
 tw_status tw_output_publish(tw_output *out)
 {
     tw_status st = TW_OK;
-    if (out->mode != TW_OUTPUT_NEW) {
+    if (out->mode == TW_OUTPUT_REPLACE || out->mode == TW_OUTPUT_OWN) {
         TW_TRY(judge_existing(out->path, out->path, out->mode)); /* it may have changed meanwhile */
         TW_TRY(tw_file_publish(out->part, out->path));
     } else {

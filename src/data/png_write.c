@@ -95,10 +95,10 @@ tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, 
     return write_grid(path, TW_OUTPUT_OWN, pixels, 1, height, width, channels, 1);
 }
 
-tw_status tw_png_write_new(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
-                           int64_t channels)
+tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                            int64_t channels)
 {
-    return write_grid(path, TW_OUTPUT_NEW, pixels, 1, height, width, channels, 1);
+    return write_grid(path, TW_OUTPUT_SAME, pixels, 1, height, width, channels, 1);
 }
 
 tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height,

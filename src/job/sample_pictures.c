@@ -31,8 +31,7 @@ static tw_status write_grid(const sample_job *d, int64_t count, const float *x)
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
     tw_output out = {.part = ""};
-    TW_TRY(tw_output_begin(&out, o->grid, TW_OUTPUT_REPLACE));
-    out.mode = o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
+    TW_TRY(tw_output_begin(&out, o->grid, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
     st = tw_grid_write(out.part, &d->parts.spec, count, x);
     if (st != TW_OK) tw_error_prefix("%s: ", o->grid);
     TW_TRY(st);
@@ -69,7 +68,7 @@ static tw_status write_images(const sample_job *d, int64_t first, int64_t count,
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_format(path, sizeof path, "%s/%06lld.png", d->options->images,
                          (long long)(first + i)));
-        TW_TRY((d->options->replace ? tw_png_write : tw_png_write_new)(
+        TW_TRY((d->options->replace ? tw_png_write : tw_png_write_same)(
             path, pixels + i * tw_dataset_elements(s), s->height, s->width, s->channels));
     }
 done:

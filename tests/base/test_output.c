@@ -85,7 +85,7 @@ static void what_is_no_regular_file_is_never_replaced(void **state)
     assert_int_equal(symlink("/dev/null", in("null")), 0);
     assert_int_equal(symlink("circle", in("circle")), 0);
     for (int mode = TW_OUTPUT_NEW; mode <= TW_OUTPUT_REPLACE; mode++) {
-        const tw_output_mode m = (tw_output_mode)mode;
+        const tw_output_mode m = (tw_output_mode)mode; /* all but OWN */
         assert_fails(tw_output_check(in("pipe"), m, NULL, 0), TW_EUSAGE, "not a regular file");
         assert_fails(tw_output_check("/dev/null", m, NULL, 0), TW_EUSAGE, "not a regular file");
         assert_fails(tw_output_check(in("null"), m, NULL, 0), TW_EUSAGE, "not a regular file");
@@ -138,6 +138,9 @@ static void a_name_that_was_taken_meanwhile_stays_unless_the_bytes_are_the_same(
     assert_ok(tw_output_publish(&b));
     tw_output_discard(&a);
     tw_output_discard(&b);
+    assert_ok(make(in("race"), TW_OUTPUT_SAME, "winner"));
+    assert_fails(make(in("race"), TW_OUTPUT_SAME, "other"), TW_EUSAGE, "race", "exists already");
+    assert_ok(make(in("unlike"), TW_OUTPUT_SAME, "other"));
     assert_holds(in("race"), "winner");
     assert_int_equal(count_files(".race"), 0);
     /* a device that takes the name of a file that may be replaced */
