@@ -2,9 +2,9 @@
 #ifndef SAMPLE_SAMPLER_H
 #define SAMPLE_SAMPLER_H
 
-#include "tweedie/solver.h"
 #include "tweedie/rng.h"
 #include "tweedie/sample.h"
+#include "tweedie/solver.h"
 
 /* A time of the process with its moments. The last point of a grid may be the data themselves:
  * t = 0 where continuous, −1 where discrete, α = 1, σ = 0. */
