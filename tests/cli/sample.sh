@@ -212,11 +212,6 @@ expect_exit 64 "$TWEEDIE" sample images --count 9 --out begin.h5 --images circle
 expect_message "circles.h5: is not a directory"
 [ ! -e begin.h5.parts ] || fail "it sampled before it looked"
 
-# settings of one sampler given to another
-expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 sample.eta=0.5
-expect_message "sample.eta: is a setting of ddim, and does nothing with ancestral"
-expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 sample.kind=ddim sample.variance=fixedsmall
-expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 sample.kind=onestep sample.steps=5
 expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --grid-count 5
 expect_message "--grid-count: needs --grid"
 expect_exit 64 "$TWEEDIE" sample --join --count 5 --out points.1.h5 --weights raw
@@ -257,7 +252,7 @@ expect_message "did you mean"
 expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.kind=ancestor
 expect_message "ancestral"
 expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.steps=101
-expect_message "the schedule has 1 to 100"
+expect_message "the process has 1 to 100"
 expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --images here
 expect_message "points have no single pictures"
 expect_exit 66 "$TWEEDIE" sample nowhere --count 5 --out no.h5
