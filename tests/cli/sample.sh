@@ -212,6 +212,8 @@ expect_exit 64 "$TWEEDIE" sample images --count 9 --out begin.h5 --images circle
 expect_message "circles.h5: is not a directory"
 [ ! -e begin.h5.parts ] || fail "it sampled before it looked"
 
+expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.eta=0.5 # a key of another sampler
+expect_message "sample.eta belongs to"
 expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --grid-count 5
 expect_message "--grid-count: needs --grid"
 expect_exit 64 "$TWEEDIE" sample --join --count 5 --out points.1.h5 --weights raw
