@@ -32,7 +32,8 @@ struct tw_comm;
 enum {
     TW_DATASET_VERSION = 1,          /* format_version of the files written here */
     TW_DATASET_DIGEST_MAX = 33,      /* 32 hexadecimal digits and the NUL */
-    TW_DATASET_NAME_MAX = 64,        /* name of a dataset, a split or a class, with the NUL */
+    TW_DATASET_NAME_MAX = 64,        /* name of a dataset or a split, with the NUL */
+    TW_DATASET_CLASS_MAX = 4096,     /* name of a class, with the NUL */
     TW_DATASET_TEXT_MAX = 1024,      /* source, license and other texts, with the NUL */
     TW_DATASET_SPLITS_MAX = 16,      /* splits of a file */
     TW_DATASET_CHANNELS_MAX = 8192,  /* channels of an image, coordinates of a point: offset and
@@ -238,6 +239,11 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer);
 
 typedef enum tw_import_layout { TW_LAYOUT_AUTO, TW_LAYOUT_NHWC, TW_LAYOUT_NCHW } tw_import_layout;
 typedef enum tw_import_colour { TW_COLOUR_FIRST, TW_COLOUR_GREY, TW_COLOUR_RGB } tw_import_colour;
+typedef enum tw_import_folders {
+    TW_FOLDERS_AUTO,
+    TW_FOLDERS_SPLITS,
+    TW_FOLDERS_CLASSES
+} tw_import_folders;
 typedef enum tw_import_normalise {
     TW_NORMALISE_AUTO,
     TW_NORMALISE_RANGE,
@@ -273,8 +279,13 @@ typedef struct tw_import_options {
     tw_import_colour colour; /* images */
     const char *background;  /* images: "white", "black", "grey" or "#rrggbb" under transparent
                                 pixels; NULL: white */
-    tw_import_layout layout; /* hdf5 */
-    const char *labels;      /* hdf5: "FILE:/path" of the labels, or NULL */
+    int bits;          /* images: 8: more bits become 8; 0: 9 to 16 become float32 as they are */
+    int64_t white;     /* images, with bits = 8: the value that becomes 255; 0: by the bits */
+    bool skip_damaged; /* images: leave out what cannot be read, with a warning for each */
+    tw_import_folders folders; /* images: whether sub-folders are splits or classes where their
+                                  names leave it open */
+    tw_import_layout layout;   /* hdf5 */
+    const char *labels;        /* hdf5: "FILE:/path" of the labels, or NULL */
     tw_import_normalise
         normalise; /* float32 and points: range: least and largest value of a channel become −1 and
                       1; standard: mean 0, deviation 1; none; auto: range for images, standard for
@@ -289,7 +300,7 @@ typedef struct tw_import_result {
 
 /* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples.
  * Samples are stored in an order that is random, but given by the seed, inside each split. Not
- * collective; format "hdf5" forks, so not where MPI or threads have been started.
+ * collective; formats "hdf5" and "images" fork, so not where MPI or threads have been started.
  * @param[out] result  may be NULL
  * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable;
  * TW_EDATA for bad data, naming file, object or line and what was expected; TW_EIO */

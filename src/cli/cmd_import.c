@@ -20,6 +20,9 @@ typedef struct options {
     const char *size;
     bool crop, grey, rgb;
     const char *background;
+    int bits;
+    int64_t white;
+    bool skip_damaged, split_folders, class_folders;
     int layout;
     const char *labels;
     int normalise;
@@ -70,6 +73,17 @@ static const tw_option table[] = {
      .help = "three channels"},
     {"background", TW_CONFIG_STRING, offsetof(options, background), "white", .value = "COLOUR",
      .kinds = "images", .help = "white, black, grey or #rrggbb under transparent pixels"},
+    {"bits", TW_CONFIG_CHOICE, offsetof(options, bits), "auto", .choices = "auto|8", .value = "N",
+     .kinds = "images", .help = "make 9 to 16 bits 8 (default: they become float32 as they are)"},
+    {"white", TW_CONFIG_INT64, offsetof(options, white), "0", .min = 0, .max = 1e9, .value = "V",
+     .kinds = "images",
+     .help = "with --bits 8: the value that becomes 255 (default: by the bits in use)"},
+    {"skip-damaged", TW_CONFIG_BOOL, offsetof(options, skip_damaged), "false", .kinds = "images",
+     .help = "leave out what cannot be read, and name it"},
+    {"split-folders", TW_CONFIG_BOOL, offsetof(options, split_folders), "false", .kinds = "images",
+     .help = "folders named train, valid, test are splits, the rest is left out"},
+    {"class-folders", TW_CONFIG_BOOL, offsetof(options, class_folders), "false", .kinds = "images",
+     .help = "sub-folders are classes, whatever their names"},
     {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW",
      .value = "ORDER", .kinds = "hdf5", .help = "the order of the axes"},
     {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path",
@@ -153,6 +167,12 @@ static tw_import_options translate(const options *o, const tw_arguments *argumen
                   : o->rgb ? TW_COLOUR_RGB
                            : TW_COLOUR_FIRST,
         .background = o->background,
+        .bits = o->bits == 1 ? 8 : 0,
+        .white = o->white,
+        .skip_damaged = o->skip_damaged,
+        .folders = o->split_folders   ? TW_FOLDERS_SPLITS
+                   : o->class_folders ? TW_FOLDERS_CLASSES
+                                      : TW_FOLDERS_AUTO,
         .layout = (tw_import_layout)o->layout,
         .labels = given(o->labels),
         .normalise = (tw_import_normalise)o->normalise,
@@ -169,6 +189,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_import, argc, argv, &o, &arguments));
     TW_CHECK(!(o.grey && o.rgb), TW_EUSAGE, "--grey and --rgb exclude each other");
+    TW_CHECK(!(o.split_folders && o.class_folders), TW_EUSAGE,
+             "--split-folders and --class-folders exclude each other");
     TW_TRY(check_kind(&o, &arguments));
     tw_import_options import = translate(&o, &arguments);
     TW_TRY(parse_size(o.size, &import.height, &import.width));
@@ -182,24 +204,25 @@ const tw_command tw_cmd_import = {
     .name = "import",
     .summary = "make a dataset from images, arrays, points or a known density",
     .usage = "OUT.h5 --format NAME [IN ...]",
-    .help = "Formats that read:\n"
-            "  idx      MNIST and its kin, plain or .gz; images and labels are paired, train and "
-            "test told, by their names\n"
-            "  cifar    CIFAR-10 and CIFAR-100 binary files (not the Python version)\n"
-            "  images   folders of PNG and JPEG files; sub-folders are classes, or splits if named "
-            "train and test\n"
-            "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or "
-            "float\n"
-            "  points   text, one point a line: numbers with a decimal point, separated by white "
-            "space, "
-            "commas or semicolons, in all lines alike\n"
-            "Formats that draw points in the plane: circles, mixture, spiral.\n"
-            "Values that are not uint8 become float32 with an offset and scale for each channel, "
-            "measured here and undone in what is "
-            "sampled: by\n"
-            "--normalise range for images, standard for points, none for drawn points.\n"
-            "Samples are stored in an order that is random but given by --seed. Memory does not "
-            "grow with their number.",
+    .help =
+        "Formats that read:\n"
+        "  idx      MNIST and its kin, plain or .gz; images and labels are paired, train and "
+        "test told, by their names\n"
+        "  cifar    CIFAR-10 and CIFAR-100 binary files (not the Python version)\n"
+        "  images   folders of PNG, JPEG, WebP, TIFF and BMP files; sub-folders are classes, or "
+        "splits if named train, valid, test …\n"
+        "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or "
+        "float\n"
+        "  points   text, one point a line: numbers with a decimal point, separated by white "
+        "space, "
+        "commas or semicolons, in all lines alike\n"
+        "Formats that draw points in the plane: circles, mixture, spiral.\n"
+        "Values that are not uint8 become float32 with an offset and scale for each channel, "
+        "measured here and undone in what is "
+        "sampled: by\n"
+        "--normalise range for images, standard for points, none for drawn points.\n"
+        "Samples are stored in an order that is random but given by --seed. Memory does not "
+        "grow with their number.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

@@ -8,6 +8,7 @@
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/processor.h"
 #include "tweedie/signals.h"
 #include "tweedie/text.h"
 
@@ -96,7 +97,8 @@ static tw_status run_parallel(const tw_command *command, int argc, char **argv)
         report(st);
         return st;
     }
-    st = command->run(comm, argc, argv);
+    st = tw_comm_agree(comm, tw_processor_check());
+    if (st == TW_OK) st = command->run(comm, argc, argv);
     tw_status flushed = flush();
     st = tw_comm_agree(comm, st != TW_OK ? st : flushed);
     if (tw_comm_rank(comm) == 0) report(st);
@@ -108,7 +110,8 @@ static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 
 static tw_status run_alone(const tw_command *command, int argc, char **argv)
 {
-    tw_status st = command->run(NULL, argc, argv);
+    tw_status st = tw_processor_check();
+    if (st == TW_OK) st = command->run(NULL, argc, argv);
     tw_status flushed = flush();
     if (st == TW_OK) st = flushed;
     report(st);

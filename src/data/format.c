@@ -250,9 +250,9 @@ static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, c
     TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
-                 H5Tget_size(type) <= TW_DATASET_NAME_MAX,
+                 H5Tget_size(type) < TW_DATASET_CLASS_MAX,
              TW_EDATA, "%s: /class_names holds no fixed-length text of at most %d bytes", path,
-             TW_DATASET_NAME_MAX);
+             TW_DATASET_CLASS_MAX - 1);
     TW_CHECK(H5Sget_simple_extent_ndims(space) == 1 &&
                  H5Sget_simple_extent_npoints(space) == classes,
              TW_EDATA, "%s: /class_names has %lld names for %lld classes", path,

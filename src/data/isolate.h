@@ -15,4 +15,9 @@
 tw_status tw_isolate(tw_status (*run)(void *self), void *self, void *result, size_t size,
                      const char *what);
 
+/* For `run`, before and after each thing that it reads: names it for the message of a crash, and
+ * ends the child, as a crash would, when it takes so many seconds of processor time. NULL and 0 end
+ * the watch. Does nothing outside of such a child. */
+void tw_isolate_watch(const char *what, int seconds);
+
 #endif

@@ -219,8 +219,8 @@ tw_status tw_spool_name_class(tw_spool *s, int64_t label, const char *name)
     char **more = NULL;
     TW_CHECK(label == s->name_count, TW_EINTERNAL, "class %lld is named after %lld",
              (long long)label, (long long)s->name_count);
-    TW_CHECK(strlen(name) < TW_DATASET_NAME_MAX, TW_EDATA,
-             "class name \"%.80s…\" is longer than %d bytes", name, TW_DATASET_NAME_MAX - 1);
+    TW_CHECK(strlen(name) < TW_DATASET_CLASS_MAX, TW_EDATA,
+             "class name \"%.80s…\" is longer than %d bytes", name, TW_DATASET_CLASS_MAX - 1);
     if (s->name_count == s->name_capacity) {
         int64_t capacity = s->name_capacity ? 2 * s->name_capacity : 64;
         TW_TRY(tw_alloc(&more, capacity, sizeof *more, "class names"));

@@ -105,9 +105,9 @@ static tw_status write_class_names(const tw_dataset_writer *w, const char *const
     size_t width = 1;
     for (hsize_t i = 0; i < classes; i++)
         if (strlen(names[i]) > width) width = strlen(names[i]);
-    TW_CHECK(width <= TW_DATASET_NAME_MAX, TW_EDATA,
+    TW_CHECK(width < TW_DATASET_CLASS_MAX, TW_EDATA,
              "%s: a class name has %zu bytes; at most %d are stored", w->path, width,
-             TW_DATASET_NAME_MAX);
+             TW_DATASET_CLASS_MAX - 1);
     TW_TRY(tw_alloc(&text, (int64_t)classes, width, "class names"));
     for (hsize_t i = 0; i < classes; i++) memcpy(text + i * width, names[i], strlen(names[i]));
     TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");

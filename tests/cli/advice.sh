@@ -55,6 +55,6 @@ for help in "" import bench; do expect_exit 0 "$TWEEDIE" $help --help; done
 # every string of the sources that advises is one of these, or is tried by the tests of its importer
 known='replaces it|another --out|gives it one|drain needs --to|--times A,B|--join makes|--help lists|--join is for'
 unknown=$(grep -rhoE '"[^"]*(; --[a-z-]+ |say --|needs --|use --|with --split|without --)[^"]*"' "$SOURCE/src" |
-    grep -vE "$known|say --(layout|rgb)|--size HxW|--crop needs|--format %s needs|--grid-count: needs|--split|--keep-order|made anew|srun --mpi|split-folders|class-folders" || true)
+    grep -vE "$known|say --(layout|rgb)|--size HxW|--crop needs|--format %s needs|--grid-count: needs|--split|--keep-order|made anew|srun --mpi|split-folders|class-folders|--bits 8|--white|--skip-damaged|--format hdf5" || true)
 LAST="grep for advice"
 [ -z "$unknown" ] || fail "advice that no test tries: $unknown"
