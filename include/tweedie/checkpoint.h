@@ -263,8 +263,10 @@ tw_status tw_weights_copy(const tw_weights *weights, const tw_checkpoint_array *
 /* Writes one set of parameters of a checkpoint as a weights file.
  * @param from,which  as tw_weights_open
  * @param path        of the new file; NULL: RUN/weights/step-%09d-WHICH.h5, only where `from` is a
- * run
+ * run; that is the run's own, and is made anew where it exists
+ * @param replace     a `path` that exists may be replaced
  * @param[out] made   may be NULL: at least TW_CHECKPOINT_PATH bytes for the path written */
-tw_status tw_weights_export(const char *from, const char *which, const char *path, char *made);
+tw_status tw_weights_export(const char *from, const char *which, const char *path, bool replace,
+                            char *made);
 
 #endif

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "tweedie/io.h"
+#include "tweedie/output.h"
 #include "tweedie/status.h"
 
 struct tw_comm;
@@ -203,16 +204,16 @@ typedef struct tw_dataset_writer tw_dataset_writer;
 
 typedef struct tw_dataset_writer_options {
     const char *path;
-    bool replace; /* a file of this name may be replaced */
-    int gzip;     /* 0: contiguous, no compression; 1…9: chunks, shuffle and deflate */
+    tw_output_mode mode;
+    int gzip; /* 0: contiguous, no compression; 1…9: chunks, shuffle and deflate */
 } tw_dataset_writer_options;
 
 /* Begins a dataset of exactly spec->count samples, in the order in which they will be appended; in
  * memory is one block of 1 MiB. The file appears under its name only when tw_dataset_writer_finish
  * succeeds. Not collective: one process writes one file. HDF5 is called by the calling thread:
  * where an input thread lives, all of a writer's functions are its jobs.
- * @return TW_EIO if the file exists or cannot be created; TW_EDATA if the spec is not a dataset
- * (naming what); TW_ENOMEM */
+ * @return TW_EUSAGE if the file exists (tweedie/output.h); TW_EIO; TW_EDATA if the spec is not a
+ * dataset (naming what); TW_ENOMEM */
 tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec,
                                    const tw_dataset_writer_options *options);
 
@@ -323,6 +324,9 @@ typedef struct tw_import_result {
  * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable;
  * TW_EDATA for bad data, naming file, object or line and what was expected; TW_EIO */
 tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result);
+
+/* Whether a format makes its points itself, and reads no inputs. */
+bool tw_import_is_drawn(const char *format);
 
 /* Name and one-line summary of format i; false past the last. */
 bool tw_import_format(int i, const char **name, const char **summary);

@@ -2,13 +2,13 @@
  * never mix. */
 #include "tweedie/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tweedie/file.h"
 #include "tweedie/text.h"
 
 enum { LINE_MAX_BYTES = 4096 };
@@ -28,13 +28,13 @@ void tw_log_identify(int rank, const char *host)
 
 tw_status tw_log_open(const char *path)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (file < 0)
-        return tw_error_set(TW_EIO, "%s: cannot be opened for appending: %s", path,
-                            strerror(errno));
+    tw_status st = TW_OK;
+    int file;
+    TW_TRY(tw_file_open_own(&file, path, O_WRONLY | O_CREAT | O_APPEND));
     tw_log_close();
     logger.file = file;
-    return TW_OK;
+done:
+    return st;
 }
 
 void tw_log_close(void)

@@ -13,6 +13,7 @@
 #include "checkpoint/lock.h"
 #include "tweedie/checkpoint.h"
 #include "tweedie/clock.h"
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
 struct tw_rundir {
@@ -67,9 +68,11 @@ tw_status tw_rundir_create(tw_rundir **out, const char *path)
              path, strerror(errno));
     TW_TRY(tw_format(part, sizeof part, "%s/lock", path));
     TW_TRY(lock_take(&run->lock, part, run->what));
+    tw_file_sweep(path, NULL);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         TW_TRY(tw_format(part, sizeof part, "%s/%s", path, parts[i]));
         TW_TRY(make_directory(part));
+        tw_file_sweep(part, NULL);
         TW_CHECK(access(part, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", part,
                  strerror(errno));
     }

@@ -481,7 +481,7 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_int_equal(tw_weights_copy(w, loaded.arrays, 1), TW_EDATA); /* not all of them */
     tw_weights_destroy(&w);
 
-    assert_int_equal(tw_weights_export(run, "ema:0.999", NULL, made), TW_OK);
+    assert_int_equal(tw_weights_export(run, "ema:0.999", NULL, false, made), TW_OK);
     assert_string_equal(made + strlen(run), "/weights/step-000000200-ema-0.999.h5");
     assert_int_equal(tw_weights_load(&w, NULL, made, NULL), TW_OK);
     assert_string_equal(w->meta.weights, "ema:0.999");
@@ -499,7 +499,7 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_int_equal(tw_weights_load(&w, NULL, checkpoint, "ema:0.5"), TW_EDATA);
     assert_non_null(strstr(tw_error_message(), "only ema:0.999, ema:0.9999, raw"));
     assert_int_equal(tw_weights_load(&w, NULL, checkpoint, "best"), TW_EUSAGE);
-    assert_int_equal(tw_weights_export(checkpoint, NULL, NULL, NULL), TW_EUSAGE);
+    assert_int_equal(tw_weights_export(checkpoint, NULL, NULL, false, NULL), TW_EUSAGE);
     snprintf(path, sizeof path, "%s/none", run);
     assert_int_equal(tw_weights_load(&w, NULL, path, NULL), TW_ENOINPUT);
     assert_null(w);
@@ -515,7 +515,7 @@ static void draining_is_idempotent_repairs_and_leaves_damaged_ones_out(void **st
     save(2, path, sizeof path);
     save(3, path, sizeof path);
     assert_int_equal(truncate(path, 1000), 0);
-    assert_int_equal(tw_weights_export(run, NULL, NULL, NULL), TW_OK);
+    assert_int_equal(tw_weights_export(run, NULL, NULL, false, NULL), TW_OK);
     snprintf(to, sizeof to, "%s/durable", run);
     assert_int_equal(tw_checkpoint_drain(run, to, &copied, &skipped), TW_OK);
     assert_true(copied == 3 && skipped == 0); /* two checkpoints and the weights */

@@ -44,7 +44,7 @@ static tw_status write_some(const char *path, const tw_dataset_spec *spec, int g
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    const tw_dataset_writer_options how = {.path = path, .replace = true, .gzip = gzip};
+    const tw_dataset_writer_options how = {.path = path, .mode = TW_OUTPUT_REPLACE, .gzip = gzip};
     const size_t bytes = tw_dataset_sample_bytes(spec);
     const char *stored =
         spec->kind == TW_DATASET_UINT8 ? (const char *)pixels : (const char *)values;
@@ -284,7 +284,7 @@ static void what_does_not_fit_the_spec_is_not_written(void **state)
 
     put(in("there.h5"), "precious", 8);
     how.path = in("there.h5");
-    assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EIO, "there.h5", "exists");
+    assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EUSAGE, "there.h5", "exists");
     how.path = in("no/folder.h5");
     assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EIO, "no/folder.h5");
 }
