@@ -120,10 +120,6 @@ tw_status tw_comm_report_placement(const tw_comm *comm, int threads, const char 
  * @return how many */
 int tw_comm_openmp_runtimes(char *names, size_t size);
 
-/* The widest instruction set of this processor that matters here: "avx512_core_amx", "avx512_core",
- * "avx2" or "baseline". */
-const char *tw_comm_isa(void);
-
 /* The MPI library in its own words, one line. Needs no tw_comm. Not collective. */
 tw_status tw_comm_library(char *out, size_t size);
 

@@ -31,7 +31,8 @@ struct tw_comm;
 enum {
     TW_DATASET_VERSION = 1,          /* format_version of the files written here */
     TW_DATASET_DIGEST_MAX = 33,      /* 32 hexadecimal digits and the NUL */
-    TW_DATASET_NAME_MAX = 64,        /* name of a dataset, a split or a class, with the NUL */
+    TW_DATASET_NAME_MAX = 64,        /* name of a dataset or a split, with the NUL */
+    TW_DATASET_CLASS_MAX = 4096,     /* name of a class, with the NUL */
     TW_DATASET_TEXT_MAX = 1024,      /* source, license and other texts, with the NUL */
     TW_DATASET_SPLITS_MAX = 16,      /* splits of a file */
     TW_DATASET_CHANNELS_MAX = 8192,  /* channels of an image, coordinates of a point: offset and
@@ -61,12 +62,14 @@ typedef struct tw_dataset_spec {
     tw_dataset_kind kind;
     int64_t count; /* samples N in the file */
     int64_t height, width, channels;
-    int64_t num_classes;               /* 0: no labels; else labels are 0 … num_classes − 1 */
-    const float *offset, *scale;       /* [channels], not for uint8; NULL as an argument: 0 and 1 */
-    const char *const *class_names;    /* [num_classes] or NULL */
-    char name[TW_DATASET_NAME_MAX];    /* "mnist" */
-    char source[TW_DATASET_TEXT_MAX];  /* where the samples come from */
-    char license[TW_DATASET_TEXT_MAX]; /* under which terms */
+    int64_t num_classes;            /* 0: no labels; else labels are 0 … num_classes − 1 */
+    const float *offset, *scale;    /* [channels], not for uint8; NULL as an argument: 0 and 1 */
+    const char *const *class_names; /* [num_classes] or NULL */
+    const char *channel_text; /* what the channels are, or NULL: a line for each, name, units, long
+                                 name and coordinates with a tab between them, each may be empty */
+    char name[TW_DATASET_NAME_MAX];     /* "mnist" */
+    char source[TW_DATASET_TEXT_MAX];   /* where the samples come from */
+    char license[TW_DATASET_TEXT_MAX];  /* under which terms */
     char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, in
                                            storage order; set by the writer */
     int split_count;                    /* 0 as an argument: one split "train" of all samples */
@@ -241,8 +244,16 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer);
 
 /* ---- importing ---- */
 
-typedef enum tw_import_layout { TW_LAYOUT_AUTO, TW_LAYOUT_NHWC, TW_LAYOUT_NCHW } tw_import_layout;
+#define TW_LAYOUT_AUTO NULL
+#define TW_LAYOUT_NHWC "NHWC"
+#define TW_LAYOUT_NCHW "NCHW"
+typedef enum tw_import_order { TW_ORDER_AUTO, TW_ORDER_ROWS, TW_ORDER_COLUMNS } tw_import_order;
 typedef enum tw_import_colour { TW_COLOUR_FIRST, TW_COLOUR_GREY, TW_COLOUR_RGB } tw_import_colour;
+typedef enum tw_import_folders {
+    TW_FOLDERS_AUTO,
+    TW_FOLDERS_SPLITS,
+    TW_FOLDERS_CLASSES
+} tw_import_folders;
 typedef enum tw_import_normalise {
     TW_NORMALISE_AUTO,
     TW_NORMALISE_RANGE,
@@ -278,8 +289,18 @@ typedef struct tw_import_options {
     tw_import_colour colour; /* images */
     const char *background;  /* images: "white", "black", "grey" or "#rrggbb" under transparent
                                 pixels; NULL: white */
-    tw_import_layout layout; /* hdf5 */
-    const char *labels;      /* hdf5: "FILE:/path" of the labels, or NULL */
+    int bits;          /* images: 8: more bits become 8; 0: 9 to 16 become float32 as they are */
+    int64_t white;     /* images, with bits = 8: the value that becomes 255; 0: by the bits */
+    bool skip_damaged; /* images: leave out what cannot be read, with a warning for each */
+    tw_import_folders folders; /* images: whether sub-folders are splits or classes where their
+                                  names leave it open */
+    const char *layout;    /* hdf5: what the axes are, "NCHW"; TW_LAYOUT_AUTO: as the array says */
+    tw_import_order order; /* hdf5: how the writer counts axes; auto: by columns where MATLAB wrote
+                              the file */
+    bool stack;            /* hdf5: several arrays are channels of the same samples */
+    const char *fill;      /* hdf5: a number, or "mean" of the channel, in the place of missing
+                              values; NULL: they are refused */
+    const char *labels;    /* hdf5: "FILE:/path" of the labels, or NULL */
     tw_import_normalise
         normalise; /* float32 and points: range: least and largest value of a channel become −1 and
                       1; standard: mean 0, deviation 1; none; auto: range for images, standard for
@@ -288,13 +309,22 @@ typedef struct tw_import_options {
 } tw_import_options;
 
 /* What an import made. */
+enum { TW_IMPORT_CHANNELS = 16 }; /* that a result describes */
+
+typedef struct tw_import_channel {
+    char name[TW_DATASET_NAME_MAX], units[TW_DATASET_NAME_MAX]; /* "": nobody said */
+    double least, most, mean;
+    int64_t missing; /* values that were filled */
+} tw_import_channel;
+
 typedef struct tw_import_result {
-    tw_dataset_spec spec; /* its pointers are NULL */
+    tw_dataset_spec spec;                           /* its pointers are NULL */
+    tw_import_channel channels[TW_IMPORT_CHANNELS]; /* the first ones */
 } tw_import_result;
 
 /* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples.
  * Samples are stored in an order that is random, but given by the seed, inside each split. Not
- * collective; format "hdf5" forks, so not where MPI or threads have been started.
+ * collective; formats "hdf5" and "images" fork, so not where MPI or threads have been started.
  * @param[out] result  may be NULL
  * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable;
  * TW_EDATA for bad data, naming file, object or line and what was expected; TW_EIO */

@@ -3,6 +3,8 @@
  *
  *     SIGUSR1, SIGTERM, SIGINT   finish the step, save, exit 75
  *     SIGUSR2                    save and go on
+ *     SIGPIPE, SIGXFSZ           ignored: a log without a reader and a file over its limit are
+ *                                errors of the write
  *
  * A second SIGTERM (a second or more after the first) or SIGINT (0.2 s or more) ends the process
  * now, without saving. SIGINT stays ignored where it was. */

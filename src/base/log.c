@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tweedie/text.h"
+
 enum { LINE_MAX_BYTES = 4096 };
 
 static struct {
@@ -46,17 +48,17 @@ void tw_log_quiet(bool quiet)
     logger.quiet = quiet;
 }
 
+/* What messages quote from files must not command a terminal. */
 static void put(const char *format, va_list args)
 {
-    char line[LINE_MAX_BYTES];
-    int n = snprintf(line, sizeof line, "%s", logger.speaker);
-    int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
-    n = m < 0 ? n : n + m;
-    if (n > LINE_MAX_BYTES - 2) n = LINE_MAX_BYTES - 2;
-    line[n++] = '\n';
+    char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+    int n = snprintf(text, sizeof text, "%s", logger.speaker);
+    if (vsnprintf(text + n, sizeof text - (size_t)n, format, args) < 0) text[n] = '\0';
+    int64_t length = tw_text_printable(line, LINE_MAX_BYTES - 1, text, "\n\t");
+    line[length++] = '\n';
     /* a log that cannot be written must not stop the work it tells of */
-    if (write(STDERR_FILENO, line, (size_t)n) < 0) return;
-    if (logger.file >= 0 && write(logger.file, line, (size_t)n) < 0) return;
+    if (write(STDERR_FILENO, line, (size_t)length) < 0 && logger.file < 0) return;
+    if (logger.file >= 0 && write(logger.file, line, (size_t)length) < 0) return;
 }
 
 void tw_log_info(const char *format, ...)

@@ -12,11 +12,13 @@
 
 #include "checkpoint/lock.h"
 #include "tweedie/checkpoint.h"
+#include "tweedie/clock.h"
 #include "tweedie/memory.h"
 
 struct tw_rundir {
     char path[TW_CHECKPOINT_PATH], what[TW_CHECKPOINT_PATH + 16];
     lock_file lock;
+    double asked; /* when somebody last looked for a request */
 };
 
 static tw_status make_directory(const char *path)
@@ -99,6 +101,14 @@ tw_status tw_rundir_check(const tw_rundir *run)
     return lock_check(&run->lock, run->what);
 }
 
+bool tw_rundir_poll_request(tw_rundir *run, const char *name)
+{
+    const double now = tw_clock_seconds();
+    if (now - run->asked < TW_RUNDIR_REQUEST_SECONDS) return false;
+    run->asked = now;
+    return tw_rundir_take_request(run, name);
+}
+
 bool tw_rundir_take_request(const tw_rundir *run, const char *name)
 {
     char path[TW_CHECKPOINT_PATH];
@@ -128,6 +138,7 @@ tw_status tw_rundir_read_text(char **text, const char *path)
         n += (size_t)got;
     }
     t[n] = '\0';
+    TW_CHECK(strlen(t) == n, TW_EDATA, "%s: is no text: byte %zu is NUL", path, strlen(t));
     *text = t;
     t = NULL;
 done:

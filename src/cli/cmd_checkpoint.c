@@ -60,8 +60,12 @@ static void list_one(call *c, const char *path, int64_t step)
 {
     int64_t bytes = 0;
     char digest[TW_CHECKPOINT_DIGEST];
-    bool valid = tw_checkpoint_check(path, digest) == TW_OK && tw_file_size(&bytes, path) == TW_OK;
+    tw_checkpoint *file = NULL;
+    const bool valid = tw_checkpoint_open(&file, path) == TW_OK;
     const char *message = valid ? "" : tw_error_message();
+    if (valid) bytes = tw_checkpoint_bytes(file);
+    if (valid) memcpy(digest, tw_checkpoint_digest(file), sizeof digest);
+    tw_checkpoint_close(&file);
     struct stat info;
     if (!valid && lstat(path, &info) != 0) return;
     if (!valid) bytes = (int64_t)info.st_size;
@@ -202,6 +206,14 @@ static void show_groups(call *c, const tw_checkpoint *file)
     tw_json_end(&c->json);
 }
 
+/* Text of the file, whoever wrote it. */
+static void show_text(const char *title, const char *text)
+{
+    char shown[4 * 1024 + 1];
+    (void)tw_text_printable(shown, sizeof shown, text, "");
+    printf("%s%s\n", title, shown);
+}
+
 static void show_meta_text(const tw_checkpoint *file)
 {
     const tw_checkpoint_meta *m = tw_checkpoint_meta_view(file);
@@ -209,11 +221,13 @@ static void show_meta_text(const tw_checkpoint *file)
            tw_checkpoint_is_weights(file) ? "weights" : "checkpoint");
     printf("step             %lld\nsamples seen     %lld\nseed             %llu\n",
            (long long)m->step, (long long)m->samples, (unsigned long long)m->seed);
-    printf("ranks x threads  %d x %d\nprecision        %s\nrestarts         %d\n", m->ranks,
-           m->threads, m->precision, m->restarts);
-    printf("dataset digest   %s\nversions         %s\nweights          %s\n", m->dataset_digest,
-           m->versions, m->weights);
-    if (m->source[0]) printf("made from        %s\n", m->source);
+    printf("ranks x threads  %d x %d\n", m->ranks, m->threads);
+    show_text("precision        ", m->precision);
+    printf("restarts         %d\n", m->restarts);
+    show_text("dataset digest   ", m->dataset_digest);
+    show_text("versions         ", m->versions);
+    show_text("weights          ", m->weights);
+    if (m->source[0]) show_text("made from        ", m->source);
     if (m->loss_count > 0) printf("last loss        %g\n", m->losses[2 * m->loss_count - 1]);
     printf("bytes            %lld\ndigest           %s\n", (long long)tw_checkpoint_bytes(file),
            tw_checkpoint_digest(file));

@@ -1,7 +1,7 @@
 /* Scores as a file. */
 #include "cli/score_file.h"
 
-#include "data/h5.h"
+#include "h5/h5.h"
 
 enum { VERSION = 1 };
 

@@ -66,6 +66,10 @@ tw_status tw_signals_install(void)
         TW_CHECK(sigaction(numbers[i], &action, NULL) == 0, TW_EINTERNAL,
                  "the handler of signal %d cannot be installed: %s", numbers[i], strerror(errno));
     }
+    /* a log whose reader is gone, and a file that may grow no further, are errors of the call that
+     * writes: no reason to die without a save */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 done:
     return st;
 }

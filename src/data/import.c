@@ -1,14 +1,15 @@
 /* Importing: an importer or generator fills the spool, then the spool is written in a random order.
  */
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data/format.h"
 #include "data/importer.h"
-#include "data/isolate.h"
 #include "data/points.h"
+#include "h5/isolate.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 
@@ -106,8 +107,8 @@ static void choose_units(const tw_import_options *options, const tw_spool *spool
             k = s.deviation;
         }
         offset[c] = (float)o;
-        scale[c] =
-            (float)k > 0 && isfinite((float)k) ? (float)k : 1; /* a constant channel stays one */
+        scale[c] = (float)k >= FLT_MIN && isfinite((float)k) ? (float)k
+                                                             : 1; /* a constant channel stays one */
     }
 }
 
@@ -261,6 +262,24 @@ done:
     return st;
 }
 
+static void describe_channels(tw_import_result *out, const tw_dataset_spec *spec,
+                              const tw_spool *spool)
+{
+    for (int64_t c = 0; c < spec->channels && c < TW_IMPORT_CHANNELS; c++) {
+        tw_import_channel *to = &out->channels[c];
+        tw_spool_channel s;
+        tw_spool_channel_statistics(spool, c, &s);
+        to->least = s.least;
+        to->most = s.most;
+        to->mean = s.mean;
+        to->missing = s.missing;
+        (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_NAME, to->name,
+                                  sizeof to->name);
+        (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_UNITS, to->units,
+                                  sizeof to->units);
+    }
+}
+
 /* The import itself, in this process. */
 typedef struct importing {
     const tw_import_options *options;
@@ -282,6 +301,7 @@ static tw_status import_here(void *self)
     TW_TRY(choose_splits(options, spool, &spec));
     TW_TRY(choose_classes(options, spool, &spec));
     TW_TRY(choose_texts(options, &spec));
+    spec.channel_text = tw_spool_channels(spool);
     if (spec.kind != TW_DATASET_UINT8) {
         TW_TRY(tw_alloc(&units, 2 * spec.channels, sizeof *units, "channel offsets and scales"));
         spec.offset = units;
@@ -289,9 +309,11 @@ static tw_status import_here(void *self)
         choose_units(options, spool, units, units + spec.channels);
     }
     TW_TRY(write_dataset(options, spool, &spec));
+    describe_channels(&im->result, &spec, spool);
     im->result.spec = spec;
     im->result.spec.offset = im->result.spec.scale = NULL;
     im->result.spec.class_names = NULL;
+    im->result.spec.channel_text = NULL;
 done:
     tw_free(&units);
     tw_spool_destroy(&spool);

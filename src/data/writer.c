@@ -8,7 +8,7 @@
 
 #include "data/digest.h"
 #include "data/format.h"
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
 
@@ -106,9 +106,9 @@ static tw_status write_class_names(const tw_dataset_writer *w, const char *const
     size_t width = 1;
     for (hsize_t i = 0; i < classes; i++)
         if (strlen(names[i]) > width) width = strlen(names[i]);
-    TW_CHECK(width <= TW_DATASET_NAME_MAX, TW_EDATA,
+    TW_CHECK(width < TW_DATASET_CLASS_MAX, TW_EDATA,
              "%s: a class name has %zu bytes; at most %d are stored", w->path, width,
-             TW_DATASET_NAME_MAX);
+             TW_DATASET_CLASS_MAX - 1);
     TW_TRY(tw_alloc(&text, (int64_t)classes, width, "class names"));
     for (hsize_t i = 0; i < classes; i++) memcpy(text + i * width, names[i], strlen(names[i]));
     TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");
@@ -168,6 +168,7 @@ static tw_status take_spec(tw_dataset_writer *w, const tw_dataset_spec *spec)
     w->spec = *spec;
     w->spec.offset = w->spec.scale = NULL;
     w->spec.class_names = NULL;
+    w->spec.channel_text = NULL;
     w->spec.digest[0] = '\0';
     if (w->spec.split_count == 0) {
         w->spec.split_count = 1;
@@ -203,6 +204,8 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     TW_TRY(tw_file_temporary(w->part, sizeof w->part, w->path));
     TW_TRY(create_file(w));
     TW_TRY(create_samples(w, options->gzip));
+    if (spec->channel_text)
+        TW_TRY(tw_channel_text_write(w->samples, w->path, spec->channels, spec->channel_text));
     if (spec->class_names && spec->num_classes > 0) TW_TRY(write_class_names(w, spec->class_names));
     TW_TRY(write_root(w));
     *out = w;

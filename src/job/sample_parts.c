@@ -160,6 +160,7 @@ static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const cha
                             .channels = p->spec.channels,
                             .offset = p->spec.offset,
                             .scale = p->spec.scale,
+                            .channel_text = p->spec.channel_text,
                             .name = "samples"};
     char text[64];
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));

@@ -15,13 +15,6 @@
 
 /* ---- configuration ---- */
 
-static tw_status set(tw_config *config, const char *assignment)
-{
-    char copy[256];
-    tw_status st = tw_format(copy, sizeof copy, "%s", assignment);
-    return st == TW_OK ? tw_config_override(config, 1, (char *[]){copy}) : st;
-}
-
 static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -31,25 +24,6 @@ static tw_status bind(tw_trainer *t)
     if (t->c.steps < 1)
         TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
     if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
-done:
-    return st;
-}
-
-/* `auto` becomes what the run began with, or what all ranks can do; the frozen configuration holds
- * the answer. */
-static tw_status resolve_precision(tw_trainer *t, tw_config *run)
-{
-    tw_status st = TW_OK;
-    tw_compute_config before = {0};
-    char assignment[64];
-    if (run && t->run.compute.precision == TW_PRECISION_AUTO) {
-        TW_TRY(tw_compute_config_bind(&before, run));
-        t->run.compute.precision = before.precision;
-    }
-    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->run.compute, t->comm));
-    TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s",
-                     tw_precision_name(t->precision)));
-    TW_TRY(set(t->config, assignment));
 done:
     return st;
 }
@@ -129,7 +103,7 @@ static tw_status read_config(tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, tw_trainer_open_run(t)));
     TW_TRY(tw_trainer_read_frozen(t, &frozen));
     TW_TRY(tw_comm_agree(t->comm, parse_frozen(&run, t, frozen)));
-    TW_TRY(tw_comm_agree(t->comm, resolve_precision(t, run)));
+    TW_TRY(tw_comm_agree(t->comm, tw_trainer_resolve_precision(t, run)));
     TW_TRY(tw_comm_agree(t->comm, finish_config(t, run)));
 done:
     tw_config_destroy(&run);

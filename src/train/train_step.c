@@ -59,7 +59,7 @@ static void requests(const tw_trainer *t, double *values)
     const bool step = o->stop_at_step > 0 && t->step + 1 >= o->stop_at_step;
     values[VALUE_STOP] = tw_signals_stop() || hours || step;
     values[VALUE_SAVE] = tw_signals_take_save() ||
-                         (t->rundir && tw_rundir_take_request(t->rundir, "checkpoint-now"));
+                         (t->rundir && tw_rundir_poll_request(t->rundir, "checkpoint-now"));
 }
 
 /* A loss or gradient that is not finite must not reach the parameters, nor a gradient whose squares

@@ -71,6 +71,10 @@ typedef struct tw_trainer {
 
 /* train_setup.c: everything up to the first step. Collective. */
 tw_status tw_trainer_open(tw_trainer *t);
+/* train_precision.c: decides t->precision, and writes it into the configuration and into that of
+ * the run, NULL where it is new. Collective.
+ * @param run  bound by nobody yet */
+tw_status tw_trainer_resolve_precision(tw_trainer *t, tw_config *run);
 void tw_trainer_close(tw_trainer *t);
 
 /* train_run.c: the run's directory. Rank zero takes the lock and opens the log for all that is said
@@ -139,6 +143,10 @@ tw_status tw_preview_grid(tw_preview *p);
 
 /* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
 tw_status tw_progress_create(tw_progress **out, tw_trainer *t);
+/* Opens a file of lines for appending; one that was not written to its end (a full disk, a kill) is
+ * cut off first. @param[out] out  the caller closes it
+ * @return TW_EIO, also for what is no regular file; links are not followed */
+tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
 void tw_progress_validation(tw_progress *p, double loss);

@@ -569,6 +569,19 @@ static void links_out_of_the_file_are_not_followed(void **state)
     }
 }
 
+static void an_array_of_two_names_is_refused(void **state)
+{
+    (void)state;
+    static const char *const arrays[] = {"/images", "/labels"};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        assert_ok(write_some(in("names.h5"), &base, 0, N));
+        hid_t file = H5Fopen(in("names.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_true(H5Lcreate_hard(file, arrays[i], file, "/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+        H5Fclose(file);
+        expect_refusal(in("names.h5"), TW_EDATA, arrays[i], "2 hard links");
+    }
+}
+
 int main(void)
 {
     fill();
@@ -589,6 +602,7 @@ int main(void)
         cmocka_unit_test(attributes_that_are_not_understood_are_named),
         cmocka_unit_test(arrays_of_another_type_shape_or_storage_are_refused),
         cmocka_unit_test(links_out_of_the_file_are_not_followed),
+        cmocka_unit_test(an_array_of_two_names_is_refused),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

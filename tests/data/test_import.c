@@ -423,8 +423,9 @@ static void bad_folders_and_images_are_refused(void **state)
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "colour image after grey ones",
                  "--rgb");
     put(in("bad_images/b.png"), "GIF89a", 6);
-    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "neither a PNG nor a JPEG",
-                 "47 49 46 38");
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "a GIF image", "--skip-damaged");
+    put(in("bad_images/b.png"), "abcdef", 6);
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "not an image", "61 62 63 64");
     put(in("bad_images/b.png"), "", 0);
     assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "b.png", "is empty");
     o.background = "purple";
