@@ -166,6 +166,8 @@ typedef struct tw_loader_options {
                   step) */
     tw_loader_mode mode;
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
+    bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
+                       that memory is touched, and nothing may be drawn */
 } tw_loader_options;
 
 /* Prepares drawing from the chosen split; reads this rank's samples where they stay in memory.
@@ -174,6 +176,10 @@ typedef struct tw_loader_options {
  * numbers that divide it) or exceeds the number of samples; TW_EDATA and TW_EIO as
  * tw_dataset_read_stored; TW_ENOMEM */
 tw_status tw_loader_create(tw_loader **out, tw_dataset *dataset, const tw_loader_options *options);
+
+/* Reads what options.later left. Collective on the dataset's comm; all ranks get the same status.
+ * @return as tw_dataset_read_stored */
+tw_status tw_loader_read(tw_loader *loader);
 
 /* Waits for reading in flight. Not collective. */
 void tw_loader_destroy(tw_loader **loader);

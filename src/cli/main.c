@@ -13,6 +13,7 @@
 #include "tweedie/processor.h"
 #include "tweedie/signals.h"
 #include "tweedie/text.h"
+#include "tweedie/watchdog.h"
 
 static const tw_command *find(const char *name)
 {
@@ -93,6 +94,7 @@ static void report(tw_status st)
 static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
+    tw_watchdog *watchdog = NULL;
     tw_status st = tw_isolate_start(); /* before MPI, signal handlers and threads */
     if (st == TW_OK && command->stops) st = tw_signals_install();
     if (st == TW_OK) st = tw_comm_create(&comm);
@@ -100,13 +102,15 @@ static tw_status run_parallel(const tw_command *command, int argc, char **argv)
         report(st);
         return st;
     }
-    st = tw_comm_agree(comm, tw_processor_check());
+    if (command->watched) st = tw_watchdog_create(&watchdog, comm);
+    if (st == TW_OK) st = tw_comm_agree(comm, tw_processor_check());
     if (st == TW_OK) st = command->run(comm, argc, argv);
     tw_status flushed = flush();
     st = tw_comm_agree(comm, st != TW_OK ? st : flushed);
     if (tw_comm_rank(comm) == 0) report(st);
     tw_log_close();
     (void)tw_comm_barrier(comm); /* its failure would say nothing new: we are leaving */
+    tw_watchdog_destroy(&watchdog);
     tw_comm_destroy(&comm);
     return st;
 }

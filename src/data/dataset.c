@@ -191,6 +191,7 @@ void tw_dataset_destroy(tw_dataset **dataset)
 {
     tw_dataset *d = *dataset;
     if (!d) return;
+    if (d->parallel) tw_comm_collective(d->comm, "closing a dataset", 0);
     (void)tw_io_call(d->io, close_here, d);
     tw_free(&d->path);
     tw_free(dataset);

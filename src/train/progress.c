@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "train/loss_watch.h"
 #include "train/trainer.h"
 #include "tweedie/clock.h"
 #include "tweedie/file.h"
@@ -30,7 +31,18 @@ struct tw_progress {
     double history[2 * HISTORY];
     int64_t rows;
     double pace; /* seconds of a step, smoothed, for the time left */
+    loss_watch watch;
 };
+
+/* What the run has been through before counts too. */
+static void watch_history(tw_progress *p)
+{
+    double median;
+    const int64_t first = p->rows > LOSS_WATCH_WINDOW ? p->rows - LOSS_WATCH_WINDOW : 0;
+    for (int64_t i = first; i < p->rows; i++)
+        (void)loss_watch_add(&p->watch, p->history[2 * i + 1], &median);
+    p->watch.quiet = 0;
+}
 
 /* Where the last whole line of an open file ends. */
 static tw_status find_last_line(off_t *out, int file, off_t size, const char *path)
@@ -90,6 +102,7 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
     if (p->rows)
         memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows),
                2 * (size_t)p->rows * sizeof *p->history);
+    watch_history(p);
     TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
     TW_TRY(tw_progress_open_lines(&p->file, path));
     tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
@@ -219,12 +232,23 @@ static void remember(tw_progress *p, const tw_step_result *r)
     p->history[2 * p->rows++ + 1] = r->loss;
 }
 
+static void warn_of_loss(tw_progress *p, const tw_step_result *r)
+{
+    double median;
+    if (!loss_watch_add(&p->watch, r->loss, &median)) return;
+    tw_log_warn("step %lld: the loss is %.4g, more than %d times its median of the last %d steps "
+                "(%.4g): the training may be diverging (gradient norm %.3g)",
+                (long long)p->t->step, r->loss, LOSS_WATCH_FACTOR, p->watch.count, median,
+                r->gradient_norm);
+}
+
 void tw_progress_step(tw_progress *p, const tw_step_result *r)
 {
     if (!p) return;
     const bool last = p->t->step == p->t->c.steps || r->stop;
     p->pace = p->pace > 0 ? 0.95 * p->pace + 0.05 * r->seconds : r->seconds;
     remember(p, r);
+    warn_of_loss(p, r);
     add(&p->line, r);
     add(&p->json, r);
     if (p->t->step % p->t->c.log_every == 0 || last) write_metrics(p, r);

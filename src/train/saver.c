@@ -208,6 +208,7 @@ static tw_status begin(tw_saver *s)
     tw_status st = TW_OK;
     tw_checkpoint_meta meta;
     TW_TRY(describe(s, &meta));
+    if (s->saved < 0) TW_TRY(tw_trainer_freeze(s->t)); /* before the first: none is without it */
     tw_state_snapshot(s->state);
     TW_TRY(tw_checkpoint_writer_create(&s->writer, s->t->options->run, s->state->arrays,
                                        s->state->count, &meta));
