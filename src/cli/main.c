@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/streams.h"
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -121,6 +122,7 @@ int main(int argc, char **argv)
     tw_status st = TW_OK;
     static char version[] = "version";
 
+    tw_streams_open();
     setvbuf(
         stdout, NULL, _IOLBF,
         0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
