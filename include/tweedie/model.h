@@ -45,7 +45,8 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed);
 void tw_model_destroy(tw_model **model);
 
 /* The network's graph for a batch of n: inputs "x" and "t", output value ε. Borrowed from g. */
-tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_publication *publication);
+tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
+                         tw_reference_names *reference_names);
 
 /* a_t and σ_t of the forward process at index t (0 for onestep), and the time that the network is
  * given. */
@@ -56,8 +57,8 @@ tw_moment tw_model_moment(const tw_model *m, int64_t t);
 int64_t tw_model_timesteps(const tw_model *m); /* 1 for onestep */
 
 /* The published names of the network's parameters. Zero-initialised `out` is released with
- * tw_publication_free. */
-tw_status tw_model_publication(tw_publication *out, const tw_model *m);
+ * tw_reference_names_free. */
+tw_status tw_model_reference_names(tw_reference_names *out, const tw_model *m);
 
 /* The network as a score: plans of one fixed batch over the model's parameters. Larger requests are
  * cut, the last batch is padded, so a sample's score does not depend on what it is computed with.

@@ -9,10 +9,11 @@
 
 /* What a network maps: samples of one shape, with a time each. */
 typedef struct tw_net_inputs {
-    tw_value *x;                        /* f32 [N, spatial…, C] or [N, D], model units */
-    tw_value *t;                        /* f32 [N], as the embedding receives it */
-    tw_shape sample;                    /* the shape of x without N */
-    struct tw_publication *publication; /* collects published parameter names where not NULL */
+    tw_value *x;     /* f32 [N, spatial…, C] or [N, D], model units */
+    tw_value *t;     /* f32 [N], as the embedding receives it */
+    tw_shape sample; /* the shape of x without N */
+    struct tw_reference_names
+        *reference_names; /* collects published parameter names where not NULL */
 } tw_net_inputs;
 
 typedef struct tw_net {
@@ -47,17 +48,17 @@ typedef struct tw_published {
 } tw_published;
 
 /* The list of a network's published parameters, in the published order. Zero-initialise; release
- * with tw_publication_free. */
-typedef struct tw_publication {
+ * with tw_reference_names_free. */
+typedef struct tw_reference_names {
     tw_published *items;
     int count, capacity;
     int module; /* next number in a flat list of modules */
-} tw_publication;
+} tw_reference_names;
 
 /* Adds an entry; does nothing where p is NULL. Failure of memory fails the graph. */
-void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *param, tw_shape shape,
-                int64_t first, bool transposed);
-void tw_publication_free(tw_publication *p);
+void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
+                tw_shape shape, int64_t first, bool transposed);
+void tw_reference_names_free(tw_reference_names *p);
 
 /* ---- layers that networks share ---- */
 

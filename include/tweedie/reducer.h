@@ -105,7 +105,7 @@ double *tw_reducer_block_sums(const tw_reducer *reducer, int64_t *blocks);
 
 /* options.shared floats, once a node, and options.first floats on the node of rank zero (NULL on
  * others): 64-byte aligned, contents undefined, owned by the reducer. Who writes what is the
- * caller's to say; tw_reducer_join stands between writing and reading. */
+ * caller's to say; tw_reducer_barrier stands between writing and reading. */
 float *tw_reducer_shared(const tw_reducer *reducer);
 float *tw_reducer_first(const tw_reducer *reducer);
 
@@ -113,11 +113,11 @@ float *tw_reducer_first(const tw_reducer *reducer);
 bool tw_reducer_leads(const tw_reducer *reducer);
 
 /* Waits until all ranks of the node are here. Collective in the node. */
-void tw_reducer_join(tw_reducer *reducer);
+void tw_reducer_barrier(tw_reducer *reducer);
 
 /* Rank zero's floats [shared, shared + count), within tw_reducer_shared, into those of all nodes;
  * joins. Collective. */
-tw_status tw_reducer_spread(tw_reducer *reducer, float *shared, int64_t count);
+tw_status tw_reducer_broadcast(tw_reducer *reducer, float *shared, int64_t count);
 
 /* Cuts a flat buffer of parameters into buckets for tw_reducer_create: neighbours in the buffer
  * together, cut between parameters, ordered by when the last parameter of each is final.

@@ -38,7 +38,7 @@ void tw_watchdog_destroy(tw_watchdog **watchdog);
  * less: no limit) until the next beat. Costs some tens of nanoseconds; never fails. Accepts NULL,
  * which does nothing. From one thread.
  * @param section  "forward", "reduction", "save": copied */
-void tw_watchdog_beat(tw_watchdog *watchdog, const char *section, int64_t step, double limit);
+void tw_watchdog_heartbeat(tw_watchdog *watchdog, const char *section, int64_t step, double limit);
 
 /* From here until the next beat this rank only waits for others: where the time runs out, it is not
  * the one that is missing. The gradient reduction says so by itself (tw_reducer_watch), and the

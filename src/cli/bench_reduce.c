@@ -87,13 +87,13 @@ static void update(bench *b, tw_reducer *reducer, float *arrays)
     for (int k = 0; k < count; k++)
         tw_optim_block_squares(gradient + slices[k].offset, slices[k].count, TW_REDUCER_BLOCK,
                                sums + slices[k].block);
-    tw_reducer_join(reducer);
+    tw_reducer_barrier(reducer);
     for (int k = 0; k < count; k++) {
         float *a = arrays + slices[k].offset, *ema = a + 3 * b->count;
         tw_adam_update_ema(&adam, 1, 1e-4, 1, slices[k].count, a, a + b->count, a + 2 * b->count,
                            gradient + slices[k].offset, 1, &decay, &ema);
     }
-    tw_reducer_join(reducer);
+    tw_reducer_barrier(reducer);
 }
 
 static tw_status reduce_and_update(bench *b, tw_reducer *reducer, float *arrays, int64_t step,
@@ -156,7 +156,7 @@ static tw_status make_reducers(bench *b, const tw_bench_options *o)
         for (int a = 0; a < ARRAYS; a++)
             memset(tw_reducer_shared(b->sliced) + a * b->count + slices[k].offset, 0,
                    (size_t)slices[k].count * sizeof(float));
-    tw_reducer_join(b->sliced);
+    tw_reducer_barrier(b->sliced);
 done:
     return st;
 }

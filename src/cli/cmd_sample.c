@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
-#include "tweedie/draw.h"
+#include "tweedie/job.h"
 #include "tweedie/text.h"
 
 typedef struct options {
@@ -58,7 +58,7 @@ static tw_status read_number(int64_t *out, const char *name, const char *text, i
     return st == TW_ECONFIG ? tw_error_set(TW_EUSAGE, "--%s %s", name, tw_error_message()) : st;
 }
 
-static void report(const options *o, const tw_draw_options *d, const tw_draw_result *r)
+static void report(const options *o, const tw_sample_job_options *d, const tw_sample_job_result *r)
 {
     const long long first = d->first, last = d->first + d->count - 1;
     if (d->join)
@@ -75,7 +75,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     tw_status st = TW_OK;
     options o;
     tw_arguments a;
-    tw_draw_result result = {0};
+    tw_sample_job_result result = {0};
     char seed[64], *assignments[256];
     int n = 0;
     int64_t first, number;
@@ -88,23 +88,23 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         snprintf(seed, sizeof seed, "sample.seed=%lld", (long long)number);
         assignments[n++] = seed;
     }
-    const tw_draw_options draw = {.weights = a.count ? a.values[0] : NULL,
-                                  .which = o.weights,
-                                  .first = first,
-                                  .count = o.count,
-                                  .join = o.join || !o.first[0],
-                                  .out = o.out,
-                                  .replace = o.force,
-                                  .clean = o.clean,
-                                  .grid = o.grid,
-                                  .grid_count = o.grid_count,
-                                  .images = o.images,
-                                  .assignment_count = n,
-                                  .assignments = assignments};
+    const tw_sample_job_options draw = {.weights = a.count ? a.values[0] : NULL,
+                                        .which = o.weights,
+                                        .first = first,
+                                        .count = o.count,
+                                        .join = o.join || !o.first[0],
+                                        .out = o.out,
+                                        .replace = o.force,
+                                        .clean = o.clean,
+                                        .grid = o.grid,
+                                        .grid_count = o.grid_count,
+                                        .images = o.images,
+                                        .assignment_count = n,
+                                        .assignments = assignments};
     TW_CHECK(a.count || o.join, TW_EUSAGE,
              "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
              tw_cmd_sample.usage);
-    TW_TRY(tw_draw(comm, &draw, &result));
+    TW_TRY(tw_sample_job(comm, &draw, &result));
     if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
 done:
     return st;

@@ -4,8 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/score_file.h"
-#include "train/compute.h"
-#include "train/sample_config.h"
+#include "run/compute.h"
+#include "run/sample_config.h"
 #include "tweedie/comm.h"
 #include "tweedie/memory.h"
 #include "tweedie/restore.h"

@@ -216,7 +216,7 @@ void node_wait(const node *n, node_counter *c, uint32_t target)
             MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, n->everyone, &there, MPI_STATUS_IGNORE);
 }
 
-void node_join(node *n)
+void node_barrier(node *n)
 {
     n->joins++;
     if (n->size == 1) return;
@@ -224,7 +224,7 @@ void node_join(node *n)
     node_wait(n, n->joined, n->joins * (uint32_t)n->size);
 }
 
-tw_status node_spread(node *n, float *shared, int64_t count)
+tw_status node_broadcast(node *n, float *shared, int64_t count)
 {
     tw_status st = TW_OK;
     for (int64_t i = 0; n->rank == 0 && n->nodes > 1 && i < count; i += CHUNK_MAX) {
@@ -232,6 +232,6 @@ tw_status node_spread(node *n, float *shared, int64_t count)
         TRY_MPI(MPI_Bcast(shared + i, k, MPI_FLOAT, 0, n->across));
     }
 done:
-    node_join(n);
+    node_barrier(n);
     return st;
 }

@@ -45,10 +45,10 @@ void node_wait(const node *n, node_counter *c, uint32_t target);
 
 /* Waits in the same way until all ranks of the node are here; what they wrote before is seen after.
  */
-void node_join(node *n);
+void node_barrier(node *n);
 
 /* Rank zero's `count` floats at `shared` into those of every node, which are then seen by its
  * ranks. Collective. */
-tw_status node_spread(node *n, float *shared, int64_t count);
+tw_status node_broadcast(node *n, float *shared, int64_t count);
 
 #endif

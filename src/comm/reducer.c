@@ -316,15 +316,15 @@ bool tw_reducer_leads(const tw_reducer *r)
     return r->node.node.rank == 0;
 }
 
-void tw_reducer_join(tw_reducer *r)
+void tw_reducer_barrier(tw_reducer *r)
 {
     tw_watchdog_wait(r->watchdog);
-    node_join(&r->node.node);
+    node_barrier(&r->node.node);
 }
 
-tw_status tw_reducer_spread(tw_reducer *r, float *shared, int64_t count)
+tw_status tw_reducer_broadcast(tw_reducer *r, float *shared, int64_t count)
 {
-    return node_spread(&r->node.node, shared, count);
+    return node_broadcast(&r->node.node, shared, count);
 }
 
 void tw_reducer_watch(tw_reducer *r, tw_watchdog *watchdog)

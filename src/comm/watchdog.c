@@ -296,7 +296,7 @@ void tw_watchdog_destroy(tw_watchdog **watchdog)
     release(watchdog);
 }
 
-void tw_watchdog_beat(tw_watchdog *w, const char *section, int64_t step, double limit)
+void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, double limit)
 {
     if (!w) return;
     beat *b = &w->board->beats[w->mine];

@@ -43,10 +43,10 @@ static void fill_slice(const tw_published *e, const tw_param_view *v, float *pla
 static tw_status fill_params(tw_model *m)
 {
     tw_status st = TW_OK;
-    tw_publication p = {0};
+    tw_reference_names p = {0};
     float *plain = NULL;
     int64_t filled = 0;
-    TW_TRY(tw_model_publication(&p, m));
+    TW_TRY(tw_model_reference_names(&p, m));
     TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names",
              m->net->name);
     TW_TRY(tw_alloc(&plain, m->params->size, sizeof *plain, "a parameter"));
@@ -64,7 +64,7 @@ static tw_status fill_params(tw_model *m)
              (long long)tw_params_count(m->params));
 done:
     tw_free(&plain);
-    tw_publication_free(&p);
+    tw_reference_names_free(&p);
     return st;
 }
 

@@ -76,14 +76,15 @@ void tw_model_destroy(tw_model **model)
     tw_free(model);
 }
 
-tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_publication *publication)
+tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
+                         tw_reference_names *reference_names)
 {
     tw_shape x = {.rank = m->sample.rank + 1, .dims = {n}};
     memcpy(x.dims + 1, m->sample.dims, (size_t)m->sample.rank * sizeof *x.dims);
     const tw_net_inputs in = {.x = tw_input(g, "x", TW_F32, x),
                               .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
                               .sample = m->sample,
-                              .publication = publication};
+                              .reference_names = reference_names};
     return m->net->build(g, m->net_config, &in);
 }
 
@@ -121,7 +122,7 @@ int64_t tw_model_timesteps(const tw_model *m)
     return m->schedule ? m->schedule->steps : 1;
 }
 
-tw_status tw_model_publication(tw_publication *out, const tw_model *m)
+tw_status tw_model_reference_names(tw_reference_names *out, const tw_model *m)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;

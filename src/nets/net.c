@@ -23,8 +23,8 @@ tw_status tw_net_find(const tw_net **out, const char *name)
                         known);
 }
 
-void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *param, tw_shape shape,
-                int64_t first, bool transposed)
+void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
+                tw_shape shape, int64_t first, bool transposed)
 {
     if (!p || tw_graph_status(g) != TW_OK) return;
     if (p->count == p->capacity) {
@@ -45,10 +45,10 @@ void tw_publish(tw_publication *p, tw_graph *g, const char *name, const char *pa
     snprintf(e->param, sizeof e->param, "%s", param);
 }
 
-void tw_publication_free(tw_publication *p)
+void tw_reference_names_free(tw_reference_names *p)
 {
     tw_free(&p->items);
-    *p = (tw_publication){0};
+    *p = (tw_reference_names){0};
 }
 
 /* A parameter named PATH.LEAF. */

@@ -51,7 +51,7 @@ typedef struct builder {
     tw_graph *g;
     const unet_config *c;
     tw_value *time; /* silu(time embedding) [N, 4 base] */
-    tw_publication *publication;
+    tw_reference_names *reference_names;
     double nin_scale; /* of 1x1 convolutions: 1 in Ho's, 0.1 in score_sde's */
 } builder;
 
@@ -88,10 +88,10 @@ static void publish(const builder *b, const char *inner, const char *path, const
                     tw_shape shape, int64_t first, bool transposed)
 {
     char name[TW_NAME_MAX + 32], ours[TW_NAME_MAX + 32];
-    if (!b->publication) return;
-    snprintf(name, sizeof name, "all_modules.%d.%s", b->publication->module, inner);
+    if (!b->reference_names) return;
+    snprintf(name, sizeof name, "all_modules.%d.%s", b->reference_names->module, inner);
     snprintf(ours, sizeof ours, "%s.%s", path, leaf);
-    tw_publish(b->publication, b->g, name, ours, shape, first, transposed);
+    tw_publish(b->reference_names, b->g, name, ours, shape, first, transposed);
 }
 
 /* A layer's weight and bias under PREFIXweight and PREFIXbias. */
@@ -117,7 +117,7 @@ static void publish_nin(const builder *b, int k, const char *path, int64_t in, i
 
 static void next_module(const builder *b)
 {
-    if (b->publication) b->publication->module++;
+    if (b->reference_names) b->reference_names->module++;
 }
 
 /* ---- layers ---- */
@@ -285,7 +285,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     const unet_config *c = config;
     builder b = {.g = g,
                  .c = c,
-                 .publication = in->publication,
+                 .reference_names = in->reference_names,
                  .nin_scale = c->placement == PLACEMENT_HO ? 1 : 0.1};
     tw_value *skips[SKIPS_MAX] = {0}, *h;
     int n = 0;

@@ -117,7 +117,7 @@ int64_t tw_sampler_schedule_steps(const tw_sampler_settings *settings, const tw_
 }
 
 /* x ~ N(0, prior_std² I), each row from its own stream. */
-static void draw_prior(const tw_sampler *s, tw_sampler_batch *b, int64_t first)
+static void sample_prior(const tw_sampler *s, tw_sampler_batch *b, int64_t first)
 {
     const tw_rng_stream stream = {.seed = s->settings.seed, .purpose = TW_RNG_SAMPLER_PRIOR};
     const float std = (float)s->prior_std;
@@ -131,7 +131,7 @@ static void draw_prior(const tw_sampler *s, tw_sampler_batch *b, int64_t first)
 static tw_status run_batch(tw_sampler *s, tw_sampler_batch *b, int64_t first, int64_t wanted)
 {
     tw_status st = TW_OK;
-    draw_prior(s, b, first);
+    sample_prior(s, b, first);
     for (int64_t k = 0; k < s->steps; k++) {
         TW_TRY(s->predictor->step(s, b, k));
         if (s->settings.watch)

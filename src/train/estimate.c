@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/state.h"
+#include "run/state.h"
 #include "train/trainer.h"
 #include "tweedie/clock.h"
 #include "tweedie/limits.h"

@@ -3,7 +3,7 @@
  * the work. */
 #include <string.h>
 
-#include "train/grid.h"
+#include "job/grid.h"
 #include "train/trainer.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
@@ -129,7 +129,7 @@ void tw_preview_destroy(tw_preview **preview)
 }
 
 /* Without averages the parameters themselves are looked at. */
-static tw_status copy_average(tw_preview *p)
+static tw_status copy_ema(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
@@ -174,7 +174,7 @@ tw_status tw_preview_validate(tw_preview *p, double *loss_out)
     double sum = 0;
     const int64_t there = tw_dataset_count(p->data),
                   count = there < p->t->c.validate_count ? there : p->t->c.validate_count;
-    TW_TRY(copy_average(p));
+    TW_TRY(copy_ema(p));
     TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, &sum)));
     TW_TRY(tw_comm_sum(p->t->comm, &sum, 1));
     *loss_out = sum / (double)count;
@@ -201,8 +201,8 @@ tw_status tw_preview_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
     tw_trainer *t = p->t;
-    TW_TRY(copy_average(p));
-    TW_TRY(tw_grid_draw(t->comm, p->sampler, tw_model_score_view(p->score), t->sample.batch, 0,
+    TW_TRY(copy_ema(p));
+    TW_TRY(tw_grid_make(t->comm, p->sampler, tw_model_score_view(p->score), t->sample.batch, 0,
                         t->c.grid_count, p->samples));
     if (t->rundir) write_grid(p);
 done:

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/state.h"
+#include "run/state.h"
 #include "train/trainer.h"
 #include "tweedie/checkpoint.h"
 #include "tweedie/clock.h"
@@ -283,7 +283,7 @@ tw_status tw_trainer_load(tw_trainer *t, const char *path)
     if (tw_comm_rank(t->comm) == 0) st = read_state(t, path, facts);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_broadcast(t->comm, facts, sizeof facts, 0));
-    TW_TRY(tw_trainer_spread(t, true));
+    TW_TRY(tw_trainer_broadcast(t, true));
     t->step = (int64_t)facts[0];
     t->restarts = (int64_t)facts[1] + 1;
     t->resumed = true;
@@ -314,7 +314,7 @@ tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *whic
     tw_weights *weights = NULL;
     TW_TRY(tw_weights_load(&weights, t->comm, path, which && *which ? which : NULL));
     TW_TRY(tw_comm_agree(t->comm, tw_comm_rank(t->comm) == 0 ? copy_weights(t, weights) : TW_OK));
-    TW_TRY(tw_trainer_spread(t, false));
+    TW_TRY(tw_trainer_broadcast(t, false));
     tw_log_info("started from %s (%s)", path, weights->meta.weights);
 done:
     tw_weights_destroy(&weights);

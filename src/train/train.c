@@ -13,7 +13,7 @@ static bool due(int64_t every, int64_t step, int64_t last)
 static void save_if_due(tw_trainer *t, bool now)
 {
     if (!now && t->step % t->c.checkpoint_every != 0) return;
-    tw_watchdog_beat(t->watchdog, "save", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->watchdog, "save", t->step, TW_PATIENCE);
     if (t->saver) tw_saver_start(t->saver);
 }
 
@@ -22,12 +22,12 @@ static tw_status preview_if_due(tw_trainer *t)
     tw_status st = TW_OK;
     double loss;
     if (due(t->c.validate_every, t->step, t->c.steps)) {
-        tw_watchdog_beat(t->watchdog, "validation", t->step, TW_PATIENCE);
+        tw_watchdog_heartbeat(t->watchdog, "validation", t->step, TW_PATIENCE);
         TW_TRY(tw_preview_validate(t->preview, &loss));
         tw_progress_validation(t->progress, loss);
     }
     if (due(t->c.grid_every, t->step, t->c.steps)) {
-        tw_watchdog_beat(t->watchdog, "grid", t->step, TW_PATIENCE);
+        tw_watchdog_heartbeat(t->watchdog, "grid", t->step, TW_PATIENCE);
         TW_TRY(tw_preview_grid(t->preview));
     }
 done:
@@ -38,7 +38,7 @@ done:
 static tw_status save_and_wait(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    tw_watchdog_beat(t->watchdog, "last save", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->watchdog, "last save", t->step, TW_PATIENCE);
     if (t->saver) {
         tw_saver_start(t->saver);
         st = tw_saver_wait(t->saver);

@@ -84,13 +84,13 @@ tw_status tw_trainer_make_memory(tw_trainer *t)
         t->ema[k] = first + k * p->trainable;
     fill(t, value);
     tw_params_use_value(p, value);
-    tw_reducer_join(t->reducer);
+    tw_reducer_barrier(t->reducer);
 done:
     return st;
 }
 
-tw_status tw_trainer_spread(tw_trainer *t, bool moments)
+tw_status tw_trainer_broadcast(tw_trainer *t, bool moments)
 {
     const tw_params *p = t->model->params;
-    return tw_reducer_spread(t->reducer, p->value, p->size + (moments ? 2 * p->trainable : 0));
+    return tw_reducer_broadcast(t->reducer, p->value, p->size + (moments ? 2 * p->trainable : 0));
 }

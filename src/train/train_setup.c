@@ -2,7 +2,7 @@
  * agree after it. */
 #include <string.h>
 
-#include "train/state.h"
+#include "run/state.h"
 #include "train/trainer.h"
 #include "tweedie/checkpoint.h"
 #include "tweedie/file.h"
@@ -176,10 +176,10 @@ static tw_status open_data(tw_trainer *t)
                                       .memory = t->c.memory << 20};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
-    tw_watchdog_beat(t->watchdog, "opening the data", t->step,
-                     t->c.verify ? TW_PATIENCE : t->c.watchdog);
+    tw_watchdog_heartbeat(t->watchdog, "opening the data", t->step,
+                          t->c.verify ? TW_PATIENCE : t->c.watchdog);
     TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
-    tw_watchdog_beat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     const int64_t positions = tw_loader_positions(t->loader);
     t->micro = t->c.microbatch > 0 && t->c.microbatch < positions ? t->c.microbatch : positions;

@@ -85,7 +85,7 @@ static double gradient_norm(tw_trainer *t)
     for (int i = 0; i < count; i++)
         tw_optim_block_squares(t->model->params->gradient + slices[i].offset, slices[i].count,
                                TW_REDUCER_BLOCK, sums + slices[i].block);
-    tw_reducer_join(t->reducer);
+    tw_reducer_barrier(t->reducer);
     for (int64_t b = 0; b < blocks; b++) sum += sums[b];
     return sqrt(sum);
 }
@@ -110,7 +110,7 @@ static void update(tw_trainer *t, const tw_step_result *r)
         tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at,
                            t->m + at, t->v + at, p->gradient + at, rates, decay, ema);
     }
-    tw_reducer_join(t->reducer);
+    tw_reducer_barrier(t->reducer);
     tw_loss_refresh(t->loss);
 }
 
@@ -122,7 +122,7 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     const tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay,
                                    t->c.steps};
     const double start = tw_clock_seconds();
-    tw_watchdog_beat(t->watchdog, "step", t->step + 1, t->c.watchdog);
+    tw_watchdog_heartbeat(t->watchdog, "step", t->step + 1, t->c.watchdog);
     tw_reducer_begin(t->reducer, t->step);
     st = t->saver ? tw_saver_poll(t->saver)
                   : TW_OK; /* a failure of rank zero's is learnt by all in the reduction */
@@ -132,11 +132,11 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     r.loss = values[VALUE_LOSS];
     r.stop = values[VALUE_STOP] > 0;
     r.save = values[VALUE_SAVE] > 0;
-    tw_watchdog_beat(t->watchdog, "norm", t->step + 1, t->c.watchdog);
+    tw_watchdog_heartbeat(t->watchdog, "norm", t->step + 1, t->c.watchdog);
     r.gradient_norm = gradient_norm(t);
     r.learning_rate = tw_learning_rate_at(&rate, t->step);
     TW_TRY(judge(t, &r));
-    tw_watchdog_beat(t->watchdog, "update", t->step + 1, t->c.watchdog);
+    tw_watchdog_heartbeat(t->watchdog, "update", t->step + 1, t->c.watchdog);
     update(t, &r);
     t->step++;
     r.seconds = tw_clock_seconds() - start;

@@ -2,9 +2,9 @@
 #ifndef TW_TRAIN_TRAINER_H
 #define TW_TRAIN_TRAINER_H
 
-#include "train/compute.h"
-#include "train/sample_config.h"
-#include "train/train_config.h"
+#include "run/compute.h"
+#include "run/sample_config.h"
+#include "run/train_config.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
 #include "tweedie/io.h"
@@ -79,7 +79,7 @@ void tw_trainer_close(tw_trainer *t);
  * in the memory of the node. Collective. */
 tw_status tw_trainer_make_memory(tw_trainer *t);
 /* Rank zero has new parameters (with `moments`, those too): all nodes get them. Collective. */
-tw_status tw_trainer_spread(tw_trainer *t, bool moments);
+tw_status tw_trainer_broadcast(tw_trainer *t, bool moments);
 
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);

@@ -190,9 +190,9 @@ static void check_slices(tw_reducer *r, int64_t step, bool exact, int per_node)
             sums[slices[b].block + k] = (double)(step * 100 + slices[b].block + k);
     }
     assert_int_equal(blocks, block);
-    tw_reducer_join(r);
+    tw_reducer_barrier(r);
     for (int64_t k = 0; k < blocks; k++) assert_true(sums[k] == (double)(step * 100 + k));
-    tw_reducer_join(r);
+    tw_reducer_barrier(r);
     node = mine;
     assert_int_equal(tw_comm_sum(comm, &node, 1), TW_OK);
     assert_true(node ==
@@ -243,12 +243,12 @@ static void what_a_node_shares_is_seen_by_its_ranks(void **state)
             for (int64_t i = slices[b].offset; i < slices[b].offset + slices[b].count; i++)
                 shared[i] = element(node, 1, i);
         if (tw_comm_rank(comm) == 0) first[2] = 5;
-        tw_reducer_join(r);
+        tw_reducer_barrier(r);
         for (int64_t i = 0; i < COUNT; i++) assert_true(shared[i] == element(node, 1, i));
         if (first) assert_true(first[2] == 5);
-        tw_reducer_join(r);
+        tw_reducer_barrier(r);
         if (tw_comm_rank(comm) == 0) shared[COUNT + 6] = 9;
-        assert_int_equal(tw_reducer_spread(r, shared, COUNT + 7), TW_OK);
+        assert_int_equal(tw_reducer_broadcast(r, shared, COUNT + 7), TW_OK);
         for (int64_t i = 0; i < COUNT; i++) assert_true(shared[i] == element(0, 1, i));
         assert_true(shared[COUNT + 6] == 9);
         tw_reducer_destroy(&r);
@@ -309,7 +309,7 @@ static void who_waits_for_its_node_still_sends_to_others(void **state)
         MPI_Recv(message, LARGE, MPI_BYTE, 0, 0, world, MPI_STATUS_IGNORE);
         MPI_Send(&received, 1, MPI_BYTE, 1, 1, world);
     }
-    tw_reducer_join(r);
+    tw_reducer_barrier(r);
     alarm(0);
     MPI_Wait(&sent, MPI_STATUS_IGNORE);
     tw_free(&message);

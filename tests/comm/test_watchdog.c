@@ -51,7 +51,7 @@ static void hang(void)
 {
     tw_watchdog *w = NULL;
     if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
-    tw_watchdog_beat(w, "reduction", 1234, 1.0);
+    tw_watchdog_heartbeat(w, "reduction", 1234, 1.0);
     tw_watchdog_wait(w);
     for (;;) pause();
 }
@@ -76,10 +76,10 @@ static void live(void)
     tw_watchdog *w = NULL;
     if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
     for (int step = 0; step < 20; step++) {
-        tw_watchdog_beat(w, "forward", step, 1.0);
+        tw_watchdog_heartbeat(w, "forward", step, 1.0);
         usleep(80000);
     }
-    tw_watchdog_beat(w, "save", 20, 0);
+    tw_watchdog_heartbeat(w, "save", 20, 0);
     usleep(1300000); /* no limit holds */
     tw_watchdog_destroy(&w);
     _exit(w ? 1 : 0);
@@ -99,7 +99,7 @@ static void be_suspended(void)
 {
     tw_watchdog *w = NULL;
     if (tw_watchdog_create(&w, NULL) != TW_OK) _exit(1);
-    tw_watchdog_beat(w, "forward", 1, 1.0);
+    tw_watchdog_heartbeat(w, "forward", 1, 1.0);
     const pid_t self = getpid();
     const pid_t waker = fork();
     if (waker == 0) {
@@ -109,7 +109,7 @@ static void be_suspended(void)
     }
     raise(SIGSTOP);
     usleep(500000); /* awake again, with half a second of its second left */
-    tw_watchdog_beat(w, "forward", 2, 1.0);
+    tw_watchdog_heartbeat(w, "forward", 2, 1.0);
     tw_watchdog_destroy(&w);
     _exit(waitpid(waker, NULL, 0) == waker ? 0 : 2);
 }
@@ -151,7 +151,7 @@ static void a_watchdog_that_is_not_there_accepts_beats(void **state)
 {
     (void)state;
     tw_watchdog *none = NULL;
-    tw_watchdog_beat(none, "forward", 1, 1);
+    tw_watchdog_heartbeat(none, "forward", 1, 1);
     tw_watchdog_wait(none);
     tw_watchdog_destroy(&none);
 }
@@ -177,10 +177,14 @@ static int victim(const char *how, int per_node, int who)
         return 1;
     tw_reducer_watch(r, w);
     for (int64_t step = 0; step < 5; step++) {
-        tw_watchdog_beat(w, "backward", step, tw_comm_rank(comm) == who ? 7 : per_node > 0 ? 5 : 2);
+        tw_watchdog_heartbeat(w, "backward", step,
+                              tw_comm_rank(comm) == who ? 7
+                              : per_node > 0            ? 5
+                                                        : 2);
         tw_reducer_begin(r, step);
         if (per_node > 0 && step == 1) usleep(1500000); /* until the other nodes have heard of it */
-        if (step == 2 && strcmp(how, "long") == 0) tw_watchdog_beat(w, "validation", step, 3600);
+        if (step == 2 && strcmp(how, "long") == 0)
+            tw_watchdog_heartbeat(w, "validation", step, 3600);
         if (step == 2 && strcmp(how, "wait") == 0) tw_watchdog_wait(w);
         if (step == 2 && tw_comm_rank(comm) == who) misbehave(how);
         if (step == 2 && strcmp(how, "long") == 0 && tw_comm_barrier(comm) != TW_OK) return 1;

@@ -76,7 +76,7 @@ static void one_that_leaves_late_is_waited_for_and_nothing_is_left(void **state)
     for (int late = 0; late < tw_comm_size(comm); late++) {
         tw_watchdog *w = NULL;
         assert_int_equal(tw_watchdog_create(&w, comm), TW_OK);
-        tw_watchdog_beat(w, "step", late, 60);
+        tw_watchdog_heartbeat(w, "step", late, 60);
         if (tw_comm_rank(comm) == late) usleep(1300000); /* the others' messages come meanwhile */
         tw_watchdog_destroy(&w);
         assert_null(w);
@@ -127,7 +127,7 @@ static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too
     for (int k = 0; k < 3; k++) {
         tw_watchdog *w = NULL;
         assert_int_equal(tw_watchdog_create(&w, comm), TW_OK);
-        tw_watchdog_beat(w, "step", k, 60);
+        tw_watchdog_heartbeat(w, "step", k, 60);
         if (k == 2) usleep(1300000);
         tw_watchdog_destroy(&w);
     }

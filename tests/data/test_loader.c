@@ -87,7 +87,7 @@ typedef struct drawing {
 
 /* A digest of steps' global batches: each rank's positions are gathered, so it does not depend on
  * the number of ranks unless they do. */
-static uint64_t draw_all(const drawing *g)
+static uint64_t sample_all(const drawing *g)
 {
     tw_dataset *d = NULL;
     tw_loader *l = NULL;
@@ -155,15 +155,15 @@ static void batches_do_not_depend_on_ranks_memory_thread_or_microbatch(void **st
                      .mode = TW_LOADER_RESIDENT,
                      .flip = cases[i].flip};
         const uint64_t expected = cases[i].expected;
-        assert_int_equal(draw_all(&g), expected);
+        assert_int_equal(sample_all(&g), expected);
         g.threaded = true;
-        assert_int_equal(draw_all(&g), expected);
+        assert_int_equal(sample_all(&g), expected);
         g.mode = TW_LOADER_STREAMING;
-        assert_int_equal(draw_all(&g), expected);
+        assert_int_equal(sample_all(&g), expected);
         g.microbatch = 1;
-        assert_int_equal(draw_all(&g), expected);
+        assert_int_equal(sample_all(&g), expected);
         g.threaded = false;
-        assert_int_equal(draw_all(&g), expected);
+        assert_int_equal(sample_all(&g), expected);
     }
 }
 

@@ -14,12 +14,12 @@
 
 /* ---- memory ---- */
 
-static uint64_t state_of_draws = 1;
+static uint64_t state_of_parts = 1;
 
 static int64_t draw(int64_t n)
 {
-    state_of_draws = state_of_draws * 6364136223846793005u + 1442695040888963407u;
-    return (int64_t)(state_of_draws >> 33) % n;
+    state_of_parts = state_of_parts * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)(state_of_parts >> 33) % n;
 }
 
 static size_t aligned(size_t bytes)

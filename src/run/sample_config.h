@@ -1,7 +1,7 @@
 /* [sample]: how samples are drawn, the same table for `tweedie sample` and for the grids of
  * training; and [compute]. */
-#ifndef TWEEDIE_TRAIN_SAMPLE_CONFIG_H
-#define TWEEDIE_TRAIN_SAMPLE_CONFIG_H
+#ifndef RUN_SAMPLE_CONFIG_H
+#define RUN_SAMPLE_CONFIG_H
 
 #include "tweedie/data.h"
 #include "tweedie/model.h"

@@ -1,6 +1,6 @@
 /* Pictures of samples: drawn by all ranks together while training, or of samples that are there. */
-#ifndef TWEEDIE_TRAIN_GRID_H
-#define TWEEDIE_TRAIN_GRID_H
+#ifndef JOB_GRID_H
+#define JOB_GRID_H
 
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
@@ -11,7 +11,7 @@
  * @param comm      NULL: this process alone
  * @param batch     of the sampler: shares are multiples of it
  * @param[out] x    rank zero: [count][dims], model units; not read elsewhere (may be NULL) */
-tw_status tw_grid_draw(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
+tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
                        int64_t batch, int64_t first, int64_t count, float *x);
 
 /* Writes samples as one picture: a grid of images, or for points in the plane a heat map of [-b,

@@ -14,8 +14,8 @@
  * "params" and the averages hold every view, so that each of them is a network that can be run;
  * constants, which averages do not have in memory, are the parameters' own. The moments hold what
  * is trained. Nothing here is collective. */
-#ifndef TWEEDIE_TRAIN_STATE_H
-#define TWEEDIE_TRAIN_STATE_H
+#ifndef RUN_STATE_H
+#define RUN_STATE_H
 
 #include "tweedie/checkpoint.h"
 #include "tweedie/data.h"

@@ -1,5 +1,5 @@
 /* The keys of [sample]. */
-#include "train/sample_config.h"
+#include "run/sample_config.h"
 
 #include <stddef.h>
 #include <string.h>

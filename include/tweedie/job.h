@@ -4,8 +4,8 @@
  * and becomes the file OUT.parts/part-FIRST.h5, whole or not at all. A part says what it was drawn
  * with, so a job that was killed goes on with what is missing, jobs may share the work in any way,
  * and parts of other weights or settings are refused. Sample i is the same bits in all of them. */
-#ifndef TWEEDIE_DRAW_H
-#define TWEEDIE_DRAW_H
+#ifndef TWEEDIE_JOB_H
+#define TWEEDIE_JOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
-typedef struct tw_draw_options {
+typedef struct tw_sample_job_options {
     const char
         *weights;      /* RUN, checkpoint or weights file; NULL: draw nothing, join what is there */
     const char *which; /* "raw", "ema:RATE"; NULL or "": the default */
@@ -28,14 +28,14 @@ typedef struct tw_draw_options {
     const char *images;   /* a directory for a PNG of each sample; NULL or "": none */
     int assignment_count; /* to [sample] and [compute] */
     char *const *assignments;
-} tw_draw_options;
+} tw_sample_job_options;
 
-typedef struct tw_draw_result {
+typedef struct tw_sample_job_result {
     int64_t drawn, found; /* samples drawn now, and found in parts; counted in whole blocks */
     bool complete;        /* OUT was there already, whole */
     double seconds;       /* of drawing */
     char digest[64];      /* of OUT's samples where it was joined, else "" */
-} tw_draw_result;
+} tw_sample_job_result;
 
 /* Draws what is missing of the samples first … first + count − 1; joins; makes pictures.
  * Collective: all ranks get the same status.
@@ -45,6 +45,7 @@ typedef struct tw_draw_result {
  * TW_ENOINPUT where parts are missing and there are no weights; TW_EIO where OUT exists and may not
  * be replaced; TW_ESTOPPED after SIGTERM or SIGUSR1, to be continued by the same call; TW_EDIVERGED
  * where a sample is not finite; TW_ECONFIG and TW_EUSAGE for settings */
-tw_status tw_draw(const tw_comm *comm, const tw_draw_options *options, tw_draw_result *out);
+tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *options,
+                        tw_sample_job_result *out);
 
 #endif

@@ -1,29 +1,29 @@
 /* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make
  * pictures. */
-#include "train/draw.h"
+#include "job/sample_job_internal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "train/compute.h"
-#include "train/sample_config.h"
-#include "train/state.h"
+#include "run/compute.h"
+#include "run/sample_config.h"
+#include "run/state.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/signals.h"
 
-tw_status draw_agree(const draw_job *d, tw_status st)
+tw_status sample_agree(const sample_job *d, tw_status st)
 {
     return d->comm ? tw_comm_agree(d->comm, st) : st;
 }
 
 /* ---- planning ---- */
 
-static tw_status read_settings(draw_job *d, tw_sample_config *sample, tw_compute_config *compute)
+static tw_status read_settings(sample_job *d, tw_sample_config *sample, tw_compute_config *compute)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
+    const tw_sample_job_options *o = d->options;
     TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute",
                              o->assignment_count, o->assignments));
     TW_TRY(tw_sample_config_bind(sample, d->config));
@@ -35,10 +35,11 @@ done:
 
 /* The line that parts are compared by: digest of the weights, then everything that a sample depends
  * on. */
-static tw_status describe(draw_job *d, const tw_sampler_settings *settings, tw_precision precision)
+static tw_status describe(sample_job *d, const tw_sampler_settings *settings,
+                          tw_precision precision)
 {
     tw_status st = TW_OK;
-    draw_parts *p = &d->parts;
+    sample_parts *p = &d->parts;
     const tw_checkpoint_meta *meta = &d->restored->meta;
     char text[TW_DATASET_TEXT_MAX / 2];
     TW_TRY(tw_sample_config_describe(text, sizeof text, settings,
@@ -50,18 +51,19 @@ done:
     return st;
 }
 
-static tw_status plan_drawing(draw_job *d, const tw_sample_config *sample, tw_precision precision)
+static tw_status plan_sampling(sample_job *d, const tw_sample_config *sample,
+                               tw_precision precision)
 {
     tw_status st = TW_OK;
     tw_sampler_settings settings;
-    draw_parts *p = &d->parts;
+    sample_parts *p = &d->parts;
     tw_model *m = d->restored->model;
     int64_t numbers = 0;
     p->batch = sample->batch;
     p->spec = d->restored->samples;
     p->spec.num_classes = 0;
     tw_sample_config_settings(&settings, sample, m, &d->restored->samples);
-    settings.watch = draw_watch;
+    settings.watch = sample_watch;
     settings.watch_self = d;
     TW_TRY(tw_sampler_create(&d->sampler, &settings, m->schedule, m->dims, p->batch));
     TW_TRY(describe(d, &settings, precision));
@@ -73,38 +75,38 @@ done:
     return st;
 }
 
-static tw_status prepare(draw_job *d)
+static tw_status prepare(sample_job *d)
 {
     tw_status st = TW_OK;
     tw_sample_config sample;
     tw_compute_config compute;
     tw_precision precision;
     TW_TRY(tw_restore(&d->restored, d->comm, d->options->weights, d->options->which));
-    TW_TRY(draw_agree(d, read_settings(d, &sample, &compute)));
+    TW_TRY(sample_agree(d, read_settings(d, &sample, &compute)));
     TW_TRY(tw_compute_prepare(&precision, NULL, &compute, d->comm));
-    TW_TRY(draw_agree(d, plan_drawing(d, &sample, precision)));
+    TW_TRY(sample_agree(d, plan_sampling(d, &sample, precision)));
 done:
     return st;
 }
 
 /* ---- what is there ---- */
 
-static int64_t first_block(const draw_job *d)
+static int64_t first_block(const sample_job *d)
 {
     return d->options->first / d->parts.batch;
 }
 
-static int64_t block_count(const draw_job *d)
+static int64_t block_count(const sample_job *d)
 {
     return (d->options->first + d->options->count - 1) / d->parts.batch + 1 - first_block(d);
 }
 
 /* A file under the final name must be what this job makes, or something that it may replace. */
-static tw_status judge_existing(draw_job *d)
+static tw_status judge_existing(sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
-    const draw_existing *e = &d->existing;
+    const tw_sample_job_options *o = d->options;
+    const existing_set *e = &d->existing;
     if (!e->there || !o->join || o->replace) return TW_OK;
     TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it",
              o->out);
@@ -121,15 +123,15 @@ done:
     return st;
 }
 
-static tw_status look_at_out(draw_job *d)
+static tw_status look_at_out(sample_job *d)
 {
     tw_status st = TW_OK;
     double complete;
     if (d->rank == 0) {
-        st = draw_existing_look(&d->existing, &d->parts);
+        st = existing_set_look(&d->existing, &d->parts);
         if (st == TW_OK) st = judge_existing(d);
     }
-    TW_TRY(draw_agree(d, st));
+    TW_TRY(sample_agree(d, st));
     complete = d->result.complete;
     if (d->comm) TW_TRY(tw_comm_max(d->comm, &complete, 1));
     d->result.complete = complete > 0;
@@ -138,27 +140,27 @@ done:
 }
 
 /* Each rank looks at every ranks-th block. flags [blocks]: 1 where it is there */
-static tw_status look_at_parts(const draw_job *d, double *flags)
+static tw_status look_at_parts(const sample_job *d, double *flags)
 {
     tw_status st = TW_OK;
     for (int64_t i = d->rank; i < block_count(d); i += d->ranks) {
         bool there;
-        TW_TRY(draw_parts_check(&there, &d->parts, first_block(d) + i));
+        TW_TRY(sample_parts_check(&there, &d->parts, first_block(d) + i));
         flags[i] = there;
     }
 done:
     return st;
 }
 
-static tw_status list_missing(draw_job *d)
+static tw_status list_missing(sample_job *d)
 {
     tw_status st = TW_OK;
     double *flags = NULL;
     const int64_t blocks = block_count(d);
     st = tw_alloc(&flags, blocks, sizeof *flags, "the list of parts");
     if (st == TW_OK) st = tw_alloc(&d->missing, blocks, sizeof *d->missing, "the list of parts");
-    TW_TRY(draw_agree(d, st));
-    TW_TRY(draw_agree(d, look_at_parts(d, flags)));
+    TW_TRY(sample_agree(d, st));
+    TW_TRY(sample_agree(d, look_at_parts(d, flags)));
     if (d->comm) TW_TRY(tw_comm_sum(d->comm, flags, blocks));
     for (int64_t i = 0; i < blocks; i++)
         if (flags[i] == 0) d->missing[d->missing_count++] = first_block(d) + i;
@@ -181,7 +183,7 @@ done:
     return st;
 }
 
-static tw_status draw_missing(draw_job *d)
+static tw_status sample_missing(sample_job *d)
 {
     tw_status st = TW_OK;
     TW_TRY(list_missing(d));
@@ -192,30 +194,30 @@ static tw_status draw_missing(draw_job *d)
         d->parts.directory, (long long)(d->missing[0] * d->parts.batch),
         (long long)((d->missing[0] + 1) * d->parts.batch - 1));
     if (d->rank == 0) st = make_directory(d->parts.directory);
-    TW_TRY(draw_agree(d, st));
-    TW_TRY(draw_blocks(d));
+    TW_TRY(sample_agree(d, st));
+    TW_TRY(sample_blocks(d));
 done:
     return st;
 }
 
-static tw_status join(draw_job *d)
+static tw_status join(sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
+    const tw_sample_job_options *o = d->options;
     if (d->rank == 0) {
         if (d->result.complete)
             memcpy(d->result.digest, d->existing.digest, sizeof d->existing.digest);
         else
-            st = draw_parts_join(&d->parts, o->first, o->count, d->result.digest);
+            st = sample_parts_merge(&d->parts, o->first, o->count, d->result.digest);
     }
-    return draw_agree(d, st);
+    return sample_agree(d, st);
 }
 
 /* Before hours of drawing, not after. */
-static tw_status check_pictures(const draw_job *d)
+static tw_status check_pictures(const sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
+    const tw_sample_job_options *o = d->options;
     const bool points = d->parts.spec.kind == TW_DATASET_POINTS;
     TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE,
              "points have no single pictures, only a heat map of all");
@@ -226,27 +228,27 @@ done:
     return st;
 }
 
-static tw_status run(draw_job *d)
+static tw_status run(sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
-    TW_TRY(draw_agree(d, tw_signals_install()));
+    const tw_sample_job_options *o = d->options;
+    TW_TRY(sample_agree(d, tw_signals_install()));
     if (o->weights)
         TW_TRY(prepare(d));
     else
-        TW_TRY(draw_agree(d, draw_parts_adopt(&d->parts)));
+        TW_TRY(sample_agree(d, sample_parts_adopt(&d->parts)));
     TW_TRY(check_pictures(d));
     TW_TRY(look_at_out(d));
-    if (!d->result.complete) TW_TRY(draw_missing(d));
+    if (!d->result.complete) TW_TRY(sample_missing(d));
     if (o->join) TW_TRY(join(d));
-    TW_TRY(draw_pictures(d));
+    TW_TRY(sample_pictures(d));
     if (o->join && o->clean)
-        TW_TRY(draw_agree(d, d->rank == 0 ? draw_parts_remove(&d->parts) : TW_OK));
+        TW_TRY(sample_agree(d, d->rank == 0 ? sample_parts_remove(&d->parts) : TW_OK));
 done:
     return st;
 }
 
-static tw_status check(const tw_draw_options *o)
+static tw_status check(const tw_sample_job_options *o)
 {
     tw_status st = TW_OK;
     const int64_t limit = (int64_t)1
@@ -263,15 +265,16 @@ done:
     return st;
 }
 
-tw_status tw_draw(const tw_comm *comm, const tw_draw_options *options, tw_draw_result *out)
+tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *options,
+                        tw_sample_job_result *out)
 {
     tw_status st = TW_OK;
-    draw_job d = {.comm = comm,
-                  .rank = comm ? tw_comm_rank(comm) : 0,
-                  .ranks = comm ? tw_comm_size(comm) : 1,
-                  .options = options};
+    sample_job d = {.comm = comm,
+                    .rank = comm ? tw_comm_rank(comm) : 0,
+                    .ranks = comm ? tw_comm_size(comm) : 1,
+                    .options = options};
     TW_TRY(check(options));
-    TW_TRY(draw_parts_name(&d.parts, options->out));
+    TW_TRY(sample_parts_name(&d.parts, options->out));
     TW_TRY(run(&d));
     if (out) *out = d.result;
 done:
@@ -279,7 +282,7 @@ done:
     tw_model_score_destroy(&d.score);
     tw_config_destroy(&d.config);
     tw_restore_destroy(&d.restored);
-    draw_parts_close(&d.parts);
+    sample_parts_close(&d.parts);
     tw_free(&d.x);
     tw_free(&d.stored);
     tw_free(&d.missing);

@@ -3,7 +3,7 @@
  * so little is waited for. */
 #include <math.h>
 
-#include "train/draw.h"
+#include "job/sample_job_internal.h"
 #include "tweedie/clock.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -11,7 +11,7 @@
 
 enum { LINE_SECONDS = 5 };
 
-static void show(draw_job *d, double fraction)
+static void show(sample_job *d, double fraction)
 {
     const double now = tw_clock_seconds(), batch = (double)d->parts.batch;
     const double blocks = (double)d->blocks_before + (double)d->blocks_active * fraction,
@@ -24,10 +24,10 @@ static void show(draw_job *d, double fraction)
 }
 
 /* Also the place to stop at once, as a block may take minutes. */
-tw_status draw_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
-                     const float *x)
+tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
+                       const float *x)
 {
-    draw_job *d = self;
+    sample_job *d = self;
     (void)first, (void)n, (void)x;
     if (tw_signals_stop())
         return tw_error_set(TW_ESTOPPED,
@@ -36,7 +36,7 @@ tw_status draw_watch(void *self, int64_t step, int64_t steps, int64_t first, int
     return TW_OK;
 }
 
-static tw_status check_finite(const draw_job *d, int64_t first)
+static tw_status check_finite(const sample_job *d, int64_t first)
 {
     tw_status st = TW_OK;
     const int64_t dims = tw_dataset_elements(&d->parts.spec);
@@ -49,19 +49,19 @@ done:
     return st;
 }
 
-static tw_status draw_block(draw_job *d, int64_t k)
+static tw_status sample_block(sample_job *d, int64_t k)
 {
     tw_status st = TW_OK;
     const int64_t first = k * d->parts.batch;
     TW_TRY(tw_sampler_run(d->sampler, tw_model_score_view(d->score), first, d->parts.batch, d->x));
     TW_TRY(check_finite(d, first));
     tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
-    TW_TRY(draw_parts_write(&d->parts, k, d->stored));
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored));
 done:
     return st;
 }
 
-tw_status draw_blocks(draw_job *d)
+tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
@@ -71,8 +71,8 @@ tw_status draw_blocks(draw_job *d)
     for (int64_t i = 0; i < d->missing_count; i += d->ranks) {
         d->blocks_before = i;
         d->blocks_active = d->missing_count - i < d->ranks ? d->missing_count - i : d->ranks;
-        if (i + d->rank < d->missing_count) st = draw_block(d, d->missing[i + d->rank]);
-        TW_TRY(draw_agree(d, st));
+        if (i + d->rank < d->missing_count) st = sample_block(d, d->missing[i + d->rank]);
+        TW_TRY(sample_agree(d, st));
     }
     d->result.drawn = d->missing_count * d->parts.batch;
     d->result.seconds = tw_clock_seconds() - d->start;

@@ -1,7 +1,7 @@
 /* The keys of training: [run] [data] [train] [optimizer] [ema] [checkpoint] [log], and what
  * training alone needs of [compute]. */
-#ifndef TW_TRAIN_TRAIN_CONFIG_H
-#define TW_TRAIN_TRAIN_CONFIG_H
+#ifndef RUN_TRAIN_CONFIG_H
+#define RUN_TRAIN_CONFIG_H
 
 #include "tweedie/config.h"
 #include "tweedie/optim.h"

@@ -1,10 +1,10 @@
 /* From a configuration file to a network. */
 #include "tweedie/setup.h"
 
-#include "train/compute.h"
-#include "train/sample_config.h"
-#include "train/state.h"
-#include "train/train_config.h"
+#include "run/compute.h"
+#include "run/sample_config.h"
+#include "run/state.h"
+#include "run/train_config.h"
 
 static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c)
 {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/sample_config.h"
+#include "run/sample_config.h"
 
 static void ok(tw_status st)
 {

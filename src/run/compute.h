@@ -1,6 +1,6 @@
 /* [compute]: how a rank computes. The same table for every command that does. */
-#ifndef TWEEDIE_TRAIN_COMPUTE_H
-#define TWEEDIE_TRAIN_COMPUTE_H
+#ifndef RUN_COMPUTE_H
+#define RUN_COMPUTE_H
 
 #include "tweedie/comm.h"
 #include "tweedie/config.h"

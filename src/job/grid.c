@@ -1,5 +1,5 @@
 /* Samples as pictures. */
-#include "train/grid.h"
+#include "job/grid.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ done:
     return st;
 }
 
-tw_status tw_grid_draw(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
+tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
                        int64_t batch, int64_t first, int64_t count, float *x)
 {
     tw_status st = TW_OK;

@@ -1,5 +1,5 @@
 /* Flat arrays of training as named arrays of a file. */
-#include "train/state.h"
+#include "run/state.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,19 +3,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "train/draw.h"
-#include "train/grid.h"
+#include "job/grid.h"
+#include "job/sample_job_internal.h"
 #include "tweedie/memory.h"
 #include "tweedie/png.h"
 
 enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64 };
 
-static tw_status read_samples(const draw_job *d, int64_t first, int64_t count, float *x)
+static tw_status read_samples(const sample_job *d, int64_t first, int64_t count, float *x)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
     const tw_dataset_options options = {.path = d->options->out, .split = "all"};
-    if (!d->options->join) return draw_parts_read(&d->parts, first, count, x);
+    if (!d->options->join) return sample_parts_read(&d->parts, first, count, x);
     TW_TRY(tw_dataset_open(&file, NULL, &options));
     TW_TRY(tw_dataset_read(file, first - d->options->first, count, x, NULL));
 done:
@@ -23,10 +23,10 @@ done:
     return st;
 }
 
-static tw_status draw_grid(const draw_job *d)
+static tw_status make_grid(const sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
+    const tw_sample_job_options *o = d->options;
     float *x = NULL;
     const int64_t most = d->parts.spec.kind == TW_DATASET_POINTS ? POINTS_MAX : o->grid_count;
     const int64_t count = o->count < most ? o->count : most;
@@ -39,7 +39,7 @@ done:
     return st;
 }
 
-static tw_status write_images(const draw_job *d, int64_t first, int64_t count, float *x,
+static tw_status write_images(const sample_job *d, int64_t first, int64_t count, float *x,
                               uint8_t *pixels)
 {
     tw_status st = TW_OK;
@@ -58,10 +58,10 @@ done:
 }
 
 /* This rank's share: every ranks-th stretch. */
-static tw_status share_images(const draw_job *d)
+static tw_status share_images(const sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
+    const tw_sample_job_options *o = d->options;
     const int64_t numbers = IMAGES_AT_ONCE * tw_dataset_elements(&d->parts.spec),
                   end = o->first + o->count;
     float *x = NULL;
@@ -85,14 +85,14 @@ static tw_status make_directory(const char *path)
                : tw_error_set(TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
 }
 
-tw_status draw_pictures(draw_job *d)
+tw_status sample_pictures(sample_job *d)
 {
     tw_status st = TW_OK;
-    const tw_draw_options *o = d->options;
-    if (o->grid && *o->grid) TW_TRY(draw_agree(d, d->rank == 0 ? draw_grid(d) : TW_OK));
+    const tw_sample_job_options *o = d->options;
+    if (o->grid && *o->grid) TW_TRY(sample_agree(d, d->rank == 0 ? make_grid(d) : TW_OK));
     if (o->images && *o->images) {
-        TW_TRY(draw_agree(d, d->rank == 0 ? make_directory(o->images) : TW_OK));
-        TW_TRY(draw_agree(d, share_images(d)));
+        TW_TRY(sample_agree(d, d->rank == 0 ? make_directory(o->images) : TW_OK));
+        TW_TRY(sample_agree(d, share_images(d)));
     }
 done:
     return st;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "train/state.h"
+#include "run/state.h"
 #include "tweedie/memory.h"
 #include "tweedie/model.h"
 #include "tweedie/restore.h"

@@ -1,5 +1,5 @@
 /* Threads and precision of a rank. */
-#include "train/compute.h"
+#include "run/compute.h"
 
 #include <omp.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "train/state.h"
+#include "run/state.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 

@@ -1,6 +1,6 @@
 /* Parts as files: each a dataset of one block, with the line of text that says what it was drawn
  * with. */
-#include "train/draw_parts.h"
+#include "job/sample_parts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,13 +17,13 @@ static const char key_sampling[] = "sampling", key_first[] = "first";
 
 enum { JOIN_BYTES = 1 << 22 };
 
-tw_status draw_parts_name(draw_parts *p, const char *out)
+tw_status sample_parts_name(sample_parts *p, const char *out)
 {
     p->out = out;
     return tw_format(p->directory, sizeof p->directory, "%s.parts", out);
 }
 
-static tw_status name_part(char *path, const draw_parts *p, int64_t k)
+static tw_status name_part(char *path, const sample_parts *p, int64_t k)
 {
     return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory,
                      (long long)(k * p->batch));
@@ -63,7 +63,7 @@ static tw_status differ(const char *path, const char *there, const char *here)
                         path, there, here);
 }
 
-tw_status draw_parts_adopt(draw_parts *p)
+tw_status sample_parts_adopt(sample_parts *p)
 {
     tw_status st = TW_OK;
     char path[TW_PATH_MAX];
@@ -84,13 +84,13 @@ done:
     return st;
 }
 
-void draw_parts_close(draw_parts *p)
+void sample_parts_close(sample_parts *p)
 {
     tw_dataset_destroy(&p->adopted);
 }
 
 /* Opens block k where it is there and whole; a damaged one is as good as missing. */
-static tw_status open_part(tw_dataset **out, const draw_parts *p, int64_t k, bool verify)
+static tw_status open_part(tw_dataset **out, const sample_parts *p, int64_t k, bool verify)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
@@ -118,7 +118,7 @@ done:
     return st;
 }
 
-tw_status draw_parts_check(bool *there, const draw_parts *p, int64_t k)
+tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k)
 {
     tw_dataset *file = NULL;
     tw_status st = open_part(&file, p, k, true);
@@ -127,11 +127,11 @@ tw_status draw_parts_check(bool *there, const draw_parts *p, int64_t k)
     return st;
 }
 
-tw_status draw_existing_look(draw_existing *out, const draw_parts *p)
+tw_status existing_set_look(existing_set *out, const sample_parts *p)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
-    *out = (draw_existing){.there = tw_file_exists(p->out)};
+    *out = (existing_set){.there = tw_file_exists(p->out)};
     if (!out->there || open_file(&file, p->out, false) != TW_OK)
         goto done; /* whatever it is, it is not ours */
     TW_TRY(tw_dataset_get_text(file, key_sampling, out->sampling, sizeof out->sampling));
@@ -147,7 +147,7 @@ done:
 /* ---- writing ---- */
 
 /* Begins a file of `count` samples from index `first`. Nothing in it depends on its path. */
-static tw_status begin(tw_dataset_writer **out, const draw_parts *p, const char *path,
+static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const char *path,
                        int64_t first, int64_t count)
 {
     tw_status st = TW_OK;
@@ -174,7 +174,7 @@ done:
     return st;
 }
 
-tw_status draw_parts_write(const draw_parts *p, int64_t k, const void *stored)
+tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -195,7 +195,7 @@ typedef struct range {
 } range;
 
 /* The piece of [at, end) that lies in one part, at most `most` samples. */
-static range next_range(const draw_parts *p, int64_t at, int64_t end, int64_t most)
+static range next_range(const sample_parts *p, int64_t at, int64_t end, int64_t most)
 {
     range r = {.block = at / p->batch, .first = at % p->batch};
     r.count = p->batch - r.first;
@@ -204,7 +204,7 @@ static range next_range(const draw_parts *p, int64_t at, int64_t end, int64_t mo
     return r;
 }
 
-static tw_status need_part(tw_dataset **out, const draw_parts *p, int64_t k, bool verify)
+static tw_status need_part(tw_dataset **out, const sample_parts *p, int64_t k, bool verify)
 {
     tw_status st = TW_OK;
     tw_dataset_destroy(out);
@@ -216,7 +216,7 @@ done:
     return st;
 }
 
-tw_status draw_parts_read(const draw_parts *p, int64_t first, int64_t count, float *x)
+tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count, float *x)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
@@ -232,7 +232,7 @@ done:
     return st;
 }
 
-static tw_status copy_part(const draw_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
+static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
                            char *buffer, int64_t room)
 {
     tw_status st = TW_OK;
@@ -250,7 +250,7 @@ done:
     return st;
 }
 
-tw_status draw_parts_join(const draw_parts *p, int64_t first, int64_t count, char *digest)
+tw_status sample_parts_merge(const sample_parts *p, int64_t first, int64_t count, char *digest)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -276,7 +276,7 @@ done:
 }
 
 /* Also what a killed job left under temporary names, which begin with a dot. */
-tw_status draw_parts_remove(const draw_parts *p)
+tw_status sample_parts_remove(const sample_parts *p)
 {
     tw_status st = TW_OK;
     char path[TW_PATH_MAX];

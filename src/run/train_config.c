@@ -1,6 +1,6 @@
 /* The table of training's keys. Fixed ones shape the result: they may not change when a run is
  * resumed. */
-#include "train/train_config.h"
+#include "run/train_config.h"
 
 #include <stdio.h>
 
