@@ -99,6 +99,30 @@ tw_status tw_config_override(tw_config *config, int count, char *const *assignme
  */
 tw_status tw_config_bind(tw_config *config, const tw_config_field *table, int count, void *out);
 
+/* As tw_config_bind for a table whose rows name no section: all belong to `section`. The table is
+ * copied, its help texts too; key, default and choices must outlive the configuration. */
+tw_status tw_config_bind_in(tw_config *config, const char *section, const tw_config_field *table,
+                            int count, void *out);
+
+/* Keys that exist but do not count here ("belongs to sample.kind = ddim"): an entry that no other
+ * table binds is an error that names the owner; where `tolerated`, on the command line alone. The
+ * table must outlive the configuration. */
+tw_status tw_config_know(tw_config *config, const char *section, const tw_config_field *table,
+                         int count, const char *owner, bool tolerated);
+
+/* The value that an entry gives a key, or NULL. Borrowed. Before binding: for what older versions
+ * wrote in other words. */
+const char *tw_config_find(const tw_config *config, const char *section, const char *key);
+
+/* Every entry of the one key becomes one of the other (same section and key: dropped where
+ * `new_section` is NULL); `value` replaces its value unless NULL. */
+tw_status tw_config_rename(tw_config *config, const char *section, const char *key,
+                           const char *new_section, const char *new_key, const char *value);
+
+/* Adds an entry that an older text implies, with the origin of the entry section.key. */
+tw_status tw_config_imply(tw_config *config, const char *section, const char *key,
+                          const char *new_section, const char *new_key, const char *value);
+
 /* Adds an error about a key's value to the collection, where a table cannot express the rule
  * ("network.kind: no such network"). Keys of the same section that no table knows are then not
  * reported: the table that knows them was perhaps never bound. */

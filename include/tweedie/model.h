@@ -1,41 +1,33 @@
-/* A model: a network bound to samples of one shape and to a forward process. It owns the parameter
- * store and gives the two views of one network: the noise prediction that training fits, and the
- * score that samplers see, s(x, t) = -ε(x, t) / σ_t. Not collective.
- *
- * The forward process is q(x_t | x_0) = N(a_t x_0, σ_t² I): of DDPM, with its schedule; or of the
- * one-step denoiser, at one noise level. */
+/* A model: a network, a forward process, and a prediction that says what the network's output means
+ * for the process. It owns the parameter store. What others see of it is the score, s(x, t) = ∇x
+ * log p_t(x). Not collective. */
 #ifndef TWEEDIE_MODEL_H
 #define TWEEDIE_MODEL_H
 
 #include "tweedie/net.h"
 #include "tweedie/plan.h"
+#include "tweedie/prediction.h"
+#include "tweedie/process.h"
 #include "tweedie/score.h"
-#include "tweedie/sde.h"
 
-typedef enum tw_objective_kind { TW_OBJECTIVE_DDPM, TW_OBJECTIVE_ONESTEP } tw_objective_kind;
-
-/* [objective] */
-typedef struct tw_objective_config {
-    int kind; /* tw_objective_kind */
-    const char *schedule;
-    int64_t timesteps;
-    double beta_min, beta_max;
-    double scale, sigma; /* of onestep: x_t = scale x_0 + sigma z */
-} tw_objective_config;
+/* The variance of an ancestral step: the process's, or learned beside the prediction (Nichol and
+ * Dhariwal 2021): v in [−1, 1] interpolates log β̃ and log β. */
+typedef enum tw_variance { TW_VARIANCE_FIXED, TW_VARIANCE_LEARNED_RANGE } tw_variance;
 
 typedef struct tw_model {
     const tw_net *net;
-    void *net_config;
-    tw_objective_config objective;
-    tw_schedule *schedule; /* of ddpm, else NULL */
-    tw_shape sample;       /* without the batch */
-    int64_t dims;          /* numbers of a sample */
+    const tw_prediction *prediction;
+    tw_process *process;
+    int variance;    /* tw_variance */
+    tw_shape sample; /* without the batch */
+    int64_t dims;    /* numbers of a sample */
     tw_params *params;
+    tw_choice network, predicted; /* what net and prediction were chosen by, with their keys */
 } tw_model;
 
-/* Binds [network] and [objective] of a configuration. Errors are collected in the configuration
+/* Binds [network], [process] and [prediction]. Errors are collected in the configuration
  * (tw_config_finish); what depends on the samples' shape is checked by tw_model_create.
- * @param[out] out  released with tw_model_destroy in any case */
+ * @param[out] out  tw_model_destroy, in any case; before the configuration is destroyed */
 tw_status tw_model_configure(tw_model **out, tw_config *config);
 
 /* Builds the network for samples of this shape ([H, W, C] or [D]) and creates the parameter store,
@@ -44,21 +36,51 @@ tw_status tw_model_configure(tw_model **out, tw_config *config);
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed);
 void tw_model_destroy(tw_model **model);
 
-/* The network's graph for a batch of n: inputs "x" and "t", output value ε. Borrowed from g. */
-tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
-                         tw_reference_names *reference_names);
+/* ---- in a graph ---- */
 
-/* a_t and σ_t of the forward process at index t (0 for onestep), and the time that the network is
- * given. */
-typedef struct tw_moment {
-    double mean, std, embedded;
-} tw_moment;
-tw_moment tw_model_moment(const tw_model *m, int64_t t);
-int64_t tw_model_timesteps(const tw_model *m); /* 1 for onestep */
+/* Values of a model's graph; borrowed from it, NULL after an error. */
+typedef struct tw_model_values {
+    tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t */
+    tw_value *net;      /* the network's output itself */
+    tw_value *output;   /* F, f32 [n, sample…] */
+    tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
+    tw_value *energy;   /* f32 [n]; NULL unless the network is one */
+} tw_model_values;
+
+/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma" and "index".
+ * @param names  collects the published parameter names where not NULL */
+tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
+                               tw_reference_names *names);
+
+/* s = score_x x_t + score_f F in the graph, f32 [n, sample…], for objectives that differentiate the
+ * score. Adds the inputs "score_x" and "score_f" [n], of tw_model_view, and c_in must be 1. */
+tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_values *v);
+
+/* The memory of a plan's model inputs; NULL where the network does not read one. */
+typedef struct tw_model_inputs {
+    float *x, *t, *log_sigma;
+    int32_t *index;
+} tw_model_inputs;
+void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
+/* Writes what the network is told of time t for sample i of the batch. */
+void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t);
+
+/* ---- what the output means ---- */
+
+/* How score, x̂_0 and ẑ follow from x_t and the output F at one time. */
+typedef struct tw_model_view {
+    double input; /* c_in: the network is given input · x_t */
+    double score_x, score_f;
+    double x0_x, x0_f;
+    double noise_x, noise_f;
+} tw_model_view;
+tw_model_view tw_model_view_at(const tw_model *m, double t);
 
 /* The published names of the network's parameters. Zero-initialised `out` is released with
  * tw_reference_names_free. */
 tw_status tw_model_reference_names(tw_reference_names *out, const tw_model *m);
+
+/* ---- as a score ---- */
 
 /* The network as a score: plans of one fixed batch over the model's parameters. Larger requests are
  * cut, the last batch is padded, so a sample's score does not depend on what it is computed with.
@@ -71,9 +93,10 @@ void tw_model_score_destroy(tw_model_score **score);
 void tw_model_score_refresh(tw_model_score *score);
 /* What samplers and likelihood take. Borrowed. vjp is planned when it is first called. */
 const tw_score *tw_model_score_view(const tw_model_score *score);
-/* The noise prediction itself: ε(x, t) = -σ_t s(x, t). x, out [n][dims] */
-tw_status tw_model_score_noise(tw_model_score *score, int64_t n, const float *x, const double *t,
-                               float *out);
+/* The network's F, its noise ẑ or its denoised x̂_0 at given points: x, out [n][dims]. */
+typedef enum tw_model_quantity { TW_MODEL_OUTPUT, TW_MODEL_NOISE, TW_MODEL_X0 } tw_model_quantity;
+tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which, int64_t n,
+                                  const float *x, const double *t, float *out);
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
 

@@ -4,38 +4,35 @@
 #ifndef TWEEDIE_NET_H
 #define TWEEDIE_NET_H
 
-#include "tweedie/config.h"
 #include "tweedie/graph.h"
+#include "tweedie/kind.h"
 
-/* What a network maps: samples of one shape, with a time each. */
+/* What a network is given: samples of one shape, and what is known of each. A network takes what it
+ * is conditioned on; inputs that nothing reads cost nothing. */
 typedef struct tw_net_inputs {
-    tw_value *x;     /* f32 [N, spatial…, C] or [N, D], model units */
-    tw_value *t;     /* f32 [N], as the embedding receives it */
-    tw_shape sample; /* the shape of x without N */
+    tw_value *x; /* f32 [N, spatial…, C] or [N, D], as the prediction scales it */
+    tw_value *t; /* f32 [N]: the time as published (tw_process_condition, or the prediction's) */
+    tw_value *log_sigma; /* f32 [N]: ln σ(t), for Fourier embeddings of the noise level */
+    tw_value *index;     /* i32 [N]: index of the noise level of a discrete process, for tables */
+    tw_shape sample;     /* the shape of x without N */
+    int64_t outputs;     /* channels of the output (points: its numbers) */
     struct tw_reference_names
         *reference_names; /* collects published parameter names where not NULL */
 } tw_net_inputs;
 
 typedef struct tw_net {
-    const char *name; /* of network.kind */
-    const char *summary;
-    const tw_config_field *fields; /* keys of [network] beside kind */
-    int field_count;
-    size_t config_size; /* of the struct that the fields fill */
+    tw_kind kind; /* its keys belong to the section that it is chosen in: [network], … */
 
     /* Can this configuration be built for samples of this shape? @return TW_ECONFIG naming the key
      */
     tw_status (*check)(const void *config, tw_shape sample);
 
-    /* Builds the network: f32, the shape of x. Errors stay with the graph. */
+    /* Builds the network: f32, the shape of x with in->outputs channels. Errors stay with the
+     * graph. */
     tw_value *(*build)(tw_graph *g, const void *config, const tw_net_inputs *in);
 } tw_net;
 
-extern const tw_net *const tw_net_table[];
-extern const int tw_net_count;
-
-/* The network of that name. @return TW_ECONFIG with the known names */
-tw_status tw_net_find(const tw_net **out, const char *name);
+extern const tw_kinds tw_net_kinds;
 
 /* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed.
  */

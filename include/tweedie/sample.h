@@ -1,11 +1,15 @@
-/* Sampling from a tw_score. A sampler is planned once for a kind, a schedule and a batch, and then
- * draws any range of global sample indices; it sees no network.
+/* Sampling from a tw_score. A sampler is configured by [sample], planned once for a process, a
+ * score and a batch, and then samples any range of global sample indices; it sees no network.
  *
- *     tw_sampler *sampler = NULL;
- *     tw_sampler_settings settings = TW_SAMPLER_DEFAULTS;
- *     TW_TRY(tw_sampler_create(&sampler, &settings, schedule, dims, batch));
- *     TW_TRY(tw_sampler_run(sampler, &score, first, n, x));
+ *     TW_TRY(tw_sampler_bind(&settings, config, "ancestral"));
+ *     TW_TRY(tw_sampler_create(&sampler, &settings, process, score, &options));
+ *     TW_TRY(tw_sampler_run(sampler, first, n, x));
  *     tw_sampler_destroy(&sampler);
+ *
+ * It is put together from siblings, each one file with keys of its own: a loop (what is done in
+ * which order), a spacing of the times, and what the loop asks for of predictor (one step of the
+ * reverse process), corrector (steps at one time), step rule (how far a corrector goes) and solver
+ * (of the probability-flow ODE).
  *
  * Sample i is a function of (score, settings, seed, i) alone. The score is always asked for `batch`
  * points, the last batch filled with the indices that follow, so the result is bitwise the same
@@ -13,64 +17,72 @@
 #ifndef TWEEDIE_SAMPLE_H
 #define TWEEDIE_SAMPLE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
+#include "tweedie/kind.h"
+#include "tweedie/process.h"
 #include "tweedie/score.h"
-#include "tweedie/sde.h"
-#include "tweedie/status.h"
 
-typedef struct tw_sampler_settings {
-    const char *kind;     /* a predictor: "ancestral", "ddim", "onestep" */
-    const char *variance; /* ancestral: "fixedlarge" or "fixedsmall" */
-    int64_t steps;        /* steps kept of the schedule, evenly spaced; 0 for all */
+typedef enum tw_clip { TW_CLIP_AUTO, TW_CLIP_YES, TW_CLIP_NO } tw_clip;
+
+/* [sample] */
+typedef struct tw_sampler_config {
+    tw_choice loop, spacing, predictor, corrector, rule, solver; /* NULL where not asked for */
+    const char *kind; /* as given: a loop, or a predictor, which stands for the loop pc with it */
+    int64_t steps;    /* times; 0: as the predictor says */
     const char
-        *spacing; /* or tw_schedule_spacing's text, which wins over `steps`; NULL or "" for none */
-    bool clip;    /* clip the estimate of x0 */
+        *which;     /* of a discrete process: which steps are kept ("250", "ddim50", "10,10,30") */
+    double epsilon; /* where sampling of a continuous process ends; 0: as the process says */
+    bool denoise;   /* the last step goes to the data, without noise */
+    int clip;       /* tw_clip: of the estimate of x_0 */
     double clip_min, clip_max;
-    double eta;           /* ddim: 0 deterministic, 1 the ancestral variance */
-    double onestep_scale; /* onestep: α of xt = α x0 + σ z … */
-    double onestep_sigma; /* … and σ */
-    uint64_t seed;
+    int64_t batch; /* samples that the score is asked for at once: part of what a sample is */
+    int64_t seed;
+} tw_sampler_config;
 
-    /* Called after every step of every batch where not NULL; x is [n][dims] of the samples first …
-     * first + n − 1 (padding left out). Another answer than TW_OK ends the run with it: a way to
-     * stop, to show progress, to keep a trajectory. */
-    tw_status (*watch)(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
-                       const float *x);
-    void *watch_self;
-} tw_sampler_settings;
-
-#define TW_SAMPLER_DEFAULTS                                                                        \
-    ((tw_sampler_settings){.kind = "ancestral",                                                    \
-                           .variance = "fixedlarge",                                               \
-                           .clip = true,                                                           \
-                           .clip_min = -1.0,                                                       \
-                           .clip_max = 1.0,                                                        \
-                           .onestep_scale = 0.01,                                                  \
-                           .onestep_sigma = 1.0})
+/* Binds [sample]. Errors are collected in the configuration.
+ * @param usual     sample.kind where nothing, or "auto", is given: of the process
+ * @param[out] out  zero-initialised; tw_sampler_config_free, before the configuration */
+tw_status tw_sampler_bind(tw_sampler_config *out, tw_config *config, const char *usual);
+void tw_sampler_config_free(tw_sampler_config *config);
 
 typedef struct tw_sampler tw_sampler;
 
-/* Plans a sampler and allocates all that its runs need, 2 · batch · dims floats. Not collective.
- * @param schedule  the full discrete schedule; read during creation alone. NULL for onestep, which
- * has none
- * @param dims      D of one sample
- * @param batch     points that the score is asked for at once
- * @return TW_ECONFIG for a setting that is unknown or out of range, with the known ones */
-tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_settings *settings,
-                            const tw_schedule *schedule, int64_t dims, int64_t batch);
+typedef struct tw_sampler_options {
+    int64_t batch; /* points that the score is asked for at once; 0: the configuration's */
+    bool bounded;  /* the data have bounds: what clip = auto looks at */
+    int64_t steps; /* in place of the configuration's: for previews; 0: the configuration's */
+} tw_sampler_options;
+
+/* Plans a sampler and allocates all that its runs need. Not collective.
+ * @param config, process, score  must outlive the sampler
+ * @return TW_ECONFIG for settings that are out of range or do not go together, with what would */
+tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
+                            const tw_process *process, const tw_score *score,
+                            const tw_sampler_options *options);
 
 /* Frees and nulls; accepts a pointer to NULL. */
 void tw_sampler_destroy(tw_sampler **sampler);
 
-/* How often the score is evaluated per sample. */
-int64_t tw_sampler_evaluations(const tw_sampler *sampler);
+/* How many samples to ask for at once: the batch, or several where the sampler keeps a batch full
+ * by itself. Part of what a sample set's parts are, not of the samples. */
+int64_t tw_sampler_block(const tw_sampler *sampler);
 
-/* Draws the samples first … first + n − 1. Allocates nothing. Not collective, unless the score is.
+/* How often the score is evaluated per sample: of adaptive solvers, what they used so far. */
+double tw_sampler_evaluations(const tw_sampler *sampler);
+
+/* Everything that a sample depends on beside weights and index, as one line of text: what parts of
+ * a sample set are compared by. @param[out] out  is added to */
+tw_status tw_sampler_describe(tw_text *out, const tw_sampler *sampler);
+
+/* Called after every step of every batch; x is [n][dims] of the samples first … first + n − 1
+ * (padding left out). Another answer than TW_OK ends the run with it: a way to stop, to show
+ * progress, to keep a trajectory. */
+typedef tw_status tw_sampler_watcher(void *self, int64_t step, int64_t steps, int64_t first,
+                                     int64_t n, const float *x);
+void tw_sampler_watch(tw_sampler *sampler, tw_sampler_watcher *watch, void *self);
+
+/* Samples first … first + n − 1. Allocates nothing. Not collective, unless the score is.
  * @param[out] x  [n][dims], model units; its contents are undefined after a failure
- * @return what the score or the watcher returned; TW_ESHAPE if the score's dims are others */
-tw_status tw_sampler_run(tw_sampler *sampler, const tw_score *score, int64_t first, int64_t n,
-                         float *x);
+ * @return what the score or the watcher returned */
+tw_status tw_sampler_run(tw_sampler *sampler, int64_t first, int64_t n, float *x);
 
 #endif

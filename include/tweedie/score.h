@@ -26,6 +26,17 @@ typedef struct tw_score {
      * NULL. NULL where there is none. */
     tw_status (*vjp)(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
                      const float *v, float *score_out, float *vjp_out);
+
+    /* The score, and v in [−1, 1] of a learned variance: log variance of an ancestral step =
+     * (v + 1)/2 log β + (1 − v)/2 log β̃ (Nichol and Dhariwal 2021, equation 15). v_out [n][dims].
+     * NULL where variances are fixed. */
+    tw_status (*eval_variance)(void *self, int64_t n, const float *x, const double *t,
+                               const int64_t *index, float *score_out, float *v_out);
+
+    /* The score, and the energy E(x, t) = −log p_t(x) + const. energy_out [n]. NULL where there is
+     * none. */
+    tw_status (*eval_energy)(void *self, int64_t n, const float *x, const double *t,
+                             const int64_t *index, float *score_out, double *energy_out);
 } tw_score;
 
 #endif

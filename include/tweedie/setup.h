@@ -4,6 +4,8 @@
 
 #include "tweedie/comm.h"
 #include "tweedie/model.h"
+#include "tweedie/objective.h"
+#include "tweedie/sample.h"
 
 typedef struct tw_setup {
     tw_config *config; /* that texts are borrowed from */
@@ -14,8 +16,11 @@ typedef struct tw_setup {
     int64_t global_batch; /* train.batch */
     int64_t most_ranks;   /* that the batch, or the tree of train.rank_independent, has work for */
     bool rank_independent;
+    const tw_objective_config *objective;
+    const tw_sampler_config *sample;
     const char *data_path, *split;
     double beta1, beta2, epsilon, weight_decay, clip; /* [optimizer] */
+    struct tw_run_config *run;                        /* all of the above, and what it owns */
 } tw_setup;
 
 /* Reads, binds and checks a configuration, and builds its network for samples of data.shape, or of

@@ -96,8 +96,11 @@ void tw_config_destroy(tw_config **config)
     for (int64_t i = 0; i < c->entry_count; i++) release_entry(&c->entries[i]);
     for (int64_t i = 0; i < c->binding_count; i++) tw_free(&c->bindings[i].text);
     tw_free(&c->entries);
+    for (int64_t i = 0; i < c->owned_count; i++) tw_free(&c->owned[i]);
     tw_free(&c->bindings);
     tw_free(&c->slots);
+    tw_free(&c->known);
+    tw_free(&c->owned);
     tw_text_free(&c->problems.lines);
     tw_text_free(&c->excused);
     tw_free(config);
@@ -114,8 +117,7 @@ config_entry *config_find_entry(const tw_config *config, const char *section, co
     return found;
 }
 
-/* Copies the strings. */
-static tw_status add_entry(tw_config *config, int64_t source, const char *section, const char *key,
+tw_status config_add_entry(tw_config *config, int64_t source, const char *section, const char *key,
                            const char *value, const char *origin, const char *directory)
 {
     tw_status st = TW_OK;
@@ -255,7 +257,8 @@ static int take(void *user, const char *section, const char *key, const char *va
                               earlier->origin));
         goto done;
     }
-    TW_TRY(add_entry(r->config, r->config->sources, section, key, value, origin, r->directory));
+    TW_TRY(
+        config_add_entry(r->config, r->config->sources, section, key, value, origin, r->directory));
 done:
     if (st != TW_OK) r->st = st;
     return 1;
@@ -311,7 +314,7 @@ static tw_status assign(tw_config *config, char *text, const char *directory)
     if (!config_value_is_writable(equals + 1, &reason)) {
         return config_problem(&config->problems, "%s: %s.%s %s", origin, text, dot + 1, reason);
     }
-    return add_entry(config, COMMAND_LINE, text, dot + 1, equals + 1, origin, directory);
+    return config_add_entry(config, COMMAND_LINE, text, dot + 1, equals + 1, origin, directory);
 }
 
 tw_status tw_config_override(tw_config *config, int count, char *const *assignments)

@@ -197,6 +197,15 @@ static const tw_config_field *nearest_field(const tw_config *config, const confi
     return nearest;
 }
 
+static const config_known *find_known(const tw_config *config, const config_entry *e)
+{
+    for (int64_t i = 0; i < config->known_count; i++) {
+        const config_known *k = &config->known[i];
+        if (strcmp(k->section, e->section) == 0 && strcmp(k->key, e->key) == 0) return k;
+    }
+    return NULL;
+}
+
 static tw_status report_unknown(tw_config *config, const config_entry *e, const char **names)
 {
     tw_status st = TW_OK;
@@ -231,6 +240,13 @@ tw_status tw_config_finish(tw_config *config)
         config_entry *e = &config->entries[i];
         if (e->used || is_excused(config, e->section)) continue;
         e->used = true; /* told once */
+        const config_known *k = find_known(config, e);
+        if (k && k->tolerated && e->source != COMMAND_LINE) continue;
+        if (k) {
+            TW_TRY(config_problem(&config->problems, "%s: %s.%s belongs to %s", e->origin,
+                                  e->section, e->key, k->owner));
+            continue;
+        }
         TW_TRY(report_unknown(config, e, names));
     }
     TW_TRY(config_problems_report(&config->problems, "the configuration has several errors"));

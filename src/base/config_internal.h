@@ -29,6 +29,12 @@ typedef struct config_binding {
     const char *origin; /* of an entry, or "default" */
 } config_binding;
 
+/* A key that belongs to a sibling that was not chosen. */
+typedef struct config_known {
+    const char *section, *key, *owner; /* section and owner are owned by the configuration */
+    bool tolerated;                    /* in files */
+} config_known;
+
 /* Lines for one message. */
 typedef struct config_problems {
     tw_text lines; /* each ended by a newline, as many as a message holds */
@@ -42,6 +48,10 @@ struct tw_config {
     config_binding *bindings;
     int64_t binding_count, binding_capacity;
     config_problems problems;
+    config_known *known;
+    int64_t known_count, known_capacity;
+    void **owned; /* copies of tables and their texts */
+    int64_t owned_count, owned_capacity;
     tw_text excused; /* sections whose unknown keys are not reported, each "\nNAME\n" */
     int64_t sources;
 };
@@ -69,6 +79,10 @@ tw_status config_problems_report(const config_problems *problems, const char *ti
 
 /* The entry that decides a key, or NULL: the last assignment, else the last text's. */
 config_entry *config_find_entry(const tw_config *config, const char *section, const char *key);
+
+/* Adds an entry; copies the strings. */
+tw_status config_add_entry(tw_config *config, int64_t source, const char *section, const char *key,
+                           const char *value, const char *origin, const char *directory);
 
 /* Whether a value can stand in a line and be read back: UTF-8, no control characters, no comment.
  * `reason` gets a literal if not. */

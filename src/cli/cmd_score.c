@@ -4,8 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/score_file.h"
-#include "run/compute.h"
-#include "run/sample_config.h"
+#include "run/run_config.h"
 #include "tweedie/comm.h"
 #include "tweedie/memory.h"
 #include "tweedie/restore.h"
@@ -21,7 +20,7 @@ static const tw_option table[] = {
     {"input", TW_CONFIG_STRING, offsetof(options, input), NULL, .value = "POINTS.h5",
      .help = "a dataset; its float32 values are taken as they are, as model units"},
     {"time", TW_CONFIG_DOUBLE, offsetof(options, time), NULL, .value = "T",
-     .help = "on the model's clock: for DDPM a step of 0 to T - 1"},
+     .help = "on the model's clock: of a discrete process a step of 0 to T - 1"},
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
      .help = "an HDF5 file with /score, and /vjp where asked"},
     {"vjp", TW_CONFIG_STRING, offsetof(options, vjp), "", .value = "V.h5",
@@ -35,6 +34,7 @@ typedef struct job {
     const options *o;
     tw_restored *restored;
     tw_config *config;
+    tw_run_config run;
     tw_model_score *score;
     tw_dataset *points, *vectors; /* vectors: NULL where none are asked for */
     int64_t batch, dims, count;
@@ -80,10 +80,11 @@ done:
 static tw_status check_time(const job *j)
 {
     tw_status st = TW_OK;
-    const int64_t steps = tw_model_timesteps(j->restored->model);
-    const double t = j->o->time;
-    TW_CHECK(t >= 0 && t <= (double)(steps - 1) && floor(t) == t, TW_EUSAGE,
-             "--time %g: this model's clock has the steps 0 to %lld", t, (long long)steps - 1);
+    const tw_process *p = j->restored->model->process;
+    TW_CHECK(tw_process_has_time(p, j->o->time), TW_EUSAGE,
+             tw_process_is_discrete(p) ? "--time %g: this model's clock has the steps 0 to %g"
+                                       : "--time %g: this model's times are above 0, at most %g",
+             j->o->time, tw_process_is_discrete(p) ? p->end : p->limit);
 done:
     return st;
 }
@@ -103,17 +104,16 @@ done:
     return st;
 }
 
-static tw_status configure(job *j, const tw_arguments *a, tw_compute_config *compute)
+static tw_status configure(job *j, const tw_arguments *a)
 {
     tw_status st = TW_OK;
-    tw_sample_config sample;
     TW_TRY(check_time(j));
     TW_TRY(tw_restore_config(&j->config, j->restored, "sample.batch compute.precision",
                              "sample compute", a->assignment_count, a->assignments));
-    TW_TRY(tw_sample_config_bind(&sample, j->config));
-    TW_TRY(tw_compute_config_bind(compute, j->config));
+    TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
+                              j->restored->model->process->kind->sampler));
     TW_TRY(tw_config_finish(j->config));
-    j->batch = sample.batch;
+    j->batch = j->run.sample.batch;
     j->dims = j->restored->model->dims;
 done:
     return st;
@@ -122,11 +122,10 @@ done:
 static tw_status prepare(job *j, const tw_arguments *a)
 {
     tw_status st = TW_OK;
-    tw_compute_config compute;
     tw_precision precision;
     TW_TRY(tw_restore(&j->restored, j->comm, a->values[0], j->o->weights));
-    TW_TRY(tw_comm_agree(j->comm, configure(j, a, &compute)));
-    TW_TRY(tw_compute_prepare(&precision, NULL, &compute, j->comm));
+    TW_TRY(tw_comm_agree(j->comm, configure(j, a)));
+    TW_TRY(tw_compute_prepare(&precision, NULL, &j->run.compute, j->comm));
     TW_TRY(tw_comm_agree(j->comm, open_inputs(j)));
     st = make_buffers(j);
     if (st == TW_OK) st = tw_model_score_create(&j->score, j->restored->model, j->batch, precision);
@@ -209,6 +208,7 @@ static void close_job(job *j)
     tw_dataset_destroy(&j->points);
     tw_dataset_destroy(&j->vectors);
     tw_model_score_destroy(&j->score);
+    tw_run_config_free(&j->run);
     tw_config_destroy(&j->config);
     tw_restore_destroy(&j->restored);
     tw_free(&j->x);

@@ -4,7 +4,6 @@
 #include "cli/inspect.h"
 #include "tweedie/fingerprint.h"
 #include "tweedie/json.h"
-#include "tweedie/loss.h"
 #include "tweedie/memory.h"
 #include "tweedie/setup.h"
 
@@ -60,15 +59,17 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
 {
     tw_status st = TW_OK;
     tw_setup setup = {0};
-    tw_loss *loss = NULL;
+    tw_objective *objective = NULL;
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
     TW_TRY(tw_params_use_gradient(setup.model->params, NULL));
-    const tw_loss_options options = {
-        .batch = setup.batch, .precision = setup.precision, .gradients = true};
-    TW_TRY(tw_loss_create(&loss, setup.model, &options));
-    tw_plan_print(tw_loss_plan(loss), stdout);
+    const tw_objective_options options = {.batch = setup.batch,
+                                          .global_batch = setup.global_batch,
+                                          .precision = setup.precision,
+                                          .gradients = true};
+    TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));
+    tw_plan_print(tw_objective_plan(objective), stdout);
 done:
-    tw_loss_destroy(&loss);
+    tw_objective_destroy(&objective);
     tw_setup_close(&setup);
     return st;
 }

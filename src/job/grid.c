@@ -37,21 +37,21 @@ done:
     return st;
 }
 
-tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
-                       int64_t batch, int64_t first, int64_t count, float *x)
+tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, int64_t dims, int64_t batch,
+                       int64_t first, int64_t count, float *x)
 {
     tw_status st = TW_OK;
     float *mine = NULL;
     int64_t from, to;
-    if (!comm) return tw_sampler_run(sampler, score, first, count, x);
+    if (!comm) return tw_sampler_run(sampler, first, count, x);
     share(&from, &to, (count + batch - 1) / batch, tw_comm_rank(comm), tw_comm_size(comm));
     from = from * batch;
     to = to * batch < count ? to * batch : count;
     const int64_t n = to > from ? to - from : 0;
-    st = tw_alloc(&mine, n * score->dims, sizeof *mine, "samples of a grid");
-    if (st == TW_OK && n > 0) st = tw_sampler_run(sampler, score, first + from, n, mine);
+    st = tw_alloc(&mine, n * dims, sizeof *mine, "samples of a grid");
+    if (st == TW_OK && n > 0) st = tw_sampler_run(sampler, first + from, n, mine);
     TW_TRY(tw_comm_agree(comm, st));
-    TW_TRY(gather(comm, mine, n * score->dims, x));
+    TW_TRY(gather(comm, mine, n * dims, x));
 done:
     tw_free(&mine);
     return st;

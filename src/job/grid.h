@@ -11,8 +11,8 @@
  * @param comm      NULL: this process alone
  * @param batch     of the sampler: shares are multiples of it
  * @param[out] x    rank zero: [count][dims], model units; not read elsewhere (may be NULL) */
-tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, const tw_score *score,
-                       int64_t batch, int64_t first, int64_t count, float *x);
+tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, int64_t dims, int64_t batch,
+                       int64_t first, int64_t count, float *x);
 
 /* Writes samples as one picture: a grid of images, or for points in the plane a heat map of [-b,
  * b]², b the bound of nearly all of them and at least 2, in model units. Not collective.

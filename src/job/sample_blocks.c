@@ -53,7 +53,7 @@ static tw_status sample_block(sample_job *d, int64_t k)
 {
     tw_status st = TW_OK;
     const int64_t first = k * d->parts.batch;
-    TW_TRY(tw_sampler_run(d->sampler, tw_model_score_view(d->score), first, d->parts.batch, d->x));
+    TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
     TW_TRY(check_finite(d, first));
     tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
     TW_TRY(sample_parts_write(&d->parts, k, d->stored));

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "run/compute.h"
-#include "run/sample_config.h"
 #include "run/state.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -20,14 +18,24 @@ tw_status sample_agree(const sample_job *d, tw_status st)
 
 /* ---- planning ---- */
 
-static tw_status read_settings(sample_job *d, tw_sample_config *sample, tw_compute_config *compute)
+/* Another sampler than the run's begins with settings of its own: the run's are for its own. */
+static const char *inherited(const tw_sample_job_options *o)
+{
+    for (int i = 0; i < o->assignment_count; i++)
+        if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
+            return "sample.batch sample.seed sample.clip sample.clip_min sample.clip_max "
+                   "compute.precision";
+    return "sample compute.precision";
+}
+
+static tw_status read_settings(sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
-    TW_TRY(tw_restore_config(&d->config, d->restored, "sample compute.precision", "sample compute",
+    TW_TRY(tw_restore_config(&d->config, d->restored, inherited(o), "sample compute",
                              o->assignment_count, o->assignments));
-    TW_TRY(tw_sample_config_bind(sample, d->config));
-    TW_TRY(tw_compute_config_bind(compute, d->config));
+    TW_TRY(tw_run_config_bind(&d->run, d->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
+                              d->restored->model->process->kind->sampler));
     TW_TRY(tw_config_finish(d->config));
 done:
     return st;
@@ -35,42 +43,40 @@ done:
 
 /* The line that parts are compared by: digest of the weights, then everything that a sample depends
  * on. */
-static tw_status describe(sample_job *d, const tw_sampler_settings *settings,
-                          tw_precision precision)
+static tw_status describe(sample_job *d, tw_precision precision)
 {
     tw_status st = TW_OK;
     sample_parts *p = &d->parts;
     const tw_checkpoint_meta *meta = &d->restored->meta;
-    char text[TW_DATASET_TEXT_MAX / 2];
-    TW_TRY(tw_sample_config_describe(text, sizeof text, settings,
-                                     tw_sampler_evaluations(d->sampler), p->batch, precision));
-    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s", d->restored->digest, text));
-    TW_TRY(tw_format(p->source, sizeof p->source, "drawn from %s after %lld steps", meta->weights,
+    tw_text text = {0};
+    TW_TRY(tw_sampler_describe(&text, d->sampler));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s",
+                     d->restored->digest, text.data, tw_precision_name(precision)));
+    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps", meta->weights,
                      (long long)meta->step));
 done:
+    tw_text_free(&text);
     return st;
 }
 
-static tw_status plan_sampling(sample_job *d, const tw_sample_config *sample,
-                               tw_precision precision)
+static tw_status plan_sampling(sample_job *d, tw_precision precision)
 {
     tw_status st = TW_OK;
-    tw_sampler_settings settings;
     sample_parts *p = &d->parts;
     tw_model *m = d->restored->model;
     int64_t numbers = 0;
-    p->batch = sample->batch;
+    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
     p->spec = d->restored->samples;
     p->spec.num_classes = 0;
-    tw_sample_config_settings(&settings, sample, m, &d->restored->samples);
-    settings.watch = sample_watch;
-    settings.watch_self = d;
-    TW_TRY(tw_sampler_create(&d->sampler, &settings, m->schedule, m->dims, p->batch));
-    TW_TRY(describe(d, &settings, precision));
+    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
+    TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
+                             &options));
+    p->batch = tw_sampler_block(d->sampler);
+    tw_sampler_watch(d->sampler, sample_watch, d);
+    TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
     TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
     TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
-    TW_TRY(tw_model_score_create(&d->score, m, p->batch, precision));
 done:
     return st;
 }
@@ -78,13 +84,11 @@ done:
 static tw_status prepare(sample_job *d)
 {
     tw_status st = TW_OK;
-    tw_sample_config sample;
-    tw_compute_config compute;
     tw_precision precision;
     TW_TRY(tw_restore(&d->restored, d->comm, d->options->weights, d->options->which));
-    TW_TRY(sample_agree(d, read_settings(d, &sample, &compute)));
-    TW_TRY(tw_compute_prepare(&precision, NULL, &compute, d->comm));
-    TW_TRY(sample_agree(d, plan_sampling(d, &sample, precision)));
+    TW_TRY(sample_agree(d, read_settings(d)));
+    TW_TRY(tw_compute_prepare(&precision, NULL, &d->run.compute, d->comm));
+    TW_TRY(sample_agree(d, plan_sampling(d, precision)));
 done:
     return st;
 }
@@ -280,6 +284,7 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
 done:
     tw_sampler_destroy(&d.sampler);
     tw_model_score_destroy(&d.score);
+    tw_run_config_free(&d.run);
     tw_config_destroy(&d.config);
     tw_restore_destroy(&d.restored);
     sample_parts_close(&d.parts);

@@ -3,6 +3,7 @@
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
 #include "job/sample_parts.h"
+#include "run/run_config.h"
 #include "tweedie/job.h"
 #include "tweedie/restore.h"
 #include "tweedie/sample.h"
@@ -18,6 +19,7 @@ typedef struct sample_job {
     /* what is needed to draw; NULL where there are no weights */
     tw_restored *restored;
     tw_config *config;
+    tw_run_config run; /* sampling and computing */
     tw_model_score *score;
     tw_sampler *sampler;
     float *x; /* one block, model units */

@@ -48,7 +48,7 @@ static tw_status fill_params(tw_model *m)
     int64_t filled = 0;
     TW_TRY(tw_model_reference_names(&p, m));
     TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names",
-             m->net->name);
+             m->net->kind.name);
     TW_TRY(tw_alloc(&plain, m->params->size, sizeof *plain, "a parameter"));
     for (int k = 0; k < p.count; k++) {
         const tw_param_view *v = tw_params_find(m->params, p.items[k].param);
@@ -86,7 +86,7 @@ static tw_status plan(tw_plan **out, tw_model *m, int64_t n, const tw_plan_optio
     tw_graph *g = NULL;
     tw_value *x = NULL, *gx = NULL;
     TW_TRY(tw_graph_create(&g));
-    tw_value *y = tw_model_build(g, m, n, NULL);
+    tw_value *y = tw_model_build(g, m, n, NULL).net;
     TW_TRY(tw_graph_status(g));
     tw_value *loss =
         tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0});

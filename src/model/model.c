@@ -1,65 +1,50 @@
-/* Binding a network to samples and to a forward process. */
+/* Binding a network to a process by a prediction. */
 #include "tweedie/model.h"
 
+#include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "tweedie/memory.h"
 
-typedef struct network_kind {
-    const char *kind;
-} network_kind;
+static const tw_config_field variance_field = {
+    NULL,
+    "variance",
+    TW_CONFIG_CHOICE,
+    offsetof(tw_model, variance),
+    "fixed",
+    .choices = "fixed|learned_range",
+    .fixed = true,
+    .help = "variance of ancestral steps: the process's, or learned between its bounds"};
 
-static const tw_config_field kind_fields[] = {
-    {"network", "kind", TW_CONFIG_STRING, offsetof(network_kind, kind), NULL, .fixed = true,
-     .help = "mlp, unet"},
-};
-
-#define FIELD(key, type, member) "objective", key, type, offsetof(tw_objective_config, member)
-
-static const tw_config_field objective_fields[] = {
-    {FIELD("kind", TW_CONFIG_CHOICE, kind), "ddpm", .choices = "ddpm|onestep", .fixed = true,
-     .help = "what is learned"},
-    {FIELD("schedule", TW_CONFIG_STRING, schedule), "linear", .fixed = true,
-     .help = "ddpm: how beta goes, linear or cosine"},
-    {FIELD("timesteps", TW_CONFIG_INT64, timesteps), "1000", 2, 1000000, .fixed = true,
-     .help = "ddpm: T"},
-    {FIELD("beta_min", TW_CONFIG_DOUBLE, beta_min), "0.0001", TW_CONFIG_ABOVE_ZERO, 0.999,
-     .fixed = true, .help = "ddpm: beta at T = 1000's begin"},
-    {FIELD("beta_max", TW_CONFIG_DOUBLE, beta_max), "0.02", TW_CONFIG_ABOVE_ZERO, 0.999,
-     .fixed = true, .help = "ddpm: and at its end"},
-    {FIELD("scale", TW_CONFIG_DOUBLE, scale), "0.01", TW_CONFIG_ABOVE_ZERO, 1, .fixed = true,
-     .help = "onestep: a of x_t = a x_0 + sigma z"},
-    {FIELD("sigma", TW_CONFIG_DOUBLE, sigma), "1", TW_CONFIG_ABOVE_ZERO, 1e6, .fixed = true,
-     .help = "onestep: sigma of the same"},
-};
-
-static tw_status configure_network(tw_model *m, tw_config *config)
+/* A process says what is predicted where the configuration does not. */
+static const char *usual_prediction(const tw_model *m)
 {
-    tw_status st = TW_OK;
-    network_kind k = {0};
-    TW_TRY(tw_config_bind(config, kind_fields, 1, &k));
-    if (!k.kind) return TW_OK; /* missing: tw_config_finish says so */
-    if (tw_net_find(&m->net, k.kind) != TW_OK) {
-        const char *message = strstr(tw_error_message(), ": ");
-        return tw_config_error(config, "network", "kind", "%s",
-                               message ? message + 2 : tw_error_message());
-    }
-    TW_TRY(tw_alloc(&m->net_config, 1, m->net->config_size, "a network's configuration"));
-    TW_TRY(tw_config_bind(config, m->net->fields, m->net->field_count, m->net_config));
-done:
-    return st;
+    return m->process->kind ? m->process->kind->prediction : "epsilon";
 }
 
 tw_status tw_model_configure(tw_model **out, tw_config *config)
 {
     tw_status st = TW_OK;
     tw_model *m = NULL;
+    const tw_choice_rule network = {.section = "network",
+                                    .key = "kind",
+                                    .help = "the network",
+                                    .kinds = tw_net_kinds,
+                                    .fixed = true};
+    tw_choice_rule prediction = {.section = "prediction",
+                                 .key = "kind",
+                                 .help = "what the network's output means",
+                                 .kinds = tw_prediction_kinds,
+                                 .fixed = true};
     TW_TRY(tw_alloc(&m, 1, sizeof *m, "a model"));
-    TW_TRY(configure_network(m, config));
-    TW_TRY(tw_config_bind(config, objective_fields,
-                          sizeof objective_fields / sizeof *objective_fields, &m->objective));
+    TW_TRY(tw_choice_bind(&m->network, config, &network));
+    TW_TRY(tw_process_bind(&m->process, config));
+    prediction.default_name = usual_prediction(m);
+    TW_TRY(tw_choice_bind(&m->predicted, config, &prediction));
+    TW_TRY(tw_config_bind_in(config, "prediction", &variance_field, 1, m));
+    m->net = (const tw_net *)m->network.kind;
+    m->prediction = (const tw_prediction *)m->predicted.kind;
     *out = m;
     m = NULL;
 done:
@@ -71,35 +56,93 @@ void tw_model_destroy(tw_model **model)
 {
     if (!*model) return;
     tw_params_destroy(&(*model)->params);
-    tw_schedule_destroy(&(*model)->schedule);
-    tw_free(&(*model)->net_config);
+    tw_process_destroy(&(*model)->process);
+    tw_choice_free(&(*model)->network);
+    tw_choice_free(&(*model)->predicted);
     tw_free(model);
 }
 
-tw_value *tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
-                         tw_reference_names *reference_names)
+static tw_shape with_batch(const tw_model *m, int64_t n)
 {
     tw_shape x = {.rank = m->sample.rank + 1, .dims = {n}};
     memcpy(x.dims + 1, m->sample.dims, (size_t)m->sample.rank * sizeof *x.dims);
-    const tw_net_inputs in = {.x = tw_input(g, "x", TW_F32, x),
+    return x;
+}
+
+static int64_t outputs(const tw_model *m)
+{
+    const int64_t own = m->prediction->outputs,
+                  channels = own ? own : m->sample.dims[m->sample.rank - 1];
+    return m->variance == TW_VARIANCE_LEARNED_RANGE ? 2 * channels : channels;
+}
+
+/* The mean's part comes first, the variance's second (improved-diffusion). */
+static void take_output(tw_model_values *v, tw_graph *g, const tw_model *m)
+{
+    const int64_t channels = m->sample.dims[m->sample.rank - 1];
+    v->output = v->net;
+    if (m->prediction->build)
+        v->output = m->prediction->build(g, m->predicted.config, v->x, v->net, &v->energy);
+    if (m->variance != TW_VARIANCE_LEARNED_RANGE) return;
+    v->variance = tw_slice(g, v->output, channels, channels);
+    v->output = tw_slice(g, v->output, 0, channels);
+}
+
+tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_reference_names *names)
+{
+    tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
+    const tw_net_inputs in = {.x = v.x,
                               .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
+                              .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
+                              .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
                               .sample = m->sample,
-                              .reference_names = reference_names};
-    return m->net->build(g, m->net_config, &in);
+                              .outputs = outputs(m),
+                              .reference_names = names};
+    v.net = m->net->build(g, m->network.config, &in);
+    take_output(&v, g, m);
+    return v;
+}
+
+/* [n] as [n, 1, …] of the rank of a batch. */
+static tw_value *coefficient(tw_graph *g, const char *name, const tw_value *like)
+{
+    tw_shape s = {.rank = like->shape.rank, .dims = {like->shape.dims[0], 1, 1, 1, 1}};
+    return tw_reshape(g, tw_input(g, name, TW_F32, TW_SHAPE(like->shape.dims[0])), s);
+}
+
+tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_values *v)
+{
+    (void)m;
+    if (!v->x || !v->output) return NULL;
+    tw_value *of_x = tw_mul(g, v->x, coefficient(g, "score_x", v->x));
+    return tw_add(g, of_x, tw_mul(g, v->output, coefficient(g, "score_f", v->x)));
+}
+
+static tw_status check(const tw_model *m)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_process_prepare(m->process));
+    if (m->prediction->check) TW_TRY(m->prediction->check(m->predicted.config, m->process));
+    if (m->variance == TW_VARIANCE_FIXED) return TW_OK;
+    TW_CHECK(tw_process_is_discrete(m->process) && m->process->steps > 1, TW_ECONFIG,
+             "prediction.variance: a learned variance is that of the steps of a discrete process "
+             "(ddpm); process.kind is %s",
+             m->process->kind->kind.name);
+    TW_CHECK(!m->prediction->build, TW_ECONFIG,
+             "prediction.variance: prediction.kind = %s has no room for a variance beside it",
+             m->prediction->kind.name);
+done:
+    return st;
 }
 
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    const tw_objective_config *o = &m->objective;
-    TW_TRY(m->net->check(m->net_config, sample));
+    TW_TRY(m->net->check(m->network.config, sample));
+    TW_TRY(check(m));
     m->sample = sample;
     m->dims = tw_shape_count(sample);
-    if (o->kind == TW_OBJECTIVE_DDPM)
-        st = tw_schedule_create(&m->schedule, o->schedule, o->timesteps, o->beta_min, o->beta_max);
-    if (st == TW_ECONFIG) tw_error_prefix("[objective] ");
-    TW_TRY(st);
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));
@@ -110,16 +153,38 @@ done:
     return st;
 }
 
-tw_moment tw_model_moment(const tw_model *m, int64_t t)
+void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan)
 {
-    if (!m->schedule) return (tw_moment){m->objective.scale, m->objective.sigma, 0};
-    return (tw_moment){m->schedule->sqrt_alphabar[t], m->schedule->sqrt_one_minus_alphabar[t],
-                       (double)t};
+    *out = (tw_model_inputs){.x = tw_plan_input(plan, "x"),
+                             .t = tw_plan_input(plan, "t"),
+                             .log_sigma = tw_plan_input(plan, "log_sigma"),
+                             .index = tw_plan_input(plan, "index")};
 }
 
-int64_t tw_model_timesteps(const tw_model *m)
+void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t)
 {
-    return m->schedule ? m->schedule->steps : 1;
+    const tw_prediction *p = m->prediction;
+    if (in->t)
+        in->t[i] = (float)(p->condition ? p->condition(m->predicted.config, m->process, t)
+                                        : tw_process_condition(m->process, t));
+    if (in->log_sigma) in->log_sigma[i] = (float)log(tw_process_sigma(m->process, t));
+    if (in->index) in->index[i] = (int32_t)tw_process_condition(m->process, t);
+}
+
+tw_model_view tw_model_view_at(const tw_model *m, double t)
+{
+    double a, b;
+    const tw_prediction *p = m->prediction;
+    const double alpha = tw_process_alpha(m->process, t), sigma = tw_process_sigma(m->process, t);
+    p->target(m->predicted.config, m->process, t, &a, &b);
+    const double d = alpha * b - sigma * a;
+    return (tw_model_view){.input = p->input ? p->input(m->predicted.config, m->process, t) : 1,
+                           .score_x = a / (d * sigma),
+                           .score_f = -alpha / (d * sigma),
+                           .x0_x = b / d,
+                           .x0_f = -sigma / d,
+                           .noise_x = -a / d,
+                           .noise_f = alpha / d};
 }
 
 tw_status tw_model_reference_names(tw_reference_names *out, const tw_model *m)

@@ -1,28 +1,52 @@
-/* The network seen as a score. One plan of a fixed batch evaluates it; another, made when it is
- * first wanted, gives vᵀ ∂s/∂x as well. */
-#include <math.h>
+/* The network seen as a score. One plan of a fixed batch evaluates it; others, made when they are
+ * first needed, give vᵀ ∂s/∂x, a learned variance or an energy as well. */
 #include <string.h>
 
 #include "tweedie/memory.h"
 #include "tweedie/model.h"
 
+/* A plan, and the memory of what goes in and comes out. */
+typedef struct evaluation {
+    tw_plan *plan;
+    tw_model_inputs in;
+    float *v;
+    const float *output, *vjp, *variance, *energy;
+} evaluation;
+
 struct tw_model_score {
     tw_model *model;
     int64_t batch;
     tw_precision precision;
-    tw_plan *forward, *backward;
+    evaluation forward, backward;
     tw_score view;
 };
+
+static tw_status plan(evaluation *out, const tw_model_score *s, tw_graph *g)
+{
+    tw_status st = TW_OK;
+    const tw_plan_options options = {.precision = s->precision};
+    TW_TRY(tw_plan_create(&out->plan, g, s->model->params, &options));
+    tw_plan_refresh(out->plan);
+    tw_model_inputs_find(&out->in, out->plan);
+    out->v = tw_plan_input(out->plan, "v");
+    out->output = tw_plan_output(out->plan, "output");
+    out->vjp = tw_plan_output(out->plan, "vjp");
+    out->variance = tw_plan_output(out->plan, "variance");
+    out->energy = tw_plan_output(out->plan, "energy");
+done:
+    return st;
+}
 
 static tw_status plan_forward(tw_model_score *s)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    const tw_plan_options options = {.precision = s->precision};
     TW_TRY(tw_graph_create(&g));
-    tw_graph_output(g, "noise", tw_model_build(g, s->model, s->batch, NULL));
-    TW_TRY(tw_plan_create(&s->forward, g, s->model->params, &options));
-    tw_plan_refresh(s->forward);
+    const tw_model_values v = tw_model_build(g, s->model, s->batch, NULL);
+    tw_graph_output(g, "output", v.output);
+    if (v.variance) tw_graph_output(g, "variance", v.variance);
+    if (v.energy) tw_graph_output(g, "energy", v.energy);
+    TW_TRY(plan(&s->forward, s, g));
 done:
     tw_graph_destroy(&g);
     return st;
@@ -32,72 +56,92 @@ static tw_status plan_backward(tw_model_score *s)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    tw_value *x = NULL, *gx = NULL;
-    const tw_plan_options options = {.precision = s->precision};
+    tw_value *gx = NULL;
     TW_TRY(tw_graph_create(&g));
-    tw_value *noise = tw_model_build(g, s->model, s->batch, NULL);
+    tw_model_values v = tw_model_build(g, s->model, s->batch, NULL);
     TW_TRY(tw_graph_status(g));
-    x = tw_graph_input(g, "x");
-    tw_graph_gradient(g, noise, tw_input(g, "v", TW_F32, noise->shape), &x, 1, &gx);
+    tw_graph_gradient(g, v.output, tw_input(g, "v", TW_F32, v.output->shape), &v.x, 1, &gx);
     if (gx) tw_graph_output(g, "vjp", tw_cast(g, gx, TW_F32));
-    tw_graph_output(g, "noise", noise);
-    TW_TRY(tw_plan_create(&s->backward, g, s->model->params, &options));
-    tw_plan_refresh(s->backward);
+    tw_graph_output(g, "output", v.output);
+    TW_TRY(plan(&s->backward, s, g));
 done:
     tw_graph_destroy(&g);
     return st;
 }
 
-/* Fills one batch's inputs; what is missing to a full batch repeats the last sample. */
-static void fill(const tw_model_score *s, tw_plan *plan, const char *name, const float *from,
-                 int64_t n)
-{
-    const int64_t dims = s->model->dims;
-    float *to = tw_plan_input(plan, name);
-    memcpy(to, from, (size_t)(n * dims) * sizeof *to);
-    for (int64_t i = n; i < s->batch; i++)
-        memcpy(to + i * dims, from + (n - 1) * dims, (size_t)dims * sizeof *to);
-}
-
-static tw_status fill_times(const tw_model_score *s, tw_plan *plan, const double *t, int64_t n)
+static tw_status check_times(const tw_model_score *s, const double *t, int64_t n)
 {
     tw_status st = TW_OK;
-    float *to = tw_plan_input(plan, "t");
-    const int64_t steps = tw_model_timesteps(s->model);
-    for (int64_t i = 0; i < s->batch; i++) {
-        const double ti = t[i < n ? i : n - 1];
-        TW_CHECK(ti >= 0 && ti <= (double)(steps - 1) && floor(ti) == ti, TW_EDATA,
-                 "time %g: expected an index of 0 to %lld", ti, (long long)steps - 1);
-        if (to) to[i] = (float)tw_model_moment(s->model, (int64_t)ti).embedded;
-    }
+    const tw_process *p = s->model->process;
+    for (int64_t i = 0; i < n; i++)
+        TW_CHECK(tw_process_has_time(p, t[i]), TW_EDATA,
+                 tw_process_is_discrete(p) ? "time %g: expected an index of 0 to %g"
+                                           : "time %g: expected a time above 0, at most %g",
+                 t[i], tw_process_is_discrete(p) ? p->end : p->limit);
 done:
     return st;
 }
 
-static void take(const tw_model_score *s, const float *from, const double *t, int64_t n,
-                 bool as_score, float *out)
+/* Inputs of one batch, c_in x and the times, then runs. What is missing to a full batch repeats the
+ * last sample. */
+static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
+                    const double *t, const float *v)
+{
+    const tw_plan_run run = {0};
+    const int64_t dims = s->model->dims;
+    for (int64_t i = 0; i < s->batch; i++) {
+        const int64_t row = i < n ? i : n - 1;
+        const float scale = (float)tw_model_view_at(s->model, t[row]).input;
+        for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
+        tw_model_inputs_set(&e->in, s->model, i, t[row]);
+    }
+    for (int64_t i = 0; v && i < s->batch; i++)
+        memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
+    tw_plan_execute(e->plan, &run);
+}
+
+/* out = of_x x + of_f F, row by row; of_x is 0 for ε. */
+static void combine(int64_t dims, double of_x, double of_f, const float *x, const float *f,
+                    float *out)
+{
+    const float a = (float)of_x, b = (float)of_f;
+    if (a == 0)
+        for (int64_t k = 0; k < dims; k++) out[k] = b * f[k];
+    else
+        for (int64_t k = 0; k < dims; k++) out[k] = a * x[k] + b * f[k];
+}
+
+static void take_score(const tw_model_score *s, int64_t n, const float *x, const double *t,
+                       const float *f, float *out)
 {
     const int64_t dims = s->model->dims;
     for (int64_t i = 0; i < n; i++) {
-        const float factor =
-            as_score ? (float)(-1 / tw_model_moment(s->model, (int64_t)t[i]).std) : 1.0f;
-        for (int64_t k = 0; k < dims; k++) out[i * dims + k] = factor * from[i * dims + k];
+        const tw_model_view q = tw_model_view_at(s->model, t[i]);
+        combine(dims, q.score_x, q.score_f, x + i * dims, f + i * dims, out + i * dims);
     }
 }
 
+static int64_t part(const tw_model_score *s, int64_t first, int64_t n)
+{
+    return n - first < s->batch ? n - first : s->batch;
+}
+
 static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const double *t,
-                          bool as_score, float *out)
+                          float *score_out, float *v_out, double *energy_out)
 {
     tw_status st = TW_OK;
-    const tw_plan_run run = {0};
     const int64_t dims = s->model->dims;
+    const evaluation *e = &s->forward;
+    TW_TRY(check_times(s, t, n));
     for (int64_t first = 0; first < n; first += s->batch) {
-        const int64_t count = n - first < s->batch ? n - first : s->batch;
-        fill(s, s->forward, "x", x + first * dims, count);
-        TW_TRY(fill_times(s, s->forward, t + first, count));
-        tw_plan_execute(s->forward, &run);
-        take(s, tw_plan_output(s->forward, "noise"), t + first, count, as_score,
-             out + first * dims);
+        const int64_t count = part(s, first, n);
+        compute(s, e, count, x + first * dims, t + first, NULL);
+        if (score_out)
+            take_score(s, count, x + first * dims, t + first, e->output, score_out + first * dims);
+        if (v_out)
+            memcpy(v_out + first * dims, e->variance, (size_t)(count * dims) * sizeof *v_out);
+        for (int64_t i = 0; energy_out && i < count; i++)
+            energy_out[first + i] = (double)e->energy[i];
     }
 done:
     return st;
@@ -106,29 +150,43 @@ done:
 static tw_status eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
                       float *score_out)
 {
-    (void)index; /* the network draws nothing and takes no labels */
-    return evaluate(self, n, x, t, true, score_out);
+    (void)index; /* the network takes no labels */
+    return evaluate(self, n, x, t, score_out, NULL, NULL);
 }
 
+static tw_status eval_variance(void *self, int64_t n, const float *x, const double *t,
+                               const int64_t *index, float *score_out, float *v_out)
+{
+    (void)index;
+    return evaluate(self, n, x, t, score_out, v_out, NULL);
+}
+
+static tw_status eval_energy(void *self, int64_t n, const float *x, const double *t,
+                             const int64_t *index, float *score_out, double *energy_out)
+{
+    (void)index;
+    return evaluate(self, n, x, t, score_out, NULL, energy_out);
+}
+
+/* vᵀ ∂s/∂x = score_x v + score_f c_in vᵀ J, J = ∂F/∂(c_in x). */
 static tw_status vjp(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
                      const float *v, float *score_out, float *vjp_out)
 {
     tw_status st = TW_OK;
     tw_model_score *s = self;
-    const tw_plan_run run = {0};
     const int64_t dims = s->model->dims;
     (void)index;
-    if (!s->backward) TW_TRY(plan_backward(s));
+    TW_TRY(check_times(s, t, n));
+    if (!s->backward.plan) TW_TRY(plan_backward(s));
     for (int64_t first = 0; first < n; first += s->batch) {
-        const int64_t count = n - first < s->batch ? n - first : s->batch;
-        fill(s, s->backward, "x", x + first * dims, count);
-        fill(s, s->backward, "v", v + first * dims, count);
-        TW_TRY(fill_times(s, s->backward, t + first, count));
-        tw_plan_execute(s->backward, &run);
-        take(s, tw_plan_output(s->backward, "vjp"), t + first, count, true, vjp_out + first * dims);
-        if (score_out)
-            take(s, tw_plan_output(s->backward, "noise"), t + first, count, true,
-                 score_out + first * dims);
+        const int64_t count = part(s, first, n), at = first * dims;
+        compute(s, &s->backward, count, x + at, t + first, v + at);
+        for (int64_t i = 0; i < count; i++) {
+            const tw_model_view q = tw_model_view_at(s->model, t[first + i]);
+            combine(dims, q.score_x, q.score_f * q.input, v + at + i * dims,
+                    s->backward.vjp + i * dims, vjp_out + at + i * dims);
+        }
+        if (score_out) take_score(s, count, x + at, t + first, s->backward.output, score_out + at);
     }
 done:
     return st;
@@ -143,8 +201,13 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
     s->model = m;
     s->batch = batch;
     s->precision = precision;
-    s->view = (tw_score){.self = s, .dims = m->dims, .eval = eval, .vjp = vjp};
     TW_TRY(plan_forward(s));
+    s->view = (tw_score){.self = s,
+                         .dims = m->dims,
+                         .eval = eval,
+                         .vjp = vjp,
+                         .eval_variance = s->forward.variance ? eval_variance : NULL,
+                         .eval_energy = s->forward.energy ? eval_energy : NULL};
     *out = s;
     s = NULL;
 done:
@@ -155,15 +218,15 @@ done:
 void tw_model_score_destroy(tw_model_score **score)
 {
     if (!*score) return;
-    tw_plan_destroy(&(*score)->forward);
-    tw_plan_destroy(&(*score)->backward);
+    tw_plan_destroy(&(*score)->forward.plan);
+    tw_plan_destroy(&(*score)->backward.plan);
     tw_free(score);
 }
 
 void tw_model_score_refresh(tw_model_score *s)
 {
-    tw_plan_refresh(s->forward);
-    if (s->backward) tw_plan_refresh(s->backward);
+    tw_plan_refresh(s->forward.plan);
+    if (s->backward.plan) tw_plan_refresh(s->backward.plan);
 }
 
 const tw_score *tw_model_score_view(const tw_model_score *s)
@@ -171,13 +234,27 @@ const tw_score *tw_model_score_view(const tw_model_score *s)
     return &s->view;
 }
 
-tw_status tw_model_score_noise(tw_model_score *s, int64_t n, const float *x, const double *t,
-                               float *out)
+tw_status tw_model_score_quantity(tw_model_score *s, tw_model_quantity which, int64_t n,
+                                  const float *x, const double *t, float *out)
 {
-    return evaluate(s, n, x, t, false, out);
+    tw_status st = TW_OK;
+    const int64_t dims = s->model->dims;
+    TW_TRY(check_times(s, t, n));
+    for (int64_t first = 0; first < n; first += s->batch) {
+        const int64_t count = part(s, first, n);
+        compute(s, &s->forward, count, x + first * dims, t + first, NULL);
+        for (int64_t i = 0; i < count; i++) {
+            const tw_model_view q = tw_model_view_at(s->model, t[first + i]);
+            const double of_x[] = {0, q.noise_x, q.x0_x}, of_f[] = {1, q.noise_f, q.x0_f};
+            combine(dims, of_x[which], of_f[which], x + (first + i) * dims,
+                    s->forward.output + i * dims, out + (first + i) * dims);
+        }
+    }
+done:
+    return st;
 }
 
 tw_plan *tw_model_score_plan(const tw_model_score *score)
 {
-    return score->forward;
+    return score->forward.plan;
 }

@@ -1,27 +1,10 @@
-/* Finding networks, and the layers that they share. */
+/* The layers that networks share, and the names that published implementations give. */
 #include "tweedie/net.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "tweedie/memory.h"
-
-tw_status tw_net_find(const tw_net **out, const char *name)
-{
-    char known[256] = "";
-    size_t used = 0;
-    for (int i = 0; i < tw_net_count; i++) {
-        if (strcmp(tw_net_table[i]->name, name) == 0) {
-            *out = tw_net_table[i];
-            return TW_OK;
-        }
-        if (used < sizeof known)
-            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                     tw_net_table[i]->name);
-    }
-    return tw_error_set(TW_ECONFIG, "network.kind: there is no network \"%s\"; there are %s", name,
-                        known);
-}
 
 void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
                 tw_shape shape, int64_t first, bool transposed)

@@ -12,14 +12,14 @@ typedef struct mlp_config {
 } mlp_config;
 
 static const tw_config_field fields[] = {
-    {"network", "width", TW_CONFIG_INT64, offsetof(mlp_config, width), "128", 1, 65536,
-     .fixed = true, .help = "units of a hidden layer"},
-    {"network", "depth", TW_CONFIG_INT64, offsetof(mlp_config, depth), "3", 1, 64, .fixed = true,
+    {NULL, "width", TW_CONFIG_INT64, offsetof(mlp_config, width), "128", 1, 65536, .fixed = true,
+     .help = "units of a hidden layer"},
+    {NULL, "depth", TW_CONFIG_INT64, offsetof(mlp_config, depth), "3", 1, 64, .fixed = true,
      .help = "hidden layers"},
-    {"network", "activation", TW_CONFIG_CHOICE, offsetof(mlp_config, activation), "silu",
+    {NULL, "activation", TW_CONFIG_CHOICE, offsetof(mlp_config, activation), "silu",
      .choices = "silu|relu|elu|softplus|tanh", .fixed = true,
      .help = "activation of the hidden layers"},
-    {"network", "time_dim", TW_CONFIG_INT64, offsetof(mlp_config, time_dim), "64", 0, 65536,
+    {NULL, "time_dim", TW_CONFIG_INT64, offsetof(mlp_config, time_dim), "64", 0, 65536,
      .fixed = true, .help = "numbers of the time embedding; 0: not conditioned on time"},
 };
 
@@ -57,15 +57,12 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
         if (time) h = tw_add(g, h, layer(g, path, time, c->width));
         h = tw_activation(g, h, kind);
     }
-    return tw_cast(g, layer(g, "out", h, in->sample.dims[0]), TW_F32);
+    return tw_cast(g, layer(g, "out", h, in->outputs), TW_F32);
 }
 
 const tw_net tw_net_mlp = {
-    .name = "mlp",
-    .summary = "multilayer perceptron for points, with or without time",
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .config_size = sizeof(mlp_config),
+    .kind = {"mlp", "multilayer perceptron for points, with or without time", fields,
+             sizeof fields / sizeof *fields, sizeof(mlp_config)},
     .check = check,
     .build = build,
 };

@@ -26,22 +26,22 @@ typedef struct unet_config {
 } unet_config;
 
 static const tw_config_field fields[] = {
-    {"network", "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true,
+    {NULL, "base", TW_CONFIG_INT64, offsetof(unet_config, base), "128", 2, 4096, .fixed = true,
      .help = "channels of the first level"},
-    {"network", "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64,
-     .fixed = true, .help = "channels of each level, in units of base"},
-    {"network", "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true,
+    {NULL, "mult", TW_CONFIG_INTS, offsetof(unet_config, mult), "1, 2, 2, 2", 1, 64, .fixed = true,
+     .help = "channels of each level, in units of base"},
+    {NULL, "blocks", TW_CONFIG_INT64, offsetof(unet_config, blocks), "2", 1, 8, .fixed = true,
      .help = "residual blocks of a level"},
-    {"network", "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
+    {NULL, "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
      .fixed = true,
      .help = "heights at which blocks are followed by attention; the middle always has it"},
-    {"network", "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
+    {NULL, "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
      .choices = "ho|score_sde", .fixed = true,
      .help = "on the way up: after every block (Ho), or after a level's last (score_sde)"},
-    {"network", "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95,
+    {NULL, "dropout", TW_CONFIG_DOUBLE, offsetof(unet_config, dropout), "0.1", 0, 0.95,
      .fixed = true, .help = "rate in the blocks"},
-    {"network", "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024,
-     .fixed = true, .help = "groups of the normalisations"},
+    {NULL, "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024, .fixed = true,
+     .help = "groups of the normalisations"},
 };
 
 static const double eps = 1e-6;
@@ -299,16 +299,13 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     h = way_up(&b, h, skips, n);
     h = tw_silu(g, norm(&b, "out.norm", "", h));
     next_module(&b);
-    h = conv(&b, "out.conv", "", h, tw_shape_channels(in->sample), 3, 0);
+    h = conv(&b, "out.conv", "", h, in->outputs, 3, 0);
     return tw_cast(g, h, TW_F32);
 }
 
 const tw_net tw_net_unet = {
-    .name = "unet",
-    .summary = "the U-Net of DDPM",
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .config_size = sizeof(unet_config),
+    .kind = {"unet", "the U-Net of DDPM", fields, sizeof fields / sizeof *fields,
+             sizeof(unet_config)},
     .check = check,
     .build = build,
 };

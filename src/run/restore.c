@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "run/run_config.h"
 #include "run/state.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
@@ -97,7 +98,7 @@ static tw_status add_model(XXH3_state_t *hash, const tw_restored *r)
     tw_status st = TW_OK;
     tw_text text = {0};
     const tw_dataset_spec *s = &r->samples;
-    TW_TRY(select_entries(&text, r->meta.config, "network objective"));
+    TW_TRY(select_entries(&text, r->meta.config, "network process prediction objective"));
     TW_TRY(tw_text_add(&text, "%s %lld %lld %lld %lld", r->meta.sample_kind, (long long)s->height,
                        (long long)s->width, (long long)s->channels, (long long)s->num_classes));
     add_text(hash, text.data);
@@ -146,19 +147,23 @@ done:
 static tw_status build(tw_restored *r, tw_weights *w)
 {
     tw_status st = TW_OK;
+    tw_run_config run = {0};
     r->meta = w->meta; /* with what it owns */
     w->meta.config = NULL;
     w->meta.losses = NULL;
     w->meta.offset = w->meta.scale = NULL;
     TW_CHECK(r->meta.sample_kind[0], TW_EDATA, "does not say what its samples are");
     TW_TRY(tw_state_sample_spec(&r->samples, &r->meta));
-    TW_TRY(parse_entries(&r->config, &r->meta, "network objective"));
-    TW_TRY(tw_model_configure(&r->model, r->config));
+    TW_TRY(parse_entries(&r->config, &r->meta, "network process prediction objective"));
+    TW_TRY(tw_run_config_bind(&run, r->config, TW_RUN_MODEL | TW_RUN_OBJECTIVE, NULL));
     TW_TRY(tw_config_finish(r->config));
+    r->model = run.model;
+    run.model = NULL;
     TW_TRY(tw_model_create(r->model, tw_state_sample_shape(&r->samples), 0));
     TW_TRY(copy_weights(r->model, w));
     TW_TRY(digest_weights(r, w));
 done:
+    tw_run_config_free(&run);
     return st;
 }
 

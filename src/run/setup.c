@@ -1,10 +1,9 @@
 /* From a configuration file to a network. */
 #include "tweedie/setup.h"
 
-#include "run/compute.h"
-#include "run/sample_config.h"
+#include "run/run_config.h"
 #include "run/state.h"
-#include "run/train_config.h"
+#include "tweedie/memory.h"
 
 static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c)
 {
@@ -24,24 +23,32 @@ done:
 }
 
 /* All tables there are are bound: what is left over is a mistake. */
-static tw_status read_config(tw_setup *out, tw_train_config *c, tw_compute_config *compute,
-                             const char *path, int assignment_count, char *const *assignments)
+static tw_status read_config(tw_setup *out, const char *path, int assignment_count,
+                             char *const *assignments)
 {
     tw_status st = TW_OK;
-    tw_sample_config sample;
     *out = (tw_setup){0};
+    TW_TRY(tw_alloc(&out->run, 1, sizeof *out->run, "a configuration"));
     TW_TRY(tw_config_create(&out->config));
     TW_TRY(tw_config_read(out->config, path));
     TW_TRY(tw_config_override(out->config, assignment_count, assignments));
-    TW_TRY(tw_train_config_bind(c, out->config));
-    TW_TRY(tw_compute_config_bind(compute, out->config));
-    TW_TRY(tw_sample_config_bind(&sample, out->config));
-    TW_TRY(tw_model_configure(&out->model, out->config));
+    TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
     TW_TRY(tw_config_finish(out->config));
+    const tw_train_config *c = &out->run->train;
+    out->model = out->run->model;
+    out->objective = &out->run->objective;
+    out->sample = &out->run->sample;
     out->batch = c->microbatch > 0 && c->microbatch < c->batch ? c->microbatch : c->batch;
     out->global_batch = c->batch;
     out->most_ranks = c->rank_independent ? c->batch / out->batch : c->batch;
     out->rank_independent = c->rank_independent;
+    out->data_path = c->data_path;
+    out->split = c->split;
+    out->beta1 = c->beta1;
+    out->beta2 = c->beta2;
+    out->epsilon = c->epsilon;
+    out->weight_decay = c->weight_decay;
+    out->clip = c->clip;
 done:
     return st;
 }
@@ -49,9 +56,7 @@ done:
 tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count,
                         char *const *assignments)
 {
-    tw_train_config c;
-    tw_compute_config compute;
-    return read_config(out, &c, &compute, path, assignment_count, assignments);
+    return read_config(out, path, assignment_count, assignments);
 }
 
 static bool power_of_two(int64_t n)
@@ -72,26 +77,19 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
                         char *const *assignments)
 {
     tw_status st = TW_OK;
-    tw_train_config c;
-    tw_compute_config compute;
     tw_shape shape = {0};
-    TW_TRY(read_config(out, &c, &compute, path, assignment_count, assignments));
-    TW_TRY(sample_shape(&shape, comm, &c));
-    TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &compute, comm));
-    TW_TRY(tw_model_create(out->model, shape, (uint64_t)c.seed));
-    out->data_path = c.data_path;
-    out->split = c.split;
-    out->beta1 = c.beta1;
-    out->beta2 = c.beta2;
-    out->epsilon = c.epsilon;
-    out->weight_decay = c.weight_decay;
-    out->clip = c.clip;
+    TW_TRY(read_config(out, path, assignment_count, assignments));
+    TW_TRY(sample_shape(&shape, comm, &out->run->train));
+    TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm));
+    TW_TRY(tw_model_create(out->model, shape, (uint64_t)out->run->train.seed));
 done:
     return st;
 }
 
 void tw_setup_close(tw_setup *setup)
 {
-    tw_model_destroy(&setup->model);
+    if (setup->run) tw_run_config_free(setup->run);
+    tw_free(&setup->run);
+    setup->model = NULL;
     tw_config_destroy(&setup->config);
 }

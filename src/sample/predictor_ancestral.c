@@ -1,41 +1,48 @@
-/* DDPM's ancestral sampling (Ho, Jain, Abbeel 2020, algorithm 2 and equation 7), with x0 from
- * Tweedie's formula:
+/* Ancestral sampling: x_s from the posterior q(x_s | x_t, x_0) with x_0 from Tweedie's formula. Of
+ * DDPM (Ho, Jain, Abbeel 2020, algorithm 2 and equation 7), of NCSN's ladder (Song et al. 2021,
+ * equation 47), and of every linear Gaussian process at any spacing:
  *
- *   x0 = (xt + (1 − ᾱ_t) s) / √ᾱ_t = √(1/ᾱ_t) xt − √(1/ᾱ_t − 1) ε̂,   clipped
- *   x_{t−1} = c1 x0 + c2 xt + [t > 0] √v z,   v = β_t (fixedlarge, optimal for x0 ~ N(0, I)) or β̃_t
- * (fixedsmall, for one point) */
-#include <math.h>
-#include <string.h>
+ *   x̂_0 = (x_t + σ_t² s) / α_t, clipped;   x_s = c1 x̂_0 + c2 x_t + √v z   (tw_bridge)
+ *
+ * v = σ_ts² (fixedlarge, β of DDPM: optimal for x_0 ~ N(0, I)) or the posterior's own (fixedsmall,
+ * β̃: for one point). The last step has no noise. */
+#include <stddef.h>
 
 #include "sample/sampler.h"
 
-static tw_status plan(tw_sampler_step *steps, double *prior_std,
-                      const tw_sampler_settings *settings, const tw_schedule *s)
+typedef struct ancestral_config {
+    int variance;
+} ancestral_config;
+
+enum { FIXED_LARGE, FIXED_SMALL };
+
+static const tw_config_field fields[] = {
+    {NULL, "variance", TW_CONFIG_CHOICE, offsetof(ancestral_config, variance), "fixedlarge",
+     .choices = "fixedlarge|fixedsmall",
+     .help = "variance of a step: of the forward step, or of the posterior"},
+};
+
+static tw_status step(const void *config, const tw_times_grid *grid, int64_t k, tw_batch *b)
 {
     tw_status st = TW_OK;
-    const bool large = strcmp(settings->variance, "fixedlarge") == 0;
-    TW_CHECK(large || strcmp(settings->variance, "fixedsmall") == 0, TW_ECONFIG,
-             "unknown variance \"%s\" of ancestral sampling: it is fixedlarge or fixedsmall",
-             settings->variance);
-    for (int64_t t = s->steps - 1; t >= 0; t--) {
-        const double log_variance = large ? s->log_variance_large[t] : s->log_variance_small[t];
-        *steps++ = (tw_sampler_step){.time = (double)s->timestep[t],
-                                     .index = s->timestep[t],
-                                     .x0_x = 1 / s->sqrt_alphabar[t],
-                                     .x0_score = (1 - s->alphabar[t]) / s->sqrt_alphabar[t],
-                                     .next_x0 = s->posterior_mean_x0[t],
-                                     .next_x = s->posterior_mean_xt[t],
-                                     .next_noise = t > 0 ? exp(0.5 * log_variance) : 0};
-    }
-    *prior_std = 1;
+    const ancestral_config *c = config;
+    const tw_point *from = &grid->point[k], *to = &grid->point[k + 1];
+    const tw_bridge q = tw_bridge_between(to->alpha, to->sigma, from->alpha, from->sigma);
+    const tw_linear_step s = {
+        .x0 = q.x0,
+        .x = q.xt,
+        .noise = to->data                     ? 0
+                 : c->variance == FIXED_LARGE ? q.sigma
+                                              : q.std,
+    };
+    TW_TRY(tw_batch_score(b, b->x, from->t));
+    tw_batch_linear(b, from, &s);
 done:
     return st;
 }
 
 const tw_predictor tw_predictor_ancestral = {
-    .name = "ancestral",
-    .help = "DDPM's ancestral sampling, with variance fixedlarge or fixedsmall",
-    .discrete = true,
-    .count = tw_sampler_schedule_steps,
-    .plan = plan,
-    .step = tw_sampler_linear_step};
+    .kind = {"ancestral", "ancestral sampling", fields, sizeof fields / sizeof *fields,
+             sizeof(ancestral_config)},
+    .step = step,
+};

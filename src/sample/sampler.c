@@ -1,91 +1,114 @@
 /* The sampler: planned once, then run over any range of indices. */
 #include "sample/sampler.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "tweedie/memory.h"
 
-static tw_status find_predictor(const tw_predictor **out, const char *name)
+/* A stream's tail leaves slots empty: of 8 batches at most one or two evaluations in eight. */
+enum { STREAM_BATCHES = 8 };
+
+/* ---- planning ---- */
+
+static void choose(tw_sampler *s)
+{
+    const tw_sampler_config *c = s->config;
+    s->loop = (const tw_loop *)c->loop.kind;
+    s->predictor = (const tw_predictor *)c->predictor.kind;
+    s->corrector = (const tw_corrector *)c->corrector.kind;
+    s->rule = (const tw_rule *)c->rule.kind;
+}
+
+/* Each part says what it does not go with. */
+static tw_status check(const tw_sampler *s)
 {
     tw_status st = TW_OK;
-    char known[256] = "";
-    for (int i = 0; i < tw_predictor_count; i++) {
-        if (strcmp(tw_predictor_table[i]->name, name) == 0) {
-            *out = tw_predictor_table[i];
-            return TW_OK;
-        }
-        const size_t length = strlen(known);
-        TW_TRY(tw_format(known + length, sizeof known - length, "%s%s", i ? ", " : "",
-                         tw_predictor_table[i]->name));
-    }
-    TW_FAIL(TW_ECONFIG, "unknown sampler \"%s\": it is one of %s", name, known);
+    const tw_sampler_config *c = s->config;
+    const tw_part_use use = {
+        .process = s->process, .score = s->score, .grid = s->grid.point ? &s->grid : NULL};
+    if (s->loop->check) TW_TRY(s->loop->check(c->loop.config, &use));
+    if (s->predictor && s->predictor->check) TW_TRY(s->predictor->check(c->predictor.config, &use));
+    if (s->corrector && s->corrector->check) TW_TRY(s->corrector->check(c->corrector.config, &use));
+    if (s->rule && s->rule->check) TW_TRY(s->rule->check(c->rule.config, &use));
 done:
     return st;
 }
 
-/* The steps that the settings keep of the schedule. */
-static tw_status space_schedule(tw_schedule **out, const tw_sampler_settings *settings,
-                                const tw_schedule *schedule)
+static tw_status set_clip(tw_sampler *s, bool bounded)
 {
     tw_status st = TW_OK;
-    int64_t *kept = NULL, count;
-    char text[32];
-    const int64_t steps = settings->steps ? settings->steps : schedule->steps;
-    const char *spacing = settings->spacing && *settings->spacing ? settings->spacing : text;
-    TW_CHECK(steps >= 1 && steps <= schedule->steps, TW_ECONFIG,
-             "%lld sampling steps: the schedule has 1 to %lld", (long long)steps,
-             (long long)schedule->steps);
-    TW_TRY(tw_format(text, sizeof text, "%lld", (long long)steps));
-    TW_TRY(tw_alloc(&kept, schedule->steps, sizeof *kept, "kept time steps"));
-    TW_TRY(tw_schedule_spacing(kept, &count, schedule->steps, spacing));
-    TW_TRY(tw_schedule_space(out, schedule, kept, count));
+    const tw_sampler_config *c = s->config;
+    const bool clip = c->clip == TW_CLIP_YES || (c->clip == TW_CLIP_AUTO && bounded);
+    TW_CHECK(!clip || c->clip_min < c->clip_max, TW_ECONFIG,
+             "sample.clip_min: %g must be less than sample.clip_max, %g", c->clip_min, c->clip_max);
+    s->clip = (tw_bounds){.low = clip ? (float)c->clip_min : -__builtin_inff(),
+                          .high = clip ? (float)c->clip_max : __builtin_inff()};
 done:
-    tw_free(&kept);
     return st;
 }
 
-static tw_status plan(tw_sampler *s, const tw_sampler_settings *settings,
-                      const tw_schedule *schedule)
+/* One arena: x, s, then the scratch of each part. */
+static tw_status allocate(tw_sampler *s)
 {
     tw_status st = TW_OK;
-    tw_schedule *spaced = NULL;
-    TW_TRY(find_predictor(&s->predictor, settings->kind));
-    TW_CHECK(!settings->clip || settings->clip_min < settings->clip_max, TW_ECONFIG,
-             "clipping to %g … %g leaves nothing", settings->clip_min, settings->clip_max);
-    if (s->predictor->discrete) {
-        TW_CHECK(schedule, TW_ECONFIG,
-                 "sampler \"%s\" follows a discrete schedule, and the model has none",
-                 settings->kind);
-        TW_TRY(space_schedule(&spaced, settings, schedule));
-    }
-    s->steps = s->predictor->count(settings, spaced);
-    TW_TRY(tw_alloc(&s->step, s->steps, sizeof *s->step, "sampler steps"));
-    TW_TRY(s->predictor->plan(s->step, &s->prior_std, settings, spaced));
-    s->settings = *settings;
-    s->settings.kind = s->settings.variance = s->settings.spacing =
-        NULL; /* the caller's, perhaps gone by the time of a run */
+    const int of_predictor = s->predictor ? s->predictor->scratch : 0,
+              of_corrector = s->corrector ? s->corrector->scratch : 0;
+    const int64_t arrays = 2 + of_predictor + of_corrector + s->loop->scratch;
+    int64_t numbers, all;
+    TW_TRY(tw_multiply(&numbers, s->batch, s->dims, "sampler batch"));
+    TW_TRY(tw_multiply(&all, numbers, arrays, "sampler batch"));
+    TW_TRY(tw_alloc(&s->arrays, all, sizeof *s->arrays, "samples"));
+    TW_TRY(tw_alloc(&s->scratch, arrays, sizeof *s->scratch, "samples"));
+    for (int64_t k = 0; k < arrays; k++) s->scratch[k] = s->arrays + k * numbers;
+    s->predictor_scratch = s->scratch + 2;
+    s->corrector_scratch = s->predictor_scratch + of_predictor;
+    s->loop_scratch = s->corrector_scratch + of_corrector;
+    TW_TRY(tw_alloc(&s->b.t, s->batch, sizeof *s->b.t, "sample times"));
+    TW_TRY(tw_alloc(&s->b.index, s->batch, sizeof *s->b.index, "sample indices"));
+    TW_TRY(tw_alloc(&s->predictor_number, s->batch * TW_BATCH_NUMBERS, sizeof(double), "samples"));
+    TW_TRY(tw_alloc(&s->corrector_number, s->batch * TW_BATCH_NUMBERS, sizeof(double), "samples"));
 done:
-    tw_schedule_destroy(&spaced);
     return st;
 }
 
-tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_settings *settings,
-                            const tw_schedule *schedule, int64_t dims, int64_t batch)
+static void fill_batch(tw_sampler *s)
+{
+    s->b.score = s->score;
+    s->b.process = s->process;
+    s->b.n = s->batch;
+    s->b.dims = s->dims;
+    s->b.seed = (uint64_t)s->config->seed;
+    s->b.clip = s->clip;
+    s->b.x = s->scratch[0];
+    s->b.s = s->scratch[1];
+    s->b.evaluations = &s->evaluations;
+}
+
+tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
+                            const tw_process *process, const tw_score *score,
+                            const tw_sampler_options *options)
 {
     tw_status st = TW_OK;
     tw_sampler *s = NULL;
-    int64_t numbers;
-    TW_CHECK(dims >= 1 && batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers",
-             (long long)batch, (long long)dims);
-    TW_TRY(tw_multiply(&numbers, batch, dims, "sampler batch"));
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "sampler"));
-    s->dims = dims;
-    s->batch = batch;
-    TW_TRY(plan(s, settings, schedule));
-    TW_TRY(tw_alloc(&s->x, numbers, sizeof *s->x, "samples"));
-    TW_TRY(tw_alloc(&s->s, numbers, sizeof *s->s, "scores"));
-    TW_TRY(tw_alloc(&s->t, batch, sizeof *s->t, "sample times"));
-    TW_TRY(tw_alloc(&s->index, batch, sizeof *s->index, "sample indices"));
+    s->config = config;
+    s->process = process;
+    s->score = score;
+    s->dims = score->dims;
+    s->batch = options->batch ? options->batch : config->batch;
+    TW_CHECK(s->dims >= 1 && s->batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers",
+             (long long)s->batch, (long long)s->dims);
+    choose(s);
+    TW_TRY(set_clip(s, options->bounded));
+    if (s->loop->grid) TW_TRY(tw_times_grid_create(&s->grid, config, process, options->steps));
+    TW_TRY(check(s));
+    s->total_steps = s->loop->steps ? s->loop->steps(config->loop.config, s) : s->grid.steps;
+    TW_TRY(allocate(s));
+    if (s->loop->solver)
+        TW_TRY(tw_solver_create(&s->solver, (const tw_solver_kind *)config->solver.kind,
+                                config->solver.config, s->dims, s->batch));
+    fill_batch(s);
     *out = s;
     s = NULL;
 done:
@@ -97,74 +120,149 @@ void tw_sampler_destroy(tw_sampler **sampler)
 {
     tw_sampler *s = *sampler;
     if (!s) return;
-    tw_free(&s->step);
-    tw_free(&s->x);
-    tw_free(&s->s);
-    tw_free(&s->t);
-    tw_free(&s->index);
+    tw_solver_destroy(&s->solver);
+    tw_times_grid_free(&s->grid);
+    tw_free(&s->arrays);
+    tw_free(&s->scratch);
+    tw_free(&s->b.t);
+    tw_free(&s->b.index);
+    tw_free(&s->predictor_number);
+    tw_free(&s->corrector_number);
     tw_free(sampler);
 }
 
-int64_t tw_sampler_evaluations(const tw_sampler *sampler)
+void tw_sampler_watch(tw_sampler *sampler, tw_sampler_watcher *watch, void *self)
 {
-    return sampler->steps;
+    sampler->watch = watch;
+    sampler->watch_self = self;
 }
 
-int64_t tw_sampler_schedule_steps(const tw_sampler_settings *settings, const tw_schedule *schedule)
+int64_t tw_sampler_block(const tw_sampler *s)
 {
-    (void)settings;
-    return schedule->steps;
+    return s->loop->stream ? STREAM_BATCHES * s->batch : s->batch;
 }
 
-/* x ~ N(0, prior_std² I), each row from its own stream. */
-static void sample_prior(const tw_sampler *s, tw_sampler_batch *b, int64_t first)
+double tw_sampler_evaluations(const tw_sampler *s)
 {
-    const tw_rng_stream stream = {.seed = s->settings.seed, .purpose = TW_RNG_SAMPLER_PRIOR};
-    const float std = (float)s->prior_std;
-    for (int64_t i = 0; i < b->n; i++) b->index[i] = first + i;
+    return s->samples ? (double)s->evaluations / (double)s->samples : 0;
+}
+
+/* ---- description ---- */
+
+static tw_status describe_choice(tw_text *out, const char *key, const tw_choice *c)
+{
+    tw_status st = TW_OK;
+    if (!c->kind) return TW_OK;
+    TW_TRY(tw_text_add(out, " %s=", key));
+    TW_TRY(tw_choice_describe(out, c));
+done:
+    return st;
+}
+
+tw_status tw_sampler_describe(tw_text *out, const tw_sampler *s)
+{
+    tw_status st = TW_OK;
+    const tw_sampler_config *c = s->config;
+    char low[TW_TEXT_DOUBLE_MAX], high[TW_TEXT_DOUBLE_MAX], epsilon[TW_TEXT_DOUBLE_MAX];
+    TW_TRY(tw_text_add(out, "sampler="));
+    TW_TRY(tw_choice_describe(out, &c->loop));
+    TW_TRY(describe_choice(out, "predictor", &c->predictor));
+    TW_TRY(describe_choice(out, "corrector", &c->corrector));
+    TW_TRY(describe_choice(out, "step_rule", &c->rule));
+    TW_TRY(describe_choice(out, "solver", &c->solver));
+    TW_TRY(describe_choice(out, "spacing", &c->spacing));
+    if (s->grid.point) TW_TRY(tw_text_add(out, " steps=%lld", (long long)s->grid.steps));
+    if (*c->which) TW_TRY(tw_text_add(out, " timesteps=%s", c->which));
+    tw_text_from_double(epsilon, c->epsilon);
+    if (c->epsilon > 0) TW_TRY(tw_text_add(out, " epsilon=%s", epsilon));
+    tw_text_from_double(low, (double)s->clip.low);
+    tw_text_from_double(high, (double)s->clip.high);
+    TW_TRY(isinf(s->clip.low) ? tw_text_add(out, " clip=no")
+                              : tw_text_add(out, " clip=%s:%s", low, high));
+    TW_TRY(tw_text_add(out, " denoise=%s seed=%llu batch=%lld", c->denoise ? "yes" : "no",
+                       (unsigned long long)c->seed, (long long)s->batch));
+done:
+    return st;
+}
+
+/* ---- running ---- */
+
+/* x ~ N(0, prior_std² I) or uniform, each row from its own stream. */
+void tw_sampler_prior(const tw_sampler *s, tw_batch *b)
+{
+    const tw_process *p = s->process;
+    const tw_rng_stream stream = {.seed = b->seed, .purpose = TW_RNG_SAMPLER_PRIOR};
+    const float std = (float)p->prior_std, low = (float)p->prior_low,
+                range = (float)(p->prior_high - p->prior_low);
+    if (range > 0) {
+        for (int64_t i = 0; i < b->n; i++) {
+            tw_rng_stream row = stream;
+            row.position = b->index[i];
+            tw_rng_uniform(b->x + i * b->dims, &row, 0, b->dims);
+        }
+        for (int64_t i = 0; i < b->n * b->dims; i++) b->x[i] = low + range * b->x[i];
+        return;
+    }
     tw_rng_normal_rows(b->x, &stream, b->index, b->n, b->dims);
     if (std == 1.0f) return;
     for (int64_t i = 0; i < b->n * b->dims; i++) b->x[i] *= std;
 }
 
-/* A whole batch of indices from `first`, of which the caller wants the first `wanted`. */
-static tw_status run_batch(tw_sampler *s, tw_sampler_batch *b, int64_t first, int64_t wanted)
+/* A whole batch of indices from `first`, of which the caller takes the first `wanted`. */
+static tw_status run_batch(tw_sampler *s, int64_t first, int64_t wanted)
+{
+    tw_batch *b = &s->b;
+    s->first = first;
+    s->wanted = wanted;
+    for (int64_t i = 0; i < b->n; i++) b->index[i] = first + i;
+    tw_sampler_prior(s, b);
+    b->scratch = s->predictor_scratch;
+    b->number = s->predictor_number;
+    if (s->predictor && s->predictor->begin) s->predictor->begin(s->config->predictor.config, b);
+    b->scratch = s->loop_scratch;
+    s->samples += b->n;
+    return s->loop->run(s->config->loop.config, s, b);
+}
+
+tw_status tw_sampler_run(tw_sampler *s, int64_t first, int64_t n, float *x)
 {
     tw_status st = TW_OK;
-    sample_prior(s, b, first);
-    for (int64_t k = 0; k < s->steps; k++) {
-        TW_TRY(s->predictor->step(s, b, k));
-        if (s->settings.watch)
-            TW_TRY(s->settings.watch(s->settings.watch_self, k + 1, s->steps, first, wanted, b->x));
+    const int64_t limit = ((int64_t)1 << 44) - s->batch; /* of a stream's position */
+    TW_CHECK(first >= 0 && n >= 0 && n <= limit && first <= limit - n, TW_EUSAGE,
+             "%lld samples from index %lld: indices lie between 0 and 2^44", (long long)n,
+             (long long)first);
+    if (s->loop->stream) {
+        s->first = first;
+        s->wanted = n;
+        s->samples += n;
+        return s->loop->stream(s->config->loop.config, s, first, n, x);
+    }
+    for (int64_t done_so_far = 0; done_so_far < n; done_so_far += s->batch) {
+        const int64_t wanted = n - done_so_far < s->batch ? n - done_so_far : s->batch;
+        TW_TRY(run_batch(s, first + done_so_far, wanted));
+        memcpy(x + done_so_far * s->dims, s->b.x, (size_t)(wanted * s->dims) * sizeof *x);
     }
 done:
     return st;
 }
 
-tw_status tw_sampler_run(tw_sampler *sampler, const tw_score *score, int64_t first, int64_t n,
-                         float *x)
+tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k)
 {
-    tw_status st = TW_OK;
-    tw_sampler *const s = sampler;
-    const int64_t limit = ((int64_t)1 << 44) - s->batch; /* of a stream's position */
-    tw_sampler_batch b = {.score = score,
-                          .n = s->batch,
-                          .dims = s->dims,
-                          .x = s->x,
-                          .s = s->s,
-                          .t = s->t,
-                          .index = s->index};
-    TW_CHECK(score->dims == s->dims, TW_ESHAPE,
-             "the sampler is planned for %lld numbers a sample, the score has %lld",
-             (long long)s->dims, (long long)score->dims);
-    TW_CHECK(first >= 0 && n >= 0 && n <= limit && first <= limit - n, TW_EUSAGE,
-             "%lld samples from index %lld: indices lie between 0 and 2^44", (long long)n,
-             (long long)first);
-    for (int64_t done_so_far = 0; done_so_far < n; done_so_far += s->batch) {
-        const int64_t wanted = n - done_so_far < s->batch ? n - done_so_far : s->batch;
-        TW_TRY(run_batch(s, &b, first + done_so_far, wanted));
-        memcpy(x + done_so_far * s->dims, s->x, (size_t)(wanted * s->dims) * sizeof *x);
-    }
-done:
-    return st;
+    b->scratch = s->predictor_scratch;
+    b->number = s->predictor_number;
+    return s->predictor->step(s->config->predictor.config, &s->grid, k, b);
+}
+
+tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at)
+{
+    b->scratch = s->corrector_scratch;
+    b->number = s->corrector_number;
+    return s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config, at,
+                                 b);
+}
+
+tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done)
+{
+    if (!s->watch) return TW_OK;
+    return s->watch(s->watch_self, done, s->total_steps, s->first, s->wanted, b->x);
 }

@@ -29,7 +29,7 @@ typedef struct need {
  * part of it that is copied while a checkpoint is written. */
 static double planned(const tw_trainer *t, double *state_out, double *plan_out, double *copy_out)
 {
-    const tw_plan_memory m = tw_plan_memory_use(tw_loss_plan(t->loss));
+    const tw_plan_memory m = tw_plan_memory_use(tw_objective_plan(t->objective));
     const double params = 4.0 * (double)t->model->params->size, gradients = params;
     const double averages =
         tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;

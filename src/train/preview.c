@@ -11,10 +11,11 @@
 
 struct tw_preview {
     tw_trainer *t;
-    tw_config *config; /* the model's texts are borrowed from it */
-    tw_model *model;
-    int64_t copied; /* the step whose average the model holds; -1: none */
-    tw_loss *loss;
+    tw_config *config; /* that the run's texts are borrowed from */
+    tw_run_config run; /* a model and an objective of its own */
+    tw_model *model;   /* the run's */
+    int64_t copied;    /* the step whose average the model holds; -1: none */
+    tw_objective *objective;
     tw_dataset *data; /* the validation split, or NULL */
     float *x0;
     tw_model_score *score;
@@ -39,7 +40,8 @@ static tw_status copy_model(tw_preview *p)
     TW_TRY(tw_config_create(&p->config));
     TW_TRY(tw_config_parse(p->config, p->t->config_text, (int64_t)strlen(p->t->config_text),
                            "config.ini"));
-    TW_TRY(tw_model_configure(&p->model, p->config));
+    TW_TRY(tw_run_config_bind(&p->run, p->config, TW_RUN_MODEL | TW_RUN_OBJECTIVE, NULL));
+    p->model = p->run.model;
     TW_TRY(tw_model_create(p->model, p->t->model->sample, (uint64_t)p->t->c.seed));
 done:
     return st;
@@ -49,8 +51,9 @@ static tw_status plan_validation(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    const tw_loss_options options = {.batch = t->micro, .precision = t->precision};
-    TW_TRY(tw_loss_create(&p->loss, p->model, &options));
+    const tw_objective_options options = {
+        .batch = t->micro, .global_batch = t->c.batch, .precision = t->precision};
+    TW_TRY(tw_objective_create(&p->objective, p->model, &p->run.objective, &options));
     TW_TRY(tw_alloc(&p->x0, t->micro * t->model->dims, sizeof *p->x0,
                     "a batch of the validation split"));
 done:
@@ -61,15 +64,14 @@ static tw_status plan_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
     tw_trainer *t = p->t;
-    tw_sampler_settings settings;
-    tw_sample_config_settings(&settings, &t->sample, t->model, tw_dataset_get_spec(t->data));
-    if (t->model->schedule && t->c.grid_steps < t->model->schedule->steps) {
-        settings.steps = t->c.grid_steps;
-        settings.spacing = NULL;
-    }
-    TW_TRY(tw_model_score_create(&p->score, p->model, t->sample.batch, t->precision));
-    TW_TRY(tw_sampler_create(&p->sampler, &settings, p->model->schedule, p->model->dims,
-                             t->sample.batch));
+    const tw_process *process = p->model->process;
+    const int64_t all = process->steps ? process->steps : INT64_MAX;
+    const tw_sampler_options options = {
+        .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
+        .steps = t->c.grid_steps < all && process->steps > 1 ? t->c.grid_steps : 0};
+    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->precision));
+    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
+                             &options));
     if (tw_comm_rank(t->comm) == 0)
         TW_TRY(tw_alloc(&p->samples, t->c.grid_count * p->model->dims, sizeof(float),
                         "a grid of samples"));
@@ -119,9 +121,9 @@ void tw_preview_destroy(tw_preview **preview)
     if (!p) return;
     tw_sampler_destroy(&p->sampler);
     tw_model_score_destroy(&p->score);
-    tw_loss_destroy(&p->loss);
+    tw_objective_destroy(&p->objective);
     tw_dataset_destroy(&p->data);
-    tw_model_destroy(&p->model);
+    tw_run_config_free(&p->run);
     tw_config_destroy(&p->config);
     tw_free(&p->x0);
     tw_free(&p->samples);
@@ -140,7 +142,7 @@ static tw_status copy_ema(tw_preview *p)
         memcpy(p->model->params->value, t->ema[0], (size_t)from->trainable * sizeof(float));
     TW_TRY(tw_comm_broadcast(t->comm, p->model->params->value,
                              (size_t)from->trainable * sizeof(float), 0));
-    if (p->loss) tw_loss_refresh(p->loss);
+    if (p->objective) tw_objective_refresh(p->objective);
     if (p->score) tw_model_score_refresh(p->score);
     p->copied = t->step;
 done:
@@ -156,13 +158,13 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
     const int64_t last = count * (rank + 1) / ranks;
     for (int64_t first = count * rank / ranks; first < last; first += t->micro) {
         const int64_t n = last - first < t->micro ? last - first : t->micro;
-        const tw_loss_step step = {.seed = (uint64_t)t->c.seed,
-                                   .position = first,
-                                   .count = n,
-                                   .weight = 1,
-                                   .validation = true};
+        const tw_objective_step step = {.seed = (uint64_t)t->c.seed,
+                                        .position = first,
+                                        .count = n,
+                                        .weight = 1,
+                                        .validation = true};
         TW_TRY(tw_dataset_read(p->data, first, n, p->x0, NULL));
-        *sum += tw_loss_run(p->loss, &step, p->x0);
+        *sum += tw_objective_run(p->objective, &step, p->x0);
     }
 done:
     return st;
@@ -202,7 +204,7 @@ tw_status tw_preview_grid(tw_preview *p)
     tw_status st = TW_OK;
     tw_trainer *t = p->t;
     TW_TRY(copy_ema(p));
-    TW_TRY(tw_grid_make(t->comm, p->sampler, tw_model_score_view(p->score), t->sample.batch, 0,
+    TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
                         t->c.grid_count, p->samples));
     if (t->rundir) write_grid(p);
 done:

@@ -49,7 +49,7 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
     TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
     tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
                 "gradients by %s",
-                t->model->net->name, (long long)tw_params_count(t->model->params),
+                t->model->net->kind.name, (long long)tw_params_count(t->model->params),
                 tw_comm_size(t->comm), (long long)t->c.batch, (long long)t->micro,
                 tw_precision_name(t->precision), tw_reducer_description(t->reducer));
     *out = p;

@@ -8,14 +8,13 @@
 #include <sys/resource.h>
 
 #include "tweedie/clock.h"
-#include "tweedie/loss.h"
 #include "tweedie/memory.h"
 #include "tweedie/optim.h"
 
 typedef struct bench {
     const tw_setup *setup;
     tw_model *model; /* the setup's */
-    tw_loss *loss;
+    tw_objective *objective;
     tw_conv_limit *limit;
     float *m, *v, *ema, *x0;
     int64_t n, batch;
@@ -26,7 +25,7 @@ typedef struct bench {
 static void destroy(bench *b)
 {
     tw_conv_limit_destroy(&b->limit);
-    tw_loss_destroy(&b->loss);
+    tw_objective_destroy(&b->objective);
     tw_free(&b->m);
     tw_free(&b->v);
     tw_free(&b->ema);
@@ -44,10 +43,13 @@ static tw_status make(bench *b, const tw_setup *setup, int64_t repetitions)
     b->batch = setup->batch;
     b->n = b->model->params->trainable;
     TW_TRY(tw_params_use_gradient(b->model->params, NULL));
-    const tw_loss_options options = {
-        .batch = b->batch, .precision = setup->precision, .gradients = true, .profile = true};
-    TW_TRY(tw_loss_create(&b->loss, b->model, &options));
-    TW_TRY(tw_conv_limit_create(&b->limit, tw_loss_plan(b->loss)));
+    const tw_objective_options options = {.batch = b->batch,
+                                          .global_batch = b->batch,
+                                          .precision = setup->precision,
+                                          .gradients = true,
+                                          .profile = true};
+    TW_TRY(tw_objective_create(&b->objective, b->model, setup->objective, &options));
+    TW_TRY(tw_conv_limit_create(&b->limit, tw_objective_plan(b->objective)));
     TW_TRY(tw_alloc(&b->m, b->n, sizeof(float), "moments"));
     TW_TRY(tw_alloc(&b->v, b->n, sizeof(float), "moments"));
     TW_TRY(tw_alloc(&b->ema, b->n, sizeof(float), "an average"));
@@ -55,7 +57,7 @@ static tw_status make(bench *b, const tw_setup *setup, int64_t repetitions)
     TW_TRY(tw_alloc(&b->limits, repetitions, sizeof(double), "times"));
     TW_TRY(tw_alloc(&b->steps, repetitions, sizeof(double), "times"));
     tw_rng_normal(b->x0, &stream, 0, b->batch * b->model->dims);
-    tw_loss_refresh(b->loss);
+    tw_objective_refresh(b->objective);
 done:
     return st;
 }
@@ -63,20 +65,20 @@ done:
 /* One whole step; returns its seconds. */
 static double step(bench *b, int64_t k)
 {
-    const tw_loss_step s = {
+    const tw_objective_step s = {
         .seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
     const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon,
                           b->setup->weight_decay};
     const double start = tw_clock_seconds(), decay = 0.9999;
     tw_params *p = b->model->params;
-    tw_loss_run(b->loss, &s, b->x0);
+    tw_objective_run(b->objective, &s, b->x0);
     const double differentiated = tw_clock_seconds();
     const double norm = sqrt(tw_optim_sum_squares(p->gradient, b->n));
     const double clipped = tw_clock_seconds();
     tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n,
                        p->value, b->m, b->v, p->gradient, 1, &decay, &b->ema);
     const double updated = tw_clock_seconds();
-    tw_loss_refresh(b->loss);
+    tw_objective_refresh(b->objective);
     const double end = tw_clock_seconds();
     b->clipping += clipped - differentiated;
     b->update += updated - clipped;
@@ -121,7 +123,7 @@ static void sort_kinds(tw_step_bench *out)
 
 static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
 {
-    const tw_plan *p = tw_loss_plan(b->loss);
+    const tw_plan *p = tw_objective_plan(b->objective);
     const double per = 1e3 / (double)repetitions;
     for (int i = 0; i < tw_plan_task_count(p); i++) {
         const tw_plan_task_info t = tw_plan_task(p, i);
@@ -131,7 +133,7 @@ static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
         snprintf(out->references[out->reference_count++], sizeof out->references[0], "%d %s %s", i,
                  t.op, t.implementation);
     }
-    add_kind(out, "noise", per * tw_loss_perturb_seconds(b->loss));
+    add_kind(out, "noise", per * tw_objective_perturb_seconds(b->objective));
     add_kind(out, "clipping", per * b->clipping);
     add_kind(out, "adam, ema", per * b->update);
     add_kind(out, "packing", per * b->packing);
@@ -150,7 +152,7 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t r
               &usage); /* before the limit's own weights are touched: the step's memory */
     tw_conv_limit_run(b.limit);
     b.clipping = b.update = b.packing = 0;
-    tw_plan_profile_reset(tw_loss_plan(b.loss));
+    tw_plan_profile_reset(tw_objective_plan(b.objective));
     r.limit_ms = r.step_ms = 1e300;
     for (int64_t k = 0; k < repetitions; k++) {
         const tw_conv_limit_times t = tw_conv_limit_run(b.limit);

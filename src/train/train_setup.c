@@ -45,14 +45,12 @@ static tw_status set(tw_config *config, const char *assignment)
 static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_train_config_bind(&t->c, t->config));
+    TW_TRY(tw_run_config_bind(&t->run, t->config, TW_RUN_ALL, NULL));
+    t->c = t->run.train;
+    t->model = t->run.model;
     if (t->c.steps < 1)
         TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
     if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
-    TW_TRY(tw_compute_config_bind(&t->compute, t->config));
-    TW_TRY(tw_sample_config_bind(&t->sample, t->config));
-    tw_model_destroy(&t->model);
-    TW_TRY(tw_model_configure(&t->model, t->config));
 done:
     return st;
 }
@@ -64,11 +62,11 @@ static tw_status resolve_precision(tw_trainer *t, tw_config *run)
     tw_status st = TW_OK;
     tw_compute_config before = {0};
     char assignment[64];
-    if (run && t->compute.precision == TW_PRECISION_AUTO) {
+    if (run && t->run.compute.precision == TW_PRECISION_AUTO) {
         TW_TRY(tw_compute_config_bind(&before, run));
-        t->compute.precision = before.precision;
+        t->run.compute.precision = before.precision;
     }
-    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->compute, t->comm));
+    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->run.compute, t->comm));
     TW_TRY(tw_format(assignment, sizeof assignment, "compute.precision=%s",
                      tw_precision_name(t->precision)));
     TW_TRY(set(t->config, assignment));
@@ -124,6 +122,7 @@ static tw_status read_config(tw_trainer *t)
     if (frozen) {
         TW_TRY(tw_config_create(&run));
         TW_TRY(tw_config_parse(run, frozen, (int64_t)strlen(frozen), path));
+        TW_TRY(tw_run_modernise(run));
     }
     TW_TRY(resolve_precision(t, run));
     TW_TRY(bind(t));
@@ -198,15 +197,16 @@ done:
     return st;
 }
 
-static tw_status make_loss(tw_trainer *t)
+static tw_status make_objective(tw_trainer *t)
 {
     tw_status st = TW_OK;
     const bool tree = t->c.rank_independent;
-    const tw_loss_options options = {.batch = t->micro,
-                                     .precision = t->precision,
-                                     .gradients = true,
-                                     .accumulate = t->micro_count > 1 && !tree};
-    TW_TRY(tw_loss_create(&t->loss, t->model, &options));
+    const tw_objective_options options = {.batch = t->micro,
+                                          .global_batch = t->c.batch,
+                                          .precision = t->precision,
+                                          .gradients = true,
+                                          .accumulate = t->micro_count > 1 && !tree};
+    TW_TRY(tw_objective_create(&t->objective, t->model, &t->run.objective, &options));
     if (tree)
         TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient,
                                        t->model->params->trainable, t->micro_count));
@@ -266,14 +266,14 @@ tw_status tw_trainer_open(tw_trainer *t)
     TW_TRY(open_data(t));
     TW_TRY(tw_comm_agree(t->comm, make_model(t)));
     TW_TRY(tw_trainer_make_memory(t));
-    TW_TRY(tw_comm_agree(t->comm, make_loss(t)));
+    TW_TRY(tw_comm_agree(t->comm, make_objective(t)));
     TW_TRY(restore(t));
     TW_TRY(tw_comm_agree(t->comm, freeze_config(t)));
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
     TW_TRY(tw_preview_create(&t->preview, t));
     tw_reducer_watch(t->reducer, t->watchdog);
-    tw_loss_refresh(t->loss);
+    tw_objective_refresh(t->objective);
 done:
     return st;
 }
@@ -285,8 +285,8 @@ void tw_trainer_close(tw_trainer *t)
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
     tw_gradient_tree_destroy(&t->tree);
-    tw_loss_destroy(&t->loss);
-    tw_model_destroy(&t->model);
+    tw_objective_destroy(&t->objective);
+    tw_run_config_free(&t->run);
     tw_reducer_destroy(&t->reducer);
     tw_loader_destroy(&t->loader);
     tw_dataset_destroy(&t->data);

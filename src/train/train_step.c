@@ -31,19 +31,19 @@ static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
         const int64_t first = k * t->micro, rest = positions - first,
                       count = rest < t->micro ? rest : t->micro;
         const bool last = k == t->micro_count - 1;
-        const tw_loss_step step = {.seed = (uint64_t)t->c.seed,
-                                   .step = t->step,
-                                   .position = tw_loader_first_position(t->loader) + first,
-                                   .count = count,
-                                   .weight = 1.0 / (double)t->c.batch,
-                                   .add_gradients = k > 0 && !t->tree,
-                                   .ready = last ? ready : NULL,
-                                   .between = last ? between : NULL,
-                                   .self = t};
+        const tw_objective_step step = {.seed = (uint64_t)t->c.seed,
+                                        .step = t->step,
+                                        .position = tw_loader_first_position(t->loader) + first,
+                                        .count = count,
+                                        .weight = 1.0 / (double)t->c.batch,
+                                        .add_gradients = k > 0 && !t->tree,
+                                        .ready = last ? ready : NULL,
+                                        .between = last ? between : NULL,
+                                        .self = t};
         const double start = tw_clock_seconds();
         TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
         r->read_seconds += tw_clock_seconds() - start;
-        *loss += tw_loss_run(t->loss, &step, t->x0);
+        *loss += tw_objective_run(t->objective, &step, t->x0);
         if (t->tree && !last) tw_gradient_tree_keep(t->tree, k);
     }
 done:
@@ -111,7 +111,7 @@ static void update(tw_trainer *t, const tw_step_result *r)
                            t->m + at, t->v + at, p->gradient + at, rates, decay, ema);
     }
     tw_reducer_barrier(t->reducer);
-    tw_loss_refresh(t->loss);
+    tw_objective_refresh(t->objective);
 }
 
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)

@@ -2,14 +2,12 @@
 #ifndef TW_TRAIN_TRAINER_H
 #define TW_TRAIN_TRAINER_H
 
-#include "run/compute.h"
-#include "run/sample_config.h"
-#include "run/train_config.h"
+#include "run/run_config.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
 #include "tweedie/io.h"
-#include "tweedie/loss.h"
 #include "tweedie/model.h"
+#include "tweedie/objective.h"
 #include "tweedie/reducer.h"
 #include "tweedie/rundir.h"
 #include "tweedie/train.h"
@@ -36,9 +34,8 @@ typedef struct tw_step_result {
 typedef struct tw_trainer {
     const tw_comm *comm;
     const tw_train_options *options;
-    tw_train_config c;
-    tw_compute_config compute;
-    tw_sample_config sample;
+    tw_run_config run;
+    tw_train_config c; /* the run's, as bound last */
     tw_config *config;
     char *config_text; /* frozen */
 
@@ -50,7 +47,7 @@ typedef struct tw_trainer {
     tw_model *model;
     tw_precision precision;
     tw_reducer *reducer;
-    tw_loss *loss;
+    tw_objective *objective;
     tw_gradient_tree *tree;     /* where train.rank_independent */
     int64_t micro, micro_count; /* samples of a microbatch; microbatches of a step on this rank */
 

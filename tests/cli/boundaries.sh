@@ -12,6 +12,6 @@ sed 's/tweedie::inih//' "$SOURCE/CMakeLists.txt" >table
 expect_exit 1 "$SOURCE/scripts/check-boundaries" "$HERE/table"
 expect_output ": base does not use tweedie::inih (ini.h)"
 
-grep -v '^tweedie_module(sde ' "$SOURCE/CMakeLists.txt" >table
+grep -v '^tweedie_module(process ' "$SOURCE/CMakeLists.txt" >table
 expect_exit 1 "$SOURCE/scripts/check-boundaries" "$HERE/table"
-expect_output "sde is not a module of CMakeLists.txt"
+expect_output "process is not a module of CMakeLists.txt"

@@ -216,7 +216,7 @@ expect_message "did you mean"
 expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.kind=ancestor
 expect_message "ancestral"
 expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.steps=101
-expect_message "the schedule has 1 to 100"
+expect_message "the process has 1 to 100"
 expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --images here
 expect_message "points have no single pictures"
 expect_exit 66 "$TWEEDIE" sample nowhere --count 5 --out no.h5

@@ -29,9 +29,9 @@ refused 78 "train.steps: must be given, at least 1" tiny.ini train.steps=0
 sed '/^path/d; /^steps/d' tiny.ini >bad.ini
 refused 78 "data.path: must be given" bad.ini network.kind=unett
 expect_message "train.steps: must be given" # all errors at once
-expect_message 'network.kind: there is no network "unett"; there are mlp, unet'
-refused 78 '[objective] unknown schedule "squared": it is one of cosine, linear' tiny.ini objective.schedule=squared
-refused 78 "objective.kind = 'ddpn': expected" tiny.ini objective.kind=ddpn
+expect_message 'network.kind: there is no "unett"; did you mean unet? There are mlp, unet'
+refused 78 'process.schedule: there is no "squared"; there are cosine, linear' tiny.ini objective.schedule=squared
+refused 78 'objective.kind: there is no "ddpn"' tiny.ini objective.kind=ddpn
 sed "/^base/d; /^groups/d; /^mult/d; /^blocks/d; s/unet/mlp/" tiny.ini >mlp.ini
 refused 78 "network.kind: mlp wants points, and the data are images" mlp.ini
 refused 78 'there is no split "dev"; there are train=0:256,test=256:320' tiny.ini data.split=dev
@@ -44,7 +44,7 @@ expect_message "these numbers of ranks divide it: 1, 2, 3, 6, 9, 18"
 expect_exit 78 train 2 run tiny.ini log.validate_every=1 data.validation_split=dev
 expect_message 'there is no split "dev"'
 expect_exit 78 train 2 run tiny.ini log.grid_every=1 sample.kind=euler
-expect_message 'unknown sampler "euler": it is one of ancestral'
+expect_message 'there is no sampler "euler"; there are'
 
 # ---- a run directory that cannot be one: 74
 for n in 1 2; do

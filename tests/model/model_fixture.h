@@ -18,7 +18,7 @@ static inline void ok(tw_status st)
 }
 
 /* Standard normal numbers, a stream for each `position`. */
-static inline void draw(float *out, int64_t position, int64_t n)
+static inline void fill_normal(float *out, int64_t position, int64_t n)
 {
     const tw_rng_stream s = {.seed = 7, .purpose = TW_RNG_TEST, .position = position};
     tw_rng_normal(out, &s, 0, n);
@@ -39,7 +39,7 @@ static inline tw_model *make_model(tw_config **config, const char *text, tw_shap
         const tw_param_view *v = &m->params->views[i];
         for (int64_t k = 0; k < v->count; k += 4096) {
             const int64_t n = v->count - k < 4096 ? v->count - k : 4096;
-            draw(move, 1000 + i * 1000 + k / 4096, n);
+            fill_normal(move, 1000 + i * 1000 + k / 4096, n);
             for (int64_t j = 0; j < n; j++) m->params->value[v->offset + k + j] += 0.1f * move[j];
         }
     }

@@ -43,8 +43,6 @@ static tw_model *make(const char *const *assignments, int n, tw_shape sample)
     TW_TRY(tw_model_create(m, sample, 1));
 done:
     if (st != TW_OK) fail_msg("%s", tw_error_message());
-    /* the schedule's name has been used; the strings of a configuration live as long as it */
-    m->objective.schedule = "linear";
     tw_config_destroy(&c);
     return m;
 }

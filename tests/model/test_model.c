@@ -31,10 +31,10 @@ static void set_up(setting *s, const char *text, tw_shape sample)
     s->dims = s->m->dims;
     ok(tw_model_score_create(&s->score, s->m, BATCH, TW_PRECISION_F32));
     s->view = tw_model_score_view(s->score);
-    draw(s->x, 0, N * s->dims);
-    draw(s->v, 1, N * s->dims);
+    fill_normal(s->x, 0, N * s->dims);
+    fill_normal(s->v, 1, N * s->dims);
     for (int i = 0; i < N; i++) {
-        s->t[i] = (double)((i * 17 + 3) % tw_model_timesteps(s->m));
+        s->t[i] = (double)((i * 17 + 3) % s->m->process->steps);
         s->index[i] = 100 + i;
     }
 }
@@ -45,7 +45,7 @@ static void tear_down(setting *s)
     destroy_model(&s->m, &s->config);
 }
 
-static const char *const ddpm = "[objective]\nkind = ddpm\ntimesteps = 50\n";
+static const char *const ddpm = "[process]\nkind = ddpm\ntimesteps = 50\n";
 
 static const char *with(char out[512], const char *network, const char *objective)
 {
@@ -74,7 +74,7 @@ static void the_score_is_the_noise_divided_by_minus_sigma(void **state)
     setting s;
     for (int c = 0; c < 2; c++) {
         set_up(&s, with(text, cases[c].network, ddpm), cases[c].sample);
-        ok(tw_model_score_noise(s.score, N, s.x, s.t, noise));
+        ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, noise));
         ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, score));
         double size = 0;
         for (int64_t i = 0; i < N; i++) {
@@ -96,12 +96,11 @@ static void the_one_step_denoiser_has_one_time_and_its_own_sigma(void **state)
     static float noise[N * DIMS_MAX], score[N * DIMS_MAX];
     char text[512];
     setting s;
-    set_up(&s, with(text, MLP, "[objective]\nkind = onestep\nscale = 0.01\nsigma = 2\n"),
-           TW_SHAPE(2));
-    assert_int_equal(tw_model_timesteps(s.m), 1);
-    const tw_moment q = tw_model_moment(s.m, 0);
-    assert_true(q.mean == 0.01 && q.std == 2);
-    ok(tw_model_score_noise(s.score, N, s.x, s.t, noise));
+    set_up(&s, with(text, MLP, "[process]\nkind = single\nscale = 0.01\nsigma = 2\n"), TW_SHAPE(2));
+    assert_int_equal(s.m->process->steps, 1);
+    assert_true(tw_process_alpha(s.m->process, 0) == 0.01 &&
+                tw_process_sigma(s.m->process, 0) == 2);
+    ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, noise));
     ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, score));
     for (int64_t k = 0; k < N * s.dims; k++) assert_true(score[k] == -0.5f * noise[k]);
     tear_down(&s);
@@ -158,7 +157,7 @@ static void vector_jacobian_products_are_slopes_of_the_score(void **state)
         assert_memory_equal(again, vjp, (size_t)(N * s.dims) * sizeof *vjp);
         for (int64_t i = 0; i < N; i++) {
             double slope = 0, size = 0;
-            draw(d, 10 + i, s.dims);
+            fill_normal(d, 10 + i, s.dims);
             for (int64_t k = 0; k < s.dims; k++)
                 slope += (double)vjp[i * s.dims + k] * (double)d[k];
             for (int64_t k = 0; k < s.dims; k++)
@@ -218,11 +217,11 @@ static void models_that_do_not_fit_are_refused_by_the_key(void **state)
         {MLP, "network.kind: mlp wants points", {.rank = 3, .dims = {8, 8, 1}}},
         {UNET, "network.kind: unet wants images", {.rank = 1, .dims = {2}}},
         {UNET, "9 x 8 is no multiple of 2", {.rank = 3, .dims = {9, 8, 1}}},
-        {MLP "[objective]\nschedule = quartic\n",
-         "[objective] unknown schedule \"quartic\"",
+        {MLP "[process]\nschedule = quartic\n",
+         "process.schedule: there is no \"quartic\"",
          {.rank = 1, .dims = {2}}},
-        {MLP "[objective]\ntimesteps = 10\n",
-         "[objective] beta",
+        {MLP "[process]\ntimesteps = 10\n",
+         "process.schedule: beta[",
          {.rank = 1, .dims = {2}}}, /* 0.02 · 100 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

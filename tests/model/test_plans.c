@@ -54,7 +54,7 @@ static void plan(fixture *f, int64_t n, const tw_plan_options *options)
     tw_graph *g = NULL;
     tw_plan_destroy(&f->plan);
     ok(tw_graph_create(&g));
-    tw_value *y = tw_model_build(g, f->m, n, NULL);
+    tw_value *y = tw_model_build(g, f->m, n, NULL).net;
     ok(tw_graph_status(g));
     tw_graph_output(g, "y", y);
     tw_graph_gradient_of_params(
@@ -87,8 +87,8 @@ static void run(fixture *f, int64_t first, tw_plan_run *r)
     float *x = tw_plan_input(f->plan, "x"), *seed = tw_plan_input(f->plan, "seed"),
           *t = tw_plan_input(f->plan, "t");
     for (int64_t k = 0; k < f->n; k++) {
-        draw(x + k * f->dims, 2 * (first + k), f->dims);
-        draw(seed + k * f->dims, 2 * (first + k) + 1, f->dims);
+        fill_normal(x + k * f->dims, 2 * (first + k), f->dims);
+        fill_normal(seed + k * f->dims, 2 * (first + k) + 1, f->dims);
         t[k] = (float)((first + k) * 173 % 1000);
     }
     r->training = true;

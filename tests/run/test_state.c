@@ -18,7 +18,7 @@
 
 static const char unet[] = "[network]\nkind = unet\nbase = 32\nmult = 1, 2\nblocks = 1\nattention "
                            "= 4\nattention_placement = ho\n"
-                           "[objective]\nkind = ddpm\ntimesteps = 50\n[sample]\nsteps = 7\nseed = "
+                           "[process]\nkind = ddpm\ntimesteps = 50\n[sample]\nsteps = 7\nseed = "
                            "3\n[compute]\nprecision = f32\nthreads = 3\n"
                            "[train]\nsteps = 5\n";
 
@@ -237,7 +237,7 @@ static void a_restored_model_holds_the_weights_that_were_asked_for(void **state)
     assert_string_equal(r->meta.weights, "ema:0.9");
     assert_int_equal(r->samples.kind, TW_DATASET_FLOAT32);
     assert_true(r->samples.offset[1] == 20 && r->samples.scale[0] == 2);
-    assert_int_equal(tw_model_timesteps(r->model), 50);
+    assert_int_equal(r->model->process->steps, 50);
     ok(tw_restore(&raw, NULL, s.checkpoint, "raw"));
     assert_memory_equal(raw->model->params->value, s.model->params->value, bytes);
     assert_string_not_equal(raw->digest, r->digest);

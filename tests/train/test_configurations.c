@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "ops/bf16.h"
-#include "tweedie/loss.h"
+#include "tweedie/objective.h"
 #include "tweedie/setup.h"
 
 /* Samples as the configuration's dataset has them, which need not be here. */
@@ -28,18 +28,19 @@ static const char *shape_of(const char *path)
 static void check(const char *path, const char *precision)
 {
     tw_setup setup = {0};
-    tw_loss *loss = NULL;
+    tw_objective *objective = NULL;
     char shape[32], text[32];
     char *assignments[] = {shape, text};
     snprintf(shape, sizeof shape, "%s", shape_of(path));
     snprintf(text, sizeof text, "compute.precision=%s", precision);
     if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
         fail_msg("%s", tw_error_message());
-    const tw_loss_options options = {.batch = 4, .precision = setup.precision, .gradients = true};
+    const tw_objective_options options = {
+        .batch = 4, .global_batch = 4, .precision = setup.precision, .gradients = true};
     if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
-        tw_loss_create(&loss, setup.model, &options) != TW_OK)
+        tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
-    const tw_plan *p = tw_loss_plan(loss);
+    const tw_plan *p = tw_objective_plan(objective);
     assert_true(tw_plan_task_count(p) > 10);
     for (int i = 0; i < tw_plan_task_count(p); i++) {
         const tw_plan_task_info t = tw_plan_task(p, i);
@@ -47,7 +48,7 @@ static void check(const char *path, const char *precision)
         if (strstr(t.implementation, "ref"))
             fail_msg("%s, %s: task %d, %s, runs in %s", path, precision, i, t.op, t.implementation);
     }
-    tw_loss_destroy(&loss);
+    tw_objective_destroy(&objective);
     tw_setup_close(&setup);
 }
 

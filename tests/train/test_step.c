@@ -86,20 +86,22 @@ static void follow(reference *r)
     tw_model *m = NULL;
     tw_dataset *data = NULL;
     tw_loader *loader = NULL;
-    tw_loss *loss = NULL;
+    tw_objective *objective = NULL;
+    tw_objective_config oc = {0};
     float x0[BATCH * DIMS];
     const tw_dataset_options data_options = {.path = data_path, .split = "train"};
     const tw_loader_options loader_options = {.batch = BATCH, .seed = 9};
-    const tw_loss_options loss_options = {
+    const tw_objective_options objective_options = {
         .batch = BATCH, .precision = TW_PRECISION_F32, .gradients = true};
     ok(tw_config_create(&config));
     ok(tw_config_parse(config, text, (int64_t)strlen(text), "test"));
     ok(tw_model_configure(&m, config));
+    ok(tw_objective_bind(&oc, config));
     ok(tw_model_create(m, TW_SHAPE(DIMS), 9));
     ok(tw_params_use_gradient(m->params, NULL));
     ok(tw_dataset_open(&data, NULL, &data_options));
     ok(tw_loader_create(&loader, data, &loader_options));
-    ok(tw_loss_create(&loss, m, &loss_options));
+    ok(tw_objective_create(&objective, m, &oc, &objective_options));
     r->n = m->params->trainable;
     r->theta = numbers(r->n);
     r->m = numbers(r->n);
@@ -108,14 +110,16 @@ static void follow(reference *r)
     for (int e = 0; e < RATES; e++)
         r->ema[e] = memcpy(numbers(r->n), r->theta, (size_t)r->n * sizeof(double));
     for (int k = 0; k < STEPS; k++) {
-        const tw_loss_step step = {.seed = 9, .step = k, .count = BATCH, .weight = 1.0 / BATCH};
-        tw_loss_refresh(loss);
+        const tw_objective_step step = {
+            .seed = 9, .step = k, .count = BATCH, .weight = 1.0 / BATCH};
+        tw_objective_refresh(objective);
         ok(tw_loader_next(loader, k, 0, BATCH, x0, NULL));
-        r->loss[k] = tw_loss_run(loss, &step, x0);
+        r->loss[k] = tw_objective_run(objective, &step, x0);
         update(r, k, m->params->gradient);
         for (int64_t i = 0; i < r->n; i++) m->params->value[i] = (float)r->theta[i];
     }
-    tw_loss_destroy(&loss);
+    tw_objective_destroy(&objective);
+    tw_objective_config_free(&oc);
     tw_loader_destroy(&loader);
     tw_dataset_destroy(&data);
     tw_model_destroy(&m);
@@ -310,7 +314,7 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
         ok(tw_trainer_step(&t, &result));
         if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1)
             t.model->params->value[0] = everywhere ? INFINITY : NAN;
-        tw_loss_refresh(t.loss);
+        tw_objective_refresh(t.objective);
         float *theta = memcpy(malloc(bytes), t.model->params->value, bytes),
               *m = memcpy(malloc(bytes), t.m, bytes);
         float *ema = t.ema[0] ? memcpy(malloc(bytes), t.ema[0], bytes) : NULL;

@@ -1,0 +1,164 @@
+/* What training minimises: perturb, predict, compare. Not collective.
+ *
+ * An objective is planned over a model's parameters for a microbatch. For each sample it takes a
+ * time t and noise z, forms x_t = α x_0 + σ z, and its graph gives one loss. t, z and all else
+ * that is random are functions of (seed, the sample's position in the global batch, step), whoever
+ * computes them. */
+#ifndef TWEEDIE_OBJECTIVE_H
+#define TWEEDIE_OBJECTIVE_H
+
+#include "tweedie/model.h"
+#include "tweedie/rng.h"
+
+/* ---- siblings ---- */
+
+/* What one sample of a microbatch is, for the parts of an objective that fill inputs. */
+typedef struct tw_objective_sample {
+    int64_t i;                 /* in the microbatch */
+    double t;                  /* its time */
+    double alpha, sigma;       /* of the process then */
+    const tw_model_view *view; /* of the prediction then */
+    tw_rng_stream stream;      /* purpose is to be set: position and step are */
+    const float *x0, *z, *xt;  /* [dims] */
+} tw_objective_sample;
+
+typedef struct tw_objective_inputs tw_objective_inputs;
+
+/* An objective: objective_NAME.c defines tw_objective_NAME. */
+typedef struct tw_objective_kind {
+    tw_kind kind; /* keys of [objective] */
+
+    /* Does it go with the model? NULL: with each. @return TW_ECONFIG saying what does */
+    tw_status (*check)(const void *config, const tw_model *m);
+
+    /* Adds the loss of each sample, f32 [n], which is multiplied by the input "weight" [n]. Any
+     * inputs of these names are filled: "target" [n, sample…]: what F should be; "z", "x0" the same
+     * shape; "score_x", "score_f" [n]; "probe" [n, sample…], as `probe` says; others by fill. */
+    tw_value *(*build)(tw_graph *g, const void *config, const tw_model *m, int64_t n);
+
+    /* Fills further inputs for one sample; `own` is what find gave. NULL: none. Must not fail. */
+    void (*fill)(const void *config, const tw_model *m, const float *const *own,
+                 const tw_objective_sample *s);
+    const char *const *inputs; /* their names, NULL at the end; at most TW_OBJECTIVE_INPUTS */
+
+    bool weighted;                    /* objective.weighting counts */
+    bool clean;                       /* the network is given x_0 itself, at time t */
+    int (*probe)(const void *config); /* tw_objective_probe; NULL: none */
+} tw_objective_kind;
+
+enum { TW_OBJECTIVE_INPUTS = 8 };
+typedef enum tw_objective_probe {
+    TW_PROBE_NONE,
+    TW_PROBE_RADEMACHER,
+    TW_PROBE_GAUSSIAN,
+    TW_PROBE_SPHERE /* of radius 1 */
+} tw_objective_probe;
+
+extern const tw_kinds tw_objective_kinds;
+
+/* A weighting: weighting_NAME.c defines tw_weighting_NAME. */
+typedef struct tw_weighting {
+    tw_kind kind;
+    tw_status (*check)(const void *config, const tw_model *m); /* NULL: goes with each */
+    /* λ(t) of λ (F − F*)², a factor of each dimension's squared error. */
+    double (*weight)(const void *config, const tw_model *m, double t, const tw_model_view *view);
+} tw_weighting;
+extern const tw_kinds tw_weighting_kinds;
+
+/* A distribution of times: times_NAME.c defines tw_times_NAME. */
+typedef struct tw_times {
+    tw_kind kind;
+    tw_status (*check)(const void *config, const tw_process *p); /* NULL: goes with each */
+    /* Time and importance weight (1: drawn as the objective means) of a uniform number in [0, 1):
+     * the distribution's inverse, so that stratified numbers give stratified times.
+     * @param history  of `remembers`, else NULL */
+    double (*at)(const void *config, const tw_process *p, const double *history, double u,
+                 double *weight);
+    int64_t (*remembers)(const void *config, const tw_process *p); /* numbers of history; NULL: 0 */
+    /* A step's times and losses, all of the global batch, the same on all ranks. */
+    void (*observe)(const void *config, const tw_process *p, double *history, int64_t n,
+                    const double *t, const double *loss);
+} tw_times;
+extern const tw_kinds tw_times_kinds;
+
+/* ---- a configured objective ---- */
+
+typedef enum tw_reduce { TW_REDUCE_MEAN, TW_REDUCE_HALF_SUM, TW_REDUCE_SUM } tw_reduce;
+
+/* [objective] */
+typedef struct tw_objective_config {
+    tw_choice kind, weighting, times;
+    int reduce;      /* tw_reduce: over the dimensions of a sample */
+    bool stratified; /* times spread evenly over the positions of the global batch */
+} tw_objective_config;
+
+/* Binds [objective]. Errors are collected in the configuration. Zero-initialise `out`; release with
+ * tw_objective_config_free, before the configuration. */
+tw_status tw_objective_bind(tw_objective_config *out, tw_config *config);
+void tw_objective_config_free(tw_objective_config *config);
+
+/* Whether all parts go together. @return TW_ECONFIG saying what would */
+tw_status tw_objective_check(const tw_objective_config *config, const tw_model *m);
+
+/* ---- a planned objective ---- */
+
+typedef struct tw_objective tw_objective;
+
+typedef struct tw_objective_options {
+    int64_t batch;          /* samples of one run: a microbatch */
+    int64_t global_batch;   /* for stratified times */
+    tw_precision precision; /* resolved */
+    bool gradients;         /* else the loss alone (validation) */
+    bool accumulate;        /* several microbatches add up */
+    bool profile;
+} tw_objective_options;
+
+/* Plans the objective over the model's parameters; with gradients their buffer must exist.
+ * @param config  must outlive the objective
+ * @return TW_ECONFIG where parts do not go together; what planning returns */
+tw_status tw_objective_create(tw_objective **out, tw_model *m, const tw_objective_config *config,
+                              const tw_objective_options *options);
+void tw_objective_destroy(tw_objective **objective);
+
+typedef struct tw_objective_step {
+    uint64_t seed;
+    int64_t step;
+    int64_t position; /* of the first sample in the global batch */
+    int64_t count;    /* samples that count, 1 … batch; the rest is padding with weight zero */
+    double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
+                         mean's */
+    bool validation;  /* no dropout; times and noise from the validation's stream */
+    bool add_gradients;
+    tw_gradient_ready *ready;
+    void (*between)(void *self); /* after each operation; or NULL */
+    void *self;
+} tw_objective_step;
+
+/* To be called after each change of the parameters. */
+void tw_objective_refresh(tw_objective *objective);
+
+/* Perturbs and runs; allocates nothing.
+ * @param x0  [count][dims], model units
+ * @return Σ over the samples of weight · loss; NaN or infinite where the network's output is */
+double tw_objective_run(tw_objective *objective, const tw_objective_step *step, const float *x0);
+
+/* Of the last run: times and unweighted losses [count]. */
+void tw_objective_last(const tw_objective *objective, const double **t, const double **loss);
+
+/* The history of the times' distribution, numbers that a checkpoint keeps; NULL where there is
+ * none. The same on all ranks: whoever runs steps calls observe with what all ranks found. */
+double *tw_objective_history(tw_objective *objective, int64_t *count);
+void tw_objective_observe(tw_objective *objective, int64_t n, const double *t, const double *loss);
+
+/* Its plan, for printing and profiling. */
+tw_plan *tw_objective_plan(tw_objective *objective);
+
+/* Seconds spent in perturbing since creation: noise, times, x_t. */
+double tw_objective_perturb_seconds(const tw_objective *objective);
+
+/* The forward process alone: t [n] from the step's stream, z and x_t [n][dims]. What
+ * tw_objective_run does first. */
+void tw_objective_perturb(const tw_objective *objective, const tw_objective_step *step, int64_t n,
+                          const float *x0, double *t, float *z, float *xt);
+
+#endif

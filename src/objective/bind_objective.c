@@ -1,0 +1,56 @@
+/* [objective]: its keys, and whether what they choose goes together. */
+#include <stddef.h>
+#include <string.h>
+
+#include "tweedie/objective.h"
+
+static const tw_config_field fields[] = {
+    {NULL, "reduce", TW_CONFIG_CHOICE, offsetof(tw_objective_config, reduce), "mean",
+     .choices = "mean|half_sum|sum", .fixed = true,
+     .help = "over the dimensions of a sample: score_sde's VE and NCSN take half the sum"},
+    {NULL, "stratified", TW_CONFIG_BOOL, offsetof(tw_objective_config, stratified), "no",
+     .fixed = true,
+     .help = "spread the times of a global batch evenly: the same mean, less variance"},
+};
+
+tw_status tw_objective_bind(tw_objective_config *out, tw_config *config)
+{
+    tw_status st = TW_OK;
+    const tw_choice_rule kind = {"objective",        "kind",       "denoising", "what is minimised",
+                                 tw_objective_kinds, .fixed = true},
+                         weighting = {"objective",        "weighting",
+                                      "simple",           "weight of a squared error by time",
+                                      tw_weighting_kinds, .fixed = true},
+                         times = {"objective",    "times",      "uniform", "distribution of times",
+                                  tw_times_kinds, .fixed = true};
+    TW_TRY(tw_choice_bind(&out->kind, config, &kind));
+    TW_TRY(tw_choice_bind(&out->weighting, config, &weighting));
+    TW_TRY(tw_choice_bind(&out->times, config, &times));
+    TW_TRY(tw_config_bind_in(config, "objective", fields, sizeof fields / sizeof *fields, out));
+done:
+    return st;
+}
+
+void tw_objective_config_free(tw_objective_config *config)
+{
+    tw_choice_free(&config->kind);
+    tw_choice_free(&config->weighting);
+    tw_choice_free(&config->times);
+}
+
+tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)
+{
+    tw_status st = TW_OK;
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
+    const tw_weighting *w = (const tw_weighting *)c->weighting.kind;
+    const tw_times *times = (const tw_times *)c->times.kind;
+    if (k->check) TW_TRY(k->check(c->kind.config, m));
+    TW_CHECK(k->weighted || strcmp(w->kind.name, "simple") == 0, TW_ECONFIG,
+             "objective.weighting: %s weights squared errors, and objective.kind = %s has none; "
+             "leave it out, or take objective.kind = denoising",
+             w->kind.name, k->kind.name);
+    if (w->check) TW_TRY(w->check(c->weighting.config, m));
+    if (times->check) TW_TRY(times->check(c->times.config, m->process));
+done:
+    return st;
+}

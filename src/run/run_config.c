@@ -1,0 +1,31 @@
+/* Binding a whole configuration. */
+#include "run/run_config.h"
+
+static const char *usual_sampler(const tw_run_config *c, const char *usual)
+{
+    if (usual) return usual;
+    return c->model && c->model->process->kind ? c->model->process->kind->sampler : "ancestral";
+}
+
+tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_run_modernise(config));
+    if (parts & TW_RUN_TRAIN) TW_TRY(tw_train_config_bind(&c->train, config));
+    if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
+    if (parts & TW_RUN_MODEL) {
+        tw_model_destroy(&c->model);
+        TW_TRY(tw_model_configure(&c->model, config));
+    }
+    if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
+    if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
+done:
+    return st;
+}
+
+void tw_run_config_free(tw_run_config *c)
+{
+    tw_model_destroy(&c->model);
+    tw_objective_config_free(&c->objective);
+    tw_sampler_config_free(&c->sample);
+}

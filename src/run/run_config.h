@@ -1,0 +1,42 @@
+/* A run's whole configuration, bound in one place: what training, sampling, inspecting and timing
+ * start from. Not collective. */
+#ifndef RUN_RUN_CONFIG_H
+#define RUN_RUN_CONFIG_H
+
+#include "run/compute.h"
+#include "run/train_config.h"
+#include "tweedie/model.h"
+#include "tweedie/objective.h"
+#include "tweedie/sample.h"
+
+typedef struct tw_run_config {
+    tw_train_config train;
+    tw_compute_config compute;
+    tw_model *model; /* configured, not created */
+    tw_objective_config objective;
+    tw_sampler_config sample;
+} tw_run_config;
+
+/* Which parts are bound. The objective and the sampler need the model's keys for their defaults. */
+typedef enum tw_run_part {
+    TW_RUN_TRAIN = 1,
+    TW_RUN_COMPUTE = 2,
+    TW_RUN_MODEL = 4,
+    TW_RUN_OBJECTIVE = 8,
+    TW_RUN_SAMPLE = 16,
+    TW_RUN_ALL = 31
+} tw_run_part;
+
+/* Binds the parts, after texts of older versions have been brought to today's words
+ * (tw_run_modernise). Errors are collected in the configuration (tw_config_finish).
+ * @param[in,out] c  zero-initialised, or bound before; tw_run_config_free before `config` goes
+ * @param parts      of tw_run_part
+ * @param usual      sample.kind where nothing is said and the model is not bound here; else NULL */
+tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual);
+void tw_run_config_free(tw_run_config *c);
+
+/* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
+ * sample.spacing. Renames such entries; a text of today is left alone. */
+tw_status tw_run_modernise(tw_config *config);
+
+#endif

@@ -1,0 +1,54 @@
+/* The step of the published Langevin corrector (Song et al. 2021, algorithms 4 and 5): so long that
+ * the ratio of the score's part to the noise's is `snr`,
+ *
+ *   ε = 2 a (snr ‖z‖ / ‖s‖)²,   a = α_t² of VP processes' discrete chains; here 1 where α = 1.
+ *
+ * The published code takes the means of ‖z‖ and ‖s‖ over the batch, so that a sample depends on its
+ * neighbours; here each sample has its own unless `coupled` asks for theirs. */
+#include <math.h>
+#include <stddef.h>
+
+#include "sample/sampler.h"
+
+typedef struct snr_config {
+    double snr;
+    bool coupled;
+} snr_config;
+
+static const tw_config_field fields[] = {
+    {NULL, "snr", TW_CONFIG_DOUBLE, offsetof(snr_config, snr), "0.16", TW_CONFIG_ABOVE_ZERO, 100,
+     .help = "signal-to-noise ratio of a Langevin step"},
+    {NULL, "coupled", TW_CONFIG_BOOL, offsetof(snr_config, coupled), "no",
+     .help = "one step size for a batch, as published: samples then depend on their neighbours"},
+};
+
+static double norm(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++) sum += (double)x[k] * (double)x[k];
+    return sqrt(sum);
+}
+
+static void size(const void *config, const tw_batch *b, const tw_point *at, const float *z,
+                 double *step)
+{
+    const snr_config *c = config;
+    double of_z = 0, of_s = 0;
+    (void)at;
+    for (int64_t i = 0; i < b->n; i++) {
+        const double nz = norm(z + i * b->dims, b->dims), ns = norm(b->s + i * b->dims, b->dims);
+        const double r = ns > 0 ? c->snr * nz / ns : 0;
+        of_z += nz;
+        of_s += ns;
+        step[i] = 2 * r * r;
+    }
+    if (!c->coupled) return;
+    const double r = of_s > 0 ? c->snr * of_z / of_s : 0;
+    for (int64_t i = 0; i < b->n; i++) step[i] = 2 * r * r;
+}
+
+const tw_rule tw_rule_snr = {
+    .kind = {"snr", "a signal-to-noise ratio", fields, sizeof fields / sizeof *fields,
+             sizeof(snr_config)},
+    .size = size,
+};
