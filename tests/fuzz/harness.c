@@ -127,8 +127,11 @@ void fuzz_import(const char *format, const char *path, const char *second, unsig
     tw_spool *spool = NULL;
     FUZZ_OK(tw_spool_create(&spool, options.path, NULL));
     for (int i = 0; i < tw_import_count; i++)
-        if (strcmp(tw_import_table[i]->name, format) == 0)
+        if (strcmp(tw_import_table[i]->name, format) == 0) {
+            worker_isolated(tw_import_table[i]->isolated);
             fuzz_judge(tw_import_table[i]->run(&options, spool));
+            worker_isolated(false);
+        }
     tw_spool_destroy(&spool);
 }
 

@@ -22,7 +22,14 @@
 
 #include "harness.h"
 
-enum { PAGE = 4096, COUNTERS = 1 << 17, BLAME_LIBRARY = 99, BLAME_US = 98, RUNS_MAX = 5000 };
+enum {
+    PAGE = 4096,
+    COUNTERS = 1 << 17,
+    BLAME_LIBRARY = 99,
+    BLAME_US = 98,
+    BLAME_NO_CHILD = 97,
+    RUNS_MAX = 5000
+};
 enum { FRAMES = 64, LIBRARY_KEPT = 20 };
 
 /* libFuzzer reads these after each run. Made shared before the first fork. */
@@ -48,6 +55,7 @@ static uintptr_t first_pc = UINTPTR_MAX, last_pc;
 typedef enum blame { NOBODY, US, LIBRARY } blame;
 
 static void on_death(void);
+static bool isolated;
 
 /* Whose code an address is in; the sanitizers' is nobody's, nor is that of the function that asks.
  */
@@ -87,8 +95,41 @@ static void on_death(void)
 {
     blame by = NOBODY;
     (void)_Unwind_Backtrace(look, &by);
+    if (by == LIBRARY && !isolated) _exit(BLAME_NO_CHILD);
     _exit(by == LIBRARY && owner_of_memory() != US ? BLAME_LIBRARY : BLAME_US);
 }
+
+/* ---- what the program does in a child of its own is done here, where coverage is seen ---- */
+
+void worker_isolated(bool is)
+{
+    isolated = is;
+}
+
+typedef tw_status (*isolated_work)(const void *argument, int result);
+tw_status __wrap_tw_isolate_call(isolated_work work, const void *argument, size_t size, int *result,
+                                 const char *what);
+
+/* In the place of tw_isolate_call ("h5/isolate.h"); the linker puts it there. */
+tw_status __wrap_tw_isolate_call(isolated_work work, const void *argument, size_t size, int *result,
+                                 const char *what)
+{
+    const bool before = isolated;
+    const int memory = memfd_create("result", MFD_CLOEXEC);
+    (void)size;
+    (void)what;
+    FUZZ_CLAIM(memory >= 0);
+    isolated = true;
+    const tw_status st = work(argument, memory);
+    isolated = before;
+    if (st == TW_OK)
+        *result = memory;
+    else
+        close(memory);
+    return st;
+}
+
+/* ---- the end of a child ---- */
 
 static void on_abort(int number)
 {
@@ -188,6 +229,9 @@ static void print_report(int code)
 {
     static char text[1 << 16];
     const ssize_t n = pread(w.report, text, sizeof text - 1, 0);
+    if (code == BLAME_NO_CHILD)
+        fprintf(fuzz_stream(),
+                "fuzz: the library crashed where the program has no child process\n");
     fprintf(fuzz_stream(), "fuzz: the child ended with %d\n%.*s\n", code, n > 0 ? (int)n : 0, text);
 }
 
