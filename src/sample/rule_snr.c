@@ -1,14 +1,14 @@
 /* The step of the published Langevin corrector (Song et al. 2021, algorithms 4 and 5): so long that
  * the ratio of the score's part to the noise's is `snr`,
  *
- *   ε = 2 a (snr ‖z‖ / ‖s‖)²,   a = α_t² of VP processes' discrete chains; here 1 where α = 1.
+ *   ε = 2 a (snr ‖z‖ / ‖s‖)²,   a of step_scale.h.
  *
  * The published code takes the means of ‖z‖ and ‖s‖ over the batch, so that a sample depends on its
  * neighbours; here each sample has its own unless `coupled` asks for theirs. */
 #include <math.h>
 #include <stddef.h>
 
-#include "sample/sampler.h"
+#include "sample/step_scale.h"
 
 typedef struct snr_config {
     double snr;
@@ -33,22 +33,23 @@ static void size(const void *config, const tw_batch *b, const tw_point *at, cons
                  double *step)
 {
     const snr_config *c = config;
+    const double a = step_scale(b->process, at);
     double of_z = 0, of_s = 0;
-    (void)at;
     for (int64_t i = 0; i < b->n; i++) {
         const double nz = norm(z + i * b->dims, b->dims), ns = norm(b->s + i * b->dims, b->dims);
         const double r = ns > 0 ? c->snr * nz / ns : 0;
         of_z += nz;
         of_s += ns;
-        step[i] = 2 * r * r;
+        step[i] = 2 * a * r * r;
     }
     if (!c->coupled) return;
     const double r = of_s > 0 ? c->snr * of_z / of_s : 0;
-    for (int64_t i = 0; i < b->n; i++) step[i] = 2 * r * r;
+    for (int64_t i = 0; i < b->n; i++) step[i] = 2 * a * r * r;
 }
 
 const tw_rule tw_rule_snr = {
     .kind = {"snr", "a signal-to-noise ratio", fields, sizeof fields / sizeof *fields,
              sizeof(snr_config)},
+    .of_state = true,
     .size = size,
 };
