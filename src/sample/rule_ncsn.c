@@ -4,7 +4,8 @@
  *   ε_i = step_size · σ_i² / σ_L²,   x ← x + ε_i s + √(2 ε_i) z,
  *
  * the convention of the published code and of NCSNv2's paper: NCSN's paper writes ε_i / 2 and √ε_i,
- * so that the code's 2e-5 is its 4e-5. Of a continuous process σ_L is σ where sampling usually
+ * so that the code's 2e-5 is its 4e-5. Where nothing is said it is 0.2 σ_L², the published 2e-5 at
+ * σ_L = 0.01. Of a continuous process σ_L is σ where sampling usually
  * ends. */
 #include <stddef.h>
 
@@ -15,8 +16,8 @@ typedef struct ncsn_config {
 } ncsn_config;
 
 static const tw_config_field fields[] = {
-    {NULL, "step_size", TW_CONFIG_DOUBLE, offsetof(ncsn_config, step_size), "2e-5",
-     TW_CONFIG_ABOVE_ZERO, 1e6, .help = "Langevin step at the smallest noise level"},
+    {NULL, "step_size", TW_CONFIG_DOUBLE, offsetof(ncsn_config, step_size), "0", 0, 1e6,
+     .help = "Langevin step at the smallest noise level, sigma; 0: 0.2 sigma^2"},
 };
 
 static void size(const void *config, const tw_batch *b, const tw_point *at, const float *z,
@@ -24,10 +25,10 @@ static void size(const void *config, const tw_batch *b, const tw_point *at, cons
 {
     const tw_process *p = b->process;
     const double smallest = tw_process_sigma(p, tw_process_is_discrete(p) ? 0 : p->epsilon),
-                 ratio = at->sigma / smallest;
+                 asked = ((const ncsn_config *)config)->step_size, ratio = at->sigma / smallest,
+                 all = (asked > 0 ? asked : 0.2 * smallest * smallest) * ratio * ratio;
     (void)z;
-    for (int64_t i = 0; i < b->n; i++)
-        step[i] = ((const ncsn_config *)config)->step_size * ratio * ratio;
+    for (int64_t i = 0; i < b->n; i++) step[i] = all;
 }
 
 const tw_rule tw_rule_ncsn = {
