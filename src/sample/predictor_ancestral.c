@@ -26,7 +26,8 @@ static const tw_config_field fields[] = {
     {NULL, "variance", TW_CONFIG_CHOICE, offsetof(ancestral_config, variance), "auto",
      .choices = "auto|fixedlarge|fixedsmall|learned",
      .help = "variance of a step: of the forward step, of the posterior, or learned between them; "
-             "auto: learned where the model has it, else fixedlarge"},
+             "auto: learned where the model has it, else as published, fixedsmall where alpha = 1 "
+             "and fixedlarge elsewhere"},
 };
 
 static tw_status check(const void *config, const tw_part_use *use)
@@ -79,6 +80,12 @@ done:
     return st;
 }
 
+/* Published are β for DDPM and the posterior's variance for SMLD. */
+static bool takes_small(const ancestral_config *c, const tw_point *from)
+{
+    return c->variance == FIXED_SMALL || (c->variance == AUTO && from->alpha == 1);
+}
+
 static tw_status step(const void *config, const tw_times_grid *grid, int64_t k, tw_batch *b)
 {
     tw_status st = TW_OK;
@@ -90,9 +97,9 @@ static tw_status step(const void *config, const tw_times_grid *grid, int64_t k, 
     const tw_linear_step s = {
         .x0 = q.x0,
         .x = q.xt,
-        .noise = to->data                     ? 0
-                 : c->variance == FIXED_SMALL ? q.std
-                                              : q.sigma,
+        .noise = to->data               ? 0
+                 : takes_small(c, from) ? q.std
+                                        : q.sigma,
     };
     TW_TRY(tw_batch_score(b, b->x, from->t));
     tw_batch_linear(b, from, &s);
