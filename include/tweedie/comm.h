@@ -25,8 +25,8 @@ typedef struct tw_comm tw_comm;
  *
  * Collective on all processes of the launch.
  * @param[out] out  owned by the caller; tw_comm_destroy
- * @return TW_ECONFIG where srun started several tasks that MPI sees as single ones; TW_EINTERNAL
- * with MPI's own words */
+ * @return TW_ECONFIG where a launcher started several processes that MPI sees as single ones;
+ * TW_EINTERNAL with MPI's own words */
 tw_status tw_comm_create(tw_comm **out);
 
 /* Collective. Accepts NULL inside. Nothing that matters may happen after it: mpirun ends the others
@@ -90,6 +90,14 @@ tw_status tw_comm_same(const tw_comm *comm, uint64_t value, const char *what);
 /* Waits for all ranks. Collective. */
 tw_status tw_comm_barrier(const tw_comm *comm);
 
+/* Says that this rank is about to take part in a collective that is not made of those above (one of
+ * HDF5's, of MPI's). With TWEEDIE_DEBUG_COLLECTIVES=1 in the environment every collective is
+ * counted and compared over the ranks, and where they differ all ranks end with code 70 and a
+ * message that names them; without it this does nothing. Accepts NULL. Collective.
+ * @param name  of the collective
+ * @param size  what must be equal on all ranks, as bytes or a count; 0 where nothing need be */
+void tw_comm_collective(const tw_comm *comm, const char *name, int64_t size);
+
 /* Ends all ranks with the exit code of `st`, where no agreement is possible any more. The message
  * is already printed. Not collective; does not return. `comm` may be NULL. */
 __attribute__((noreturn)) void tw_comm_abort(const tw_comm *comm, tw_status st);
@@ -111,10 +119,6 @@ tw_status tw_comm_report_placement(const tw_comm *comm, int threads, const char 
  * @param[out] names  at least 1 byte; cut to `size`
  * @return how many */
 int tw_comm_openmp_runtimes(char *names, size_t size);
-
-/* The widest instruction set of this processor that matters here: "avx512_core_amx", "avx512_core",
- * "avx2" or "baseline". */
-const char *tw_comm_isa(void);
 
 /* The MPI library in its own words, one line. Needs no tw_comm. Not collective. */
 tw_status tw_comm_library(char *out, size_t size);

@@ -9,14 +9,21 @@
 #include <stdio.h>
 
 #include "tweedie/params.h"
+#include "tweedie/processor.h"
 
 typedef enum tw_precision { TW_PRECISION_F32, TW_PRECISION_BF16, TW_PRECISION_AUTO } tw_precision;
 
-/* bf16 where the processor has AMX tiles for it, else f32 (bf16 without AMX is slower than f32). */
+/* The faster one on a processor, by what was measured on such ones.
+ * @param[out] reason  what of the processor decided; may be NULL */
+tw_precision tw_precision_of(const tw_processor *p, const char **reason);
+/* `auto` becomes the faster one on this processor, as far as $TWEEDIE_ISA and $ONEDNN_MAX_CPU_ISA
+ * leave it. Not collective: ranks may answer differently. */
 tw_precision tw_precision_resolve(tw_precision wish);
 const char *tw_precision_name(tw_precision p);
-/* Whether oneDNN computes in it on this processor: bf16 wants AVX-512. */
-bool tw_precision_supported(tw_precision p);
+/* Whether oneDNN computes in it on this processor. A plan in bf16 runs everywhere; where this is
+ * false (below AVX-512) its products are computed in f32 between roundings to bf16, which is slower
+ * than f32. */
+bool tw_precision_native(tw_precision p);
 
 typedef struct tw_plan tw_plan;
 

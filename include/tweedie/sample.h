@@ -63,6 +63,10 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
 /* Frees and nulls; accepts a pointer to NULL. */
 void tw_sampler_destroy(tw_sampler **sampler);
 
+/* How many samples to ask for at once: the batch, or several where the sampler keeps a batch full
+ * by itself. Part of what a sample set's parts are, not of the samples. */
+int64_t tw_sampler_block(const tw_sampler *sampler);
+
 /* How often the score is evaluated per sample: of adaptive solvers, what they used so far. */
 double tw_sampler_evaluations(const tw_sampler *sampler);
 

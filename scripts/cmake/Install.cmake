@@ -26,7 +26,12 @@ install(FILES ${PROJECT_BINARY_DIR}/generated/tweedieConfig.cmake ${PROJECT_BINA
 
 # pkg-config knows no targets, so it gets the files that the targets stand for; only a static library asks its users for them.
 set(pc_libraries "")
-foreach(library ${HDF5_C_LIBRARIES} ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} dnnl inih xxhash png jpeg z pthread m)
+get_target_property(optional_libraries tweedie_webp INTERFACE_LINK_LIBRARIES)
+get_target_property(tiff_library tweedie_tiff INTERFACE_LINK_LIBRARIES)
+list(APPEND optional_libraries ${tiff_library})
+list(FILTER optional_libraries EXCLUDE REGEX "-NOTFOUND$")
+foreach(library ${HDF5_C_LIBRARIES} ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} dnnl inih xxhash png jpeg
+        ${optional_libraries} z pthread m)
     if(library MATCHES "^(/|-)")
         list(APPEND pc_libraries ${library})
     else()

@@ -14,13 +14,25 @@ static bool came_before(const tw_config *config, int64_t i, const char *section,
     return false;
 }
 
+/* What binding i's key was bound to last: an assignment may have come between two bindings. */
+static const config_binding *latest(const tw_config *config, int64_t i)
+{
+    const tw_config_field *f = config->bindings[i].field;
+    for (int64_t k = config->binding_count - 1; k > i; k--) {
+        const config_binding *b = &config->bindings[k];
+        if (strcmp(b->field->section, f->section) == 0 && strcmp(b->field->key, f->key) == 0)
+            return b;
+    }
+    return &config->bindings[i];
+}
+
 static tw_status write_section(const tw_config *config, int64_t first, tw_text *out)
 {
     tw_status st = TW_OK;
     const char *section = config->bindings[first].field->section;
     TW_TRY(tw_text_add(out, "%s[%s]\n", out->length ? "\n" : "", section));
     for (int64_t i = first; i < config->binding_count; i++) {
-        const config_binding *b = &config->bindings[i];
+        const config_binding *b = latest(config, i);
         if (strcmp(b->field->section, section) != 0 ||
             came_before(config, i, section, b->field->key))
             continue;
@@ -108,7 +120,7 @@ tw_status tw_config_diff_fixed(const tw_config *run, const tw_config *now)
     for (int64_t i = 0; i < now->binding_count; i++) {
         const tw_config_field *f = now->bindings[i].field;
         if (f->fixed && !came_before(now, i, f->section, f->key))
-            TW_TRY(compare(run, &now->bindings[i], &differences));
+            TW_TRY(compare(run, latest(now, i), &differences));
     }
     TW_TRY(config_problems_report(&differences,
                                   "several keys differ from the run's, and may not change"));

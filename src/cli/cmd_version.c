@@ -11,10 +11,17 @@
 #include <png.h>
 #include <xxhash.h>
 #include <zlib.h>
+#ifdef TWEEDIE_WEBP
+#include <webp/decode.h>
+#endif
+#ifdef TWEEDIE_TIFF
+#include <tiffio.h>
+#endif
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
 #include "tweedie/json.h"
+#include "tweedie/plan.h"
 #include "tweedie/version.h"
 
 typedef struct options {
@@ -98,6 +105,29 @@ static void find_jpeg(char *out)
 #endif
 }
 
+static void find_webp(char *out)
+{
+#ifdef TWEEDIE_WEBP
+    const int v = WebPGetDecoderVersion();
+    snprintf(out, VALUE_MAX, "%d.%d.%d", v >> 16, v >> 8 & 255, v & 255);
+#else
+    snprintf(out, VALUE_MAX, "none (built without)");
+#endif
+}
+
+static void find_tiff(char *out)
+{
+#ifdef TWEEDIE_TIFF
+    const char *line = TIFFGetVersion(); /* "LIBTIFF, Version 4.5.0\nCopyright …" */
+    const char *version = strstr(line, "Version ");
+    if (version) line = version + 8;
+    snprintf(out, VALUE_MAX, "%.*s (built with %d)", (int)strcspn(line, "\n"), line,
+             TIFFLIB_VERSION);
+#else
+    snprintf(out, VALUE_MAX, "none (built without)");
+#endif
+}
+
 static void find_zlib(char *out)
 {
     snprintf(out, VALUE_MAX, "%s (built with %s)", zlibVersion(), ZLIB_VERSION);
@@ -155,28 +185,21 @@ static void find_features(char *out)
 
 static void find_isa(char *out)
 {
-    snprintf(out, VALUE_MAX, "%s", tw_comm_isa());
+    const tw_processor p = tw_processor_allowed();
+    snprintf(out, VALUE_MAX, "%s", tw_processor_name(&p));
 }
 
 static void find_precision(char *out)
 {
-    snprintf(out, VALUE_MAX, "%s", strcmp(tw_comm_isa(), "avx512_core_amx") == 0 ? "bf16" : "f32");
+    snprintf(out, VALUE_MAX, "%s", tw_precision_name(tw_precision_resolve(TW_PRECISION_AUTO)));
 }
 
 static const fact facts[] = {
-    {"tweedie", find_tweedie},
-    {"onednn", find_onednn},
-    {"hdf5", find_hdf5},
-    {"mpi", find_mpi},
-    {"openmp", find_openmp},
-    {"libpng", find_png},
-    {"libjpeg", find_jpeg},
-    {"zlib", find_zlib},
-    {"xxhash", find_xxhash},
-    {"processor", find_processor},
-    {"features", find_features},
-    {"isa", find_isa},
-    {"precision_auto", find_precision},
+    {"tweedie", find_tweedie},   {"onednn", find_onednn}, {"hdf5", find_hdf5},
+    {"mpi", find_mpi},           {"openmp", find_openmp}, {"libpng", find_png},
+    {"libjpeg", find_jpeg},      {"libwebp", find_webp},  {"libtiff", find_tiff},
+    {"zlib", find_zlib},         {"xxhash", find_xxhash}, {"processor", find_processor},
+    {"features", find_features}, {"isa", find_isa},       {"precision_auto", find_precision},
 };
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)

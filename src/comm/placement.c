@@ -12,6 +12,7 @@
 #include "comm/placement.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/processor.h"
 
 /* With OMP_PROC_BIND the runtime has bound this thread to one place when it was loaded; then its
  * places tell what the process was given. Weak: this module does not need OpenMP. */
@@ -41,21 +42,6 @@ void comm_allowed_cpus(cpu_set_t *cpus)
     if (sched_getaffinity(0, sizeof *cpus, cpus) == 0) return;
     long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than CPU_SETSIZE of them */
     for (int i = 0; i < online && i < CPU_SETSIZE; i++) CPU_SET(i, cpus);
-}
-
-const char *tw_comm_isa(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-        unsigned a, b, c, d; /* AMX-bf16 and AMX-tile: CPUID 7.0, EDX bits 22 and 24 */
-        __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
-        return (d >> 22 & 1) && (d >> 24 & 1) ? "avx512_core_amx" : "avx512_core";
-    }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-#endif
-    return "baseline";
 }
 
 typedef struct runtimes {
@@ -124,7 +110,8 @@ static void look(placement *p, const tw_comm *comm, int threads, const char *pre
 {
     memset(p, 0, sizeof *p);
     strcpy(p->host, comm->host);
-    strncpy(p->isa, tw_comm_isa(), sizeof p->isa - 1);
+    const tw_processor processor = tw_processor_allowed();
+    strncpy(p->isa, tw_processor_name(&processor), sizeof p->isa - 1);
     strncpy(p->precision, precision, sizeof p->precision - 1);
     p->node = comm->node;
     p->threads = threads;
@@ -245,6 +232,7 @@ tw_status tw_comm_default_threads(const tw_comm *comm, int *threads_out)
 
     if (!threads) threads = number_of("SRUN_CPUS_PER_TASK");
     if (!threads) threads = number_of("SLURM_CPUS_PER_TASK");
+    tw_comm_collective(comm, "the threads of a node", 0);
     TW_TRY(comm_node_cpus(comm, threads, &cpus, &total, &sharing));
     comm_allowed_cpus(&mine);
     if (!threads) threads = CPU_COUNT(&mine) / sharing;

@@ -1,94 +1,47 @@
-/* Folders of PNG and JPEG files.
+/* Folders of images.
  *
- *   FOLDER/NAME.png                    images without labels
- *   FOLDER/CLASS/…/NAME.png            the class is the sub-folder; classes are numbered in the
- * order of their names (of bytes) FOLDER/train/…, FOLDER/test/…   where all sub-folders are named
- * train, test, val or validation: splits, each as one of the two above
+ *   FOLDER/NAME.png                     images without labels
+ *   FOLDER/CLASS/…/NAME.png             the class is the sub-folder; classes are numbered in the
+ *                                       order of their names (of bytes)
+ *   FOLDER/train/…, FOLDER/test/…       splits, each as one of the two above (image_tree.c)
  *
- * Files are taken in the order of their names; hidden ones, and those with other suffixes than
- * .png, .jpg and .jpeg, are left out. The orientation that a camera wrote into a JPEG file is not
- * applied. */
-#include <dirent.h>
-#include <errno.h>
+ * Files are taken in the order of their names. What is left out is counted by reason; files that
+ * cannot be read are all named before the import fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
+#include "data/image_tree.h"
 #include "data/importer.h"
 #include "data/picture.h"
+#include "h5/isolate.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 
-enum { DEPTH_MAX = 8 };
+enum { MESSAGE_MAX = 2048, NET_SECONDS = PICTURE_SECONDS + 5 };
+
+typedef struct class
+{
+    char *name;
+    bool trained, held; /* has images in split "train" or none, and in another */
+} class;
 
 typedef struct importing {
     const tw_import_options *options;
     tw_spool *spool;
     uint8_t background[3];
     int channels; /* 0 until the first image says */
-    char **classes;
+    int bits;
+    class *classes;
     int64_t class_count, class_capacity;
-    int64_t left_out;
+    tw_tally left_out, notes;
+    int64_t images, damaged;
+    tw_status first_status; /* of the first damaged file */
+    char first_message[MESSAGE_MAX];
+    bool measuring; /* the first pass of two: only the largest value is wanted */
+    double most;
 } importing;
-
-/* The entries of a folder, in the order of their names. */
-typedef struct folder {
-    struct dirent **entries;
-    int count;
-} folder;
-
-static int is_visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static tw_status open_folder(folder *out, const char *path)
-{
-    out->count = scandir(path, &out->entries, is_visible, by_name);
-    if (out->count < 0)
-        return tw_error_set(TW_ENOINPUT, "%s: cannot be listed: %s", path, strerror(errno));
-    return TW_OK;
-}
-
-static void close_folder(folder *f)
-{
-    for (int i = 0; i < f->count; i++) free(f->entries[i]);
-    free(f->entries);
-    *f = (folder){0};
-}
-
-static tw_status join(char *out, const char *path, const char *name)
-{
-    return tw_format(out, TW_PATH_MAX, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/",
-                     name);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-static bool is_image_name(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot && (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 ||
-                   strcasecmp(dot, ".jpeg") == 0);
-}
-
-static bool is_split_name(const char *name)
-{
-    return strcmp(name, "train") == 0 || strcmp(name, "test") == 0 || strcmp(name, "val") == 0 ||
-           strcmp(name, "validation") == 0;
-}
 
 static tw_status parse_background(uint8_t out[3], const char *text)
 {
@@ -112,6 +65,8 @@ static tw_status parse_background(uint8_t out[3], const char *text)
     return TW_OK;
 }
 
+/* ---- one image ---- */
+
 static tw_status choose_channels(importing *im, const picture *p, const char *path)
 {
     tw_status st = TW_OK;
@@ -126,62 +81,119 @@ done:
     return st;
 }
 
-static tw_status add_image(importing *im, const char *path, const char *split, int64_t label)
+/* With --bits 8 all become 8 bits; without, all must have the same number. */
+static tw_status choose_bits(importing *im, picture *p, const char *path)
+{
+    tw_status st = TW_OK;
+    const double by_bits = p->bits < 16 ? (double)((1 << p->bits) - 1) : im->most;
+    if (im->options->bits == 8 && p->bits > 8) {
+        TW_CHECK(p->bits <= 16 || im->options->white > 0, TW_EDATA,
+                 "%s: holds floats; --bits 8 needs --white, the value that becomes 255", path);
+        TW_TRY(
+            tw_picture_to_8_bits(p, im->options->white > 0 ? (double)im->options->white : by_bits));
+    }
+    if (im->bits == 0) im->bits = p->bits;
+    TW_CHECK(im->bits == p->bits, TW_EDATA,
+             "%s: %d bits a value, those before it have %d; --bits 8 makes all alike", path,
+             p->bits, im->bits);
+done:
+    return st;
+}
+
+static tw_status put_image(importing *im, picture *p, const char *path, const char *split,
+                           int64_t label)
 {
     tw_status st = TW_OK;
     const tw_import_options *o = im->options;
-    picture p = {0};
-    TW_TRY(tw_picture_read(&p, path));
-    TW_TRY(choose_channels(im, &p, path));
-    TW_TRY(tw_picture_flatten(&p, im->channels, im->background));
+    TW_TRY(choose_channels(im, p, path));
+    TW_TRY(choose_bits(im, p, path));
+    TW_TRY(tw_picture_flatten(p, im->channels, im->background));
     if (o->height > 0) {
-        if (o->crop) TW_TRY(tw_picture_crop(&p, o->height, o->width));
-        TW_TRY(tw_picture_resize(&p, o->height, o->width));
+        if (o->crop) TW_TRY(tw_picture_crop(p, o->height, o->width));
+        TW_TRY(tw_picture_resize(p, o->height, o->width));
     }
-    st = tw_spool_describe(im->spool, path, TW_DATASET_UINT8, p.height, p.width, p.channels,
-                           label >= 0);
-    if (st == TW_EDATA && o->height == 0)
+    st = tw_spool_describe(im->spool, path, p->values ? TW_DATASET_FLOAT32 : TW_DATASET_UINT8,
+                           p->height, p->width, p->channels, label >= 0);
+    if (st == TW_EDATA && strstr(tw_error_message(), "labels"))
+        st = tw_error_set(st,
+                          "%s: images in class folders and images in none are not imported "
+                          "together; give the folder with classes alone",
+                          path);
+    else if (st == TW_EDATA && o->height == 0)
         st = tw_error_set(st, "%s; --size HxW resizes them all", tw_error_message());
     TW_TRY(st);
-    TW_TRY(tw_spool_append(im->spool, split, p.pixels, label, path));
+    TW_TRY(tw_spool_append(im->spool, split, p->values ? (void *)p->values : (void *)p->pixels,
+                           label, path));
+done:
+    return st;
+}
+
+/* Takes note of a file that cannot be read, and lets the others be read. The first is told when
+ * there is a second: alone it is the message that the import ends with. */
+static tw_status note_damaged(importing *im, tw_status st)
+{
+    if (st != TW_EDATA && st != TW_ENOINPUT) return st;
+    if (im->measuring) return TW_OK; /* the second pass meets it again */
+    im->damaged++;
+    if (im->options->skip_damaged) {
+        tw_log_warn("left out: %s", tw_error_message());
+        return TW_OK;
+    }
+    if (im->damaged == 1) {
+        im->first_status = st;
+        snprintf(im->first_message, sizeof im->first_message, "%s", tw_error_message());
+        return TW_OK;
+    }
+    if (im->damaged == 2) tw_log_warn("%s", im->first_message);
+    tw_log_warn("%s", tw_error_message());
+    return TW_OK;
+}
+
+static void measure(importing *im, const picture *p)
+{
+    if (p->bits != 16) return;
+    const double most = tw_picture_most(p);
+    if (most > im->most) im->most = most;
+}
+
+static tw_status add_image(importing *im, const char *path, const char *split, int64_t label)
+{
+    tw_status st = TW_OK;
+    picture p = {0};
+    im->images++;
+    tw_isolate_watch(path, NET_SECONDS);
+    st = tw_picture_read(&p, path);
+    tw_isolate_watch(NULL, 0);
+    if (st != TW_OK) {
+        st = note_damaged(im, st);
+        goto done;
+    }
+    if (im->measuring) {
+        measure(im, &p);
+        goto done;
+    }
+    if (p.flaw) TW_TRY(tw_tally_add(&im->notes, path, "images %s", p.flaw));
+    if (im->damaged > 0 && !im->options->skip_damaged) goto done; /* it will fail: only look */
+    TW_TRY(put_image(im, &p, path, split, label));
+    if (label >= 0)
+        *(!split || strcmp(split, "train") == 0 ? &im->classes[label].trained
+                                                : &im->classes[label].held) = true;
 done:
     tw_picture_free(&p);
     return st;
 }
 
-/* All images in a folder and below it. */
-static tw_status add_folder(importing *im, const char *path, const char *split, int64_t label,
-                            int depth)
-{
-    tw_status st = TW_OK;
-    folder f = {0};
-    char *inner = NULL;
-    TW_CHECK(depth < DEPTH_MAX, TW_EDATA, "%s: more than %d folders deep", path, DEPTH_MAX);
-    TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
-    TW_TRY(open_folder(&f, path));
-    for (int i = 0; i < f.count; i++) {
-        TW_TRY(join(inner, path, f.entries[i]->d_name));
-        if (is_folder(inner))
-            TW_TRY(add_folder(im, inner, split, label, depth + 1));
-        else if (is_image_name(inner))
-            TW_TRY(add_image(im, inner, split, label));
-        else
-            im->left_out++;
-    }
-done:
-    close_folder(&f);
-    tw_free(&inner);
-    return st;
-}
+/* ---- classes ---- */
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return strcmp(((const class *)a)->name, ((const class *)b)->name);
 }
 
 static int64_t find_class(const importing *im, const char *name)
 {
-    char *const *found = im->class_count ? bsearch(&name, im->classes, (size_t)im->class_count,
+    const class key = {.name = (char *)name};
+    const class *found = im->class_count ? bsearch(&key, im->classes, (size_t)im->class_count,
                                                    sizeof *im->classes, by_text)
                                          : NULL;
     return found ? found - im->classes : -1;
@@ -190,9 +202,9 @@ static int64_t find_class(const importing *im, const char *name)
 static tw_status note_class(importing *im, const char *name)
 {
     tw_status st = TW_OK;
-    char **more = NULL;
+    class *more = NULL;
     for (int64_t i = 0; i < im->class_count; i++)
-        if (strcmp(im->classes[i], name) == 0) return TW_OK;
+        if (strcmp(im->classes[i].name, name) == 0) return TW_OK;
     if (im->class_count == im->class_capacity) {
         const int64_t capacity = im->class_capacity ? 2 * im->class_capacity : 64;
         TW_TRY(tw_alloc(&more, capacity, sizeof *more, "class names"));
@@ -201,89 +213,37 @@ static tw_status note_class(importing *im, const char *name)
         im->classes = more;
         im->class_capacity = capacity;
     }
-    TW_TRY(tw_strdup(&im->classes[im->class_count], name));
+    TW_TRY(tw_strdup(&im->classes[im->class_count].name, name));
     im->class_count++;
 done:
     return st;
 }
 
-/* Calls `visit` for each root: the folder itself with split NULL, or each of its splits. */
-static tw_status each_root(importing *im, const char *path,
-                           tw_status (*visit)(importing *im, const char *root, const char *split))
+/* The classes of a root are its sub-folders, or it is one itself. */
+static tw_status note_classes(importing *im, const tw_image_root *root)
 {
     tw_status st = TW_OK;
-    folder f = {0};
-    char *inner = NULL;
-    int folders = 0, splits = 0;
-    TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
-    TW_TRY(open_folder(&f, path));
-    for (int i = 0; i < f.count; i++) {
-        TW_TRY(join(inner, path, f.entries[i]->d_name));
-        if (!is_folder(inner)) continue;
-        folders++;
-        splits += is_split_name(f.entries[i]->d_name);
-    }
-    if (splits == 0 || splits < folders) {
-        TW_TRY(visit(im, path, NULL));
-        goto done;
-    }
-    for (int i = 0; i < f.count; i++) {
-        TW_TRY(join(inner, path, f.entries[i]->d_name));
-        if (is_folder(inner)) TW_TRY(visit(im, inner, f.entries[i]->d_name));
-    }
-done:
-    close_folder(&f);
-    tw_free(&inner);
-    return st;
-}
-
-/* Notes the classes of a root: its sub-folders. */
-static tw_status visit_classes(importing *im, const char *root, const char *split)
-{
-    tw_status st = TW_OK;
-    folder f = {0};
+    tw_folder f = {0};
     char *inner = NULL;
     int64_t images = 0, classes = 0;
-    (void)split;
+    if (root->class_name) return note_class(im, root->class_name);
+    if (!tw_folder_exists(root->path)) return TW_OK;
     TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
-    TW_TRY(open_folder(&f, root));
-    for (int i = 0; i < f.count; i++) {
-        TW_TRY(join(inner, root, f.entries[i]->d_name));
-        if (is_folder(inner)) {
+    TW_TRY(tw_folder_open(&f, root->path, NULL));
+    for (int64_t i = 0; i < f.count; i++) {
+        TW_TRY(tw_folder_join(inner, root->path, f.entries[i].name));
+        if (f.entries[i].is_folder) {
             classes++;
-            TW_TRY(note_class(im, f.entries[i]->d_name));
+            TW_TRY(note_class(im, f.entries[i].name));
         } else
-            images += is_image_name(inner);
+            images += tw_image_is_named(inner);
     }
     TW_CHECK(images == 0 || classes == 0, TW_EDATA,
              "%s: %lld images beside %lld sub-folders; either images without labels or one "
              "sub-folder for each class was expected",
-             root, (long long)images, (long long)classes);
+             root->path, (long long)images, (long long)classes);
 done:
-    close_folder(&f);
-    tw_free(&inner);
-    return st;
-}
-
-static tw_status visit_images(importing *im, const char *root, const char *split)
-{
-    tw_status st = TW_OK;
-    folder f = {0};
-    char *inner = NULL;
-    TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
-    TW_TRY(open_folder(&f, root));
-    for (int i = 0; i < f.count; i++) {
-        const char *name = f.entries[i]->d_name;
-        TW_TRY(join(inner, root, name));
-        if (is_folder(inner))
-            TW_TRY(add_folder(im, inner, split, find_class(im, name), 0));
-        else if (is_image_name(inner))
-            TW_TRY(add_image(im, inner, split, -1));
-        else
-            im->left_out++;
-    }
-done:
-    close_folder(&f);
+    tw_folder_close(&f);
     tw_free(&inner);
     return st;
 }
@@ -294,7 +254,129 @@ static tw_status name_classes(importing *im)
     if (im->class_count > 1)
         qsort(im->classes, (size_t)im->class_count, sizeof *im->classes, by_text);
     for (int64_t i = 0; i < im->class_count && !im->options->class_names; i++)
-        TW_TRY(tw_spool_name_class(im->spool, i, im->classes[i]));
+        TW_TRY(tw_spool_name_class(im->spool, i, im->classes[i].name));
+done:
+    return st;
+}
+
+/* Whom a model will hardly learn, or know from the training alone. */
+static tw_status note_untrained(importing *im)
+{
+    tw_status st = TW_OK;
+    for (int64_t i = 0; i < im->class_count; i++)
+        if (im->classes[i].held && !im->classes[i].trained)
+            TW_TRY(tw_tally_add(&im->notes, im->classes[i].name,
+                                "classes without images to train on"));
+done:
+    return st;
+}
+
+/* ---- folders ---- */
+
+/* All images in a folder and below it. A class folder without any is told. */
+static tw_status add_folder(importing *im, const char *path, const char *split, int64_t label,
+                            const tw_folder_trail *up)
+{
+    tw_status st = TW_OK;
+    tw_folder f = {0};
+    tw_folder_trail here;
+    char *inner = NULL;
+    TW_TRY(tw_folder_enter(&here, path, up));
+    TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
+    TW_TRY(tw_folder_open(&f, path, &im->left_out));
+    for (int64_t i = 0; i < f.count; i++) {
+        TW_TRY(tw_folder_join(inner, path, f.entries[i].name));
+        if (f.entries[i].is_folder)
+            TW_TRY(add_folder(im, inner, split, label, &here));
+        else if (tw_image_is_named(inner))
+            TW_TRY(add_image(im, inner, split, label));
+        else
+            TW_TRY(tw_image_leave_out(&im->left_out, inner));
+    }
+done:
+    tw_folder_close(&f);
+    tw_free(&inner);
+    return st;
+}
+
+static tw_status add_class(importing *im, const char *path, const char *split, const char *name)
+{
+    tw_status st = TW_OK;
+    const int64_t before = im->images;
+    TW_TRY(add_folder(im, path, split, find_class(im, name), NULL));
+    if (im->images == before)
+        TW_TRY(tw_tally_add(&im->notes, path, "class folders without images"));
+done:
+    return st;
+}
+
+static tw_status add_root(importing *im, const tw_image_root *root)
+{
+    tw_status st = TW_OK;
+    tw_folder f = {0};
+    char *inner = NULL;
+    if (!tw_folder_exists(root->path)) return add_image(im, root->path, root->split, -1);
+    if (root->class_name) return add_class(im, root->path, root->split, root->class_name);
+    TW_TRY(tw_alloc(&inner, TW_PATH_MAX, 1, "a path"));
+    TW_TRY(tw_folder_open(&f, root->path, &im->left_out));
+    for (int64_t i = 0; i < f.count; i++) {
+        const char *name = f.entries[i].name;
+        TW_TRY(tw_folder_join(inner, root->path, name));
+        if (f.entries[i].is_folder)
+            TW_TRY(add_class(im, inner, root->split, name));
+        else if (tw_image_is_named(inner))
+            TW_TRY(add_image(im, inner, root->split, -1));
+        else
+            TW_TRY(tw_image_leave_out(&im->left_out, inner));
+    }
+done:
+    tw_folder_close(&f);
+    tw_free(&inner);
+    return st;
+}
+
+/* ---- the whole ---- */
+
+/* The number of bits that 16-bit images without an sBIT chunk really use: cameras often leave 10,
+ * 12 or 14 as they are, and taken for 16 they would be almost black. */
+static tw_status measure_white(importing *im, const tw_image_tree *tree)
+{
+    tw_status st = TW_OK;
+    static const int usual[] = {10, 12, 14, 16};
+    if (im->options->bits != 8 || im->options->white > 0) goto done;
+    im->measuring = im->left_out.closed = im->notes.closed = true;
+    for (int64_t i = 0; i < tree->count; i++) TW_TRY(add_root(im, &tree->roots[i]));
+    im->measuring = im->left_out.closed = im->notes.closed = false;
+    im->images = 0;
+    size_t i = 0;
+    while (i < 3 && im->most >= (double)(1 << usual[i])) i++;
+    if (im->most > 0 && i < 3)
+        tw_log_warn("no value of the 16-bit images exceeds %.0f: taken as %d bits, %d becomes 255 "
+                    "(else say --white 65535)",
+                    im->most, usual[i], (1 << usual[i]) - 1);
+    im->most = (double)((1 << usual[i]) - 1);
+done:
+    return st;
+}
+
+static tw_status judge_damaged(const importing *im)
+{
+    tw_status st = TW_OK;
+    if (im->damaged == 0 || im->options->skip_damaged) goto done;
+    TW_CHECK(im->damaged > 1, im->first_status, "%s (--skip-damaged leaves it out)",
+             im->first_message);
+    TW_FAIL(TW_EDATA,
+            "%lld of %lld images cannot be read, as said above; --skip-damaged leaves them out",
+            (long long)im->damaged, (long long)im->images);
+done:
+    return st;
+}
+
+static tw_status check_options(const tw_import_options *o)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(!o->crop || o->height > 0, TW_EUSAGE, "--crop needs --size");
+    TW_CHECK(o->white == 0 || o->bits == 8, TW_EUSAGE, "--white needs --bits 8");
 done:
     return st;
 }
@@ -303,31 +385,33 @@ static tw_status run(const tw_import_options *options, tw_spool *spool)
 {
     tw_status st = TW_OK;
     importing im = {.options = options, .spool = spool};
-    TW_CHECK(!options->crop || options->height > 0, TW_EUSAGE, "--crop needs --size");
+    tw_image_tree tree = {0};
+    TW_TRY(check_options(options));
     TW_TRY(parse_background(im.background, options->background));
-    for (int i = 0; i < options->input_count; i++) {
-        const char *path = options->inputs[i];
-        TW_CHECK(tw_file_exists(path), TW_ENOINPUT, "%s: cannot be read: %s", path,
-                 strerror(errno));
-        if (is_folder(path)) TW_TRY(each_root(&im, path, visit_classes));
-    }
+    TW_TRY(tw_image_tree_create(&tree, options, &im.left_out));
+    for (int64_t i = 0; i < tree.count; i++) TW_TRY(note_classes(&im, &tree.roots[i]));
     TW_TRY(name_classes(&im));
-    for (int i = 0; i < options->input_count; i++) {
-        if (is_folder(options->inputs[i]))
-            TW_TRY(each_root(&im, options->inputs[i], visit_images));
-        else
-            TW_TRY(add_image(&im, options->inputs[i], NULL, -1));
-    }
-    if (im.left_out > 0)
-        tw_log_info("%lld files that are not named .png, .jpg or .jpeg were left out",
-                    (long long)im.left_out);
+    TW_TRY(measure_white(&im, &tree));
+    for (int64_t i = 0; i < tree.count; i++) TW_TRY(add_root(&im, &tree.roots[i]));
+    TW_TRY(note_untrained(&im));
+    tw_tally_log(&im.left_out, "left out: ");
+    tw_tally_log(&im.notes, "");
+    if (options->skip_damaged && im.damaged > 0)
+        tw_log_warn("%lld of %lld images were left out, as said above", (long long)im.damaged,
+                    (long long)im.images);
+    TW_TRY(judge_damaged(&im));
 done:
-    for (int64_t i = 0; i < im.class_count; i++) tw_free(&im.classes[i]);
+    for (int64_t i = 0; i < im.class_count; i++) tw_free(&im.classes[i].name);
     tw_free(&im.classes);
+    tw_tally_free(&im.left_out);
+    tw_tally_free(&im.notes);
+    tw_image_tree_destroy(&tree);
     return st;
 }
 
-const tw_importer tw_import_images = {.name = "images",
-                                      .summary = "a folder of PNG and JPEG files; sub-folders are "
-                                                 "classes, or splits if named train and test",
-                                      .run = run};
+const tw_importer tw_import_images = {
+    .name = "images",
+    .summary = "folders of PNG, JPEG, WebP, TIFF and BMP files; sub-folders are classes, or splits "
+               "if named as these",
+    .isolated = true,
+    .run = run};

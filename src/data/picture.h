@@ -1,7 +1,9 @@
-/* A picture in memory, as it comes out of a PNG or JPEG file, and what importing does to it. */
+/* A picture in memory, as it comes out of an image file, and what importing does to it. */
 #ifndef TWEEDIE_DATA_PICTURE_H
 #define TWEEDIE_DATA_PICTURE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -9,32 +11,55 @@
 
 enum {
     PICTURE_SIDE_MAX = 65535,
-    PICTURE_PIXELS_MAX = 1 << 27 /* what a header may claim before anything is allocated for it */
+    PICTURE_PIXELS_MAX = 1 << 27,  /* what a header may claim before anything is allocated for it */
+    PICTURE_BYTES_MAX = 768 << 20, /* of pixels and values: room for 67 megapixels of 16-bit RGB,
+                                      and for the decoder below 1 GiB */
+    PICTURE_SECONDS = 10,          /* of processor time that decoding one file may take */
+    PICTURE_HEAD = 16              /* bytes that tell a format */
 };
 
 typedef struct picture {
     int64_t height, width;
-    int channels;    /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha */
-    uint8_t *pixels; /* [height][width][channels], owned; alpha is not premultiplied */
+    int channels;     /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha */
+    uint8_t *pixels;  /* [height][width][channels], owned; alpha is not premultiplied */
+    float *values;    /* instead of pixels where bits > 8: integers up to 2^bits − 1, or floats */
+    int bits;         /* 8; 9 to 16; 32: floats without a known range */
+    const char *flaw; /* what is amiss in a file whose pixels are whole, or NULL; static text */
 } picture;
 
 void tw_picture_free(picture *p);
 
-/* Allocates the pixels of a picture whose shape a header claims. @return TW_EDATA naming the file
- * if it is too large */
+/* Allocates the pixels of a picture whose shape a header claims, or its values where bits > 8.
+ * @return TW_EDATA naming the file if it is too large */
 tw_status tw_picture_allocate(picture *p, int64_t height, int64_t width, int channels,
                               const char *path);
+tw_status tw_picture_allocate_values(picture *p, int64_t height, int64_t width, int channels,
+                                     int bits, const char *path);
 
-/* Reads a PNG or JPEG file, whichever it is by its first bytes. 16 bits become 8, palettes become
- * colours.
- * @return TW_ENOINPUT, or TW_EDATA for a file that is neither, damaged, truncated or CMYK */
+/* Reads an image file, of whichever format it is by its first bytes. Palettes become colours, CMYK
+ * becomes RGB, and the picture is upright whatever orientation the file tells. More than 8 bits
+ * stay as they are.
+ * @return TW_ENOINPUT, or TW_EDATA for a file of another format, damaged, truncated, or too large
+ * or slow to decode */
 tw_status tw_picture_read(picture *out, const char *path);
-tw_status tw_picture_read_png(picture *out, FILE *file, const char *path);
-tw_status tw_picture_read_jpeg(picture *out, FILE *file, const char *path);
+
+/* Whether a file's name ends as those of a format that is read (".jpeg", in any case), and whether
+ * its first bytes are those of one. */
+bool tw_picture_has_suffix(const char *path);
+bool tw_picture_has_content(const char *path);
 
 /* Makes it a picture of 1 or 3 channels: alpha is composited on the background, colours become grey
  * by the luma of ITU-R BT.601. */
 tw_status tw_picture_flatten(picture *p, int channels, const uint8_t background[3]);
+
+/* The largest value of the picture, alpha not counted. */
+double tw_picture_most(const picture *p);
+
+/* Makes more than 8 bits 8: `white` becomes 255. */
+tw_status tw_picture_to_8_bits(picture *p, double white);
+
+/* Turns a picture upright that is stored in an orientation of EXIF and TIFF, 1 to 8. */
+tw_status tw_picture_orient(picture *p, int orientation);
 
 /* Cuts the centre to the aspect of height x width, keeping as much as possible. */
 tw_status tw_picture_crop(picture *p, int64_t height, int64_t width);
@@ -42,5 +67,34 @@ tw_status tw_picture_crop(picture *p, int64_t height, int64_t width);
 /* Resizes by a triangle filter as wide as the larger of the two pixel sizes: antialiased when
  * shrinking, bilinear when growing (what Pillow calls BILINEAR). */
 tw_status tw_picture_resize(picture *p, int64_t height, int64_t width);
+
+/* ---- formats: one file src/data/picture_NAME.c that defines `const tw_picture_format
+ * tw_picture_NAME`, found by the build ---- */
+
+typedef struct tw_picture_format {
+    const char *name;     /* "PNG" */
+    const char *suffixes; /* "jpg jpeg", the usual one first */
+    const char *missing;  /* the library that this build lacks, or NULL */
+
+    /* Whether a file begins as this format does. `head` is filled up with zeros. */
+    bool (*begins)(const unsigned char head[PICTURE_HEAD]);
+
+    /* Reads the file from its beginning; NULL where the library is missing. Outputs are set on
+     * success alone. */
+    tw_status (*read)(picture *out, FILE *file, const char *path);
+} tw_picture_format;
+
+/* All formats, generated by the build. */
+extern const tw_picture_format *const tw_picture_table[];
+extern const int tw_picture_count;
+
+/* Whether decoding the file that tw_picture_read began last in this thread has taken all of its
+ * PICTURE_SECONDS. Decoders ask, and fail with tw_picture_too_slow. */
+bool tw_picture_is_late(void);
+tw_status tw_picture_too_slow(const char *path);
+
+/* The orientation 1 to 8 that EXIF data tell (with or without "Exif" before them); 1 where they
+ * tell none or are damaged. */
+int tw_exif_orientation(const unsigned char *data, size_t size);
 
 #endif

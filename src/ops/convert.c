@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/kern_columns.h"
+#include "ops/kernel.h"
 
 enum { CHUNK = 1 << 14 };
 
@@ -22,4 +23,10 @@ void tw_convert(void *to, tw_dtype to_type, const void *from, tw_dtype from_type
         else
             k->to_f32((float *)(void *)t, (const tw_bf16 *)(const void *)f, count);
     }
+}
+
+void tw_round_to_bf16(float *to, const float *from, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (n > 4 * CHUNK)
+    for (int64_t i = 0; i < n; i++) to[i] = tw_from_bf16(tw_to_bf16(from[i]));
 }

@@ -7,22 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *tw_dnnl_status_text(dnnl_status_t st)
-{
-    switch (st) {
-    case dnnl_out_of_memory:
-        return "out of memory";
-    case dnnl_invalid_arguments:
-        return "invalid arguments";
-    case dnnl_unimplemented:
-        return "unimplemented";
-    case dnnl_runtime_error:
-        return "runtime error";
-    default:
-        return "error";
-    }
-}
-
 static struct {
     pthread_once_t once;
     dnnl_status_t st;
@@ -113,6 +97,50 @@ size_t tw_md_size(const tw_md *md)
 {
     return md->set ? dnnl_memory_desc_get_size(ref(md)) : 0;
 }
+
+static dnnl_data_type_t type_of(md_ref md)
+{
+    dnnl_data_type_t type = dnnl_data_type_undef;
+#if DNNL_VERSION_MAJOR >= 3
+    if (md) dnnl_memory_desc_query(md, dnnl_query_data_type, &type);
+#else
+    if (md) type = md->data_type;
+#endif
+    return type;
+}
+
+bool tw_md_is_bf16(const tw_md *md)
+{
+    return type_of(ref(md)) == dnnl_bf16;
+}
+
+/* The same tensor in f32: its strides, or any format again. Unset where `md` is. */
+#if DNNL_VERSION_MAJOR >= 3
+static tw_status widened(tw_md *out, const tw_md *md)
+{
+    tw_status st = TW_OK;
+    int rank;
+    dnnl_format_kind_t kind;
+    dnnl_dims_t *dims, *strides;
+    if (!md->set) return TW_OK;
+    TRY_DNNL(dnnl_memory_desc_query(md->md, dnnl_query_ndims_s32, &rank));
+    TRY_DNNL(dnnl_memory_desc_query(md->md, dnnl_query_format_kind, &kind));
+    TRY_DNNL(dnnl_memory_desc_query(md->md, dnnl_query_dims, (void *)&dims));
+    if (kind == dnnl_format_kind_any)
+        return tw_md_tag(out, rank, *dims, TW_DTYPE_F32, dnnl_format_tag_any);
+    TRY_DNNL(dnnl_memory_desc_query(md->md, dnnl_query_strides, (void *)&strides));
+    st = tw_md_strides(out, rank, *dims, TW_DTYPE_F32, *strides);
+done:
+    return st;
+}
+#else
+static tw_status widened(tw_md *out, const tw_md *md)
+{
+    *out = *md;
+    out->md.data_type = dnnl_f32;
+    return TW_OK;
+}
+#endif
 
 #if DNNL_VERSION_MAJOR >= 3
 static tw_status query_blocking(tw_md_blocking *b, const tw_md *m, const int64_t **stride,
@@ -273,22 +301,39 @@ static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t e,
 
 /* A backward descriptor wants the forward one as a hint: forward in the plainest form, weights in
  * any format. */
-static tw_status conv_hint(dnnl_primitive_desc_t *out, dnnl_engine_t e, const tw_conv_problem *c,
-                           const tw_md *forward_weights)
+static dnnl_status_t conv_hint(dnnl_primitive_desc_t *out, dnnl_engine_t e,
+                               const tw_conv_problem *c, const tw_md *forward_weights)
 {
-    tw_status st = TW_OK;
     tw_conv_problem f = *c;
     f.direction = TW_CONV_FORWARD;
     f.bias.set = false;
     f.weights = *forward_weights;
-    TRY_DNNL(conv_forward_pd(out, e, NULL, &f));
-done:
-    return st;
+    return conv_forward_pd(out, e, NULL, &f);
 }
 
-tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
+/* The weights of the forward convolution that a backward one needs as a hint: of any format. */
+static tw_status hint_weights(tw_md *out, const tw_conv_problem *c)
+{
+    const tw_dtype type = tw_md_is_bf16(&c->src) ? TW_DTYPE_BF16 : TW_DTYPE_F32;
+#if DNNL_VERSION_MAJOR >= 3
+    tw_status st = TW_OK;
+    int rank;
+    dnnl_dims_t *dims;
+    TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_dims, (void *)&dims));
+    TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_ndims_s32, &rank));
+    TW_TRY(tw_md_tag(out, rank, *dims, type, dnnl_format_tag_any));
+done:
+    return st;
+#else
+    return tw_md_tag(out, c->weights.md.ndims, c->weights.md.dims, type, dnnl_format_tag_any);
+#endif
+}
+
+/* *out stays NULL where oneDNN has no primitive for the problem. */
+static tw_status try_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
 {
     tw_status st = TW_OK;
+    dnnl_status_t made;
     dnnl_engine_t engine = NULL;
     dnnl_stream_t stream = NULL;
     dnnl_primitive_attr_t attr = NULL;
@@ -297,27 +342,13 @@ tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
     TW_TRY(tw_dnnl_open(&engine, &stream));
     TW_TRY(make_attr(&attr, c->add));
     if (c->direction == TW_CONV_FORWARD) {
-        TRY_DNNL(conv_forward_pd(&pd, engine, attr, c));
+        made = conv_forward_pd(&pd, engine, attr, c);
     } else {
-        const dnnl_dims_t *dims;
-        int rank;
-        dnnl_data_type_t type;
-#if DNNL_VERSION_MAJOR >= 3
-        dnnl_dims_t *queried;
-        TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_dims, (void *)&queried));
-        dims = (const dnnl_dims_t *)(const void *)queried;
-        TRY_DNNL(dnnl_memory_desc_query(c->weights.md, dnnl_query_ndims_s32, &rank));
-        TRY_DNNL(dnnl_memory_desc_query(c->src.md, dnnl_query_data_type, &type));
-#else
-        dims = &c->weights.md.dims;
-        rank = c->weights.md.ndims;
-        type = c->src.md.data_type;
-#endif
-        TW_TRY(tw_md_tag(&any, rank, *dims, type == dnnl_bf16 ? TW_DTYPE_BF16 : TW_DTYPE_F32,
-                         dnnl_format_tag_any));
-        TW_TRY(conv_hint(&hint, engine, c, &any));
-        TRY_DNNL(conv_backward_pd(&pd, engine, attr, c, hint));
+        TW_TRY(hint_weights(&any, c));
+        made = conv_hint(&hint, engine, c, &any);
+        if (made == dnnl_success) made = conv_backward_pd(&pd, engine, attr, c, hint);
     }
+    if (made != dnnl_unimplemented) TRY_DNNL(made);
     *out = pd;
 done:
     tw_md_destroy(&any);
@@ -326,19 +357,85 @@ done:
     return st;
 }
 
+tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
+{
+    tw_status st = TW_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    tw_conv_problem wide = *c;
+    wide.src.set = wide.weights.set = wide.bias.set = wide.dst.set = false;
+    TW_TRY(try_conv(&pd, c));
+    if (!pd && tw_md_is_bf16(&c->src)) {
+        TW_TRY(widened(&wide.src, &c->src));
+        TW_TRY(widened(&wide.weights, &c->weights));
+        TW_TRY(widened(&wide.bias, &c->bias));
+        TW_TRY(widened(&wide.dst, &c->dst));
+        TW_TRY(try_conv(&pd, &wide));
+    }
+    TW_CHECK(pd, TW_EUNSUPPORTED, "oneDNN has no convolution of these shapes on this processor");
+    *out = pd;
+done:
+    tw_md_destroy(&wide.src);
+    tw_md_destroy(&wide.weights);
+    tw_md_destroy(&wide.bias);
+    tw_md_destroy(&wide.dst);
+    return st;
+}
+
+/* As try_conv. */
+static tw_status try_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
+                            const tw_md *bias, const tw_md *dst)
+{
+    tw_status st = TW_OK;
+    dnnl_status_t made;
+    dnnl_engine_t engine = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    TW_TRY(tw_dnnl_open(&engine, &stream));
+    TW_TRY(make_attr(&attr, false));
+    made = matmul_pd(&pd, engine, attr, src, weights, bias, dst);
+    if (made != dnnl_unimplemented) TRY_DNNL(made);
+    *out = pd;
+done:
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
                        const tw_md *bias, const tw_md *dst)
 {
     tw_status st = TW_OK;
-    dnnl_engine_t engine = NULL;
-    dnnl_stream_t stream = NULL;
-    dnnl_primitive_attr_t attr = NULL;
-    TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, false));
-    TRY_DNNL(matmul_pd(out, engine, attr, src, weights, bias, dst));
+    dnnl_primitive_desc_t pd = NULL;
+    tw_md a = {.set = false}, b = {.set = false}, y = {.set = false};
+    TW_TRY(try_matmul(&pd, src, weights, bias, dst));
+    if (!pd && tw_md_is_bf16(src)) {
+        TW_TRY(widened(&a, src));
+        TW_TRY(widened(&b, weights));
+        TW_TRY(widened(&y, dst));
+        TW_TRY(try_matmul(&pd, &a, &b, bias, &y));
+    }
+    TW_CHECK(pd, TW_EUNSUPPORTED, "oneDNN has no matrix product of these shapes on this processor");
+    *out = pd;
 done:
-    if (attr) dnnl_primitive_attr_destroy(attr);
+    tw_md_destroy(&a);
+    tw_md_destroy(&b);
+    tw_md_destroy(&y);
     return st;
+}
+
+bool tw_pd_widens(dnnl_primitive_desc_t pd, int arg, const tw_md *md)
+{
+    return tw_md_is_bf16(md) &&
+           type_of(dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg)) == dnnl_f32;
+}
+
+bool tw_pd_adds(dnnl_primitive_desc_t pd)
+{
+    const_dnnl_primitive_attr_t attr;
+    const_dnnl_post_ops_t ops;
+    return dnnl_primitive_desc_get_attr(pd, &attr) == dnnl_success &&
+           dnnl_primitive_attr_get_post_ops(attr, &ops) == dnnl_success &&
+           dnnl_post_ops_len(ops) > 0;
 }
 
 tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what)
@@ -370,13 +467,23 @@ void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size)
     snprintf(out, size, "%s", text);
 }
 
-tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md)
+static tw_status make_memory(dnnl_memory_t *out, md_ref md)
 {
     tw_status st = TW_OK;
     dnnl_engine_t engine = NULL;
     dnnl_stream_t stream = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TRY_DNNL(dnnl_memory_create(out, ref(md), engine, DNNL_MEMORY_NONE));
+    TRY_DNNL(dnnl_memory_create(out, md, engine, DNNL_MEMORY_NONE));
 done:
     return st;
+}
+
+tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md)
+{
+    return make_memory(out, ref(md));
+}
+
+tw_status tw_dnnl_argument(dnnl_memory_t *out, dnnl_primitive_desc_t pd, int arg)
+{
+    return make_memory(out, dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg));
 }

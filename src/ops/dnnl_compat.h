@@ -22,6 +22,17 @@ typedef struct tw_md {
 
 const char *tw_dnnl_status_text(dnnl_status_t st);
 
+/* What oneDNN computes bf16 with here, within $ONEDNN_MAX_CPU_ISA: nothing (below AVX-512), f32
+ * instructions of AVX-512, dot products (AVX512_BF16), tiles (AMX). Each is faster than the one
+ * before. */
+typedef enum tw_dnnl_bf16 {
+    TW_DNNL_BF16_NONE,
+    TW_DNNL_BF16_EMULATED,
+    TW_DNNL_BF16_DOTS,
+    TW_DNNL_BF16_TILES
+} tw_dnnl_bf16;
+tw_dnnl_bf16 tw_dnnl_bf16_unit(void);
+
 /* The one CPU engine and stream of this process. */
 tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 
@@ -32,6 +43,7 @@ tw_status tw_md_strides(tw_md *out, int rank, const int64_t *dims, tw_dtype type
 void tw_md_destroy(tw_md *md);
 bool tw_md_equal(const tw_md *a, const tw_md *b);
 size_t tw_md_size(const tw_md *md);
+bool tw_md_is_bf16(const tw_md *md);
 
 /* A blocked layout: the offset of an element is Σ over dimensions of a function of that coordinate
  * alone. */
@@ -60,7 +72,9 @@ typedef struct tw_conv_problem {
     bool add; /* dst = dst + convolution, by the sum post-op (forward only) */
 } tw_conv_problem;
 
-/* Primitive descriptors. Scratchpads are the user's. */
+/* Primitive descriptors. Scratchpads are the user's. Where oneDNN has no bf16 primitive for a
+ * problem (below AVX-512), the descriptor is that of the same problem in f32; tw_primitive_create
+ * then puts conversions around it. */
 tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem);
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
                        const tw_md *bias, const tw_md *dst);
@@ -68,8 +82,13 @@ tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md
 typedef enum tw_pd_what { TW_PD_WEIGHTS, TW_PD_DIFF_WEIGHTS, TW_PD_SCRATCHPAD } tw_pd_what;
 tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd,
                    tw_pd_what what); /* a copy of one of its descriptors */
+/* Whether argument `arg` (DNNL_ARG_*), given as `md`, is bf16 where the primitive takes f32. */
+bool tw_pd_widens(dnnl_primitive_desc_t pd, int arg, const tw_md *md);
+bool tw_pd_adds(dnnl_primitive_desc_t pd); /* to its output, which it then reads as well */
 void tw_pd_implementation(dnnl_primitive_desc_t pd, char *out, size_t size);
 
 tw_status tw_dnnl_memory(dnnl_memory_t *out, const tw_md *md); /* without data */
+/* The same for an argument as the primitive takes it. */
+tw_status tw_dnnl_argument(dnnl_memory_t *out, dnnl_primitive_desc_t pd, int arg);
 
 #endif

@@ -1,4 +1,8 @@
-/* A oneDNN primitive with its memory objects: made at plan time, run with plain pointers. */
+/* A oneDNN primitive with its memory objects: made at plan time, run with plain pointers.
+ *
+ * bf16 where the library has none: a primitive whose descriptor is f32 where an argument is bf16
+ * (tw_pd_conv and tw_pd_matmul make such) runs on f32 copies in its scratch: inputs are widened
+ * before, outputs rounded to bf16 after. Its implementation begins with "bf16-as-f32:". */
 #ifndef TW_OPS_DNNL_PRIMITIVE_H
 #define TW_OPS_DNNL_PRIMITIVE_H
 
@@ -12,8 +16,14 @@ typedef struct tw_primitive {
     int count;
     dnnl_exec_arg_t args[TW_PRIMITIVE_ARGS_MAX];
     void *bound[TW_PRIMITIVE_ARGS_MAX]; /* what each memory points to now */
+    struct {
+        int64_t count; /* of elements of the f32 copy; 0: the argument goes in as it is */
+        size_t offset; /* of the copy in scratch */
+        bool in, out;
+    } copy[TW_PRIMITIVE_ARGS_MAX];
+    bool scratchpad; /* the last argument is oneDNN's own scratch, at the beginning of ours */
     size_t scratch_bytes;
-    char implementation[64];
+    char implementation[80];
 } tw_primitive;
 
 /* What goes where: oneDNN's DNNL_ARG_* with the descriptor of its memory. */

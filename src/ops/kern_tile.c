@@ -36,11 +36,10 @@ static inline void transpose(float out[TW_TILE][TW_TILE], float in[TW_TILE][TW_T
         for (int c = 0; c < TW_TILE; c++) out[c][r] = in[r][c];
 }
 
-static void to_f32(const tw_tile *t, float *restrict to, const float *restrict from)
+static inline void store_f32(const tw_tile *t, float *restrict to, float tile[TW_TILE][TW_TILE])
 {
-    float tile[TW_TILE][TW_TILE], turned[TW_TILE][TW_TILE];
+    float turned[TW_TILE][TW_TILE];
     const bool full = t->rows == TW_TILE && t->columns == TW_TILE;
-    load(t, tile, from);
     if (full && steps(t->to_column, 1)) {
         for (int r = 0; r < TW_TILE; r++)
             memcpy(to + t->to_row[r] + t->to_column[0], tile[r], sizeof tile[r]);
@@ -53,6 +52,22 @@ static void to_f32(const tw_tile *t, float *restrict to, const float *restrict f
             for (int64_t c = 0; c < t->columns; c++)
                 to[t->to_row[r] + t->to_column[c]] = tile[r][c];
     }
+}
+
+static void to_f32(const tw_tile *t, float *restrict to, const float *restrict from)
+{
+    float tile[TW_TILE][TW_TILE];
+    load(t, tile, from);
+    store_f32(t, to, tile);
+}
+
+static void to_rounded(const tw_tile *t, float *restrict to, const float *restrict from)
+{
+    float tile[TW_TILE][TW_TILE];
+    load(t, tile, from);
+    for (int64_t r = 0; r < t->rows; r++)
+        for (int64_t c = 0; c < t->columns; c++) tile[r][c] = tw_from_bf16(tw_to_bf16(tile[r][c]));
+    store_f32(t, to, tile);
 }
 
 /* Two rows of 16 become 16 pairs: what the bf16 dot products of AVX-512 and AMX read. */
@@ -92,4 +107,4 @@ static void to_bf16(const tw_tile *t, tw_bf16 *restrict to, const float *restric
     }
 }
 
-const tw_kern_tile TW_KERNEL(tw_kern_tile) = {to_f32, to_bf16};
+const tw_kern_tile TW_KERNEL(tw_kern_tile) = {to_f32, to_rounded, to_bf16};

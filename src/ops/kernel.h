@@ -11,23 +11,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tweedie/processor.h"
+
 #define TW_PASTE2(a, b) a##_##b
 #define TW_PASTE(a, b) TW_PASTE2(a, b)
 #ifdef TW_ISA
 #define TW_KERNEL(name) TW_PASTE(name, TW_ISA)
 #endif
 
-typedef enum tw_isa { TW_ISA_BASELINE, TW_ISA_AVX2, TW_ISA_AVX512 } tw_isa;
-
-/* The best instruction set of this processor that kernels were compiled for, or the lower one that
- * $TWEEDIE_ISA names (baseline, avx2, avx512). Decided once. */
-tw_isa tw_isa_get(void);
-
 #define TW_KERNEL_DECLARE(type) extern const type type##_baseline, type##_avx2, type##_avx512
-#define TW_KERNEL_SELECT(type)                                                                     \
-    (tw_isa_get() == TW_ISA_AVX512 ? &type##_avx512                                                \
-     : tw_isa_get() == TW_ISA_AVX2 ? &type##_avx2                                                  \
-                                   : &type##_baseline)
+#define TW_KERNEL_SELECT(type) TW_ISA_SELECT(type)
 
 /* bf16 is the upper half of f32; rounding is to nearest even, NaN stays NaN. */
 typedef uint16_t tw_bf16;

@@ -5,13 +5,15 @@
  * rows [Π d, c]: a linear layer over any number of positions, and the gradient of its weights.
  * Batched ones multiply matrix by matrix. Products of two f32 values are computed in f32; where one
  * is an activation, in the plan's type, and the other is converted: parameters once per update,
- * others in each run. */
+ * others in each run.
+ * Where oneDNN has no bf16 (below AVX-512) the product of a bf16 plan is one in f32 of operands
+ * that are rounded to bf16, and its result is rounded. */
 #include <stdio.h>
 #include <string.h>
 
 #include "ops/convert.h"
-#include "ops/dnnl_primitive.h"
 #include "ops/ops.h"
+#include "ops/product.h"
 
 extern const tw_op tw_op_matmul;
 
@@ -25,9 +27,12 @@ typedef struct operand {
 } operand;
 
 typedef struct state {
-    tw_primitive product;
+    tw_product product;
     tw_dtype compute;
+    bool rounded; /* the operands are bf16 numbers in f32 */
     operand in[2];
+    int64_t out_count; /* of a result in scratch that is rounded into the output; else 0 */
+    size_t out_offset;
 } state;
 
 static tw_value *emit(tw_graph *g, tw_value *a, tw_value *b, tw_value *bias, bool ta, bool tb,
@@ -111,29 +116,32 @@ static void destroy(tw_task *t)
 {
     state *s = t->state;
     if (!s) return;
-    tw_primitive_destroy(&s->product);
+    tw_product_destroy(&s->product);
     tw_free(&t->state);
 }
 
-/* Descriptor of operand k as op(matrix): transposition is a matter of strides. */
-static tw_status operand_md(tw_md *out, const tw_node *n, int k, int64_t batches, tw_dtype type)
+/* Operand k as op(matrix): transposition is a matter of strides. */
+static tw_product_matrix matrix(const tw_node *n, int k, tw_dtype type)
 {
     int64_t rows, columns;
     matrix_of(n->in[k]->shape, n->attr.i[FLAT], &rows, &columns);
     const bool t = n->attr.i[k];
-    const int64_t dims[3] = {batches, t ? columns : rows, t ? rows : columns};
-    const int64_t strides[3] = {rows * columns, t ? 1 : columns, t ? columns : 1};
-    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1)
-                           : tw_md_strides(out, 3, dims, type, strides);
+    return (tw_product_matrix){t ? 1 : columns, t ? columns : 1, type};
 }
 
-static tw_status output_md(tw_md *out, const tw_node *n, int64_t batches, tw_dtype type)
+static tw_product_shape shape_of(const tw_node *n, tw_dtype compute, tw_dtype y)
 {
-    const tw_shape y = n->out[0].shape;
-    const int64_t columns = y.dims[y.rank - 1], rows = tw_shape_count(y) / columns / batches;
-    const int64_t dims[3] = {batches, rows, columns}, strides[3] = {rows * columns, columns, 1};
-    return n->attr.i[FLAT] ? tw_md_strides(out, 2, dims + 1, type, strides + 1)
-                           : tw_md_strides(out, 3, dims, type, strides);
+    int64_t rows, columns;
+    matrix_of(n->in[0]->shape, n->attr.i[FLAT], &rows, &columns);
+    const bool t = n->attr.i[TRANSPOSE_A];
+    return (tw_product_shape){.count = tw_shape_count(n->in[0]->shape) / (rows * columns),
+                              .rows = t ? columns : rows,
+                              .inner = t ? rows : columns,
+                              .columns = tw_shape_channels(n->out[0].shape),
+                              .a = matrix(n, 0, compute),
+                              .b = matrix(n, 1, compute),
+                              .y = y,
+                              .bias = n->in[2] != NULL};
 }
 
 static size_t aligned(size_t bytes)
@@ -147,7 +155,7 @@ static void plan_operand(state *s, tw_task *t, int k)
     const tw_value *v = t->node->in[k];
     o->stored = tw_task_dtype(t, v);
     o->count = tw_shape_count(v->shape);
-    if (o->stored == s->compute) return;
+    if (o->stored == s->compute && !s->rounded) return;
     o->packed = v->role != TW_ROLE_NODE && v->role != TW_ROLE_INPUT;
     o->converted = !o->packed;
     size_t *room = o->packed ? &t->packed_bytes : &t->scratch_bytes;
@@ -155,37 +163,12 @@ static void plan_operand(state *s, tw_task *t, int k)
     *room += aligned((size_t)o->count * tw_dtype_size(s->compute));
 }
 
-static tw_status make(state *s, tw_task *t)
+static void plan_output(state *s, tw_task *t, tw_dtype y)
 {
-    tw_status st = TW_OK;
-    const tw_node *n = t->node;
-    const int64_t batches = n->attr.i[FLAT] ? 1
-                                            : tw_shape_count(n->in[0]->shape) /
-                                                  (n->in[0]->shape.dims[n->in[0]->shape.rank - 1] *
-                                                   n->in[0]->shape.dims[n->in[0]->shape.rank - 2]);
-    tw_md a = {.set = false}, b = {.set = false}, bias = {.set = false}, y = {.set = false};
-    dnnl_primitive_desc_t pd = NULL;
-    TW_TRY(operand_md(&a, n, 0, batches, s->compute));
-    TW_TRY(operand_md(&b, n, 1, batches, s->compute));
-    TW_TRY(output_md(&y, n, batches, tw_task_dtype(t, &n->out[0])));
-    if (n->in[2]) {
-        const int64_t dims[3] = {1, 1, n->in[2]->shape.dims[0]}, strides[3] = {dims[2], dims[2], 1};
-        TW_TRY(n->attr.i[FLAT] ? tw_md_strides(&bias, 2, dims + 1, TW_DTYPE_F32, strides + 1)
-                               : tw_md_strides(&bias, 3, dims, TW_DTYPE_F32, strides));
-    }
-    TW_TRY(tw_pd_matmul(&pd, &a, &b, n->in[2] ? &bias : NULL, &y));
-    TW_TRY(tw_primitive_create(&s->product, pd,
-                               (const tw_primitive_arg[]){{DNNL_ARG_SRC, &a},
-                                                          {DNNL_ARG_WEIGHTS, &b},
-                                                          {DNNL_ARG_DST, &y},
-                                                          {n->in[2] ? DNNL_ARG_BIAS : 0, &bias},
-                                                          {0}}));
-done:
-    tw_md_destroy(&a);
-    tw_md_destroy(&b);
-    tw_md_destroy(&bias);
-    tw_md_destroy(&y);
-    return st;
+    if (tw_task_dtype(t, &t->node->out[0]) == y) return;
+    s->out_count = tw_shape_count(t->node->out[0].shape);
+    s->out_offset = t->scratch_bytes;
+    t->scratch_bytes += aligned((size_t)s->out_count * tw_dtype_size(y));
 }
 
 static tw_status plan(tw_task *t)
@@ -196,42 +179,54 @@ static tw_status plan(tw_task *t)
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a matrix product"));
     t->state = s;
     s->compute = n->in[0]->type == TW_F32 && n->in[1]->type == TW_F32 ? TW_DTYPE_F32 : t->act;
-    TW_TRY(make(s, t));
+    s->rounded = s->compute == TW_DTYPE_BF16 && tw_dnnl_bf16_unit() == TW_DNNL_BF16_NONE;
+    if (s->rounded) s->compute = TW_DTYPE_F32;
+    const tw_dtype y = s->rounded ? TW_DTYPE_F32 : tw_task_dtype(t, &n->out[0]);
+    const tw_product_shape shape = shape_of(n, s->compute, y);
+    TW_TRY(tw_product_create(&s->product, &shape));
     t->scratch_bytes = aligned(s->product.scratch_bytes);
     for (int k = 0; k < 2; k++) plan_operand(s, t, k);
-    snprintf(t->implementation, sizeof t->implementation, "%s", s->product.implementation);
-    t->flops = 2.0 * (double)tw_shape_count(n->out[0].shape);
-    t->flops *= (double)n->in[0]->shape.dims[n->in[0]->shape.rank - 1];
-    if (n->attr.i[TRANSPOSE_A]) /* the inner dimension is the other one */
-        t->flops = 2.0 * (double)tw_shape_count(n->in[0]->shape) *
-                   (double)tw_shape_channels(n->out[0].shape);
+    plan_output(s, t, y);
+    snprintf(t->implementation, sizeof t->implementation, "%s%s", s->rounded ? "bf16-as-f32:" : "",
+             s->product.implementation);
+    t->flops = 2.0 * (double)(shape.count * shape.rows * shape.columns) * (double)shape.inner;
 done:
     return st;
+}
+
+/* An operand as the product takes it. */
+static void convert(const state *s, void *to, const void *from, const operand *o)
+{
+    if (s->rounded && o->stored == TW_DTYPE_F32)
+        tw_round_to_bf16(to, from, o->count);
+    else
+        tw_convert(to, s->compute, from, o->stored, o->count);
 }
 
 static void pack(const tw_task *t)
 {
     const state *s = t->state;
     for (int k = 0; k < 2; k++)
-        if (s->in[k].packed)
-            tw_convert((char *)t->packed + s->in[k].offset, s->compute, t->in[k], s->in[k].stored,
-                       s->in[k].count);
+        if (s->in[k].packed) convert(s, (char *)t->packed + s->in[k].offset, t->in[k], &s->in[k]);
 }
 
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
-    state *s = t->state;
-    void *data[4] = {t->in[0], t->in[1], t->out[0], t->in[2]};
+    const state *s = t->state;
+    const void *data[2] = {t->in[0], t->in[1]};
     for (int k = 0; k < 2; k++) {
         const operand *o = &s->in[k];
         if (o->packed) data[k] = (char *)t->packed + o->offset;
         if (o->converted) {
-            data[k] = (char *)t->scratch + o->offset;
-            tw_convert(data[k], s->compute, t->in[k], o->stored, o->count);
+            void *copy = (char *)t->scratch + o->offset;
+            convert(s, copy, t->in[k], o);
+            data[k] = copy;
         }
     }
-    tw_primitive_run(&s->product, data, t->scratch);
+    void *y = s->out_count ? (char *)t->scratch + s->out_offset : t->out[0];
+    tw_product_run(&s->product, data[0], data[1], t->in[2], y, t->scratch);
+    if (s->out_count) tw_convert(t->out[0], TW_DTYPE_BF16, y, TW_DTYPE_F32, s->out_count);
 }
 
 static tw_value *example(tw_graph *g, int variant)

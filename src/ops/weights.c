@@ -110,10 +110,13 @@ tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout l
     tw_weights_copy c = {0};
     tw_md stored = {.set = false};
     tw_md_blocking to;
+    const bool rounded = type == TW_DTYPE_BF16 && !tw_md_is_bf16(wanted);
     TW_TRY(tw_weights_md(&stored, shape, layout));
     TW_TRY(tw_md_get_blocking(&to, wanted));
-    TW_TRY(tw_weights_copy_pack_blocked(&c, shape, layout, flip, &to, type));
-    c.direct = !flip && tw_md_equal(&stored, wanted);
+    TW_TRY(
+        tw_weights_copy_pack_blocked(&c, shape, layout, flip, &to, rounded ? TW_DTYPE_F32 : type));
+    c.rounded = rounded;
+    c.direct = !flip && !rounded && tw_md_equal(&stored, wanted);
     *out = c;
 done:
     tw_md_destroy(&stored);
@@ -170,6 +173,8 @@ void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)
             for (int64_t k = 0; k < c->taps; k++) {
                 if (c->to_type == TW_DTYPE_BF16)
                     kernel->to_bf16(&tile, (tw_bf16 *)to + c->to.k[k], from + c->from.k[k]);
+                else if (c->rounded)
+                    kernel->to_rounded(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
                 else
                     kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
             }

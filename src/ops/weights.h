@@ -21,16 +21,17 @@ typedef struct tw_weights_side {
 } tw_weights_side;
 
 typedef struct tw_weights_copy {
-    bool direct; /* both sides are the same: nothing is copied */
+    bool direct;  /* both sides are the same: nothing is copied */
+    bool rounded; /* f32 that holds bf16 numbers: of bf16 plans where oneDNN computes in f32 */
     int64_t out, in, taps;
     tw_dtype to_type;
     tw_weights_side from, to;
     int64_t *tables; /* owned: the memory of all six */
 } tw_weights_copy;
 
-/* From the store to `wanted` (f32 or bf16). With `flip`, wanted is of the flipped shape:
- * to[i][o][k] = from[o][i][K - 1 - k], which makes a backward-data convolution of stride 1 a
- * forward one. */
+/* From the store to `wanted`, values of `type` (f32 or bf16; bf16 may be wanted as f32). With
+ * `flip`, wanted is of the flipped shape: to[i][o][k] = from[o][i][K - 1 - k], which makes a
+ * backward-data convolution of stride 1 a forward one. */
 tw_status tw_weights_copy_pack(tw_weights_copy *out, tw_shape shape, tw_layout layout, bool flip,
                                const tw_md *wanted, tw_dtype type);
 

@@ -3,18 +3,11 @@
 
 #include "optim/kern_optim.h"
 #include "tweedie/optim.h"
+#include "tweedie/processor.h"
 
 const optim_kernels *optim_kernels_find(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return &optim_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
-        return &optim_kernels_avx2;
-#endif
-    return &optim_kernels_baseline;
+    return TW_ISA_SELECT(optim_kernels);
 }
 
 enum { PARTS = 256, LEAST = 4096 };

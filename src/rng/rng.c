@@ -6,18 +6,11 @@
 #include <string.h>
 
 #include "rng/kern_rng.h"
+#include "tweedie/processor.h"
 
 static const rng_kernels *kernels(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return &rng_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
-        return &rng_kernels_avx2;
-#endif
-    return &rng_kernels_baseline;
+    return TW_ISA_SELECT(rng_kernels);
 }
 
 static void check(const tw_rng_stream *s, int64_t first, int64_t n)

@@ -4,10 +4,12 @@
 #include <omp.h>
 #include <stddef.h>
 
+#include "tweedie/log.h"
+
 static const tw_config_field fields[] = {
     {"compute", "precision", TW_CONFIG_CHOICE, offsetof(tw_compute_config, precision), "auto",
      .choices = "auto|f32|bf16", .fixed = true,
-     .help = "auto: bf16 where the processor has AMX for it, else f32"},
+     .help = "auto: bf16 where it is faster (AMX, AMD Zen 4 and later), else f32; a run keeps it"},
     {"compute", "threads", TW_CONFIG_INT64, offsetof(tw_compute_config, threads), "0", 0, 4096,
      .help = "OpenMP threads of a rank; 0: what the launcher gives"},
 };
@@ -20,22 +22,48 @@ tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config)
     return st;
 }
 
+/* bf16 where every rank would take it: ranks of other processors compute alike. */
+static tw_status agree_on_precision(tw_precision *out, tw_precision wish, const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    tw_precision mine = tw_precision_resolve(wish);
+    double everywhere = mine == TW_PRECISION_BF16;
+    if (comm) TW_TRY(tw_comm_min(comm, &everywhere, 1));
+    if (wish == TW_PRECISION_AUTO && mine == TW_PRECISION_BF16 && !(everywhere > 0))
+        mine = TW_PRECISION_F32;
+    *out = mine;
+done:
+    return st;
+}
+
+/* One warning, by rank zero, for all ranks whose processors have no bf16. */
+static tw_status warn_of_emulation(tw_precision precision, const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    const int ranks = comm ? tw_comm_size(comm) : 1;
+    double emulating = !tw_precision_native(precision);
+    if (comm) TW_TRY(tw_comm_sum(comm, &emulating, 1));
+    if (emulating > 0 && (!comm || tw_comm_rank(comm) == 0))
+        tw_log_warn(
+            "compute.precision is bf16, which the processors of %d of %d rank%s do not have "
+            "(it needs AVX-512): they compute in f32 and round to bf16, slower than in f32",
+            (int)emulating, ranks, ranks == 1 ? "" : "s");
+done:
+    return st;
+}
+
 tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_compute_config *config,
                              const tw_comm *comm)
 {
     tw_status st = TW_OK;
     int n = (int)config->threads;
-    tw_precision resolved = tw_precision_resolve((tw_precision)config->precision);
+    tw_precision resolved;
+    TW_TRY(agree_on_precision(&resolved, (tw_precision)config->precision, comm));
     if (n == 0 && comm) TW_TRY(tw_comm_default_threads(comm, &n));
     if (n > 0) omp_set_num_threads(n);
-    if (comm) {
-        double everywhere = resolved == TW_PRECISION_BF16;
-        TW_TRY(tw_comm_min(comm, &everywhere, 1));
-        resolved = everywhere > 0 ? TW_PRECISION_BF16 : TW_PRECISION_F32;
+    if (comm)
         TW_TRY(tw_comm_report_placement(comm, omp_get_max_threads(), tw_precision_name(resolved)));
-    }
-    TW_CHECK(tw_precision_supported(resolved), TW_ECONFIG,
-             "compute.precision: bf16 needs a processor with AVX-512; use f32 or auto");
+    TW_TRY(warn_of_emulation(resolved, comm));
     *precision = resolved;
     if (threads) *threads = omp_get_max_threads();
 done:

@@ -119,6 +119,9 @@ static tw_status bind_parts(tw_sampler_config *c, tw_config *config, const tw_pr
     const tw_loop *l = (const tw_loop *)c->loop.kind;
     TW_TRY(bind_predictor(c, config, named));
     TW_TRY(bind_corrector(c, config, l, named != NULL));
+    TW_TRY(bind_part(&c->solver, config, l->solver, "solver",
+                     l->usual_solver ? l->usual_solver : "dopri5", "solver of the ODE",
+                     tw_solver_kinds, "samplers with an ODE (sample.kind = ode)"));
     const tw_corrector *k = (const tw_corrector *)c->corrector.kind;
     const char *rule = l->usual_rule ? l->usual_rule : k && k->usual_rule ? k->usual_rule : "snr";
     TW_TRY(bind_part(&c->rule, config, l->rule || (k && k->rule), "step_rule", rule,

@@ -6,6 +6,9 @@
 
 #include "tweedie/memory.h"
 
+/* A stream's tail leaves slots empty: of 8 batches at most one or two evaluations in eight. */
+enum { STREAM_BATCHES = 8 };
+
 /* ---- planning ---- */
 
 static void choose(tw_sampler *s)
@@ -106,6 +109,9 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
     TW_TRY(check(s));
     s->total_steps = s->loop->steps ? s->loop->steps(config->loop.config, s) : s->grid.steps;
     TW_TRY(allocate(s));
+    if (s->loop->solver)
+        TW_TRY(tw_solver_create(&s->solver, (const tw_solver_kind *)config->solver.kind,
+                                config->solver.config, s->dims, s->batch));
     fill_batch(s);
     *out = s;
     s = NULL;
@@ -118,6 +124,7 @@ void tw_sampler_destroy(tw_sampler **sampler)
 {
     tw_sampler *s = *sampler;
     if (!s) return;
+    tw_solver_destroy(&s->solver);
     tw_times_grid_free(&s->grid);
     tw_free(&s->arrays);
     tw_free(&s->scratch);
@@ -132,6 +139,11 @@ void tw_sampler_watch(tw_sampler *sampler, tw_sampler_watcher *watch, void *self
 {
     sampler->watch = watch;
     sampler->watch_self = self;
+}
+
+int64_t tw_sampler_block(const tw_sampler *s)
+{
+    return s->loop->stream ? STREAM_BATCHES * s->batch : s->batch;
 }
 
 double tw_sampler_evaluations(const tw_sampler *s)
@@ -239,6 +251,12 @@ tw_status tw_sampler_run(tw_sampler *s, int64_t first, int64_t n, float *x)
     TW_CHECK(first >= 0 && n >= 0 && n <= limit && first <= limit - n, TW_EUSAGE,
              "%lld samples from index %lld: indices lie between 0 and 2^44", (long long)n,
              (long long)first);
+    if (s->loop->stream) {
+        s->first = first;
+        s->wanted = n;
+        s->samples += n;
+        return s->loop->stream(s->config->loop.config, s, first, n, x);
+    }
     for (int64_t done_so_far = 0; done_so_far < n; done_so_far += s->batch) {
         const int64_t wanted = n - done_so_far < s->batch ? n - done_so_far : s->batch;
         TW_TRY(run_batch(s, first + done_so_far, wanted));

@@ -4,6 +4,7 @@
 
 #include "tweedie/rng.h"
 #include "tweedie/sample.h"
+#include "tweedie/solver.h"
 
 /* A time of the process with its moments. The last point of a grid may be the data themselves:
  * t = 0 where continuous, −1 where discrete, α = 1, σ = 0. */
@@ -123,6 +124,8 @@ typedef struct tw_loop {
     /* A whole batch: b->index is set, b->x the prior. Calls tw_sampler_step_done after each step.
      */
     tw_status (*run)(const void *config, tw_sampler *s, tw_batch *b);
+    /* Instead: a whole range, of which each sample takes a slot of the batch when one is free. */
+    tw_status (*stream)(const void *config, tw_sampler *s, int64_t first, int64_t n, float *x);
 } tw_loop;
 extern const tw_kinds tw_loop_kinds;
 
@@ -135,6 +138,7 @@ struct tw_sampler {
     const tw_predictor *predictor; /* NULL where the loop has none, and so on */
     const tw_corrector *corrector;
     const tw_rule *rule;
+    tw_solver *solver;
     tw_times_grid grid;
     tw_bounds clip;
     int64_t dims, batch, total_steps;
@@ -161,7 +165,7 @@ tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at);
  * j − 1. */
 tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t j,
                                   int64_t count);
-/* x ~ the prior again, after b->columns was set. */
+/* x ~ the prior, for the indices in b->index, in rows where b->columns is set. */
 void tw_sampler_prior(const tw_sampler *s, tw_batch *b);
 /* Step `done` of total_steps is done: tells the watcher. */
 tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done);

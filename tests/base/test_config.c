@@ -435,6 +435,28 @@ static void a_wrong_default_is_an_internal_error(void **state)
     tw_config_destroy(&config);
 }
 
+static void what_is_assigned_after_binding_is_written_when_bound_again(void **state)
+{
+    (void)state;
+    tw_config *config = NULL, *before = NULL;
+    settings s;
+    char *text = NULL;
+    assert_int_equal(run(&config, &s, PATH_LINE "[objective]\nbeta = linear\n", NULL), TW_OK);
+    assert_int_equal(tw_config_override(config, 1, (char *[]){(char[]){"objective.beta=cosine"}}),
+                     TW_OK);
+    assert_int_equal(tw_config_bind(config, table, FIELDS, &s), TW_OK);
+    assert_int_equal(s.beta, COSINE);
+    assert_int_equal(tw_config_text(config, &text), TW_OK);
+    assert_non_null(strstr(text, "beta = cosine\n"));
+    assert_null(strstr(text, "beta = linear\n"));
+    assert_int_equal(run(&before, &s, PATH_LINE "[objective]\nbeta = linear\n", NULL), TW_OK);
+    assert_int_equal(tw_config_diff_fixed(before, config), TW_ECONFIG);
+    assert_non_null(strstr(tw_error_message(), "objective.beta: linear in the run, cosine now"));
+    tw_free(&text);
+    tw_config_destroy(&config);
+    tw_config_destroy(&before);
+}
+
 static void help_lists_every_key(void **state)
 {
     (void)state;
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(tables_may_share_a_key),
         cmocka_unit_test(a_missing_file_is_no_input),
         cmocka_unit_test(a_wrong_default_is_an_internal_error),
+        cmocka_unit_test(what_is_assigned_after_binding_is_written_when_bound_again),
         cmocka_unit_test(help_lists_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

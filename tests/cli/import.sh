@@ -58,7 +58,7 @@ refused 65 'nan.txt:2: "nan" is not a finite float32' --format points nan.txt
 mkdir folder
 refused 65 "folder: there are no samples in it" --format images folder
 echo "no image" >folder/a.png
-refused 65 "folder/a.png: neither a PNG nor a JPEG image" --format images folder
+refused 65 "folder/a.png: not an image (BMP, JPEG, PNG, TIFF or WebP): begins with 6e 6f 20 69" --format images folder
 refused 64 '--size "0x4"' --format images folder --size 0x4
 refused 64 "--grey and --rgb exclude each other" --format images folder --grey --rgb
 refused 65 "points.txt: not an HDF5 file" --format hdf5 points.txt:/x

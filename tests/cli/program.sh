@@ -18,9 +18,21 @@ case $(json_value precision_auto "$OUT") in
 \"f32\" | \"bf16\") ;;
 *) fail "precision_auto is neither f32 nor bf16" ;;
 esac
-# bf16 is faster than f32 only with AMX
-if grep -qw amx_bf16 /proc/cpuinfo; then wanted='"bf16"'; else wanted='"f32"'; fi
+# bf16 is faster than f32 with AMX, and with the AVX512_BF16 of AMD
+if grep -qw amx_bf16 /proc/cpuinfo || { grep -qw avx512_bf16 /proc/cpuinfo && grep -q AuthenticAMD /proc/cpuinfo; }; then
+    wanted='"bf16"'
+else
+    wanted='"f32"'
+fi
+# where this test itself runs as a lesser processor
+case ${TWEEDIE_ISA-}${ONEDNN_MAX_CPU_ISA-} in *baseline* | *avx2* | *AVX2 | *SSE41) wanted='"f32"' ;; esac
 expect_equal precision_auto "$(json_value precision_auto "$OUT")" "$wanted"
+for lesser in TWEEDIE_ISA=avx2 TWEEDIE_ISA=baseline ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE; do
+    expect_exit 0 env $lesser "$TWEEDIE" version --json
+    expect_equal "precision_auto with $lesser" "$(json_value precision_auto "$OUT")" '"f32"'
+done
+expect_exit 64 env TWEEDIE_ISA=sse2 "$TWEEDIE" version
+expect_message "tweedie: the environment variable TWEEDIE_ISA is 'sse2'; it must be baseline, avx2 or avx512"
 
 expect_exit 64 "$TWEEDIE"
 expect_message "tweedie: which command?"

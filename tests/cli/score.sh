@@ -18,6 +18,8 @@ batch = 256
 learning_rate = 0.005
 [ema]
 rates = 0.99
+[compute]
+precision = f32
 END
 expect_exit 0 "$TWEEDIE" import mixture.h5 --format mixture --count 4000
 expect_exit 0 "$TWEEDIE" train points.ini --run run

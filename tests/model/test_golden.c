@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "ops/bf16.h"
 #include "tweedie/fingerprint.h"
 #include "tweedie/memory.h"
 
@@ -127,7 +126,6 @@ static void ddpm_small_agrees_in_a_large_batch(void **state)
 static void ddpm_small_agrees_in_bf16_to_its_rounding(void **state)
 {
     (void)state;
-    if (!has_bf16()) skip(); /* oneDNN on AVX2 */
     const tw_fingerprint f = measure(&(tw_plan_options){.precision = TW_PRECISION_BF16},
                                      (const double[]){249.75, 749.25}, 2);
     for (int i = 0; i < 8; i++)

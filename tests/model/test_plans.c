@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "model/model_fixture.h"
-#include "ops/bf16.h"
 #include "tweedie/plan.h"
 
 /* Wide enough for blocked weights, groups of several channels and our own convolution; attention at
@@ -139,7 +138,7 @@ static void fused_plans_compute_what_unfused_ones_do(void **state)
 {
     (void)state;
     for (int i = 0; networks(i).text; i++) {
-        for (int half = 0; half < (has_bf16() ? 2 : 1); half++) {
+        for (int half = 0; half < 2; half++) {
             fixture f = open_network(i);
             tw_plan_run r = {0};
             const tw_precision precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32;
@@ -167,7 +166,7 @@ static void poison_changes_nothing(void **state)
 {
     (void)state;
     for (int i = 0; networks(i).text; i++)
-        for (int half = 0; half < (has_bf16() ? 2 : 1); half++) {
+        for (int half = 0; half < 2; half++) {
             float *y = NULL, *g = NULL;
             fixture f = open_network(i);
             for (int poison = 0; poison < 2; poison++) {

@@ -7,7 +7,6 @@
  */
 #include <omp.h>
 
-#include "ops/bf16.h"
 #include "ops/conv.h"
 #include "ops/reference.h"
 
@@ -378,7 +377,6 @@ static void convolutions_are_those_of_slow_loops(void **state)
 static void convolutions_in_bf16_are_those_of_slow_loops(void **state)
 {
     (void)state;
-    if (!has_bf16()) skip();
     for (int i = 0; i < PROBLEMS; i++) solve(&problems[i], i % 2, TW_DTYPE_BF16);
 }
 

@@ -14,6 +14,7 @@
 #include "optim/kern_optim.h"
 #include "tweedie/memory.h"
 #include "tweedie/optim.h"
+#include "tweedie/processor.h"
 
 static void close_to(double met, double wanted, double tolerance)
 {
@@ -168,12 +169,8 @@ static void every_instruction_set_gives_the_same_bits(void **state)
 {
     (void)state;
     const optim_kernels *sets[3] = {&optim_kernels_baseline, NULL, NULL};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
-        sets[1] = &optim_kernels_avx2;
-    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        sets[2] = &optim_kernels_avx512;
+    if (tw_processor_get().isa >= TW_ISA_AVX2) sets[1] = &optim_kernels_avx2;
+    if (tw_processor_get().isa >= TW_ISA_AVX512) sets[2] = &optim_kernels_avx512;
     enum { COUNT = 1037 };
     static float x[3][4][COUNT], g[COUNT];
     const adam_constants c = {.scale = 0.3f,

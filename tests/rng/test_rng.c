@@ -16,6 +16,7 @@
 
 #include "rng/kern_rng.h"
 #include "tweedie/memory.h"
+#include "tweedie/processor.h"
 
 static const tw_rng_stream stream = {
     .seed = 0x0123456789abcdef, .purpose = TW_RNG_TEST, .position = 7, .step = 11};
@@ -103,12 +104,8 @@ static void every_instruction_set_gives_the_same_bits(void **state)
     float *a = malloc(CHUNKS * CHUNK * sizeof *a), *b = malloc(CHUNKS * CHUNK * sizeof *b);
     uint32_t *u = malloc(CHUNKS * CHUNK * sizeof *u), *v = malloc(CHUNKS * CHUNK * sizeof *v);
     const rng_kernels *sets[2] = {NULL, NULL};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
-        sets[0] = &rng_kernels_avx2;
-    if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        sets[1] = &rng_kernels_avx512;
+    if (tw_processor_get().isa >= TW_ISA_AVX2) sets[0] = &rng_kernels_avx2;
+    if (tw_processor_get().isa >= TW_ISA_AVX512) sets[1] = &rng_kernels_avx512;
     rng_kernels_baseline.normals(a, tw_rng_key_of(&stream), 12345, CHUNKS);
     rng_kernels_baseline.words(u, tw_rng_key_of(&stream), 12345, CHUNKS);
     for (int i = 0; i < 2; i++) {
