@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "likelihood/kind.h"
+#include "likelihood/method.h"
 #include "tweedie/memory.h"
 #include "tweedie/rng.h"
 

@@ -1,5 +1,5 @@
 /* Which kind of likelihood a process has, and what is said where it has not. */
-#include "likelihood/kind.h"
+#include "likelihood/method.h"
 
 #include "tweedie/likelihood.h"
 

@@ -1,6 +1,6 @@
 /* Which processes have what. */
-#ifndef LIKELIHOOD_KIND_H
-#define LIKELIHOOD_KIND_H
+#ifndef LIKELIHOOD_METHOD_H
+#define LIKELIHOOD_METHOD_H
 
 #include "tweedie/process.h"
 
