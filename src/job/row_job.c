@@ -187,10 +187,9 @@ static tw_status describe(row_job *j)
 {
     const tw_dataset_split *split = tw_dataset_get_split(j->data);
     return tw_format(j->settings, sizeof j->settings,
-                     "weights=%s data=%s rows=%lld:%lld %s precision=%s batch=%lld",
-                     j->restored->digest, tw_dataset_get_spec(j->data)->digest,
-                     (long long)split->first, (long long)split->last, j->text.data,
-                     tw_precision_name(j->precision), (long long)j->run.likelihood.batch);
+                     "weights=%s data=%s rows=%lld:%lld %s precision=%s", j->restored->digest,
+                     tw_dataset_get_spec(j->data)->digest, (long long)split->first,
+                     (long long)split->last, j->text.data, tw_precision_name(j->precision));
 }
 
 static tw_status plan(row_job *j)

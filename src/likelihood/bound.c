@@ -297,12 +297,12 @@ tw_status tw_bound_describe(tw_text *out, const tw_bound *b)
 {
     static const char *const variances[] = {"auto", "fixedlarge", "fixedsmall", "learned"};
     const tw_likelihood_config *c = b->config;
-    return tw_text_add(out,
-                       "kind=bound variance=%s cdf=%s clip=%s timesteps=%s repeats=%lld seed=%lld",
-                       variances[b->variance],
-                       !b->bytes                      ? "density"
-                       : c->cdf == TW_BOUND_PUBLISHED ? "published"
-                                                      : "exact",
-                       b->clip ? "yes" : "no", c->which && *c->which ? c->which : "all",
-                       (long long)c->repeats, (long long)c->seed);
+    return tw_text_add(
+        out, "kind=bound variance=%s cdf=%s clip=%s timesteps=%s repeats=%lld seed=%lld batch=%lld",
+        variances[b->variance],
+        !b->bytes                      ? "density"
+        : c->cdf == TW_BOUND_PUBLISHED ? "published"
+                                       : "exact",
+        b->clip ? "yes" : "no", c->which && *c->which ? c->which : "all", (long long)c->repeats,
+        (long long)c->seed, (long long)b->batch);
 }

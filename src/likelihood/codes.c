@@ -208,6 +208,7 @@ tw_status tw_codes_describe(tw_text *out, const tw_codes *c)
 {
     const char *which = c->config->which;
     if (c->flow) return tw_likelihood_describe(out, c->flow);
-    return tw_text_add(out, "codes=ddim timesteps=%s inversions=%lld",
-                       which && *which ? which : "all", (long long)c->config->inversions);
+    return tw_text_add(out, "codes=ddim timesteps=%s inversions=%lld batch=%lld",
+                       which && *which ? which : "all", (long long)c->config->inversions,
+                       (long long)c->batch);
 }
