@@ -119,7 +119,9 @@ expect_output "points"
 
 # log p beside the codes is that of the likelihood
 expect_exit 0 "$TWEEDIE" encode vp --data field.h5 --split test --count 300 --out logp.h5 --logp
-h5diff -d 1e-9 vp.1.h5 logp.h5 /logp /logp || fail "log p of encode is another"
+logp() { h5dump -d logp -A 0 -m %.17g -y -w 1 "$1" | grep -E '^ +-?[0-9]'; }
+expect_equal rows "$(logp vp.1.h5 | wc -l)" 300
+expect_equal "log p of encode" "$(logp logp.h5)" "$(logp vp.1.h5)"
 
 # between two codes: both ends are the rows themselves; temperature 0 is the centre
 expect_exit 0 "$TWEEDIE" decode ddpm --codes z-ddpm.h5 --interpolate 3,17 --steps 5 --out between.h5
@@ -130,7 +132,7 @@ expect_equal "different samples at temperature 0" "$(points cold.h5 0 40 | sort 
 
 # bytes: bits per dimension, dequantised with repeats, or of the bound
 { printf '\0\0\010\003\0\0\0\050\0\0\0\010\0\0\0\010'; awk 'BEGIN { for (i = 0; i < 2560; i++) printf "abcdefghijk%c%c", 65 + i % 50, 40 + i % 80 }' | head -c 2560; } >tiny-images-idx3-ubyte
-expect_exit 0 "$TWEEDIE" import tiny.h5 --format idx tiny-images-idx3-ubyte --split test
+expect_exit 0 "$TWEEDIE" import tiny.h5 --format idx tiny-images-idx3-ubyte
 cat >tiny.ini <<END
 [data]
 path = tiny.h5
