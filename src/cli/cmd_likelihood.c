@@ -89,7 +89,7 @@ const tw_command tw_cmd_likelihood = {
         "/bits_per_dimension; what the numbers mean stands in its attributes. Blocks are kept in "
         "FILE.parts, so a job that was killed goes on\n"
         "with what is missing, and several share the work with --first. The result is the same "
-        "bits on any number of ranks. Exit 65: parts are\n"
+        "bits on any number of ranks. Exit 64: parts are\n"
         "there that were made with other weights, data or settings. Computes in float32 unless "
         "compute.precision says otherwise.",
     .options = table,

@@ -171,7 +171,8 @@ static tw_status begin(coding *c)
     tw_status st = TW_OK;
     row_job *j = &c->job;
     char range[64];
-    const tw_dataset_writer_options options = {.path = j->options->out, .replace = true};
+    const tw_dataset_writer_options options = {.path = j->options->out,
+                                               .mode = row_job_output_mode(j)};
     tw_dataset_spec spec = j->restored->samples;
     spec.count = j->count;
     spec.num_classes = 0;

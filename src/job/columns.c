@@ -4,13 +4,13 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "data/h5.h"
-#include "tweedie/file.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 struct column_writer {
     const column_set *set;
-    char path[TW_PATH_MAX], part[TW_PATH_MAX];
+    char path[TW_PATH_MAX];
+    tw_output output;
     hid_t file, array[COLUMNS_MAX];
     XXH3_state_t *hash[COLUMNS_MAX];
     int64_t rows, written;
@@ -73,8 +73,8 @@ done:
     return st;
 }
 
-tw_status column_writer_create(column_writer **out, const char *path, const column_set *set,
-                               int64_t rows)
+tw_status column_writer_create(column_writer **out, const char *path, tw_output_mode mode,
+                               const column_set *set, int64_t rows)
 {
     tw_status st = TW_OK;
     column_writer *w = NULL;
@@ -86,10 +86,10 @@ tw_status column_writer_create(column_writer **out, const char *path, const colu
     w->file = H5I_INVALID_HID;
     for (int i = 0; i < COLUMNS_MAX; i++) w->array[i] = H5I_INVALID_HID;
     TW_TRY(tw_format(w->path, sizeof w->path, "%s", path));
-    TW_TRY(tw_file_temporary(w->part, sizeof w->part, path));
+    TW_TRY(tw_output_begin(&w->output, path, mode));
     TRY_H5(create = H5Pcreate(H5P_FILE_CREATE), TW_ENOMEM, "out of memory");
     TRY_H5(H5Pset_obj_track_times(create, false), TW_EIO, "%s: cannot be created", path);
-    TRY_H5(w->file = H5Fcreate(w->part, H5F_ACC_EXCL, create, H5P_DEFAULT), TW_EIO,
+    TRY_H5(w->file = H5Fcreate(w->output.part, H5F_ACC_EXCL, create, H5P_DEFAULT), TW_EIO,
            "%s: cannot be created", path);
     for (int i = 0; i < set->count; i++) TW_TRY(create_array(w, i));
     *out = w;
@@ -154,8 +154,7 @@ tw_status column_writer_finish(column_writer **writer)
     file = w->file;
     w->file = H5I_INVALID_HID;
     TRY_H5(H5Fclose(file), TW_EIO, "%s: cannot be written", w->path);
-    TW_TRY(tw_file_publish(w->part, w->path));
-    w->part[0] = '\0';
+    TW_TRY(tw_output_publish(&w->output));
 done:
     column_writer_abort(writer);
     return st;
@@ -171,7 +170,7 @@ void column_writer_abort(column_writer **writer)
         XXH3_freeState(w->hash[i]);
     }
     tw_h5_close(&w->file);
-    tw_file_discard(w->part);
+    tw_output_discard(&w->output);
     tw_free(writer);
 }
 

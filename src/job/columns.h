@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "tweedie/data.h"
+#include "tweedie/output.h"
 
 typedef enum column_type { COLUMN_F64, COLUMN_I64, COLUMN_F32 } column_type;
 
@@ -30,9 +31,10 @@ size_t column_row_bytes(const column *c);
 
 typedef struct column_writer column_writer;
 
-/* @param set  must outlive the writer. An existing file is replaced at the end */
-tw_status column_writer_create(column_writer **out, const char *path, const column_set *set,
-                               int64_t rows);
+/* @param set  must outlive the writer
+ * @return TW_EUSAGE for a file that is there (tweedie/output.h) */
+tw_status column_writer_create(column_writer **out, const char *path, tw_output_mode mode,
+                               const column_set *set, int64_t rows);
 /* For attributes. Borrowed. */
 hid_t column_writer_file(const column_writer *w);
 /* Adds rows. @param values  [columns]: [n][width] each */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "job/row_job.h"
 #include "tweedie/likelihood_bound.h"
 #include "tweedie/memory.h"
@@ -325,7 +325,7 @@ static tw_status merge(row_job *j)
     tw_status st = TW_OK;
     likelihood *l = j->self;
     const char *path = j->options->out;
-    TW_TRY(column_writer_create(&l->writer, path, &j->columns, j->count));
+    TW_TRY(column_writer_create(&l->writer, path, row_job_output_mode(j), &j->columns, j->count));
     TW_TRY(row_job_each_part(j, take, l));
     summarise(l);
     TW_TRY(write_attributes(l, column_writer_file(l->writer), path));

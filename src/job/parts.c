@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tweedie/memory.h"
@@ -25,17 +24,6 @@ bool parts_is_part(const char *name)
 {
     const size_t n = strlen(name);
     return strncmp(name, "part-", 5) == 0 && n > 8 && strcmp(name + n - 3, ".h5") == 0;
-}
-
-tw_status parts_make_directory(const char *path)
-{
-    tw_status st = TW_OK;
-    struct stat info;
-    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path,
-             strerror(errno));
-    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is no directory", path);
-done:
-    return st;
 }
 
 /* Temporary names begin with a dot. */
@@ -60,9 +48,10 @@ done:
 
 tw_status parts_differ(const char *path, const char *how, const char *there, const char *here)
 {
-    return tw_error_set(TW_EDATA,
-                        "%s: %s; use another --out, or remove it\n  there: %s\n  here:  %s", path,
-                        how, there, here);
+    return tw_error_set(TW_EUSAGE,
+                        "%s: exists already, and %s; use another --out, or --force replaces it\n"
+                        "  there: %s\n  here:  %s",
+                        path, how, there, here);
 }
 
 /* ---- blocks ---- */

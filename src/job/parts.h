@@ -19,12 +19,10 @@ tw_status parts_path(char *out, const char *directory, int64_t first);
 /* Whether a file of the directory has a part's name. */
 bool parts_is_part(const char *name);
 
-tw_status parts_make_directory(const char *directory);
-
 /* Removes parts, what a killed job left under temporary names, and the directory. */
 tw_status parts_remove(const char *directory);
 
-/* TW_EDATA with both lines of settings. @param how  "was drawn with other weights or settings" */
+/* TW_EUSAGE with both lines of settings. @param how  "was drawn with other weights or settings" */
 tw_status parts_differ(const char *path, const char *how, const char *there, const char *here);
 
 /* ---- blocks over ranks: collective ---- */

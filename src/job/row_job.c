@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "run/compute.h"
 #include "tweedie/clock.h"
 #include "tweedie/log.h"
@@ -301,7 +301,7 @@ static tw_status write_part(const row_job *j, int64_t k)
     char path[TW_PATH_MAX], range[64];
     column_writer *w = NULL;
     TW_TRY(parts_path(path, j->directory, k * j->block));
-    TW_TRY(column_writer_create(&w, path, &j->columns, rows_of(j, k)));
+    TW_TRY(column_writer_create(&w, path, TW_OUTPUT_OWN, &j->columns, rows_of(j, k)));
     TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)(k * j->block),
                      (long long)rows_of(j, k)));
     TW_TRY(tw_h5_write_text(column_writer_file(w), path, "settings", j->settings));
@@ -349,7 +349,7 @@ static tw_status make_missing(row_job *j)
                            .count = (j->first + j->count - 1) / j->block + 1 - first};
     TW_TRY(block_work_list(&j->work));
     if (j->work.missing_count == 0) goto done;
-    TW_TRY(agree(j, j->rank == 0 ? parts_make_directory(j->directory) : TW_OK));
+    TW_TRY(agree(j, j->rank == 0 ? tw_output_check_folder(j->directory) : TW_OK));
     j->start = j->last = tw_clock_seconds();
     tw_log_info("%s %lld rows, %lld blocks of %lld; %lld are there", j->task->verb,
                 (long long)j->count, (long long)j->work.count, (long long)j->block,
@@ -406,17 +406,35 @@ static tw_status look_at_out(row_job *j)
         goto done;
     }
     if (o->replace) goto done;
-    TW_CHECK(ours, TW_EIO, "%s: exists, and is no result of this command; --force replaces it",
-             o->out);
-    TW_CHECK(strcmp(settings, j->settings) == 0, TW_EDATA,
-             "%s: %s; use another --out, or --force replaces it\n  there: %s\n  here:  %s", o->out,
-             made_with_others, settings, j->settings);
-    TW_CHECK(first >= j->first && first + count <= j->first + j->count, TW_EIO,
-             "%s: exists and holds the rows %lld to %lld, not all of which were asked for now; "
-             "--force replaces it",
-             o->out, (long long)first, (long long)(first + count - 1));
+    TW_CHECK(ours, TW_EUSAGE,
+             "%s: exists already, and is no result of this command; --force replaces it", o->out);
+    if (strcmp(settings, j->settings) != 0)
+        TW_TRY(parts_differ(o->out, made_with_others, settings, j->settings));
+    TW_CHECK(
+        first >= j->first && first + count <= j->first + j->count, TW_EUSAGE,
+        "%s: exists already and holds the rows %lld to %lld, not all of which were asked for now; "
+        "--force replaces it",
+        o->out, (long long)first, (long long)(first + count - 1));
+    j->fewer = true;
 done:
     tw_h5_close(&file);
+    return st;
+}
+
+tw_output_mode row_job_output_mode(const row_job *j)
+{
+    return j->options->replace || j->fewer ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
+}
+
+/* The inputs are never replaced, whatever --force says. */
+static tw_status judge_out(row_job *j)
+{
+    tw_status st = TW_OK;
+    const char *const inputs[] = {j->options->data, j->options->weights};
+    TW_TRY(look_at_out(j));
+    if (j->options->join && !j->result.complete)
+        TW_TRY(tw_output_check(j->options->out, row_job_output_mode(j), inputs, 2));
+done:
     return st;
 }
 
@@ -450,7 +468,7 @@ tw_status row_job_run(row_job *j)
     TW_TRY(parts_directory(j->directory, o->out));
     TW_TRY(agree(j, tw_signals_install()));
     TW_TRY(prepare(j));
-    TW_TRY(agree(j, j->rank == 0 ? look_at_out(j) : TW_OK));
+    TW_TRY(agree(j, j->rank == 0 ? judge_out(j) : TW_OK));
     TW_TRY(share_completeness(j));
     if (!j->result.complete) TW_TRY(make_missing(j));
     if (o->join) TW_TRY(merge(j));

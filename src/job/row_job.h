@@ -33,6 +33,7 @@ struct row_job {
     const row_task *task;
     void *self; /* the task's */
     tw_row_job_result result;
+    bool fewer; /* OUT holds some of the rows, of the same settings */
 
     tw_restored *restored;
     tw_config *config;
@@ -68,6 +69,9 @@ tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x);
 
 /* What turns a density of model units into one of the data's: −Σ log scale; 0 for bytes. */
 double row_job_log_scale(const row_job *j);
+
+/* How OUT may take its name. */
+tw_output_mode row_job_output_mode(const row_job *j);
 
 /* For merging: calls `take` with each piece of the rows asked for, which it finds in j->values. */
 tw_status row_job_each_part(row_job *j, tw_status (*take)(void *self, int64_t first, int64_t n),

@@ -87,15 +87,15 @@ expect_exit 0 "$TWEEDIE" likelihood vp --data field.h5 --count 300 --out split.h
 expect_output "there already"
 
 # other weights, data or settings are refused, in the file and in parts
-expect_exit 65 "$TWEEDIE" likelihood vp --data field.h5 --count 300 --out split.h5 likelihood.seed=3
+expect_exit 64 "$TWEEDIE" likelihood vp --data field.h5 --count 300 --out split.h5 likelihood.seed=3
 expect_message "was made with other weights, data or settings"
 expect_message "seed=3"
 rm vp.2.h5
-expect_exit 65 ranks 2 "$TWEEDIE" likelihood vp --data field.h5 --count 300 --out vp.2.h5 --weights raw
-expect_message "part-000000000000.h5: was made with other"
-expect_exit 65 "$TWEEDIE" likelihood vp --data field.h5 --split train --count 300 --out vp.2.h5
+expect_exit 64 ranks 2 "$TWEEDIE" likelihood vp --data field.h5 --count 300 --out vp.2.h5 --weights raw
+expect_message "part-000000000000.h5: exists already, and was made with other"
+expect_exit 64 "$TWEEDIE" likelihood vp --data field.h5 --split train --count 300 --out vp.2.h5
 cp field.h5 taken.h5
-expect_exit 74 "$TWEEDIE" likelihood vp --data field.h5 --out taken.h5
+expect_exit 64 "$TWEEDIE" likelihood vp --data field.h5 --out taken.h5
 expect_message "is no result of this command"
 
 # codes and back: by the ODE to its tolerance, by DDIM with fixed-point iterations to rounding
