@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "job/parts.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
@@ -20,19 +21,12 @@ enum { JOIN_BYTES = 1 << 22 };
 tw_status sample_parts_name(sample_parts *p, const char *out)
 {
     p->out = out;
-    return tw_format(p->directory, sizeof p->directory, "%s.parts", out);
+    return parts_directory(p->directory, out);
 }
 
 static tw_status name_part(char *path, const sample_parts *p, int64_t k)
 {
-    return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory,
-                     (long long)(k * p->batch));
-}
-
-static bool is_part(const char *name)
-{
-    const size_t n = strlen(name);
-    return strncmp(name, "part-", 5) == 0 && n > 8 && strcmp(name + n - 3, ".h5") == 0;
+    return parts_path(path, p->directory, k * p->batch);
 }
 
 /* ---- what a file says ---- */
@@ -74,7 +68,7 @@ tw_status sample_parts_adopt(sample_parts *p)
     DIR *directory = opendir(p->directory);
     TW_CHECK(directory, TW_ENOINPUT, "%s: cannot be read: %s", p->directory, strerror(errno));
     for (const struct dirent *e; !p->adopted && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name)) continue;
+        if (!parts_is_part(e->d_name)) continue;
         TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
         if (open_file(&p->adopted, path, true) != TW_OK) tw_log_warn("%s", tw_error_message());
     }
@@ -318,7 +312,7 @@ tw_status sample_parts_remove_others(const sample_parts *p)
     char path[TW_PATH_MAX];
     DIR *directory = opendir(p->directory);
     for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name)) continue;
+        if (!parts_is_part(e->d_name)) continue;
         TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
         if (!is_other(p, path)) continue;
         TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
@@ -329,23 +323,7 @@ done:
     return st;
 }
 
-/* Also what a killed job left under temporary names, which begin with a dot. */
 tw_status sample_parts_remove(const sample_parts *p)
 {
-    tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    DIR *directory = opendir(p->directory);
-    TW_CHECK(directory || errno == ENOENT, TW_EIO, "%s: cannot be read: %s", p->directory,
-             strerror(errno));
-    for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name) && strncmp(e->d_name, ".part-", 6) != 0) continue;
-        TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
-        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
-                 strerror(errno));
-    }
-    TW_CHECK(!directory || rmdir(p->directory) == 0 || errno == ENOENT || errno == ENOTEMPTY,
-             TW_EIO, "%s: cannot be removed: %s", p->directory, strerror(errno));
-done:
-    if (directory) closedir(directory);
-    return st;
+    return parts_remove(p->directory);
 }
