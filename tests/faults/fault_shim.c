@@ -42,8 +42,8 @@ static bool here = true; /* in this rank */
 static atomic_bool begun;
 static atomic_long file_calls, hdf5_calls;
 
-/* A child that reads what may crash a library counts for itself, and is left alone: the calls of a run
- * are those of its rank. */
+/* A child that reads what may crash a library counts for itself, and is left alone: the calls of a
+ * run are those of its rank. */
 static void leave_alone(void)
 {
     here = false;
