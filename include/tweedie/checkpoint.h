@@ -57,6 +57,7 @@ typedef struct tw_checkpoint_meta {
                          default */
     char source[512]; /* weights files: the checkpoint that they came from */
     char sample_kind[16]; /* what samples are: "uint8", "float32", "points"; "" where nobody said */
+    char channel_text[4000]; /* names and units of channels as tw_dataset_spec says; "": none */
     int64_t height, width, channels, num_classes;
     const float *offset,
         *scale;           /* [channels]: stored values are x scale + offset; NULL for uint8 */
@@ -127,7 +128,8 @@ tw_status tw_checkpoint_preflight(const char *run, int64_t bytes, int keep);
 typedef struct tw_checkpoint tw_checkpoint;
 
 /* Checks magic, version, length and hash, and only then opens the file (a checkpoint or a weights
- * file) and lists its arrays.
+ * file) and lists its arrays: in a child process, since the seal says nothing of who made the file.
+ * Every object must be as the writers here make it; one that bears the name of a step holds it.
  * @param[out] out  tw_checkpoint_close
  * @return TW_EDATA for any damage and for a version that this program does not know */
 tw_status tw_checkpoint_open(tw_checkpoint **out, const char *path);
@@ -196,10 +198,19 @@ tw_status tw_checkpoint_clean(const char *run);
 /* Deletes old checkpoints: all but the newest `keep`, the two newest that verify, those whose step
  * is a multiple of `every` (0: none), and those that the text file RUN/checkpoints/hold names, one
  * step number or file name a line, '#' for comments.
+ * A line of it that is neither stops everything: nothing is removed.
  * @param dry_run       only say what would go
  * @param[out] removed  may be NULL: steps, tw_free */
 tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool dry_run,
                               int64_t **removed, int64_t *removed_count);
+
+/* The same in pieces, as tw_checkpoint_writer_step: each reads some 16 MB or removes a file. Calls
+ * no HDF5. */
+typedef struct tw_checkpoint_pruner tw_checkpoint_pruner;
+tw_status tw_checkpoint_pruner_create(tw_checkpoint_pruner **out, const char *run, int64_t keep,
+                                      int64_t every, bool dry_run);
+tw_status tw_checkpoint_pruner_step(tw_checkpoint_pruner *pruner, bool *finished);
+void tw_checkpoint_pruner_destroy(tw_checkpoint_pruner **pruner);
 
 /* Copies every valid checkpoint of RUN (and its exported weights) that is not there yet to the
  * directory `to`: temporary name, fsync, read back, compare, rename, fsync of the directory, one
@@ -252,8 +263,10 @@ tw_status tw_weights_copy(const tw_weights *weights, const tw_checkpoint_array *
 /* Writes one set of parameters of a checkpoint as a weights file.
  * @param from,which  as tw_weights_open
  * @param path        of the new file; NULL: RUN/weights/step-%09d-WHICH.h5, only where `from` is a
- * run
+ * run; that is the run's own, and is made anew where it exists
+ * @param replace     a `path` that exists may be replaced
  * @param[out] made   may be NULL: at least TW_CHECKPOINT_PATH bytes for the path written */
-tw_status tw_weights_export(const char *from, const char *which, const char *path, char *made);
+tw_status tw_weights_export(const char *from, const char *which, const char *path, bool replace,
+                            char *made);
 
 #endif

@@ -25,8 +25,8 @@ typedef struct tw_comm tw_comm;
  *
  * Collective on all processes of the launch.
  * @param[out] out  owned by the caller; tw_comm_destroy
- * @return TW_ECONFIG where srun started several tasks that MPI sees as single ones; TW_EINTERNAL
- * with MPI's own words */
+ * @return TW_ECONFIG where a launcher started several processes that MPI sees as single ones;
+ * TW_EINTERNAL with MPI's own words */
 tw_status tw_comm_create(tw_comm **out);
 
 /* Collective. Accepts NULL inside. Nothing that matters may happen after it: mpirun ends the others
@@ -89,6 +89,14 @@ tw_status tw_comm_same(const tw_comm *comm, uint64_t value, const char *what);
 
 /* Waits for all ranks. Collective. */
 tw_status tw_comm_barrier(const tw_comm *comm);
+
+/* Says that this rank is about to take part in a collective that is not made of those above (one of
+ * HDF5's, of MPI's). With TWEEDIE_DEBUG_COLLECTIVES=1 in the environment every collective is
+ * counted and compared over the ranks, and where they differ all ranks end with code 70 and a
+ * message that names them; without it this does nothing. Accepts NULL. Collective.
+ * @param name  of the collective
+ * @param size  what must be equal on all ranks, as bytes or a count; 0 where nothing need be */
+void tw_comm_collective(const tw_comm *comm, const char *name, int64_t size);
 
 /* Ends all ranks with the exit code of `st`, where no agreement is possible any more. The message
  * is already printed. Not collective; does not return. `comm` may be NULL. */

@@ -132,6 +132,11 @@ tw_config_error(tw_config *config, const char *section, const char *key, const c
 /* Where a key was set ("mnist.ini:12", "command line"), or "default". Borrowed. */
 const char *tw_config_origin(const tw_config *config, const char *section, const char *key);
 
+/* For a path that cannot be opened: adds to the recorded message of `st` which line set the key, to
+ * what, and from which folder a relative path was looked for. @return st */
+tw_status tw_config_explain_path(const tw_config *config, const char *section, const char *key,
+                                 tw_status st);
+
 /* Ends the binding: each entry that no table knows is an error that names the nearest known key.
  * @return TW_ECONFIG with one message that lists all collected errors, a line each */
 tw_status tw_config_finish(tw_config *config);

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "tweedie/io.h"
+#include "tweedie/output.h"
 #include "tweedie/status.h"
 
 struct tw_comm;
@@ -62,12 +63,14 @@ typedef struct tw_dataset_spec {
     tw_dataset_kind kind;
     int64_t count; /* samples N in the file */
     int64_t height, width, channels;
-    int64_t num_classes;               /* 0: no labels; else labels are 0 … num_classes − 1 */
-    const float *offset, *scale;       /* [channels], not for uint8; NULL as an argument: 0 and 1 */
-    const char *const *class_names;    /* [num_classes] or NULL */
-    char name[TW_DATASET_NAME_MAX];    /* "mnist" */
-    char source[TW_DATASET_TEXT_MAX];  /* where the samples come from */
-    char license[TW_DATASET_TEXT_MAX]; /* under which terms */
+    int64_t num_classes;            /* 0: no labels; else labels are 0 … num_classes − 1 */
+    const float *offset, *scale;    /* [channels], not for uint8; NULL as an argument: 0 and 1 */
+    const char *const *class_names; /* [num_classes] or NULL */
+    const char *channel_text; /* what the channels are, or NULL: a line for each, name, units, long
+                                 name and coordinates with a tab between them, each may be empty */
+    char name[TW_DATASET_NAME_MAX];     /* "mnist" */
+    char source[TW_DATASET_TEXT_MAX];   /* where the samples come from */
+    char license[TW_DATASET_TEXT_MAX];  /* under which terms */
     char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, in
                                            storage order; set by the writer */
     int split_count;                    /* 0 as an argument: one split "train" of all samples */
@@ -163,6 +166,8 @@ typedef struct tw_loader_options {
                   step) */
     tw_loader_mode mode;
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
+    bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
+                       that memory is touched, and nothing may be drawn */
 } tw_loader_options;
 
 /* Prepares drawing from the chosen split; reads this rank's samples where they stay in memory.
@@ -171,6 +176,10 @@ typedef struct tw_loader_options {
  * numbers that divide it) or exceeds the number of samples; TW_EDATA and TW_EIO as
  * tw_dataset_read_stored; TW_ENOMEM */
 tw_status tw_loader_create(tw_loader **out, tw_dataset *dataset, const tw_loader_options *options);
+
+/* Reads what options.later left. Collective on the dataset's comm; all ranks get the same status.
+ * @return as tw_dataset_read_stored */
+tw_status tw_loader_read(tw_loader *loader);
 
 /* Waits for reading in flight. Not collective. */
 void tw_loader_destroy(tw_loader **loader);
@@ -201,16 +210,16 @@ typedef struct tw_dataset_writer tw_dataset_writer;
 
 typedef struct tw_dataset_writer_options {
     const char *path;
-    bool replace; /* a file of this name may be replaced */
-    int gzip;     /* 0: contiguous, no compression; 1…9: chunks, shuffle and deflate */
+    tw_output_mode mode;
+    int gzip; /* 0: contiguous, no compression; 1…9: chunks, shuffle and deflate */
 } tw_dataset_writer_options;
 
 /* Begins a dataset of exactly spec->count samples, in the order in which they will be appended; in
  * memory is one block of 1 MiB. The file appears under its name only when tw_dataset_writer_finish
  * succeeds. Not collective: one process writes one file. HDF5 is called by the calling thread:
  * where an input thread lives, all of a writer's functions are its jobs.
- * @return TW_EIO if the file exists or cannot be created; TW_EDATA if the spec is not a dataset
- * (naming what); TW_ENOMEM */
+ * @return TW_EUSAGE if the file exists (tweedie/output.h); TW_EIO; TW_EDATA if the spec is not a
+ * dataset (naming what); TW_ENOMEM */
 tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spec *spec,
                                    const tw_dataset_writer_options *options);
 
@@ -236,7 +245,10 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer);
 
 /* ---- importing ---- */
 
-typedef enum tw_import_layout { TW_LAYOUT_AUTO, TW_LAYOUT_NHWC, TW_LAYOUT_NCHW } tw_import_layout;
+#define TW_LAYOUT_AUTO NULL
+#define TW_LAYOUT_NHWC "NHWC"
+#define TW_LAYOUT_NCHW "NCHW"
+typedef enum tw_import_order { TW_ORDER_AUTO, TW_ORDER_ROWS, TW_ORDER_COLUMNS } tw_import_order;
 typedef enum tw_import_colour { TW_COLOUR_FIRST, TW_COLOUR_GREY, TW_COLOUR_RGB } tw_import_colour;
 typedef enum tw_import_folders {
     TW_FOLDERS_AUTO,
@@ -283,8 +295,13 @@ typedef struct tw_import_options {
     bool skip_damaged; /* images: leave out what cannot be read, with a warning for each */
     tw_import_folders folders; /* images: whether sub-folders are splits or classes where their
                                   names leave it open */
-    tw_import_layout layout;   /* hdf5 */
-    const char *labels;        /* hdf5: "FILE:/path" of the labels, or NULL */
+    const char *layout;    /* hdf5: what the axes are, "NCHW"; TW_LAYOUT_AUTO: as the array says */
+    tw_import_order order; /* hdf5: how the writer counts axes; auto: by columns where MATLAB wrote
+                              the file */
+    bool stack;            /* hdf5: several arrays are channels of the same samples */
+    const char *fill;      /* hdf5: a number, or "mean" of the channel, in the place of missing
+                              values; NULL: they are refused */
+    const char *labels;    /* hdf5: "FILE:/path" of the labels, or NULL */
     tw_import_normalise
         normalise; /* float32 and points: range: least and largest value of a channel become −1 and
                       1; standard: mean 0, deviation 1; none; auto: range for images, standard for
@@ -293,8 +310,17 @@ typedef struct tw_import_options {
 } tw_import_options;
 
 /* What an import made. */
+enum { TW_IMPORT_CHANNELS = 16 }; /* that a result describes */
+
+typedef struct tw_import_channel {
+    char name[TW_DATASET_NAME_MAX], units[TW_DATASET_NAME_MAX]; /* "": nobody said */
+    double least, most, mean;
+    int64_t missing; /* values that were filled */
+} tw_import_channel;
+
 typedef struct tw_import_result {
-    tw_dataset_spec spec; /* its pointers are NULL */
+    tw_dataset_spec spec;                           /* its pointers are NULL */
+    tw_import_channel channels[TW_IMPORT_CHANNELS]; /* the first ones */
 } tw_import_result;
 
 /* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples.
@@ -304,6 +330,9 @@ typedef struct tw_import_result {
  * @return TW_EUSAGE for options that do not fit; TW_ENOINPUT for what is missing or unreadable;
  * TW_EDATA for bad data, naming file, object or line and what was expected; TW_EIO */
 tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result);
+
+/* Whether a format makes its points itself, and reads no inputs. */
+bool tw_import_is_drawn(const char *format);
 
 /* Name and one-line summary of format i; false past the last. */
 bool tw_import_format(int i, const char **name, const char **summary);

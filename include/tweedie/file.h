@@ -27,10 +27,28 @@ bool tw_file_exists(const char *path);
  * where the disk errs */
 tw_status tw_file_size(int64_t *bytes, const char *path);
 
+/* Opens a file that belongs to the program by its name (a lock, a log), with open(2)'s flags: no
+ * symbolic link is followed, no pipe waited for, and nothing but a regular file taken, so that what
+ * somebody else put there leads nowhere.
+ * @param[out] out  a descriptor, the caller's
+ * @return TW_EIO naming the file; errno is open(2)'s where that failed */
+tw_status tw_file_open_own(int *out, const char *path, int flags);
+
 /* The name under which `path` is written first: hidden, in the same directory, unlike that of any
  * other process.
  * @return TW_EINTERNAL if it does not fit in `size` bytes */
 tw_status tw_file_temporary(char *out, size_t size, const char *path);
+
+/* Removes from a directory the temporary files whose process is gone: of this host, those of
+ * processes that are no more; others where they were not touched for a day. What cannot be removed
+ * stays.
+ * @param of  only those of this file; NULL: all */
+void tw_file_sweep(const char *directory, const char *of);
+
+/* The two halves of publishing, for who gives the name himself: flushes a closed temporary file of
+ * `path`; flushes the directory of `path`. @return TW_EIO naming `path` */
+tw_status tw_file_flush(const char *temporary, const char *path);
+tw_status tw_file_flush_directory(const char *path);
 
 /* Flushes the closed file `temporary` to the disk, gives it its name (replacing what has it) and
  * flushes the directory.

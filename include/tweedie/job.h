@@ -21,7 +21,7 @@ typedef struct tw_sample_job_options {
     bool join;       /* one file at the end; else parts alone */
     const char *out; /* the dataset file */
     bool replace; /* OUT may be replaced by what holds fewer samples, or is no sample set of these
-                     settings */
+                     settings; so may parts of other settings, and pictures */
     bool clean;   /* remove the parts when they are joined */
     const char *grid;     /* a PNG of the first samples, for points a heat map; NULL or "": none */
     int64_t grid_count;   /* how many samples; points: all */
@@ -41,10 +41,10 @@ typedef struct tw_sample_job_result {
  * Collective: all ranks get the same status.
  * @param comm      NULL: this process alone
  * @param[out] out  may be NULL
- * @return TW_EDATA where parts or OUT are there that were drawn with other weights or settings;
- * TW_ENOINPUT where parts are missing and there are no weights; TW_EIO where OUT exists and may not
- * be replaced; TW_ESTOPPED after SIGTERM or SIGUSR1, to be continued by the same call; TW_EDIVERGED
- * where a sample is not finite; TW_ECONFIG and TW_EUSAGE for settings */
+ * @return TW_EUSAGE where OUT, a part of other weights or settings, or a picture exists and may not
+ * be replaced; TW_ENOINPUT where parts are missing and there are no weights; TW_ESTOPPED after
+ * SIGTERM or SIGUSR1, to be continued by the same call; TW_EDIVERGED where a sample is not finite;
+ * TW_ECONFIG and TW_EUSAGE for settings */
 tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *options,
                         tw_sample_job_result *out);
 

@@ -26,7 +26,8 @@ void tw_free(void *pointer);
 /* A copy of a string; released with tw_free. */
 tw_status tw_strdup(char **out, const char *text);
 
-/* printf into a fixed buffer; TW_EINTERNAL with a message if it does not fit. */
+/* printf into a fixed buffer; TW_EUSAGE with a message if it does not fit: buffers are sized for
+ * our own texts, so a name that somebody gave is too long. */
 __attribute__((format(printf, 3, 4))) tw_status tw_format(char *out, size_t size,
                                                           const char *format, ...);
 

@@ -1,7 +1,8 @@
 /* Pictures for people: PNG files of images, of grids of images, and of the density of points in the
  * plane.
  *
- * Every file is written under a temporary name and renamed. Nothing here is collective. */
+ * Every file is written under a temporary name and renamed (tweedie/output.h: as one of the
+ * program's own, so what has its name is replaced). Nothing here is collective. */
 #ifndef TWEEDIE_PNG_H
 #define TWEEDIE_PNG_H
 
@@ -15,6 +16,11 @@
  * @return TW_EIO naming the file; TW_ESHAPE if a side is not within 1…65535 */
 tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
                        int64_t channels);
+
+/* The same where nothing has the name, or a file of the same bytes. @return TW_EUSAGE where there
+ * is another */
+tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                            int64_t channels);
 
 /* Writes `count` images as one picture, row by row, with one dark pixel between neighbours.
  * @param pixels   [count][height][width][channels], channels as in tw_png_write

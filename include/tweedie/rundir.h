@@ -40,7 +40,13 @@ tw_status tw_rundir_check(const tw_rundir *run);
 /* Whether the file NAME is there; if so removes it (the request file `checkpoint-now`). */
 bool tw_rundir_take_request(const tw_rundir *run, const char *name);
 
-/* Reads a text file whole. @param[out] text  tw_free. @return TW_ENOINPUT where it is missing */
+/* The same for a loop that asks often: looks at most every TW_RUNDIR_REQUEST_SECONDS, and says no
+ * between. A shared file system answers slowly. */
+enum { TW_RUNDIR_REQUEST_SECONDS = 2 };
+bool tw_rundir_poll_request(tw_rundir *run, const char *name);
+
+/* Reads a text file whole. @param[out] text  tw_free. @return TW_ENOINPUT where it is missing;
+ * TW_EDATA where it holds a NUL, behind which nothing would be seen */
 tw_status tw_rundir_read_text(char **text, const char *path);
 
 #endif

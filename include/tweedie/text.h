@@ -41,6 +41,10 @@ void tw_text_from_double(char *out, double value);
 /* Whether `length` bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool tw_text_is_utf8(const char *bytes, int64_t length);
 
+/* A copy that a terminal shows as it is: control characters (but those that `kept` lists) and bytes
+ * that are not UTF-8 become \xNN. Cut where `size` bytes are not enough. Returns its length. */
+int64_t tw_text_printable(char *out, int64_t size, const char *text, const char *kept);
+
 /* How many single letters must be inserted, deleted, replaced or swapped with their neighbour to
  * get from one word to the other. */
 int64_t tw_text_distance(const char *a, const char *b);

@@ -23,7 +23,8 @@ typedef struct tw_train_options {
 /* Trains a new run, or resumes from the newest checkpoint that verifies. RUN/train.log stays open
  * for what the caller still has to say (tw_log_close). Collective on `comm`.
  * @return TW_OK when train.steps are done; TW_ESTOPPED after an early stop with a complete
- * checkpoint; TW_EDIVERGED where loss or gradient is not finite (the last good checkpoint stands);
+ * checkpoint; TW_EDIVERGED where loss or gradient is not finite, or the gradient overflows Adam's
+ * moments (the last good checkpoint stands);
  * TW_ECONFIG for a bad configuration or a changed fixed key; TW_ELOCKED where another process
  * trains this run; the same on all ranks */
 tw_status tw_train(const tw_comm *comm, const tw_train_options *options);

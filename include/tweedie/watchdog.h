@@ -31,6 +31,9 @@ enum { TW_WATCHDOG_SECTION_MAX = 31 }; /* characters of a section's name that ar
  * @param[out] out  owned by the caller; tw_watchdog_destroy */
 tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm);
 
+/* The watchdog that was created for `comm`, or NULL. Borrowed. */
+tw_watchdog *tw_watchdog_find(const tw_comm *comm);
+
 /* Stops the thread. Collective where tw_watchdog_create was. Accepts NULL inside. */
 void tw_watchdog_destroy(tw_watchdog **watchdog);
 

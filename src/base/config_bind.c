@@ -141,6 +141,21 @@ const char *tw_config_origin(const tw_config *config, const char *section, const
     return e ? e->origin : "default";
 }
 
+tw_status tw_config_explain_path(const tw_config *config, const char *section, const char *key,
+                                 tw_status st)
+{
+    const config_entry *e = config_find_entry(config, section, key);
+    char message[1024];
+    if (!e) return st;
+    snprintf(message, sizeof message, "%s", tw_error_message());
+    if (e->value[0] == '/')
+        return tw_error_set(st, "%s (%s: %s.%s)", message, e->origin, section, key);
+    return tw_error_set(
+        st, "%s (%s: %s.%s = %s is relative to %s, %s)", message, e->origin, section, key, e->value,
+        e->source == COMMAND_LINE ? "the current directory" : "the folder of that file",
+        e->directory);
+}
+
 static bool is_excused(const tw_config *config, const char *section)
 {
     char line[128];

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,24 +34,28 @@ done:
     return st;
 }
 
+tw_status tw_file_open_own(int *out, const char *path, int flags)
+{
+    tw_status st = TW_OK;
+    struct stat info;
+    int file = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    TW_CHECK(file >= 0 || errno != ELOOP, TW_EIO,
+             "%s: is a symbolic link; a file of the run itself was expected", path);
+    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_EIO, "%s: is not a regular file",
+             path);
+    *out = file;
+    file = -1;
+done:
+    if (file >= 0) close(file);
+    return st;
+}
+
 /* Where the file name begins in a path. */
 static size_t directory_length(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? (size_t)(slash - path) + 1 : 0;
-}
-
-tw_status tw_file_temporary(char *out, size_t size, const char *path)
-{
-    static atomic_uint serial; /* two temporary files of one process differ too */
-    size_t n = directory_length(path);
-    char host[64] = "";
-    /* ranks on several nodes may share a directory and a process number */
-    (void)gethostname(host, sizeof host - 1);
-    for (char *c = host; *c; c++)
-        if (*c == '/') *c = '_';
-    return tw_format(out, size, "%.*s.%s.%s-%ld-%u.tmp", (int)n, path, path + n, host,
-                     (long)getpid(), atomic_fetch_add(&serial, 1u));
 }
 
 static tw_status flush(const char *name, int flags, const char *path)
@@ -68,16 +71,29 @@ done:
     return st;
 }
 
-tw_status tw_file_publish(const char *temporary, const char *path)
+tw_status tw_file_flush(const char *temporary, const char *path)
+{
+    return flush(temporary, O_RDONLY, path);
+}
+
+tw_status tw_file_flush_directory(const char *path)
 {
     tw_status st = TW_OK;
     char directory[TW_PATH_MAX];
     size_t n = directory_length(path);
     TW_TRY(tw_format(directory, sizeof directory, "%.*s.", (int)n, path)); /* "dir/." or "." */
-    TW_TRY(flush(temporary, O_RDONLY, path));
+    TW_TRY(flush(directory, O_RDONLY | O_DIRECTORY, path));
+done:
+    return st;
+}
+
+tw_status tw_file_publish(const char *temporary, const char *path)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_file_flush(temporary, path));
     TW_CHECK(rename(temporary, path) == 0, TW_EIO, "%s: cannot be given its name: %s", path,
              strerror(errno));
-    TW_TRY(flush(directory, O_RDONLY | O_DIRECTORY, path));
+    TW_TRY(tw_file_flush_directory(path));
 done:
     return st;
 }

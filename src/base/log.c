@@ -2,12 +2,14 @@
  * never mix. */
 #include "tweedie/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tweedie/file.h"
+#include "tweedie/text.h"
 
 enum { LINE_MAX_BYTES = 4096 };
 
@@ -26,13 +28,13 @@ void tw_log_identify(int rank, const char *host)
 
 tw_status tw_log_open(const char *path)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (file < 0)
-        return tw_error_set(TW_EIO, "%s: cannot be opened for appending: %s", path,
-                            strerror(errno));
+    tw_status st = TW_OK;
+    int file;
+    TW_TRY(tw_file_open_own(&file, path, O_WRONLY | O_CREAT | O_APPEND));
     tw_log_close();
     logger.file = file;
-    return TW_OK;
+done:
+    return st;
 }
 
 void tw_log_close(void)
@@ -46,17 +48,17 @@ void tw_log_quiet(bool quiet)
     logger.quiet = quiet;
 }
 
+/* What messages quote from files must not command a terminal. */
 static void put(const char *format, va_list args)
 {
-    char line[LINE_MAX_BYTES];
-    int n = snprintf(line, sizeof line, "%s", logger.speaker);
-    int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
-    n = m < 0 ? n : n + m;
-    if (n > LINE_MAX_BYTES - 2) n = LINE_MAX_BYTES - 2;
-    line[n++] = '\n';
+    char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+    int n = snprintf(text, sizeof text, "%s", logger.speaker);
+    if (vsnprintf(text + n, sizeof text - (size_t)n, format, args) < 0) text[n] = '\0';
+    int64_t length = tw_text_printable(line, LINE_MAX_BYTES - 1, text, "\n\t");
+    line[length++] = '\n';
     /* a log that cannot be written must not stop the work it tells of */
-    if (write(STDERR_FILENO, line, (size_t)n) < 0) return;
-    if (logger.file >= 0 && write(logger.file, line, (size_t)n) < 0) return;
+    if (write(STDERR_FILENO, line, (size_t)length) < 0 && logger.file < 0) return;
+    if (logger.file >= 0 && write(logger.file, line, (size_t)length) < 0) return;
 }
 
 void tw_log_info(const char *format, ...)

@@ -78,8 +78,8 @@ tw_status tw_format(char *out, size_t size, const char *format, ...)
     int n = vsnprintf(out, size, format, args);
     va_end(args);
     if (n >= 0 && (size_t)n < size) return TW_OK;
-    return tw_error_set(TW_EINTERNAL,
-                        "text too long: %d characters where %zu fit, beginning \"%.60s\"", n,
+    /* our own texts fit: what does not was named by the user */
+    return tw_error_set(TW_EUSAGE, "a name is too long: %d characters where %zu fit: \"%.60s…\"", n,
                         size ? size - 1 : 0, size ? out : "");
 }
 

@@ -146,6 +146,35 @@ bool tw_text_is_utf8(const char *bytes, int64_t length)
 
 enum { WORD_MAX = 96 }; /* longer words are compared by their beginning */
 
+/* The bytes of the character at `s` where it may be shown as it is, else 0. */
+static int64_t printable_bytes(const char *s, const char *kept)
+{
+    const unsigned char c = (unsigned char)*s;
+    if (c < 0x80) return (c >= 0x20 && c != 0x7f) || strchr(kept, c) ? 1 : 0;
+    const int64_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    for (int64_t i = 1; i < n; i++)
+        if (!s[i]) return 0;
+    if (c == 0xc2 && (unsigned char)s[1] < 0xa0) return 0; /* the controls of ISO 6429 */
+    return tw_text_is_utf8(s, n) ? n : 0;
+}
+
+int64_t tw_text_printable(char *out, int64_t size, const char *text, const char *kept)
+{
+    int64_t length = 0;
+    while (*text) {
+        const int64_t n = printable_bytes(text, kept);
+        if (length + (n ? n : 4) >= size) break;
+        if (n)
+            memcpy(out + length, text, (size_t)n);
+        else
+            snprintf(out + length, 5, "\\x%02x", (unsigned)(unsigned char)*text);
+        length += n ? n : 4;
+        text += n ? n : 1;
+    }
+    if (size > 0) out[length] = '\0';
+    return length;
+}
+
 int64_t tw_text_distance(const char *a, const char *b)
 {
     int64_t rows[3][WORD_MAX + 1]; /* distances of a[0..i) to all b[0..j), for i - 2, i - 1 and i */

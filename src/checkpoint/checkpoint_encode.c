@@ -5,21 +5,18 @@
 #include <string.h>
 
 #include "checkpoint/container.h"
-#include "checkpoint/hdf5_try.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
-
-enum { CHUNK_BYTES = 1 << 20 };
 
 /* Closing the file closes what a failure left open in it. */
 static tw_status access_list(hid_t *out, const char *path)
 {
     tw_status st = TW_OK;
     hid_t list = -1;
-    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_FILE_ACCESS));
-    TRY_H5(TW_EIO, path, H5Pset_fclose_degree(list, H5F_CLOSE_STRONG));
-    TRY_H5(TW_EIO, path,
-           H5Pset_libver_bounds(list, H5F_LIBVER_V18,
-                                H5F_LIBVER_V110)); /* readable from 1.10 on, whatever writes it */
+    TRY_H5(list = H5Pcreate(H5P_FILE_ACCESS), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_fclose_degree(list, H5F_CLOSE_STRONG), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V110), TW_EIO,
+           "%s: cannot be written", path); /* readable from 1.10 on, whatever writes it */
     *out = list;
     list = -1;
 done:
@@ -32,9 +29,10 @@ static tw_status write_attribute(hid_t file, const char *path, const char *name,
 {
     tw_status st = TW_OK;
     hid_t space = -1, attribute = -1;
-    TRY_H5(TW_EIO, path, space = H5Screate(H5S_SCALAR));
-    TRY_H5(TW_EIO, path, attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
-    TRY_H5(TW_EIO, path, H5Awrite(attribute, memory_type, value));
+    TRY_H5(space = H5Screate(H5S_SCALAR), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), TW_EIO,
+           "%s: cannot be written", path);
+    TRY_H5(H5Awrite(attribute, memory_type, value), TW_EIO, "%s: cannot be written", path);
 done:
     if (attribute >= 0) H5Aclose(attribute);
     if (space >= 0) H5Sclose(space);
@@ -46,10 +44,10 @@ static tw_status text_type(hid_t *out, const char *path, size_t length)
 {
     tw_status st = TW_OK;
     hid_t type = -1;
-    TRY_H5(TW_EIO, path, type = H5Tcopy(H5T_C_S1));
-    TRY_H5(TW_EIO, path, H5Tset_size(type, length > 0 ? length : 1));
-    TRY_H5(TW_EIO, path, H5Tset_cset(type, H5T_CSET_UTF8));
-    TRY_H5(TW_EIO, path, H5Tset_strpad(type, H5T_STR_NULLPAD));
+    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Tset_size(type, length > 0 ? length : 1), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_EIO, "%s: cannot be written", path);
     *out = type;
     type = -1;
 done:
@@ -91,6 +89,7 @@ static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_me
             TW_TRY(write_attribute(file, path, f->name, H5T_STD_U64LE, H5T_NATIVE_UINT64, member));
             break;
         case META_TEXT:
+            if (is_optional(f) && !member[0]) break;
             TW_TRY(write_text_attribute(file, path, f->name, member));
             break;
         }
@@ -104,9 +103,9 @@ static tw_status creation_list(hid_t *out, const char *path)
 {
     tw_status st = TW_OK;
     hid_t list = -1;
-    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_DATASET_CREATE));
-    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(list, false));
-    TRY_H5(TW_EIO, path, H5Pset_fill_time(list, H5D_FILL_TIME_NEVER));
+    TRY_H5(list = H5Pcreate(H5P_DATASET_CREATE), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_obj_track_times(list, false), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_NEVER), TW_EIO, "%s: cannot be written", path);
     *out = list;
     list = -1;
 done:
@@ -119,11 +118,13 @@ static tw_status write_dataset(hid_t file, const char *path, const char *name, h
 {
     tw_status st = TW_OK;
     hid_t set = -1;
-    TRY_H5(TW_EIO, path, set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT));
-    TRY_H5(TW_EIO, path, H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
+    TRY_H5(set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
+           "%s: cannot be written", path);
+    TRY_H5(H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), TW_EIO,
+           "%s: cannot be written", path);
     herr_t closed = H5Dclose(set);
     set = -1;
-    TRY_H5(TW_EIO, path, closed);
+    TRY_H5(closed, TW_EIO, "%s: cannot be written", path);
 done:
     if (set >= 0) H5Dclose(set);
     return st;
@@ -137,12 +138,12 @@ static tw_status write_texts(hid_t file, const char *path, const tw_checkpoint_m
     hsize_t dims[2] = {(hsize_t)meta->loss_count, 2};
     TW_TRY(creation_list(&list, path));
     TW_TRY(text_type(&type, path, strlen(meta->config)));
-    TRY_H5(TW_EIO, path, space = H5Screate(H5S_SCALAR));
+    TRY_H5(space = H5Screate(H5S_SCALAR), TW_EIO, "%s: cannot be written", path);
     TW_TRY(write_dataset(file, path, "config", type, type, space, list, meta->config));
     H5Sclose(space);
     space = -1;
     if (meta->loss_count > 0) {
-        TRY_H5(TW_EIO, path, space = H5Screate_simple(2, dims, NULL));
+        TRY_H5(space = H5Screate_simple(2, dims, NULL), TW_EIO, "%s: cannot be written", path);
         TW_TRY(write_dataset(file, path, "loss_history", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space,
                              list, meta->losses));
     }
@@ -160,7 +161,7 @@ static tw_status write_units(hid_t file, const char *path, const tw_checkpoint_m
     hsize_t channels = (hsize_t)meta->channels;
     if (!meta->offset) return TW_OK;
     TW_TRY(creation_list(&list, path));
-    TRY_H5(TW_EIO, path, space = H5Screate_simple(1, &channels, NULL));
+    TRY_H5(space = H5Screate_simple(1, &channels, NULL), TW_EIO, "%s: cannot be written", path);
     TW_TRY(write_dataset(file, path, "sample_offset", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
                          meta->offset));
     TW_TRY(write_dataset(file, path, "sample_scale", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
@@ -176,12 +177,14 @@ tw_status encode_create(hid_t *out, const char *part, const char *path,
 {
     tw_status st = TW_OK;
     hid_t access = -1, creation = -1, file = -1;
-    h5_prepare();
+    TW_TRY(tw_h5_start());
     TW_TRY(access_list(&access, path));
-    TRY_H5(TW_EIO, path, creation = H5Pcreate(H5P_FILE_CREATE));
-    TRY_H5(TW_EIO, path, H5Pset_userblock(creation, CONTAINER_BLOCK));
-    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(creation, false)); /* of the root group */
-    TRY_H5(TW_EIO, path, file = H5Fcreate(part, H5F_ACC_EXCL, creation, access));
+    TRY_H5(creation = H5Pcreate(H5P_FILE_CREATE), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_userblock(creation, CONTAINER_BLOCK), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_obj_track_times(creation, false), TW_EIO, "%s: cannot be written",
+           path); /* of the root group */
+    TRY_H5(file = H5Fcreate(part, H5F_ACC_EXCL, creation, access), TW_EIO, "%s: cannot be written",
+           path);
     TW_TRY(write_meta(file, path, meta, weights));
     TW_TRY(write_texts(file, path, meta));
     TW_TRY(write_units(file, path, meta));
@@ -201,15 +204,16 @@ static tw_status make_groups(hid_t file, const char *path, const char *group)
     char prefix[NAME_BYTES];
     hid_t list = -1, made = -1;
     htri_t there = 1;
-    TRY_H5(TW_EIO, path, list = H5Pcreate(H5P_GROUP_CREATE));
-    TRY_H5(TW_EIO, path, H5Pset_obj_track_times(list, false));
+    TRY_H5(list = H5Pcreate(H5P_GROUP_CREATE), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_obj_track_times(list, false), TW_EIO, "%s: cannot be written", path);
     for (size_t n = 0; group[n]; n++) {
         if (group[n + 1] && group[n + 1] != '/') continue;
         memcpy(prefix, group, n + 1);
         prefix[n + 1] = '\0';
-        TRY_H5(TW_EIO, path, there = H5Lexists(file, prefix, H5P_DEFAULT));
+        TRY_H5(there = H5Lexists(file, prefix, H5P_DEFAULT), TW_EIO, "%s: cannot be written", path);
         if (there > 0) continue;
-        TRY_H5(TW_EIO, path, made = H5Gcreate2(file, prefix, H5P_DEFAULT, list, H5P_DEFAULT));
+        TRY_H5(made = H5Gcreate2(file, prefix, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
+               "%s: cannot be written", path);
         H5Gclose(made);
     }
 done:
@@ -217,34 +221,25 @@ done:
     return st;
 }
 
-/* fletcher32 works on chunks: of 1 MiB at most, by halving the outer dimensions. */
-static void choose_chunk(hsize_t *chunk, const tw_checkpoint_array *a)
-{
-    hsize_t bytes = sizeof(float);
-    for (int i = 0; i < a->rank; i++) bytes *= chunk[i] = (hsize_t)a->dims[i];
-    for (int i = 0; i < a->rank; i++)
-        while (chunk[i] > 1 && bytes > CHUNK_BYTES) {
-            bytes /= chunk[i];
-            chunk[i] = (chunk[i] + 1) / 2;
-            bytes *= chunk[i];
-        }
-}
-
 tw_status encode_array(hid_t file, const char *path, const tw_checkpoint_array *a)
 {
     tw_status st = TW_OK;
     char name[2 * NAME_BYTES];
+    int64_t sizes[TW_CHECKPOINT_DIMS];
     hsize_t dims[TW_CHECKPOINT_DIMS], chunk[TW_CHECKPOINT_DIMS];
     hid_t list = -1, space = -1;
 
     TW_TRY(make_groups(file, path, a->group));
     TW_TRY(tw_format(name, sizeof name, "%s/%s", a->group, a->name));
-    for (int i = 0; i < a->rank; i++) dims[i] = (hsize_t)a->dims[i];
-    choose_chunk(chunk, a);
-    TRY_H5(TW_EIO, path, space = H5Screate_simple(a->rank, dims, NULL));
+    choose_chunk(sizes, a->rank, a->dims);
+    for (int i = 0; i < a->rank; i++) {
+        dims[i] = (hsize_t)a->dims[i];
+        chunk[i] = (hsize_t)sizes[i];
+    }
+    TRY_H5(space = H5Screate_simple(a->rank, dims, NULL), TW_EIO, "%s: cannot be written", path);
     TW_TRY(creation_list(&list, path));
-    TRY_H5(TW_EIO, path, H5Pset_chunk(list, a->rank, chunk));
-    TRY_H5(TW_EIO, path, H5Pset_fletcher32(list));
+    TRY_H5(H5Pset_chunk(list, a->rank, chunk), TW_EIO, "%s: cannot be written", path);
+    TRY_H5(H5Pset_fletcher32(list), TW_EIO, "%s: cannot be written", path);
     TW_TRY(write_dataset(file, path, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list, a->data));
 done:
     if (list >= 0) H5Pclose(list);
@@ -258,7 +253,7 @@ tw_status encode_close(hid_t *file, const char *path)
     if (*file < 0) return TW_OK;
     herr_t closed = H5Fclose(*file);
     *file = -1;
-    TRY_H5(TW_EIO, path, closed);
+    TRY_H5(closed, TW_EIO, "%s: cannot be written", path);
 done:
     return st;
 }

@@ -6,6 +6,8 @@
 
 #include "tweedie/memory.h"
 
+enum { CHUNK_BYTES = 1 << 20 };
+
 #define FIELD(member, type)                                                                        \
     {                                                                                              \
 #member, type, offsetof(tw_checkpoint_meta, member),                                       \
@@ -17,10 +19,15 @@ const meta_field meta_fields[] = {
     FIELD(precision, META_TEXT),    FIELD(dataset_digest, META_TEXT), FIELD(versions, META_TEXT),
     FIELD(weights, META_TEXT),      FIELD(source, META_TEXT),         FIELD(sample_kind, META_TEXT),
     FIELD(height, META_INT64),      FIELD(width, META_INT64),         FIELD(channels, META_INT64),
-    FIELD(num_classes, META_INT64),
+    FIELD(num_classes, META_INT64), FIELD(channel_text, META_TEXT),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
+
+bool is_optional(const meta_field *field)
+{
+    return field->offset == offsetof(tw_checkpoint_meta, channel_text);
+}
 
 bool is_valid_name(const char *name, bool path)
 {
@@ -118,6 +125,43 @@ bool weights_of_group(char *out, size_t size, const char *group)
     if (strcmp(group, "params") == 0) return snprintf(out, size, "raw") < (int)size;
     if (strncmp(group, "ema/", 4) == 0) return snprintf(out, size, "ema:%s", group + 4) < (int)size;
     return false;
+}
+
+void choose_chunk(int64_t *chunk, int rank, const int64_t *dims)
+{
+    int64_t bytes = sizeof(float);
+    for (int i = 0; i < rank; i++) bytes *= chunk[i] = dims[i];
+    for (int i = 0; i < rank; i++)
+        while (chunk[i] > 1 && bytes > CHUNK_BYTES) {
+            bytes /= chunk[i];
+            chunk[i] = (chunk[i] + 1) / 2;
+            bytes *= chunk[i];
+        }
+}
+
+chunk_grid grid_of(int rank, const int64_t *dims)
+{
+    int64_t chunk[TW_CHECKPOINT_DIMS];
+    chunk_grid g = {.outer = 1, .inner = 1};
+    choose_chunk(chunk, rank, dims);
+    while (g.axis < rank - 1 && chunk[g.axis] == 1) g.outer *= dims[g.axis++];
+    for (int i = g.axis + 1; i < rank; i++) g.inner *= dims[i];
+    g.rows = dims[g.axis];
+    g.step = chunk[g.axis];
+    g.count = g.outer * ((g.rows + g.step - 1) / g.step);
+    g.bytes = g.step * g.inner * (int64_t)sizeof(float) + CHECKSUM_BYTES;
+    return g;
+}
+
+int64_t grid_index(const chunk_grid *g, int rank, const int64_t *dims, const unsigned long long *at)
+{
+    int64_t outer = 0;
+    for (int i = 0; i < rank; i++)
+        if (at[i] >= (unsigned long long)dims[i] || (i > g->axis && at[i] > 0)) return -1;
+    for (int i = 0; i < g->axis; i++) outer = outer * dims[i] + (int64_t)at[i];
+    const int64_t row = (int64_t)at[g->axis];
+    if (row % g->step != 0) return -1;
+    return outer * ((g->rows + g->step - 1) / g->step) + row / g->step;
 }
 
 void describe_dims(char *out, size_t size, int rank, const int64_t *dims)

@@ -23,8 +23,16 @@ typedef struct meta_field {
     size_t offset, size; /* of the member; size of a text's array */
 } meta_field;
 
+/* Whether a file may be without it, as those are that were written before it was known. */
+bool is_optional(const meta_field *field);
+
 extern const meta_field meta_fields[];
 extern const int meta_field_count;
+
+#define TW_CHECKPOINT_STEP_MAX INT64_C(999999999999)
+
+/* The step of a file name as tw_checkpoint_name spells it; false for any other name. */
+bool step_of_name(const char *name, int64_t *step);
 
 /* Words of [A-Za-z0-9._-] that do not begin with a dot; with `path`, several joined by '/'. */
 bool is_valid_name(const char *name, bool path);
@@ -48,6 +56,27 @@ bool is_meta_dataset(const char *name);
 
 /* "ema:0.9999" for the group "ema/0.9999", "raw" for "params"; false for another group. */
 bool weights_of_group(char *out, size_t size, const char *group);
+
+/* fletcher32 works on chunks: of 1 MiB at most, by halving the outer dimensions. */
+void choose_chunk(int64_t *chunk, int rank, const int64_t *dims);
+
+/* How such chunks lie in an array. The dimensions before one are cut to 1 and those after it are
+ * whole, so each chunk is one range of the array: chunk (o, g) holds the `inner` × `step` floats
+ * (fewer at the end) from element (o × rows + g × step) × inner. */
+typedef struct chunk_grid {
+    int axis;
+    int64_t outer, rows, step, inner; /* of the axes before, of the axis, of a chunk, behind */
+    int64_t count;                    /* of chunks */
+    int64_t bytes;                    /* of each in the file, with its checksum */
+} chunk_grid;
+
+enum { CHECKSUM_BYTES = 4 };
+
+chunk_grid grid_of(int rank, const int64_t *dims);
+
+/* The number of the chunk that begins at `at`; -1 where none does. */
+int64_t grid_index(const chunk_grid *g, int rank, const int64_t *dims,
+                   const unsigned long long *at);
 
 /* "3 x 64 x 3 x 3" */
 void describe_dims(char *out, size_t size, int rank, const int64_t *dims);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "checkpoint/checkpoint_format.h"
 #include "tweedie/checkpoint.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -19,20 +20,20 @@ enum { DAY = 24 * 3600 };
 
 tw_status tw_checkpoint_name(char *out, size_t size, const char *run, int64_t step)
 {
-    if (step < 0 || step > 999999999999)
+    if (step < 0 || step > TW_CHECKPOINT_STEP_MAX)
         return tw_error_set(TW_EINTERNAL, "step %lld cannot be in a name", (long long)step);
     return tw_format(out, size, "%s/checkpoints/step-%09lld.h5", run, (long long)step);
 }
 
 /* Exactly what tw_checkpoint_name spells: a temporary file never matches. */
-static bool parse_name(const char *name, int64_t *step)
+bool step_of_name(const char *name, int64_t *step)
 {
     char again[64];
     char *end;
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return false;
     errno = 0;
     long long n = strtoll(name + 5, &end, 10);
-    if (errno || strcmp(end, ".h5") != 0 || n > 999999999999) return false;
+    if (errno || strcmp(end, ".h5") != 0 || n > TW_CHECKPOINT_STEP_MAX) return false;
     snprintf(again, sizeof again, "step-%09lld.h5", n);
     if (strcmp(again, name) != 0) return false;
     *step = n;
@@ -58,7 +59,7 @@ tw_status tw_checkpoint_list(const char *run, int64_t **steps, int64_t *count)
     TW_CHECK(directory, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s%s", path,
              strerror(errno), errno == ENOENT ? " (is this a run?)" : "");
     for (errno = 0; (entry = readdir(directory)); errno = 0) {
-        if (!parse_name(entry->d_name, &step)) continue;
+        if (!step_of_name(entry->d_name, &step)) continue;
         if (n == room) {
             room = room ? 2 * room : 64;
             TW_TRY(tw_alloc(&more, room, sizeof *more, "a list of checkpoints"));
@@ -209,89 +210,5 @@ tw_status tw_checkpoint_clean(const char *run)
     TW_TRY(tw_format(path, sizeof path, "%s/weights", run));
     TW_TRY(remove_debris(path, ".step-", DAY)); /* an export may be at work there */
 done:
-    return st;
-}
-
-/* Whether the text of the hold file names a step: a number or a file name a line, '#' begins a
- * comment. */
-static bool holds(const char *text, int64_t step)
-{
-    char number[32], name[64], word[256];
-    snprintf(number, sizeof number, "%lld", (long long)step);
-    snprintf(name, sizeof name, "step-%09lld.h5", (long long)step);
-    while (*text) {
-        size_t line = strcspn(text, "\n"), begin = strspn(text, " \t\r"),
-               end = strcspn(text, "#\n");
-        while (end > begin && strchr(" \t\r", text[end - 1])) end--;
-        if (end > begin && snprintf(word, sizeof word, "%.*s", (int)(end - begin), text + begin) <
-                               (int)sizeof word) {
-            const char *slash = strrchr(word, '/');
-            const char *last = slash ? slash + 1 : word;
-            if (strcmp(last, name) == 0 || strcmp(last, number) == 0) return true;
-        }
-        text += text[line] ? line + 1 : line;
-    }
-    return false;
-}
-
-static tw_status read_hold(char **text, const char *run)
-{
-    tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH];
-    TW_TRY(tw_format(path, sizeof path, "%s/checkpoints/hold", run));
-    if (access(path, F_OK) == 0)
-        TW_TRY(tw_rundir_read_text(text, path)); /* one that cannot be read holds everything */
-    else
-        TW_TRY(tw_strdup(text, ""));
-done:
-    return st;
-}
-
-static tw_status remove_one(const char *run, int64_t step, bool dry_run)
-{
-    tw_status st = TW_OK;
-    char path[TW_CHECKPOINT_PATH];
-    TW_TRY(tw_checkpoint_name(path, sizeof path, run, step));
-    /* ENOENT: another pruner was faster */
-    if (!dry_run)
-        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
-                 strerror(errno));
-done:
-    return st;
-}
-
-tw_status tw_checkpoint_prune(const char *run, int64_t keep, int64_t every, bool dry_run,
-                              int64_t **removed, int64_t *removed_count)
-{
-    tw_status st = TW_OK;
-    int64_t *steps = NULL, *gone = NULL, count = 0, n = 0, verified = 0;
-    char *hold = NULL, path[TW_CHECKPOINT_PATH];
-
-    TW_TRY(tw_checkpoint_list(run, &steps, &count));
-    TW_TRY(read_hold(&hold, run));
-    TW_TRY(tw_alloc(&gone, count, sizeof *gone, "a list of checkpoints"));
-    for (int64_t i = 0; i < count; i++) {
-        /* from the newest down, so the first two that verify are the newest two; where nothing
-         * could go, nothing is read */
-        bool protect = i < keep || (every > 0 && steps[i] % every == 0) || holds(hold, steps[i]);
-        if (verified < 2 && count > keep) {
-            TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-            const tw_status readable = tw_checkpoint_check(path, NULL);
-            if (readable == TW_OK) verified++;
-            if (readable != TW_EDATA) protect = true; /* what cannot be read now may be good */
-        }
-        if (protect) continue;
-        TW_TRY(remove_one(run, steps[i], dry_run));
-        gone[n++] = steps[i];
-    }
-    if (removed) {
-        *removed = gone;
-        gone = NULL;
-    }
-    if (removed_count) *removed_count = n;
-done:
-    tw_free(&hold);
-    tw_free(&gone);
-    tw_free(&steps);
     return st;
 }

@@ -289,7 +289,7 @@ static tw_status open_written(tw_checkpoint_writer *w)
     tw_status st = TW_OK;
     char digest[TW_CHECKPOINT_DIGEST];
     container_hex(digest, w->hash);
-    TW_TRY(checkpoint_open_checked(&w->written, w->part, digest));
+    TW_TRY(checkpoint_open_checked(&w->written, w->part, digest, true));
     const char *differing = compare_meta(&w->meta, tw_checkpoint_meta_view(w->written));
     TW_CHECK(!differing, TW_EIO, "%s: %s reads back differently than it was written", w->path,
              differing);

@@ -52,7 +52,7 @@ done:
     return st;
 }
 
-static tw_status read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path)
+tw_status container_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path)
 {
     tw_status st = TW_OK;
     char *p = buffer;
@@ -75,7 +75,7 @@ tw_status container_pass_step(container_pass *pass, const char *path, int64_t by
     tw_status st = TW_OK;
     while (bytes > 0 && pass->at < pass->end) {
         int64_t n = pass->end - pass->at < BUFFER ? pass->end - pass->at : BUFFER;
-        TW_TRY(read_at(pass->file, pass->buffer, n, pass->at, path));
+        TW_TRY(container_read_at(pass->file, pass->buffer, n, pass->at, path));
         XXH3_128bits_update(pass->state, pass->buffer, (size_t)n);
         pass->at += n;
         bytes -= n;
@@ -139,7 +139,7 @@ tw_status container_read_block(const container_pass *pass, const char *path,
     unsigned char block[CONTAINER_BLOCK];
     static const unsigned char signature[] = {0x89, 'H', 'D', 'F'};
 
-    TW_TRY(read_at(pass->file, block, sizeof block, 0, path));
+    TW_TRY(container_read_at(pass->file, block, sizeof block, 0, path));
     TW_CHECK(memcmp(block, signature, sizeof signature) != 0, TW_EDATA,
              "%s: is HDF5, but neither a checkpoint nor a weights file", path);
     TW_CHECK(memcmp(block, magic, sizeof magic) == 0, TW_EDATA,
@@ -175,20 +175,31 @@ void container_hex(char digest[TW_CHECKPOINT_DIGEST],
     digest[2 * CONTAINER_HASH_BYTES] = '\0';
 }
 
+tw_status container_pass_judge(const container_pass *pass, const char *path,
+                               char digest[TW_CHECKPOINT_DIGEST])
+{
+    tw_status st = TW_OK;
+    unsigned char claimed[CONTAINER_HASH_BYTES], found[CONTAINER_HASH_BYTES];
+    TW_TRY(container_read_block(pass, path, claimed));
+    container_pass_hash(pass, found);
+    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA,
+             "%s: is damaged: its bytes do not have the hash that its head says", path);
+    if (digest) container_hex(digest, found);
+done:
+    return st;
+}
+
 tw_status tw_checkpoint_check(const char *path, char digest[TW_CHECKPOINT_DIGEST])
 {
     tw_status st = TW_OK;
     container_pass pass = {.file = -1};
-    unsigned char claimed[CONTAINER_HASH_BYTES], found[CONTAINER_HASH_BYTES];
+    unsigned char claimed[CONTAINER_HASH_BYTES];
     bool finished;
 
     TW_TRY(container_pass_open(&pass, path));
-    TW_TRY(container_read_block(&pass, path, claimed));
+    TW_TRY(container_read_block(&pass, path, claimed)); /* before all is read for nothing */
     TW_TRY(container_pass_step(&pass, path, INT64_MAX, &finished));
-    container_pass_hash(&pass, found);
-    TW_CHECK(memcmp(claimed, found, sizeof found) == 0, TW_EDATA,
-             "%s: is damaged: its bytes do not have the hash that its head says", path);
-    if (digest) container_hex(digest, found);
+    TW_TRY(container_pass_judge(&pass, path, digest));
 done:
     container_pass_close(&pass);
     return st;

@@ -30,6 +30,9 @@ typedef struct container_pass {
     unsigned char *buffer;
 } container_pass;
 
+/* Reads exactly so many bytes. @return TW_EDATA where the file ends before */
+tw_status container_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path);
+
 /* Opens `path` for a pass. @return TW_ENOINPUT, or TW_EDATA for less than a block */
 tw_status container_pass_open(container_pass *pass, const char *path);
 
@@ -50,6 +53,11 @@ tw_status container_seal(const char *path, const container_pass *pass);
 /* The block's claims, checked against the size of the file. */
 tw_status container_read_block(const container_pass *pass, const char *path,
                                unsigned char hash[CONTAINER_HASH_BYTES]);
+
+/* Whether what was passed over has the hash that the block claims. @param[out] digest  may be NULL
+ * @return TW_EDATA where it has not */
+tw_status container_pass_judge(const container_pass *pass, const char *path,
+                               char digest[TW_CHECKPOINT_DIGEST]);
 
 /* 32 hexadecimal digits. */
 void container_hex(char digest[TW_CHECKPOINT_DIGEST],

@@ -61,6 +61,17 @@ static bool is_current(int file, const char *path)
            mine.st_dev == named.st_dev;
 }
 
+/* A link, a pipe or a device in the lock's place was put there by somebody else. */
+static tw_status check_regular(int file, const char *path)
+{
+    tw_status st = TW_OK;
+    struct stat info;
+    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_EIO,
+             "%s: is not a regular file; remove it", path);
+done:
+    return st;
+}
+
 static tw_status open_file(int *file, bool *existed, const char *path)
 {
     tw_status st = TW_OK;
@@ -70,8 +81,9 @@ static tw_status open_file(int *file, bool *existed, const char *path)
         if (*file >= 0) return TW_OK;
         TW_CHECK(errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
         *existed = true;
-        *file = open(path, O_RDWR | O_CLOEXEC);
-        if (*file >= 0) return TW_OK;
+        *file = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (*file >= 0) return check_regular(*file, path);
+        TW_CHECK(errno != ELOOP, TW_EIO, "%s: is a symbolic link; remove it", path);
         TW_CHECK(errno == ENOENT, TW_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     }
     TW_FAIL(TW_EIO, "%s: comes and goes", path);
@@ -126,7 +138,7 @@ tw_status lock_check(const lock_file *lock, const char *what)
 {
     tw_status st = TW_OK;
     char holder[LOCK_TEXT];
-    int file = open(lock->path, O_RDONLY | O_CLOEXEC);
+    int file = open(lock->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     TW_CHECK(file >= 0 || errno == ENOENT, TW_EIO, "%s: its lock cannot be read (%s: %s)", what,
              lock->path, strerror(errno));
     TW_CHECK(file >= 0, TW_ELOCKED, "%s: its lock was removed (%s)", what, lock->path);

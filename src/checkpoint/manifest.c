@@ -48,8 +48,17 @@ tw_status manifest_find(manifest_entry *out, const char *to, const char *name, c
     TW_TRY(spell(&file_word, "file", name));
     TW_TRY(spell(&source_word, "source", source));
     TW_TRY(read_whole(&text, to));
+    int64_t number = 0;
     for (const char *line = text; line && *line;) {
         const size_t n = strcspn(line, "\n");
+        number++;
+        /* a line that is passed over could be the one that says whose the copy is */
+        TW_CHECK(n == 0 || (line[0] == '{' && line[n - 1] == '}' &&
+                            memmem(line, n, "\"file\"", 6) && memmem(line, n, "\"source\"", 8)),
+                 TW_EDATA,
+                 "%s/manifest.jsonl, line %lld: is not a line of a manifest: mend or remove it; "
+                 "nothing is copied before that",
+                 to, (long long)number);
         if (memmem(line, n, file_word.data, (size_t)file_word.length)) {
             entry.noted |= memmem(line, n, digest, strlen(digest)) != NULL;
             entry.foreign = !memmem(line, n, source_word.data, (size_t)source_word.length);

@@ -12,11 +12,14 @@
 
 #include "checkpoint/lock.h"
 #include "tweedie/checkpoint.h"
+#include "tweedie/clock.h"
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
 struct tw_rundir {
     char path[TW_CHECKPOINT_PATH], what[TW_CHECKPOINT_PATH + 16];
     lock_file lock;
+    double asked; /* when somebody last looked for a request */
 };
 
 static tw_status make_directory(const char *path)
@@ -65,9 +68,11 @@ tw_status tw_rundir_create(tw_rundir **out, const char *path)
              path, strerror(errno));
     TW_TRY(tw_format(part, sizeof part, "%s/lock", path));
     TW_TRY(lock_take(&run->lock, part, run->what));
+    tw_file_sweep(path, NULL);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         TW_TRY(tw_format(part, sizeof part, "%s/%s", path, parts[i]));
         TW_TRY(make_directory(part));
+        tw_file_sweep(part, NULL);
         TW_CHECK(access(part, W_OK | X_OK) == 0, TW_EIO, "%s: cannot be written: %s", part,
                  strerror(errno));
     }
@@ -99,6 +104,14 @@ tw_status tw_rundir_check(const tw_rundir *run)
     return lock_check(&run->lock, run->what);
 }
 
+bool tw_rundir_poll_request(tw_rundir *run, const char *name)
+{
+    const double now = tw_clock_seconds();
+    if (now - run->asked < TW_RUNDIR_REQUEST_SECONDS) return false;
+    run->asked = now;
+    return tw_rundir_take_request(run, name);
+}
+
 bool tw_rundir_take_request(const tw_rundir *run, const char *name)
 {
     char path[TW_CHECKPOINT_PATH];
@@ -128,6 +141,7 @@ tw_status tw_rundir_read_text(char **text, const char *path)
         n += (size_t)got;
     }
     t[n] = '\0';
+    TW_CHECK(strlen(t) == n, TW_EDATA, "%s: is no text: byte %zu is NUL", path, strlen(t));
     *text = t;
     t = NULL;
 done:

@@ -6,6 +6,7 @@
 
 #include "checkpoint/checkpoint_format.h"
 #include "tweedie/memory.h"
+#include "tweedie/output.h"
 
 static bool is_directory(const char *path)
 {
@@ -270,26 +271,44 @@ done:
     return st;
 }
 
-tw_status tw_weights_export(const char *from, const char *which, const char *path, char *made)
+/* RUN/weights/step-%09d-WHICH.h5 */
+static tw_status name_export(char *name, const char *from, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    char kind[64];
+    TW_CHECK(is_directory(from), TW_EUSAGE,
+             "%s: is not a run: the new file needs a name; --out FILE gives it one", from);
+    TW_TRY(tw_format(kind, sizeof kind, "%s", meta->weights));
+    for (char *c = kind; *c; c++)
+        if (*c == ':') *c = '-';
+    TW_TRY(tw_format(name, TW_CHECKPOINT_PATH, "%s/weights/step-%09lld-%s.h5", from,
+                     (long long)meta->step, kind));
+done:
+    return st;
+}
+
+tw_status tw_weights_export(const char *from, const char *which, const char *path, bool replace,
+                            char *made)
 {
     tw_status st = TW_OK;
     tw_weights *w = NULL;
-    char name[TW_CHECKPOINT_PATH], kind[64];
+    tw_output out = {.part = ""};
+    char name[TW_CHECKPOINT_PATH] = "";
+    const tw_output_mode mode = !path ? TW_OUTPUT_OWN : replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
+    if (path) TW_TRY(tw_output_check(path, mode, &from, 1));
     TW_TRY(tw_weights_load(&w, NULL, from, which));
-    if (path) {
+    if (path)
         TW_TRY(tw_format(name, sizeof name, "%s", path));
-    } else {
-        TW_CHECK(is_directory(from), TW_EUSAGE, "%s: is not a run: the new file needs a name",
-                 from);
-        TW_TRY(tw_format(kind, sizeof kind, "%s", w->meta.weights));
-        for (char *c = kind; *c; c++)
-            if (*c == ':') *c = '-';
-        TW_TRY(tw_format(name, sizeof name, "%s/weights/step-%09lld-%s.h5", from,
-                         (long long)w->meta.step, kind));
-    }
-    TW_TRY(tw_weights_write(name, w->arrays, w->count, &w->meta));
+    else
+        TW_TRY(name_export(name, from, &w->meta));
+    if (!path) TW_TRY(tw_output_check(name, mode, NULL, 0));
+    TW_TRY(tw_output_begin(&out, name, mode));
+    TW_TRY(tw_weights_write(out.part, w->arrays, w->count, &w->meta));
+    TW_TRY(tw_output_publish(&out));
     if (made) TW_TRY(tw_format(made, TW_CHECKPOINT_PATH, "%s", name));
 done:
+    if (st != TW_OK && out.part[0]) tw_error_prefix("%s: ", name);
+    tw_output_discard(&out);
     tw_weights_destroy(&w);
     return st;
 }

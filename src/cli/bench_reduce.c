@@ -232,6 +232,8 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
     bench b = {.comm = comm};
+    TW_CHECK(!o->config && o->assignment_count == 0, TW_EUSAGE,
+             "bench reduce takes no configuration and no settings");
     TW_TRY(measure(&b, o));
     if (tw_comm_rank(comm) == 0) TW_TRY(print(&b, o));
 done:

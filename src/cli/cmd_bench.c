@@ -15,15 +15,15 @@ static const tw_option table[] = {
     {"repetitions", TW_CONFIG_INT64, offsetof(options, repetitions), "10", .min = 1, .max = 100000,
      .value = "N", .help = "how often everything is measured, in turn"},
     {"compute-ms", TW_CONFIG_DOUBLE, offsetof(options, compute_ms), "0", .min = 0, .max = 1e6,
-     .value = "MS",
-     .help = "reduce: waits in the place of a backward pass of so long, and tells what of the "
+     .value = "MS", .kinds = "reduce",
+     .help = "waits in the place of a backward pass of so long, and tells what of the "
              "reduction they hide"},
     {"communication", TW_CONFIG_CHOICE, offsetof(options, communication), "auto",
-     .choices = "auto|thread|inline", .value = "HOW",
-     .help = "reduce: a thread of its own, or moments between operations (auto: a thread where a "
+     .choices = "auto|thread|inline", .value = "HOW", .kinds = "reduce",
+     .help = "a thread of its own, or moments between operations (auto: a thread where a "
              "CPU is to spare)"},
     {"megabytes", TW_CONFIG_INT64, offsetof(options, megabytes), "143", .min = 1, .max = 100000,
-     .value = "MB", .help = "reduce: size of the gradient"},
+     .value = "MB", .kinds = "reduce", .help = "size of the gradient"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
 };
 
@@ -50,6 +50,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     const tw_bench *bench = NULL;
     TW_TRY(tw_options_parse(&tw_cmd_bench, argc, argv, &o, &a));
     TW_TRY(find(&bench, a.values[0]));
+    TW_TRY(tw_options_check_kind(&tw_cmd_bench, &a, "bench",
+                                 (const char *const[]){bench->name, NULL}));
     {
         const tw_bench_options b = {.config = a.count > 1 ? a.values[1] : NULL,
                                     .assignment_count = a.assignment_count,

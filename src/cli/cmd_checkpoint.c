@@ -13,7 +13,7 @@
 #include "tweedie/text.h"
 
 typedef struct options {
-    bool json, dry_run;
+    bool json, dry_run, force;
     const char *weights, *out, *to;
     int64_t keep, every;
 } options;
@@ -23,17 +23,19 @@ extern const tw_command tw_cmd_checkpoint;
 static const tw_option table[] = {
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "raw|ema:RATE",
-     .help = "export: which ones (default: the run's first EMA, else raw)"},
-    {"out", TW_CONFIG_STRING, offsetof(options, out), "", .value = "FILE",
-     .help = "export: the new file (default: RUN/weights/step-STEP-WEIGHTS.h5)"},
+     .kinds = "export", .help = "which ones (default: the run's first EMA, else raw)"},
+    {"out", TW_CONFIG_STRING, offsetof(options, out), "", .value = "FILE", .kinds = "export",
+     .help = "the new file (default: RUN/weights/step-STEP-WEIGHTS.h5)"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false", .kinds = "export",
+     .help = "replace the --out FILE if it exists"},
     {"keep", TW_CONFIG_INT64, offsetof(options, keep), "3", .min = 0, .max = 1e9, .value = "K",
-     .help = "prune: keep the newest K"},
+     .kinds = "prune", .help = "keep the newest K"},
     {"every", TW_CONFIG_INT64, offsetof(options, every), "0", .min = 0, .max = 1e12, .value = "M",
-     .help = "prune: keep those whose step is a multiple of M for ever (0: none)"},
-    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false",
-     .help = "prune: only say what would go"},
-    {"to", TW_CONFIG_STRING, offsetof(options, to), "", .value = "DIR",
-     .help = "drain: where the copies go"},
+     .kinds = "prune", .help = "keep those whose step is a multiple of M for ever (0: none)"},
+    {"dry-run", TW_CONFIG_BOOL, offsetof(options, dry_run), "false", .kinds = "prune",
+     .help = "only say what would go"},
+    {"to", TW_CONFIG_STRING, offsetof(options, to), "", .value = "DIR", .kinds = "drain",
+     .help = "where the copies go"},
 };
 
 /* What a subcommand works with. It adds to `json`, whose outermost object is open, and prints text
@@ -60,8 +62,12 @@ static void list_one(call *c, const char *path, int64_t step)
 {
     int64_t bytes = 0;
     char digest[TW_CHECKPOINT_DIGEST];
-    bool valid = tw_checkpoint_check(path, digest) == TW_OK && tw_file_size(&bytes, path) == TW_OK;
+    tw_checkpoint *file = NULL;
+    const bool valid = tw_checkpoint_open(&file, path) == TW_OK;
     const char *message = valid ? "" : tw_error_message();
+    if (valid) bytes = tw_checkpoint_bytes(file);
+    if (valid) memcpy(digest, tw_checkpoint_digest(file), sizeof digest);
+    tw_checkpoint_close(&file);
     struct stat info;
     if (!valid && lstat(path, &info) != 0) return;
     if (!valid) bytes = (int64_t)info.st_size;
@@ -202,6 +208,14 @@ static void show_groups(call *c, const tw_checkpoint *file)
     tw_json_end(&c->json);
 }
 
+/* Text of the file, whoever wrote it. */
+static void show_text(const char *title, const char *text)
+{
+    char shown[4 * 1024 + 1];
+    (void)tw_text_printable(shown, sizeof shown, text, "");
+    printf("%s%s\n", title, shown);
+}
+
 static void show_meta_text(const tw_checkpoint *file)
 {
     const tw_checkpoint_meta *m = tw_checkpoint_meta_view(file);
@@ -209,11 +223,13 @@ static void show_meta_text(const tw_checkpoint *file)
            tw_checkpoint_is_weights(file) ? "weights" : "checkpoint");
     printf("step             %lld\nsamples seen     %lld\nseed             %llu\n",
            (long long)m->step, (long long)m->samples, (unsigned long long)m->seed);
-    printf("ranks x threads  %d x %d\nprecision        %s\nrestarts         %d\n", m->ranks,
-           m->threads, m->precision, m->restarts);
-    printf("dataset digest   %s\nversions         %s\nweights          %s\n", m->dataset_digest,
-           m->versions, m->weights);
-    if (m->source[0]) printf("made from        %s\n", m->source);
+    printf("ranks x threads  %d x %d\n", m->ranks, m->threads);
+    show_text("precision        ", m->precision);
+    printf("restarts         %d\n", m->restarts);
+    show_text("dataset digest   ", m->dataset_digest);
+    show_text("versions         ", m->versions);
+    show_text("weights          ", m->weights);
+    if (m->source[0]) show_text("made from        ", m->source);
     if (m->loss_count > 0) printf("last loss        %g\n", m->losses[2 * m->loss_count - 1]);
     printf("bytes            %lld\ndigest           %s\n", (long long)tw_checkpoint_bytes(file),
            tw_checkpoint_digest(file));
@@ -272,8 +288,10 @@ static tw_status export(call *c)
 {
     tw_status st = TW_OK;
     char made[TW_CHECKPOINT_PATH];
+    TW_CHECK(c->o.out[0] || !c->o.force, TW_EUSAGE,
+             "--force: is for --out FILE; the run's own export is made anew without it");
     TW_TRY(tw_weights_export(c->paths[0], c->o.weights[0] ? c->o.weights : NULL,
-                             c->o.out[0] ? c->o.out : NULL, made));
+                             c->o.out[0] ? c->o.out : NULL, c->o.force, made));
     tw_json_string(&c->json, "path", made);
     if (!c->o.json) printf("%s\n", made);
 done:
@@ -365,6 +383,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_checkpoint, argc, argv, &c.o, &arguments));
     TW_TRY(find_subcommand(&k, arguments.values[0], arguments.count - 1));
+    TW_TRY(tw_options_check_kind(&tw_cmd_checkpoint, &arguments, "checkpoint",
+                                 (const char *const[]){subcommands[k].name, NULL}));
     c.count = arguments.count - 1;
     c.paths = arguments.values + 1;
     tw_log_quiet(c.o.json);

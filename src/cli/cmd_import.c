@@ -23,8 +23,10 @@ typedef struct options {
     int bits;
     int64_t white;
     bool skip_damaged, split_folders, class_folders;
-    int layout;
-    const char *labels;
+    const char *layout;
+    int order;
+    bool stack;
+    const char *fill, *labels;
     int normalise;
     int64_t count;
 } options;
@@ -46,7 +48,8 @@ static const tw_option table[] = {
      .help = "put all samples into this split"},
     {"test-fraction", TW_CONFIG_DOUBLE, offsetof(options, test_fraction), "0", .min = 0,
      .max = 0.999, .value = "F",
-     .help = "put this part of the samples into split \"test\", where the inputs know no splits"},
+     .help = "put this part of the samples into split \"test\", where the inputs know no splits: "
+             "chosen at random, with --keep-order the last ones"},
     {"classes", TW_CONFIG_INT64, offsetof(options, classes), "0", .min = 0,
      .max = TW_DATASET_CLASSES_MAX, .value = "K",
      .help = "number of classes (default: the largest label + 1)"},
@@ -59,32 +62,44 @@ static const tw_option table[] = {
     {"gzip", TW_CONFIG_INT64, offsetof(options, gzip), "0", .min = 0, .max = 9, .value = "N",
      .help = "compress (1 to 9): smaller, but slower to read; 0: not"},
     {"count", TW_CONFIG_INT64, offsetof(options, count), "10000", .min = 1, .max = 1e12,
-     .value = "N", .help = "points to draw"},
-    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false",
-     .help = "idx: images are stored column by column (EMNIST)"},
-    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW",
-     .help = "images: resize to this (\"64\" is 64x64)"},
-    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false",
-     .help = "images: cut the centre to the shape of --size before resizing"},
-    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false",
-     .help = "images: one channel (default: as the first image)"},
-    {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .help = "images: three channels"},
+     .value = "N", .kinds = "drawn", .help = "points to draw"},
+    {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false", .kinds = "idx",
+     .help = "images are stored column by column (EMNIST)"},
+    {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW", .kinds = "images",
+     .help = "resize to this (\"64\" is 64x64)"},
+    {"crop", TW_CONFIG_BOOL, offsetof(options, crop), "false", .kinds = "images",
+     .help = "cut the centre to the shape of --size before resizing"},
+    {"grey", TW_CONFIG_BOOL, offsetof(options, grey), "false", .kinds = "images",
+     .help = "one channel (default: as the first image)"},
+    {"rgb", TW_CONFIG_BOOL, offsetof(options, rgb), "false", .kinds = "images",
+     .help = "three channels"},
     {"background", TW_CONFIG_STRING, offsetof(options, background), "white", .value = "COLOUR",
-     .help = "images: white, black, grey or #rrggbb under transparent pixels"},
+     .kinds = "images", .help = "white, black, grey or #rrggbb under transparent pixels"},
     {"bits", TW_CONFIG_CHOICE, offsetof(options, bits), "auto", .choices = "auto|8", .value = "N",
-     .help = "images: make 9 to 16 bits 8 (default: they become float32 as they are)"},
+     .kinds = "images", .help = "make 9 to 16 bits 8 (default: they become float32 as they are)"},
     {"white", TW_CONFIG_INT64, offsetof(options, white), "0", .min = 0, .max = 1e9, .value = "V",
-     .help = "images, with --bits 8: the value that becomes 255 (default: by the bits in use)"},
-    {"skip-damaged", TW_CONFIG_BOOL, offsetof(options, skip_damaged), "false",
-     .help = "images: leave out what cannot be read, and name it"},
-    {"split-folders", TW_CONFIG_BOOL, offsetof(options, split_folders), "false",
-     .help = "images: folders named train, valid, test are splits, the rest is left out"},
-    {"class-folders", TW_CONFIG_BOOL, offsetof(options, class_folders), "false",
-     .help = "images: sub-folders are classes, whatever their names"},
-    {"layout", TW_CONFIG_CHOICE, offsetof(options, layout), "auto", .choices = "auto|NHWC|NCHW",
-     .value = "ORDER", .help = "hdf5: the order of the axes"},
+     .kinds = "images",
+     .help = "with --bits 8: the value that becomes 255 (default: by the bits in use)"},
+    {"skip-damaged", TW_CONFIG_BOOL, offsetof(options, skip_damaged), "false", .kinds = "images",
+     .help = "leave out what cannot be read, and name it"},
+    {"split-folders", TW_CONFIG_BOOL, offsetof(options, split_folders), "false", .kinds = "images",
+     .help = "folders named train, valid, test are splits, the rest is left out"},
+    {"class-folders", TW_CONFIG_BOOL, offsetof(options, class_folders), "false", .kinds = "images",
+     .help = "sub-folders are classes, whatever their names"},
+    {"layout", TW_CONFIG_STRING, offsetof(options, layout), "", .value = "AXES", .kinds = "hdf5",
+     .help = "a letter for each axis: N samples, H, W, C channels, D coordinates, 1 length 1 "
+             "(NHWC, NCHW, HWCN, NW, DN …)"},
+    {"order", TW_CONFIG_CHOICE, offsetof(options, order), "auto", .choices = "auto|C|F",
+     .value = "ORDER", .kinds = "hdf5",
+     .help = "F counts axes as MATLAB, Julia and Fortran do, which write column by column "
+             "(default: F for files of MATLAB)"},
+    {"stack", TW_CONFIG_BOOL, offsetof(options, stack), "false", .kinds = "hdf5",
+     .help = "several arrays are channels of the same samples"},
+    {"fill", TW_CONFIG_STRING, offsetof(options, fill), "", .value = "VALUE", .kinds = "hdf5",
+     .help = "a number, or mean (of the channel), instead of NaN and missing values "
+             "(default: they are refused)"},
     {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path",
-     .help = "hdf5: integers, one for each sample"},
+     .kinds = "hdf5", .help = "integers, one for each sample"},
     {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto",
      .choices = "auto|range|standard|none", .value = "HOW",
      .help = "float32: each channel to -1 … 1, or to mean 0 and deviation 1"},
@@ -115,6 +130,19 @@ static const char *given(const char *text)
     return text[0] ? text : NULL;
 }
 
+static void report_channels(const tw_import_result *r)
+{
+    for (int64_t c = 0; c < r->spec.channels && c < TW_IMPORT_CHANNELS; c++) {
+        const tw_import_channel *k = &r->channels[c];
+        printf("  channel %lld%s%s: %g to %g%s%s, mean %g", (long long)c, k->name[0] ? " " : "",
+               k->name, k->least, k->most, k->units[0] ? " " : "", k->units, k->mean);
+        if (k->missing > 0) printf("; %lld missing values were filled", (long long)k->missing);
+        printf("\n");
+    }
+    if (r->spec.channels > TW_IMPORT_CHANNELS)
+        printf("  and %lld more channels\n", (long long)(r->spec.channels - TW_IMPORT_CHANNELS));
+}
+
 static void report(const char *path, const tw_dataset_spec *spec)
 {
     printf("%s: %lld %s of %lld x %lld x %lld", path, (long long)spec->count,
@@ -125,6 +153,19 @@ static void report(const char *path, const tw_dataset_spec *spec)
         printf("%s%s %lld", i ? ", " : "; ", spec->splits[i].name,
                (long long)(spec->splits[i].last - spec->splits[i].first));
     printf("; digest %s\n", spec->digest);
+}
+
+/* Formats that make their points themselves also answer to "drawn". */
+static tw_status check_kind(const options *o, const tw_arguments *a)
+{
+    const char *name, *summary;
+    for (int i = 0; tw_import_format(i, &name, &summary); i++) {
+        if (strcmp(name, o->format) != 0) continue;
+        return tw_options_check_kind(
+            &tw_cmd_import, a, "import --format",
+            (const char *const[]){name, tw_import_is_drawn(name) ? "drawn" : NULL, NULL});
+    }
+    return TW_OK; /* that there is no such format is said elsewhere */
 }
 
 static tw_import_options translate(const options *o, const tw_arguments *arguments)
@@ -157,7 +198,10 @@ static tw_import_options translate(const options *o, const tw_arguments *argumen
         .folders = o->split_folders   ? TW_FOLDERS_SPLITS
                    : o->class_folders ? TW_FOLDERS_CLASSES
                                       : TW_FOLDERS_AUTO,
-        .layout = (tw_import_layout)o->layout,
+        .layout = strcmp(o->layout, "auto") == 0 ? NULL : given(o->layout),
+        .order = (tw_import_order)o->order,
+        .stack = o->stack,
+        .fill = given(o->fill),
         .labels = given(o->labels),
         .normalise = (tw_import_normalise)o->normalise,
         .count = o->count,
@@ -175,10 +219,12 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_CHECK(!(o.grey && o.rgb), TW_EUSAGE, "--grey and --rgb exclude each other");
     TW_CHECK(!(o.split_folders && o.class_folders), TW_EUSAGE,
              "--split-folders and --class-folders exclude each other");
+    TW_TRY(check_kind(&o, &arguments));
     tw_import_options import = translate(&o, &arguments);
     TW_TRY(parse_size(o.size, &import.height, &import.width));
     TW_TRY(tw_dataset_import(&import, &result));
     report(import.path, &result.spec);
+    report_channels(&result);
 done:
     return st;
 }
@@ -191,12 +237,14 @@ const tw_command tw_cmd_import = {
         "Formats that read:\n"
         "  idx      MNIST and its kin, plain or .gz; images and labels are paired, train and "
         "test told, by their names\n"
-        "  cifar    CIFAR-10 and CIFAR-100 binary files\n"
+        "  cifar    CIFAR-10 and CIFAR-100 binary files (not the Python version)\n"
         "  images   folders of PNG, JPEG, WebP, TIFF and BMP files; sub-folders are classes, or "
         "splits if named train, valid, test …\n"
-        "  hdf5     FILE:/path of an array: [N,H,W,C], [N,C,H,W], [N,H,W] or [N,D], integer or "
-        "float\n"
-        "  points   text, one point a line\n"
+        "  hdf5     FILE:/path of an array, HDF5 or netCDF-4: [N,H,W,C], [N,C,H,W], [N,H,W], "
+        "[N,D] or any --layout; packed and missing values as netCDF says\n"
+        "  points   text, one point a line: numbers with a decimal point, separated by white "
+        "space, "
+        "commas or semicolons, in all lines alike\n"
         "Formats that draw points in the plane: circles, mixture, spiral.\n"
         "Values that are not uint8 become float32 with an offset and scale for each channel, "
         "measured here and undone in what is "

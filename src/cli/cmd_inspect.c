@@ -18,9 +18,9 @@ static const tw_option table[] = {
      .help = "build its network, fill it by rule, and print the numbers that any implementation "
              "must give"},
     {"times", TW_CONFIG_DOUBLES, offsetof(options, times), "", .value = "A,B,...",
-     .help = "fingerprint: a time for each sample, as the embedding receives it"},
+     .kinds = "--fingerprint", .help = "a time for each sample, as the embedding receives it"},
     {"labels", TW_CONFIG_INTS, offsetof(options, labels), "", .value = "A,B,...",
-     .help = "fingerprint: class indices, for networks that take them"},
+     .kinds = "--fingerprint", .help = "class indices, for networks that take them"},
     {"plan", TW_CONFIG_STRING, offsetof(options, plan), "", .value = "CONFIG.ini",
      .help = "print the plan of its training step"},
     {"keys", TW_CONFIG_STRING, offsetof(options, keys), "", .value = "CONFIG.ini",
@@ -28,8 +28,9 @@ static const tw_option table[] = {
     {"ranks", TW_CONFIG_STRING, offsetof(options, ranks), "", .value = "CONFIG.ini",
      .help = "check it, and print the largest number of ranks that can share its batch"},
     {"most", TW_CONFIG_INT64, offsetof(options, most), "1000000", .min = 1, .max = 1e9,
-     .value = "N", .help = "ranks: of up to N"},
-    {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
+     .value = "N", .kinds = "--ranks", .help = "of up to N"},
+    {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .kinds = "file --fingerprint",
+     .help = "print JSON"},
 };
 
 extern const tw_command tw_cmd_inspect;
@@ -54,6 +55,16 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         TW_CHECK(
             fingerprint + plan + keys + ranks + a.count == 1, TW_EUSAGE,
             "inspect: a file or run, or --fingerprint, --plan, --keys or --ranks: one of them");
+        TW_TRY(tw_options_check_kind(&tw_cmd_inspect, &a, "inspect",
+                                     (const char *const[]){fingerprint ? "--fingerprint"
+                                                           : plan      ? "--plan"
+                                                           : keys      ? "--keys"
+                                                           : ranks     ? "--ranks"
+                                                                       : "file",
+                                                           NULL}));
+        TW_CHECK(!a.count || !a.assignment_count, TW_EUSAGE,
+                 "%s: a file takes no settings; --plan, --keys, --ranks and --fingerprint do",
+                 a.assignments[0]);
         TW_CHECK(o.labels.count == 0, TW_EUSAGE,
                  "inspect: no network of this version takes labels");
         if (fingerprint)

@@ -34,7 +34,8 @@ static const tw_option table[] = {
      .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is drawn, and all parts "
              "must be there"},
     {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
-     .help = "replace a FILE of other settings or with other samples"},
+     .help = "replace a FILE of other settings or with other samples, parts of other settings, and "
+             "pictures"},
     {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false",
      .help = "remove the parts when they are joined"},
     {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG",
@@ -104,6 +105,10 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_CHECK(a.count || o.join, TW_EUSAGE,
              "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
              tw_cmd_sample.usage);
+    TW_CHECK(a.count || !tw_options_is_given(&tw_cmd_sample, &a, "weights"), TW_EUSAGE,
+             "--weights: joining draws nothing; it is for a RUN_OR_WEIGHTS");
+    TW_CHECK(o.grid[0] || !tw_options_is_given(&tw_cmd_sample, &a, "grid-count"), TW_EUSAGE,
+             "--grid-count: needs --grid");
     TW_TRY(tw_sample_job(comm, &draw, &result));
     if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
 done:
@@ -118,8 +123,8 @@ const tw_command tw_cmd_sample = {
             "A job that was killed goes on with what is\n"
             "missing. Several jobs share the work with --first; then `tweedie sample --join "
             "--count N --out FILE` joins. Sample i depends on\n"
-            "weights, settings, seed and i alone. Exit 65: parts are there that were drawn with "
-            "other weights or settings. Exit 75: stopped\n"
+            "weights, settings, seed and i alone. Exit 64: FILE or parts are there that were drawn "
+            "with other weights or settings. Exit 75: stopped\n"
             "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
             "batch, seed; compute.threads, precision.",
     .options = table,

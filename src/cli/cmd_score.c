@@ -12,6 +12,7 @@
 typedef struct options {
     const char *input, *out, *vjp, *weights;
     double time;
+    bool force;
 } options;
 
 extern const tw_command tw_cmd_score;
@@ -23,6 +24,8 @@ static const tw_option table[] = {
      .help = "on the model's clock: of a discrete process a step of 0 to T - 1"},
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
      .help = "an HDF5 file with /score, and /vjp where asked"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
+     .help = "replace FILE if it exists"},
     {"vjp", TW_CONFIG_STRING, offsetof(options, vjp), "", .value = "V.h5",
      .help = "vectors v, like the points: /vjp is v^T d score / d x"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
@@ -119,10 +122,25 @@ done:
     return st;
 }
 
+static tw_output_mode output_mode(const options *o)
+{
+    return o->force ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
+}
+
+/* Before the work. Rank zero writes. */
+static tw_status check_output(const job *j, const char *weights)
+{
+    const char *const inputs[] = {weights, j->o->input, j->o->vjp};
+    tw_status st = TW_OK;
+    if (tw_comm_rank(j->comm) == 0) st = tw_output_check(j->o->out, output_mode(j->o), inputs, 3);
+    return tw_comm_agree(j->comm, st);
+}
+
 static tw_status prepare(job *j, const tw_arguments *a)
 {
     tw_status st = TW_OK;
     tw_precision precision;
+    TW_TRY(check_output(j, a->values[0]));
     TW_TRY(tw_restore(&j->restored, j->comm, a->values[0], j->o->weights));
     TW_TRY(tw_comm_agree(j->comm, configure(j, a)));
     TW_TRY(tw_compute_prepare(&precision, NULL, &j->run.compute, j->comm));
@@ -130,8 +148,8 @@ static tw_status prepare(job *j, const tw_arguments *a)
     st = make_buffers(j);
     if (st == TW_OK) st = tw_model_score_create(&j->score, j->restored->model, j->batch, precision);
     if (st == TW_OK && tw_comm_rank(j->comm) == 0)
-        st = score_file_create(&j->file, j->o->out, &j->restored->samples, j->count, j->o->time,
-                               j->restored->digest, j->vectors != NULL);
+        st = score_file_create(&j->file, j->o->out, output_mode(j->o), &j->restored->samples,
+                               j->count, j->o->time, j->restored->digest, j->vectors != NULL);
     TW_TRY(tw_comm_agree(j->comm, st));
 done:
     return st;

@@ -54,16 +54,18 @@ const tw_command tw_cmd_train = {
     .usage = "CONFIG.ini --run RUN [section.key=value ...]",
     .help = "Trains on all ranks of this launch. Where RUN holds checkpoints it resumes from the "
             "newest that verifies, always: the same\n"
-            "command starts and continues a run. SIGUSR1 and SIGTERM finish the step, save and "
-            "exit 75; SIGUSR2, or a file\n"
-            "RUN/checkpoint-now, saves and goes on. Exit 76: the loss diverged. Exit 73: another "
-            "process trains this run.",
+            "command starts and continues a run. SIGUSR1, SIGTERM and Ctrl-C finish the step, save "
+            "and exit 75 (a second\n"
+            "Ctrl-C ends it at once); SIGUSR2, or a file RUN/checkpoint-now, saves and goes on. "
+            "Exit 76: the loss diverged.\n"
+            "Exit 73: another process trains this run.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,
     .most = 1,
     .takes_assignments = true,
     .parallel = true,
+    .watched = true,
     .stops = true,
     .run = run,
 };

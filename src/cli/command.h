@@ -20,6 +20,7 @@ typedef struct tw_command {
     int least, most;        /* number of positional arguments; most < 0: any */
     bool takes_assignments; /* section.key=value arguments are configuration, not positional */
     bool parallel; /* computes on all ranks: main starts MPI before run and ends it after */
+    bool watched;  /* a watchdog stands beside it from its first collective to its last */
     bool stops;    /* stops, saved, when a signal asks it to: also while MPI is still starting */
 
     /* Does the work. Answers go to standard output (rank zero), progress to tw_log_*, a failure's

@@ -127,6 +127,8 @@ tw_status tw_options_parse(const tw_command *command, int argc, char **argv, voi
     bool *given = NULL;
     int kept = 0;
 
+    TW_CHECK(command->option_count <= 64, TW_EINTERNAL, "%s has more than 64 options",
+             command->name);
     TW_TRY(tw_alloc(&given, command->option_count, sizeof *given, "options"));
     TW_TRY(set_defaults(command, out));
     for (int i = 0; i < argc; i++) {
@@ -149,10 +151,42 @@ tw_status tw_options_parse(const tw_command *command, int argc, char **argv, voi
                           .values = argv};
     found.assignments = argv + found.count;
     found.assignment_count = kept - found.count;
+    for (int i = 0; i < command->option_count; i++) found.given |= (uint64_t)given[i] << i;
     TW_TRY(check_arguments(command, &found));
     *arguments_out = found;
 done:
     tw_free(&given);
+    return st;
+}
+
+bool tw_options_is_given(const tw_command *command, const tw_arguments *arguments, const char *name)
+{
+    for (int i = 0; i < command->option_count; i++)
+        if (strcmp(command->options[i].name, name) == 0) return arguments->given >> i & 1;
+    return false;
+}
+
+/* Whether a list "idx images" holds the word. */
+static bool holds(const char *list, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == n && memcmp(at, word, n) == 0) return true;
+    return false;
+}
+
+tw_status tw_options_check_kind(const tw_command *command, const tw_arguments *arguments,
+                                const char *what, const char *const *kinds)
+{
+    tw_status st = TW_OK;
+    for (int i = 0; i < command->option_count; i++) {
+        const tw_option *o = &command->options[i];
+        bool fits = !o->kinds || !(arguments->given >> i & 1);
+        for (int k = 0; kinds[k] && !fits; k++) fits = holds(o->kinds, kinds[k]);
+        TW_CHECK(fits, TW_EUSAGE, "--%s: is an option of %s (%s), and does nothing with %s",
+                 o->name, what, o->kinds, kinds[0]);
+    }
+done:
     return st;
 }
 
@@ -162,7 +196,10 @@ static tw_status describe(const tw_option *o, tw_text *text)
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->type == TW_CONFIG_BOOL ? "" : " ",
              o->type == TW_CONFIG_BOOL ? "" : o->value);
-    TW_TRY(tw_text_add(text, "  %-24s %s", left, o->help));
+    TW_TRY(tw_text_add(text, "  %-24s ", left));
+    for (const char *c = o->kinds ? o->kinds : ""; *c; c++)
+        TW_TRY(*c == ' ' ? tw_text_add(text, ", ") : tw_text_add(text, "%c", *c));
+    TW_TRY(tw_text_add(text, "%s%s", o->kinds ? ": " : "", o->help));
     if (o->type == TW_CONFIG_CHOICE) TW_TRY(tw_text_add(text, ": %s", o->choices));
     if (!o->default_text) {
         TW_TRY(tw_text_add(text, " (must be given)"));

@@ -25,6 +25,8 @@ typedef struct tw_option {
     const char *default_text; /* NULL: must be given; "": empty */
     double min, max;          /* as in tw_config_field */
     const char *choices;      /* "inpaint|colorize" */
+    const char *kinds;        /* where the command has kinds (formats, subcommands): those that the
+                                 option is for, "idx" or "prune drain"; NULL: all */
     const char *value;        /* the value's name in the help: "N", "FILE" */
     const char *help;         /* one line */
 } tw_option;
@@ -36,6 +38,7 @@ typedef struct tw_arguments {
     char **values; /* positional, in their order */
     int assignment_count;
     char **assignments; /* section.key=value, in their order */
+    uint64_t given;     /* bit i: option i of the command's table was given */
 } tw_arguments;
 
 struct tw_command;
@@ -48,6 +51,17 @@ struct tw_command;
  * arguments */
 tw_status tw_options_parse(const struct tw_command *command, int argc, char **argv, void *out,
                            tw_arguments *arguments_out);
+
+/* Whether the option of that name was given. */
+bool tw_options_is_given(const struct tw_command *command, const tw_arguments *arguments,
+                         const char *name);
+
+/* Refuses options that were given and are not for this kind.
+ * @param what   how the kind is called on the command line: "import --format", "bench"
+ * @param kinds  what the kind answers to, ended by NULL; the first is its name
+ * @return TW_EUSAGE naming the option, its kinds and this one */
+tw_status tw_options_check_kind(const struct tw_command *command, const tw_arguments *arguments,
+                                const char *what, const char *const *kinds);
 
 /* The text of `tweedie COMMAND --help`, from the row and its options. @param[out] out  released
  * with tw_free */

@@ -1,7 +1,7 @@
 /* Scores as a file. */
 #include "cli/score_file.h"
 
-#include "data/h5.h"
+#include "h5/h5.h"
 
 enum { VERSION = 1 };
 
@@ -50,18 +50,19 @@ done:
     return st;
 }
 
-tw_status score_file_create(score_file *f, const char *path, const tw_dataset_spec *spec,
-                            int64_t count, double time, const char *weights, bool with_vjp)
+tw_status score_file_create(score_file *f, const char *path, tw_output_mode mode,
+                            const tw_dataset_spec *spec, int64_t count, double time,
+                            const char *weights, bool with_vjp)
 {
     tw_status st = TW_OK;
     hid_t create = H5I_INVALID_HID;
     *f = (score_file){
         .path = path, .file = H5I_INVALID_HID, .score = H5I_INVALID_HID, .vjp = H5I_INVALID_HID};
     TW_TRY(tw_h5_start());
-    TW_TRY(tw_file_temporary(f->part, sizeof f->part, path));
+    TW_TRY(tw_output_begin(&f->output, path, mode));
     TRY_H5(create = H5Pcreate(H5P_FILE_CREATE), TW_ENOMEM, "out of memory");
     TRY_H5(H5Pset_obj_track_times(create, false), TW_EIO, "%s: cannot be created", path);
-    TRY_H5(f->file = H5Fcreate(f->part, H5F_ACC_EXCL, create, H5P_DEFAULT), TW_EIO,
+    TRY_H5(f->file = H5Fcreate(f->output.part, H5F_ACC_EXCL, create, H5P_DEFAULT), TW_EIO,
            "%s: cannot be created", path);
     TW_TRY(tw_h5_write_text(f->file, path, "format", "tweedie-scores"));
     TW_TRY(tw_h5_write_int(f->file, path, "format_version", VERSION));
@@ -111,8 +112,7 @@ tw_status score_file_finish(score_file *f)
     tw_h5_close(&f->score);
     tw_h5_close(&f->vjp);
     tw_h5_close(&f->file);
-    TW_TRY(tw_file_publish(f->part, f->path));
-    f->part[0] = '\0';
+    TW_TRY(tw_output_publish(&f->output));
 done:
     return st;
 }
@@ -123,5 +123,5 @@ void score_file_close(score_file *f)
     tw_h5_close(&f->score);
     tw_h5_close(&f->vjp);
     tw_h5_close(&f->file);
-    tw_file_discard(f->part);
+    tw_output_discard(&f->output);
 }

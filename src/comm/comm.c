@@ -67,16 +67,42 @@ done:
     return st;
 }
 
-/* srun without PMIx starts N single processes that each believe to be rank zero of one, and all of
- * them write the same files. mpirun sets OMPI_COMM_WORLD_SIZE, and may itself run inside a step. */
+/* A number of the environment, or -1. */
+static long number(const char *name)
+{
+    char *end;
+    const char *text = getenv(name);
+    const long n = text && *text ? strtol(text, &end, 10) : -1;
+    return n >= 0 && *end == '\0' ? n : -1;
+}
+
+/* A launcher that is not this MPI's own starts N single processes that each believe to be rank zero
+ * of one, and all of them write the same files: srun without PMIx, the mpiexec of another MPI
+ * library (Open MPI sets OMPI_COMM_WORLD_SIZE; MPICH, Intel MPI and Cray's set PMI_SIZE), HPE's
+ * PALS (PALS_RANKID, and per node PALS_LOCAL_SIZE). One launcher may run inside another: Open MPI's
+ * mpirun, which may stand in a step of srun, has the last word. */
 static tw_status refuse_singletons(const tw_comm *comm)
 {
     tw_status st = TW_OK;
-    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-    if (comm->size > 1 || !tasks || getenv("OMPI_COMM_WORLD_SIZE")) return TW_OK;
-    long n = strtol(tasks, NULL, 10);
-    TW_CHECK(n <= 1, TW_ECONFIG,
-             "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", n);
+    const long mpirun = number("OMPI_COMM_WORLD_SIZE"), tasks = number("SLURM_STEP_NUM_TASKS"),
+               pmi = number("PMI_SIZE"), pals = number("PALS_LOCAL_SIZE");
+    if (comm->size > 1) return TW_OK;
+    TW_CHECK(mpirun <= 1, TW_ECONFIG,
+             "mpirun started %ld processes but MPI sees 1: it is the mpirun of another Open MPI "
+             "than this program's (tweedie --version names that one)",
+             mpirun);
+    if (mpirun >= 0) return TW_OK;
+    TW_CHECK(tasks <= 1 || (pmi > 1 && pmi != tasks), TW_ECONFIG,
+             "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", tasks);
+    TW_CHECK(pmi <= 1, TW_ECONFIG,
+             "the launcher started %ld processes (PMI_SIZE) but MPI sees 1: it belongs to another "
+             "MPI library than this program's Open MPI; use that one's mpirun",
+             pmi);
+    TW_CHECK(
+        pals <= 1 && number("PALS_RANKID") <= 0, TW_ECONFIG,
+        "PALS started several processes (PALS_RANKID=%ld, PALS_LOCAL_SIZE=%ld) but MPI sees 1: "
+        "use Open MPI's mpirun, or aprun with --pmi=pmix",
+        number("PALS_RANKID"), pals);
 done:
     return st;
 }
@@ -121,6 +147,7 @@ tw_status tw_comm_create(tw_comm **out)
     TW_TRY(tw_alloc(&comm->gathered, COMM_GATHERED(comm->size), sizeof *comm->gathered,
                     "small sums over ranks"));
     TW_TRY(tw_alloc(&comm->waiting, 1, sizeof *comm->waiting, "the communicator"));
+    TW_TRY(comm_debug_create(&comm->debug, comm));
     if (gethostname(comm->host, sizeof comm->host - 1) != 0) strcpy(comm->host, "?");
     comm->host[strcspn(comm->host, ".")] = '\0'; /* n17, not n17.cluster.site.org */
     tw_log_identify(comm->rank, comm->host);
@@ -141,6 +168,8 @@ void tw_comm_destroy(tw_comm **comm)
     tw_comm *c = *comm;
     if (!c) return;
     bool finalize = c->finalize;
+    tw_comm_collective(c, "the end", 0);
+    comm_debug_destroy(&c->debug);
     MPI_Comm_free(&c->local);
     MPI_Comm_free(&c->world);
     tw_free(&c->gathered);
@@ -217,7 +246,7 @@ tw_status(tw_comm_agree)(const tw_comm *comm, tw_status status)
         int status;
         char text[MESSAGE_MAX];
     } verdict;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "agreement", 0);
 
     int first = status == TW_OK ? INT_MAX : comm->rank;
     TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->world));

@@ -9,6 +9,7 @@
 
 #include "comm/comm_private.h"
 #include "tweedie/memory.h"
+#include "tweedie/reducer.h"
 
 enum { BLOCK = 1 << 20 }; /* doubles of a large vector at once: 8 MB of buffer */
 
@@ -57,7 +58,7 @@ tw_status tw_comm_sum(const tw_comm *comm, double *values, int64_t count)
     tw_status st = TW_OK;
     double *slices = NULL;
     if (comm->size == 1) return TW_OK;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "sum", count);
     int64_t small = COMM_GATHERED(comm->size) / comm->size, block = BLOCK / comm->size * comm->size,
             n;
     if (count > small && block > 0) {
@@ -83,7 +84,7 @@ done:
 static tw_status extreme(const tw_comm *comm, double *values, int64_t count, MPI_Op op)
 {
     tw_status st = TW_OK;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, op == MPI_MIN ? "min" : "max", count);
     for (int64_t i = 0; i < count; i += CHUNK_MAX) {
         int n = count - i < CHUNK_MAX ? (int)(count - i) : CHUNK_MAX;
         TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + i, n, MPI_DOUBLE, op, comm->world));
@@ -107,7 +108,7 @@ tw_status tw_comm_broadcast(const tw_comm *comm, void *data, size_t bytes, int r
 {
     tw_status st = TW_OK;
     char *p = data;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "broadcast", (int64_t)bytes);
     while (bytes > 0) {
         int n = bytes < CHUNK_MAX ? (int)bytes : CHUNK_MAX;
         TRY_MPI(MPI_Bcast(p, n, MPI_BYTE, root, comm->world));
@@ -122,7 +123,7 @@ done:
 tw_status tw_comm_gather(const tw_comm *comm, const void *record, size_t bytes, void *all)
 {
     tw_status st = TW_OK;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "gather", (int64_t)bytes);
     TW_CHECK(bytes <= CHUNK_MAX, TW_EINTERNAL, "a record of %zu bytes is too large to gather",
              bytes);
     TRY_MPI(MPI_Gather(record, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, comm->world));
@@ -153,7 +154,7 @@ tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t b
     tw_status st = TW_OK;
     int *counts = NULL, mine = (int)bytes;
     void *texts = NULL;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "gather of texts", 0);
     *all = NULL;
 
     st = bytes <= CHUNK_MAX
@@ -195,9 +196,21 @@ done:
 tw_status tw_comm_barrier(const tw_comm *comm)
 {
     tw_status st = TW_OK;
-    const bool before = comm_wait_begin(comm);
+    const bool before = comm_wait_begin(comm, "barrier", 0);
     TRY_MPI(MPI_Barrier(comm->world));
 done:
     comm_wait_end(comm, before);
+    return st;
+}
+
+tw_status tw_reduce_plain(const tw_comm *comm, float *values, int64_t count)
+{
+    tw_status st = TW_OK;
+    tw_comm_collective(comm, "plain reduction", count);
+    for (int64_t i = 0; i < count; i += CHUNK_MAX) {
+        int n = count - i < CHUNK_MAX ? (int)(count - i) : CHUNK_MAX;
+        TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + i, n, MPI_FLOAT, MPI_SUM, comm->world));
+    }
+done:
     return st;
 }

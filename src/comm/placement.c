@@ -232,6 +232,7 @@ tw_status tw_comm_default_threads(const tw_comm *comm, int *threads_out)
 
     if (!threads) threads = number_of("SRUN_CPUS_PER_TASK");
     if (!threads) threads = number_of("SLURM_CPUS_PER_TASK");
+    tw_comm_collective(comm, "the threads of a node", 0);
     TW_TRY(comm_node_cpus(comm, threads, &cpus, &total, &sharing));
     comm_allowed_cpus(&mine);
     if (!threads) threads = CPU_COUNT(&mine) / sharing;

@@ -244,6 +244,7 @@ tw_status tw_reducer_create(tw_reducer **out, const tw_comm *comm, int64_t count
     static const tw_reducer_options defaults;
     tw_reducer *r = NULL;
 
+    tw_comm_collective(comm, "the start of the reduction", count);
     st = tw_alloc(&r, 1, sizeof *r, "the gradient reduction");
     if (st == TW_OK) {
         *r = (tw_reducer){.comm = comm, .count = count, .bucket_count = bucket_count};
@@ -265,6 +266,7 @@ void tw_reducer_destroy(tw_reducer **reducer)
 {
     tw_reducer *r = *reducer;
     if (!r) return;
+    tw_comm_collective(r->comm, "the end of the reduction", r->count);
     if (r->threaded) {
         pthread_mutex_lock(&r->lock);
         r->quit = true;
@@ -324,6 +326,7 @@ void tw_reducer_barrier(tw_reducer *r)
 
 tw_status tw_reducer_broadcast(tw_reducer *r, float *shared, int64_t count)
 {
+    tw_comm_collective(r->comm, "broadcast to nodes", count);
     return node_broadcast(&r->node.node, shared, count);
 }
 
@@ -466,6 +469,7 @@ tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int
     double start = tw_clock_seconds();
     bool failed = false;
 
+    tw_comm_collective(r->comm, "the reduction of a step", r->step);
     if (!r->open) tw_reducer_begin(r, r->step);
     status = complete_rest(r, status);
     tw_watchdog_wait(r->watchdog);
@@ -484,16 +488,5 @@ tw_status tw_reducer_finish(tw_reducer *r, tw_status status, double *values, int
 done:
     r->open = false;
     r->exposed += tw_clock_seconds() - start;
-    return st;
-}
-
-tw_status tw_reduce_plain(const tw_comm *comm, float *values, int64_t count)
-{
-    tw_status st = TW_OK;
-    for (int64_t i = 0; i < count; i += CHUNK_MAX) {
-        int n = count - i < CHUNK_MAX ? (int)(count - i) : CHUNK_MAX;
-        TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values + i, n, MPI_FLOAT, MPI_SUM, comm->world));
-    }
-done:
     return st;
 }

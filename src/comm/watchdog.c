@@ -32,6 +32,7 @@ struct tw_watchdog {
     MPI_Comm local; /* of its own; null where there is no window */
     board *board;
     watchdog_nodes elsewhere;
+    const tw_comm *comm;  /* NULL: alone */
     comm_waiting *told;   /* the communicator's, which says through it when it waits */
     _Atomic int64_t life; /* the shortest limit of all beats, nanoseconds; 0: none yet */
     int64_t grace;    /* the thread's own: before this nothing is held against anybody, since it did
@@ -246,6 +247,7 @@ static void release(tw_watchdog **watchdog)
     if (!w) return;
     ticker_stop(&w->ticker);
     if (w->told) w->told->flag = NULL;
+    if (w->comm) w->comm->waiting->watchdog = NULL;
     if (w->board) atomic_store(&w->board->beats[w->mine].alive, 0); /* who has left is not missed */
     watchdog_nodes_stop(&w->elsewhere);
     if (w->window != MPI_WIN_NULL)
@@ -263,6 +265,7 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
 
     st = tw_alloc(&w, 1, sizeof *w, "the watchdog");
     if (comm) st = tw_comm_agree(comm, st);
+    tw_comm_collective(comm, "the start of the watchdog", 0);
     if (st != TW_OK) goto done;
     w->window = MPI_WIN_NULL;
     w->local = w->elsewhere.couriers = MPI_COMM_NULL;
@@ -284,6 +287,8 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
     if (st == TW_OK) st = ticker_start(&w->ticker, watch, w, "the watchdog's thread");
     if (comm) st = tw_comm_agree(comm, st);
     if (st != TW_OK) goto done;
+    w->comm = comm;
+    if (comm) comm->waiting->watchdog = w;
     *out = w;
     return TW_OK;
 done:
@@ -291,8 +296,14 @@ done:
     return st;
 }
 
+tw_watchdog *tw_watchdog_find(const tw_comm *comm)
+{
+    return comm->waiting->watchdog;
+}
+
 void tw_watchdog_destroy(tw_watchdog **watchdog)
 {
+    if (*watchdog) tw_comm_collective((*watchdog)->comm, "the end of the watchdog", 0);
     release(watchdog);
 }
 
@@ -307,7 +318,10 @@ void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, do
     memcpy(b->section, section, n);
     b->section[n] = '\0';
     atomic_store(&b->nanoseconds, watchdog_now());
-    if (limit <= 0) return;
+    if (limit <= 0) {
+        atomic_store(&w->life, 0); /* whoever wants no limit wants none by the silence of others */
+        return;
+    }
     const int64_t nanoseconds = (int64_t)(limit * 1e9), life = atomic_load(&w->life);
     atomic_store(&b->limit, nanoseconds);
     if (life == 0 || nanoseconds < life) atomic_store(&w->life, nanoseconds);

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "data/dataset_judge.h"
 #include "data/digest.h"
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/comm_mpi.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
@@ -35,6 +36,7 @@ static tw_status look(const char *path)
     htri_t is = H5Fis_hdf5(path);
     TW_CHECK(is > 0, TW_EDATA, "%s: not an HDF5 file (%lld bytes); a dataset was expected", path,
              (long long)bytes);
+    TW_TRY(tw_dataset_judge(path));
     TW_TRY(tw_dataset_file_open(&format, path, H5P_DEFAULT));
     tw_dataset_file_close(&format);
 done:
@@ -189,6 +191,7 @@ void tw_dataset_destroy(tw_dataset **dataset)
 {
     tw_dataset *d = *dataset;
     if (!d) return;
+    if (d->parallel) tw_comm_collective(d->comm, "closing a dataset", 0);
     (void)tw_io_call(d->io, close_here, d);
     tw_free(&d->path);
     tw_free(dataset);

@@ -2,10 +2,11 @@
  * be damaged, or made by somebody else. */
 #include "data/format.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 static const struct {
@@ -76,10 +77,11 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
              "%s: num_classes is %lld; 0 to %d was expected", path, (long long)spec->num_classes,
              TW_DATASET_CLASSES_MAX);
     for (int64_t c = 0; spec->scale && c < spec->channels; c++)
-        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] > 0 && isfinite(spec->offset[c]),
+        /* a denormal scale has no finite inverse */
+        TW_CHECK(isfinite(spec->scale[c]) && spec->scale[c] >= FLT_MIN && isfinite(spec->offset[c]),
                  TW_EDATA,
-                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale above 0 was "
-                 "expected",
+                 "%s: offset and scale of channel %lld of %s are %g and %g; a scale of at least "
+                 "1.2e-38 was expected",
                  path, (long long)c, object, (double)spec->offset[c], (double)spec->scale[c]);
     for (int i = 0; i < spec->split_count; i++) {
         const tw_dataset_split *split = &spec->splits[i];
@@ -177,6 +179,7 @@ static tw_status read_samples(tw_dataset_file *f, const char *path)
     spec->kind = points ? TW_DATASET_POINTS : TW_DATASET_UINT8;
     const char *object = tw_format_object(spec->kind);
     TW_TRY(tw_h5_open_dataset(&f->samples, f->file, path, object));
+    TW_TRY(tw_h5_check_single(f->samples, path, object));
     TW_TRY(tw_h5_describe(&a, f->samples, path, object));
     if (images && a.class == H5T_FLOAT) spec->kind = TW_DATASET_FLOAT32;
     TW_CHECK(a.exact &&
@@ -231,6 +234,7 @@ static tw_status open_labels(tw_dataset_file *f, const char *path)
              labelled ? "there" : "missing");
     if (!labelled) goto done;
     TW_TRY(tw_h5_open_dataset(&f->labels, f->file, path, "/labels"));
+    TW_TRY(tw_h5_check_single(f->labels, path, "/labels"));
     TW_TRY(tw_h5_describe(&a, f->labels, path, "/labels"));
     TW_CHECK(a.class == H5T_INTEGER && a.exact && a.size == 4 && a.is_signed && a.rank == 1,
              TW_EDATA, "%s: /labels is not a list of little-endian int32", path);
@@ -245,10 +249,9 @@ done:
 static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, const char *path)
 {
     tw_status st = TW_OK;
-    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID, list = H5I_INVALID_HID;
+    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID;
     TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
     TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
                  H5Tget_size(type) < TW_DATASET_CLASS_MAX,
              TW_EDATA, "%s: /class_names holds no fixed-length text of at most %d bytes", path,
@@ -257,11 +260,9 @@ static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, c
                  H5Sget_simple_extent_npoints(space) == classes,
              TW_EDATA, "%s: /class_names has %lld names for %lld classes", path,
              (long long)H5Sget_simple_extent_npoints(space), (long long)classes);
-    TW_CHECK(H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0, TW_EDATA,
-             "%s: /class_names is not contiguous", path);
+    TW_TRY(tw_h5_check_stored(dataset, path, "/class_names", classes * (int64_t)H5Tget_size(type)));
     *width = H5Tget_size(type);
 done:
-    tw_h5_close(&list);
     tw_h5_close(&space);
     tw_h5_close(&type);
     return st;
@@ -277,6 +278,7 @@ static tw_status read_names(tw_dataset_file *f, const char *path)
     TW_TRY(tw_h5_has(&named, f->file, path, "/class_names"));
     if (!named) goto done;
     TW_TRY(tw_h5_open_dataset(&dataset, f->file, path, "/class_names"));
+    TW_TRY(tw_h5_check_storage(dataset, path, "/class_names", false));
     TW_TRY(describe_names(&width, dataset, classes, path));
     TW_TRY(tw_alloc(&f->class_text, classes, width + 1, "class names"));
     TW_TRY(tw_alloc(&f->class_names, classes, sizeof *f->class_names, "class names"));
@@ -306,6 +308,9 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t acc
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
     TW_TRY(read_units(&f, path));
+    TW_TRY(tw_channel_text_read(&f.channel_text, f.samples, path, tw_format_object(f.spec.kind),
+                                f.spec.channels));
+    f.spec.channel_text = f.channel_text;
     TW_TRY(open_labels(&f, path));
     TW_TRY(read_names(&f, path));
     TW_TRY(tw_format_check(&f.spec, path));
@@ -324,4 +329,5 @@ void tw_dataset_file_close(tw_dataset_file *f)
     tw_free(&f->scale);
     tw_free(&f->class_names);
     tw_free(&f->class_text);
+    tw_free(&f->channel_text);
 }

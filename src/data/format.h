@@ -34,12 +34,30 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path);
 tw_status tw_format_print_splits(const tw_dataset_spec *spec, char *out);
 tw_status tw_format_parse_splits(tw_dataset_spec *spec, const char *text, const char *path);
 
+/* Fields of a line of tw_dataset_spec's channel_text. */
+enum { TW_CHANNEL_NAME, TW_CHANNEL_UNITS, TW_CHANNEL_LONG_NAME, TW_CHANNEL_COORDINATES };
+enum { TW_CHANNEL_FIELDS = TW_CHANNEL_COORDINATES + 1 };
+
+/* The attributes of the samples that hold them: fixed-length text [C]. */
+extern const char *const tw_channel_attributes[TW_CHANNEL_FIELDS];
+
+/* A field of channel c, "" where there is none, cut to size − 1 bytes; false if it was cut. */
+bool tw_channel_text_get(const char *text, int64_t c, int field, char *out, size_t size);
+
+/* Channel texts of the samples, to and from attributes. The text is the caller's to free, NULL
+ * where there is none. @return TW_EDATA for attributes of another shape */
+tw_status tw_channel_text_write(hid_t samples, const char *path, int64_t channels,
+                                const char *text);
+tw_status tw_channel_text_read(char **out, hid_t samples, const char *path, const char *object,
+                               int64_t channels);
+
 /* An opened file. */
 typedef struct tw_dataset_file {
     tw_dataset_spec spec; /* its offset, scale and class_names are owned here */
     float *offset, *scale;
     char **class_names;
     char *class_text; /* what the names point into */
+    char *channel_text;
     hid_t file, samples, labels;
 } tw_dataset_file;
 

@@ -1,15 +1,18 @@
 /* Importing: an importer or generator fills the spool, then the spool is written in a random order.
  */
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "data/format.h"
 #include "data/importer.h"
-#include "data/isolate.h"
 #include "data/points.h"
+#include "h5/isolate.h"
 #include "tweedie/file.h"
+#include "tweedie/log.h"
 #include "tweedie/memory.h"
 
 enum { DEFAULT_POINTS = 10000 };
@@ -21,6 +24,13 @@ bool tw_import_format(int i, const char **name, const char **summary)
     *name = j < 0 ? tw_import_table[i]->name : tw_points_table[j]->name;
     *summary = j < 0 ? tw_import_table[i]->summary : tw_points_table[j]->summary;
     return true;
+}
+
+bool tw_import_is_drawn(const char *format)
+{
+    for (int i = 0; i < tw_points_count; i++)
+        if (strcmp(tw_points_table[i]->name, format) == 0) return true;
+    return false;
 }
 
 const char *tw_import_basename(const char *path)
@@ -106,8 +116,8 @@ static void choose_units(const tw_import_options *options, const tw_spool *spool
             k = s.deviation;
         }
         offset[c] = (float)o;
-        scale[c] =
-            (float)k > 0 && isfinite((float)k) ? (float)k : 1; /* a constant channel stays one */
+        scale[c] = (float)k >= FLT_MIN && isfinite((float)k) ? (float)k
+                                                             : 1; /* a constant channel stays one */
     }
 }
 
@@ -147,6 +157,10 @@ static tw_status choose_splits(const tw_import_options *options, tw_spool *spool
         TW_CHECK(test < count, TW_EUSAGE,
                  "--test-fraction %g leaves none of the %lld samples to train on",
                  options->test_fraction, (long long)count);
+        if (test > 0 && options->keep_order)
+            tw_log_warn("split \"test\" is the last %lld of the %lld samples, in the order of the "
+                        "inputs; without --keep-order it is chosen at random",
+                        (long long)test, (long long)count);
         TW_TRY(add_split(spec, name ? name : "train", count - test));
         TW_TRY(add_split(spec, "test", test));
     }
@@ -224,8 +238,10 @@ static tw_status write_dataset(const tw_import_options *options, tw_spool *spool
 {
     tw_status st = TW_OK;
     tw_dataset_writer *writer = NULL;
-    const tw_dataset_writer_options how = {
-        .path = options->path, .replace = options->replace, .gzip = options->gzip};
+    const tw_dataset_writer_options how = {.path = options->path,
+                                           .mode =
+                                               options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW,
+                                           .gzip = options->gzip};
     TW_TRY(tw_dataset_writer_create(&writer, spec, &how));
     for (int i = 0; i < tw_spool_parts(spool); i++)
         TW_TRY(tw_spool_write(spool, i, options->keep_order, options->seed, writer));
@@ -235,11 +251,38 @@ done:
     return st;
 }
 
+/* The file of an input: of "FILE:/path" what stands before the colon. */
+static tw_status file_of(char **out, const char *input)
+{
+    tw_status st = TW_OK;
+    const char *colon = input ? strstr(input, ":/") : NULL;
+    struct stat info;
+    TW_TRY(tw_strdup(out, input ? input : ""));
+    if (colon && stat(input, &info) != 0) (*out)[colon - input] = '\0';
+done:
+    return st;
+}
+
+static tw_status check_output(const tw_import_options *o)
+{
+    tw_status st = TW_OK;
+    char **inputs = NULL;
+    const int count = o->input_count + 1;
+    TW_TRY(tw_alloc(&inputs, count, sizeof *inputs, "the list of inputs"));
+    for (int i = 0; i < o->input_count; i++) TW_TRY(file_of(&inputs[i], o->inputs[i]));
+    TW_TRY(file_of(&inputs[o->input_count], o->labels));
+    TW_TRY(tw_output_check(o->path, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW,
+                           (const char *const *)inputs, count));
+done:
+    for (int i = 0; inputs && i < count; i++) tw_free(&inputs[i]);
+    tw_free(&inputs);
+    return st;
+}
+
 static tw_status check_options(const tw_import_options *options)
 {
     tw_status st = TW_OK;
-    TW_CHECK(options->replace || !tw_file_exists(options->path), TW_EUSAGE,
-             "%s: exists already; --force replaces it", options->path);
+    TW_TRY(check_output(options));
     TW_CHECK(options->test_fraction >= 0 && options->test_fraction < 1, TW_EUSAGE,
              "--test-fraction %g; at least 0 and below 1 was expected", options->test_fraction);
     TW_CHECK(!options->split || options->test_fraction == 0, TW_EUSAGE,
@@ -261,6 +304,24 @@ done:
     return st;
 }
 
+static void describe_channels(tw_import_result *out, const tw_dataset_spec *spec,
+                              const tw_spool *spool)
+{
+    for (int64_t c = 0; c < spec->channels && c < TW_IMPORT_CHANNELS; c++) {
+        tw_import_channel *to = &out->channels[c];
+        tw_spool_channel s;
+        tw_spool_channel_statistics(spool, c, &s);
+        to->least = s.least;
+        to->most = s.most;
+        to->mean = s.mean;
+        to->missing = s.missing;
+        (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_NAME, to->name,
+                                  sizeof to->name);
+        (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_UNITS, to->units,
+                                  sizeof to->units);
+    }
+}
+
 /* The import itself, in this process. */
 typedef struct importing {
     const tw_import_options *options;
@@ -274,14 +335,22 @@ static tw_status import_here(void *self)
     const tw_import_options *options = im->options;
     tw_spool *spool = NULL;
     tw_dataset_spec spec;
+    tw_output where;
     float *units = NULL;
-    TW_TRY(tw_spool_create(&spool, options->path, options->split));
+    /* beside the file itself, where a link leads elsewhere */
+    TW_TRY(tw_output_begin(&where, options->path,
+                           options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW));
+    TW_TRY(tw_spool_create(&spool, where.path, options->split));
     TW_TRY(fill(options, spool));
     spec = *tw_spool_get_spec(spool);
     spec.count = tw_spool_count(spool);
     TW_TRY(choose_splits(options, spool, &spec));
+    TW_CHECK(spec.kind != TW_DATASET_UINT8 || options->normalise == TW_NORMALISE_AUTO ||
+                 options->normalise == TW_NORMALISE_NONE,
+             TW_EUSAGE, "--normalise: is for values that are not bytes; these are, and stay so");
     TW_TRY(choose_classes(options, spool, &spec));
     TW_TRY(choose_texts(options, &spec));
+    spec.channel_text = tw_spool_channels(spool);
     if (spec.kind != TW_DATASET_UINT8) {
         TW_TRY(tw_alloc(&units, 2 * spec.channels, sizeof *units, "channel offsets and scales"));
         spec.offset = units;
@@ -289,9 +358,11 @@ static tw_status import_here(void *self)
         choose_units(options, spool, units, units + spec.channels);
     }
     TW_TRY(write_dataset(options, spool, &spec));
+    describe_channels(&im->result, &spec, spool);
     im->result.spec = spec;
     im->result.spec.offset = im->result.spec.scale = NULL;
     im->result.spec.class_names = NULL;
+    im->result.spec.channel_text = NULL;
 done:
     tw_free(&units);
     tw_spool_destroy(&spool);

@@ -40,6 +40,24 @@ done:
     return st;
 }
 
+/* The same data come in three versions; only the binary one is read. */
+static tw_status check_version(const char *path, const tw_input *input)
+{
+    tw_status st = TW_OK;
+    const char *kind = tw_input_kind(input);
+    TW_CHECK(!kind || !strstr(kind, "pickle"), TW_EDATA,
+             "%s: is CIFAR's Python version (a pickle); the binary version (cifar-10-binary.tar.gz "
+             "or cifar-100-binary.tar.gz) was expected",
+             path);
+    TW_CHECK(!kind || !strstr(kind, "MATLAB"), TW_EDATA,
+             "%s: is CIFAR's Matlab version; the binary version (cifar-10-binary.tar.gz or "
+             "cifar-100-binary.tar.gz) was expected",
+             path);
+    TW_CHECK(!kind, TW_EDATA, "%s: is %s; CIFAR records were expected", path, kind);
+done:
+    return st;
+}
+
 static tw_status read_records(tw_spool *spool, const char *path, tw_input *input, int label_bytes)
 {
     tw_status st = TW_OK;
@@ -99,6 +117,7 @@ static tw_status run(const tw_import_options *options, tw_spool *spool)
     for (int i = 0; i < options->input_count; i++) {
         const char *path = options->inputs[i];
         TW_TRY(tw_input_open(&input, path));
+        TW_TRY(check_version(path, input));
         TW_TRY(choose_label_bytes(&label_bytes, path, input));
         if (i == 0) first_label_bytes = label_bytes;
         TW_CHECK(label_bytes == first_label_bytes, TW_EDATA, "%s: CIFAR-%d, unlike %s", path,

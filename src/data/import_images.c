@@ -13,8 +13,8 @@
 
 #include "data/image_tree.h"
 #include "data/importer.h"
-#include "data/isolate.h"
 #include "data/picture.h"
+#include "h5/isolate.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"

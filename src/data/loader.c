@@ -40,6 +40,7 @@ struct tw_loader {
     bool flip, resident;
     int64_t first, count; /* positions of this rank */
     size_t sample_bytes, bytes;
+    int64_t resident_samples;
     position *positions;
     int64_t base;    /* first sample of this rank */
     char *stored;    /* resident: this rank's samples; streaming: all slots */
@@ -84,9 +85,15 @@ static tw_status make_resident(tw_loader *l, int64_t samples)
     tw_status st = TW_OK;
     TW_TRY(tw_alloc_arena(&l->stored, l->bytes, "this rank's samples"));
     TW_TRY(tw_alloc_arena(&l->labels, (size_t)samples * sizeof *l->labels, "this rank's labels"));
-    TW_TRY(tw_dataset_read_stored(l->dataset, l->base, samples, l->stored, l->labels));
+    l->resident_samples = samples;
 done:
     return st;
+}
+
+static tw_status read_resident(tw_loader *l)
+{
+    if (!l->resident) return TW_OK;
+    return tw_dataset_read_stored(l->dataset, l->base, l->resident_samples, l->stored, l->labels);
 }
 
 static tw_status make_slots(tw_loader *l, int64_t slot_samples)
@@ -138,6 +145,7 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
         (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
     if (!l->resident) l->bytes = streaming;
     TW_TRY(l->resident ? make_resident(l, samples) : make_slots(l, slot_samples));
+    if (!options->later) TW_TRY(read_resident(l));
     *out = l;
     l = NULL;
 done:
@@ -155,6 +163,13 @@ tw_status tw_loader_create(tw_loader **out, tw_dataset *dataset, const tw_loader
     else
         tw_loader_destroy(&l);
     return st;
+}
+
+tw_status tw_loader_read(tw_loader *l)
+{
+    const tw_comm *comm = l->dataset->comm;
+    const tw_status st = read_resident(l);
+    return comm && tw_comm_size(comm) > 1 ? tw_comm_agree(comm, st) : st;
 }
 
 void tw_loader_destroy(tw_loader **loader)

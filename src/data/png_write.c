@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tweedie/file.h"
 #include "tweedie/memory.h"
+#include "tweedie/output.h"
 
 enum { GRID_GREY = 32, SIDE_MAX = 65535, BLUR_MAX = 32 };
 
@@ -33,30 +33,25 @@ done:
 }
 
 /* Grey or RGB pixels as a file. */
-static tw_status write_file(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
-                            bool colour)
+static tw_status write_file(const char *path, tw_output_mode mode, const uint8_t *pixels,
+                            int64_t height, int64_t width, bool colour)
 {
     tw_status st = TW_OK;
-    char part[TW_PATH_MAX] = "";
+    tw_output out = {.part = ""};
     TW_CHECK(height > 0 && width > 0 && height <= SIDE_MAX && width <= SIDE_MAX, TW_ESHAPE,
              "%s: a picture of %lld x %lld pixels; sides of 1 to %d were expected", path,
              (long long)height, (long long)width, SIDE_MAX);
-    TW_TRY(tw_file_temporary(part, sizeof part, path));
-    TW_TRY(write_part(part, path, pixels, height, width, colour));
-    TW_TRY(tw_file_publish(part, path));
+    TW_TRY(tw_output_begin(&out, path, mode));
+    TW_TRY(write_part(out.part, path, pixels, height, width, colour));
+    TW_TRY(tw_output_publish(&out));
 done:
-    if (st != TW_OK) tw_file_discard(part);
+    tw_output_discard(&out);
     return st;
 }
 
-tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
-                       int64_t channels)
-{
-    return tw_png_write_grid(path, pixels, 1, height, width, channels, 1);
-}
-
-tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height,
-                            int64_t width, int64_t channels, int64_t columns)
+static tw_status write_grid(const char *path, tw_output_mode mode, const uint8_t *pixels,
+                            int64_t count, int64_t height, int64_t width, int64_t channels,
+                            int64_t columns)
 {
     tw_status st = TW_OK;
     uint8_t *picture = NULL;
@@ -88,10 +83,28 @@ tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t cou
             for (int64_t x = 0; x < width; x++)
                 memcpy(to + x * drawn, from + x * channels, (size_t)drawn);
         }
-    TW_TRY(write_file(path, picture, h, w, drawn == 3));
+    TW_TRY(write_file(path, mode, picture, h, w, drawn == 3));
 done:
     tw_free(&picture);
     return st;
+}
+
+tw_status tw_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                       int64_t channels)
+{
+    return write_grid(path, TW_OUTPUT_OWN, pixels, 1, height, width, channels, 1);
+}
+
+tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t height, int64_t width,
+                            int64_t channels)
+{
+    return write_grid(path, TW_OUTPUT_SAME, pixels, 1, height, width, channels, 1);
+}
+
+tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height,
+                            int64_t width, int64_t channels, int64_t columns)
+{
+    return write_grid(path, TW_OUTPUT_OWN, pixels, count, height, width, channels, columns);
 }
 
 /* viridis (S. van der Walt, N. Smith, 2015) at ten places, linear between them; t in [0, 1]. */
@@ -173,7 +186,7 @@ tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t co
     for (int64_t i = 0; i < h * w; i++) most = fmax(most, density[i]);
     for (int64_t i = 0; i < h * w; i++)
         viridis(most > 0 ? sqrt(density[i] / most) : 0, picture + 3 * i);
-    TW_TRY(write_file(path, picture, h, w, true));
+    TW_TRY(write_file(path, TW_OUTPUT_OWN, picture, h, w, true));
 done:
     tw_free(&density);
     tw_free(&picture);

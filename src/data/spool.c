@@ -17,6 +17,7 @@
  * small spread is not lost. */
 typedef struct channel {
     double origin, least, most, sum, squares;
+    int64_t values, missing;
 } channel;
 
 typedef struct part {
@@ -37,7 +38,8 @@ struct tw_spool {
     part parts[TW_DATASET_SPLITS_MAX];
     int part_count;
     channel *channels;
-    int64_t values; /* of each channel */
+    bool fill_mean;     /* NaN is a missing value, and becomes the mean of its channel */
+    char *channel_text; /* as of tw_dataset_spec; NULL: none */
     int64_t largest_label;
     char **names;
     int64_t name_count, name_capacity;
@@ -70,6 +72,7 @@ void tw_spool_destroy(tw_spool **spool)
     for (int64_t i = 0; i < s->name_count; i++) tw_free(&s->names[i]);
     tw_free(&s->names);
     tw_free(&s->channels);
+    tw_free(&s->channel_text);
     tw_free(&s->split);
     tw_free(&s->path);
     tw_free(spool);
@@ -101,8 +104,7 @@ tw_status tw_spool_describe(tw_spool *s, const char *where, tw_dataset_kind kind
     s->labelled = labelled;
     s->record = tw_dataset_sample_bytes(&new) + sizeof(int32_t);
     s->capacity = s->record < TW_BLOCK_BYTES ? TW_BLOCK_BYTES / s->record * s->record : s->record;
-    if (kind != TW_DATASET_UINT8)
-        TW_TRY(tw_alloc(&s->channels, channels, sizeof *s->channels, "channel statistics"));
+    TW_TRY(tw_alloc(&s->channels, channels, sizeof *s->channels, "channel statistics"));
     s->described = true;
 done:
     return st;
@@ -118,9 +120,7 @@ const tw_dataset_spec *tw_spool_get_spec(const tw_spool *s)
     return &s->spec;
 }
 
-/* A file without a name in the directory of the dataset: there is room for the dataset, so there
- * should be room for this. */
-static tw_status open_scratch(int *out, const char *path)
+tw_status tw_spool_open_scratch(int *out, const char *path)
 {
     tw_status st = TW_OK;
     char name[TW_PATH_MAX];
@@ -147,7 +147,7 @@ static tw_status find_part(tw_spool *s, const char *split, int *out)
              split, TW_DATASET_SPLITS_MAX);
     part *p = &s->parts[s->part_count];
     TW_TRY(tw_format(p->name, sizeof p->name, "%s", split));
-    TW_TRY(open_scratch(&p->file, s->path));
+    TW_TRY(tw_spool_open_scratch(&p->file, s->path));
     TW_TRY(tw_alloc_arena(&p->buffer, s->capacity, "a block of records"));
     *out = s->part_count++;
 done:
@@ -169,24 +169,55 @@ done:
     return st;
 }
 
+static void measure_value(channel *c, double v)
+{
+    if (c->values == 0) c->origin = c->least = c->most = v;
+    c->least = fmin(c->least, v);
+    c->most = fmax(c->most, v);
+    c->sum += v - c->origin;
+    c->squares += (v - c->origin) * (v - c->origin);
+    c->values++;
+}
+
 static tw_status measure(tw_spool *s, const float *v, const char *where)
 {
     tw_status st = TW_OK;
     const int64_t dims = tw_dataset_elements(&s->spec), channels = s->spec.channels;
     for (int64_t i = 0; i < dims; i++) {
         channel *c = &s->channels[i % channels];
+        if (s->fill_mean && isnan(v[i])) {
+            c->missing++;
+            continue;
+        }
         TW_CHECK(isfinite(v[i]), TW_EDATA,
                  "%s: value %lld of the sample is %g; finite numbers were expected", where,
                  (long long)i, (double)v[i]);
-        if (s->values == 0 && i < channels) *c = (channel){v[i], v[i], v[i], 0, 0};
-        c->least = fmin(c->least, v[i]);
-        c->most = fmax(c->most, v[i]);
-        c->sum += v[i] - c->origin;
-        c->squares += (v[i] - c->origin) * (v[i] - c->origin);
+        measure_value(c, v[i]);
     }
-    s->values += dims / channels;
 done:
     return st;
+}
+
+/* Bytes are counted whole: their sums are exact. */
+static void measure_bytes(tw_spool *s, const uint8_t *v)
+{
+    const int64_t dims = tw_dataset_elements(&s->spec), channels = s->spec.channels;
+    for (int64_t k = 0; k < channels; k++) {
+        channel *c = &s->channels[k];
+        int64_t sum = 0, squares = 0;
+        uint8_t low = 255, high = 0;
+        for (int64_t i = k; i < dims; i += channels) {
+            low = v[i] < low ? v[i] : low;
+            high = v[i] > high ? v[i] : high;
+            sum += v[i];
+            squares += v[i] * v[i];
+        }
+        if (c->values == 0 || low < c->least) c->least = low;
+        if (c->values == 0 || high > c->most) c->most = high;
+        c->sum += (double)sum;
+        c->squares += (double)squares;
+        c->values += dims / channels;
+    }
 }
 
 tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, int64_t label,
@@ -200,7 +231,10 @@ tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, in
                  "%s: the label is %lld; 0 to %d was expected", where, (long long)label,
                  TW_DATASET_CLASSES_MAX - 1);
     const int32_t kept = s->labelled ? (int32_t)label : -1;
-    if (s->spec.kind != TW_DATASET_UINT8) TW_TRY(measure(s, stored, where));
+    if (s->spec.kind == TW_DATASET_UINT8)
+        measure_bytes(s, stored);
+    else
+        TW_TRY(measure(s, stored, where));
     TW_TRY(find_part(s, s->split ? s->split : split, &i));
     part *p = &s->parts[i];
     memcpy(p->buffer + p->buffered, stored, bytes);
@@ -250,9 +284,51 @@ int64_t tw_spool_largest_label(const tw_spool *s)
 void tw_spool_channel_statistics(const tw_spool *s, int64_t i, tw_spool_channel *out)
 {
     const channel *c = &s->channels[i];
-    const double n = (double)s->values, mean = c->sum / n, variance = c->squares / n - mean * mean;
-    *out =
-        (tw_spool_channel){c->least, c->most, c->origin + mean, sqrt(variance > 0 ? variance : 0)};
+    const double n = (double)(c->values ? c->values : 1), mean = c->sum / n;
+    const double variance = c->squares / n - mean * mean;
+    *out = (tw_spool_channel){c->least, c->most, c->origin + mean,
+                              sqrt(variance > 0 ? variance : 0), c->missing};
+}
+
+void tw_spool_fill_mean(tw_spool *s)
+{
+    s->fill_mean = true;
+}
+
+void tw_spool_add_missing(tw_spool *s, int64_t i, int64_t count)
+{
+    s->channels[i].missing += count;
+}
+
+tw_status tw_spool_set_channels(tw_spool *s, const char *text)
+{
+    tw_status st = TW_OK;
+    tw_free(&s->channel_text);
+    TW_TRY(tw_strdup(&s->channel_text, text));
+done:
+    return st;
+}
+
+const char *tw_spool_channels(const tw_spool *s)
+{
+    return s->channel_text;
+}
+
+/* Missing values become the mean of those that are there. */
+static tw_status fill_missing(const tw_spool *s, float *v)
+{
+    tw_status st = TW_OK;
+    const int64_t dims = tw_dataset_elements(&s->spec), channels = s->spec.channels;
+    for (int64_t i = 0; i < dims; i++) {
+        if (!isnan(v[i])) continue;
+        const channel *c = &s->channels[i % channels];
+        TW_CHECK(c->values > 0, TW_EDATA,
+                 "every value of channel %lld is missing: it has no mean to fill them with",
+                 (long long)(i % channels));
+        v[i] = (float)(c->origin + c->sum / (double)c->values);
+    }
+done:
+    return st;
 }
 
 const char *const *tw_spool_class_names(const tw_spool *s, int64_t *count_out)
@@ -313,6 +389,8 @@ tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed,
     TW_TRY(flush_part(s, i));
     for (int64_t k = 0; k < p->count; k++) {
         TW_TRY(read_record(s, p, keep_order ? k : tw_rng_permute(&order, k)));
+        if (s->fill_mean && s->spec.kind != TW_DATASET_UINT8)
+            TW_TRY(fill_missing(s, (float *)p->buffer));
         memcpy(&label, p->buffer + s->record - sizeof label, sizeof label);
         TW_TRY(tw_dataset_writer_append(writer, 1, p->buffer, s->labelled ? &label : NULL));
     }

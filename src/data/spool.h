@@ -36,18 +36,32 @@ const tw_dataset_spec *tw_spool_get_spec(const tw_spool *spool);
 tw_status tw_spool_append(tw_spool *spool, const char *split, const void *stored, int64_t label,
                           const char *where);
 
+/* From now on NaN is a missing value, which is stored as the mean of its channel. Not for uint8. */
+void tw_spool_fill_mean(tw_spool *spool);
+
+/* Counts values that the importer filled itself, once the samples are described. */
+void tw_spool_add_missing(tw_spool *spool, int64_t channel, int64_t count);
+
+/* What the channels are, in the form of tw_dataset_spec; borrowed, NULL: nobody said. */
+tw_status tw_spool_set_channels(tw_spool *spool, const char *text);
+const char *tw_spool_channels(const tw_spool *spool);
+
+/* A file without a name in the directory of `path`, for work on it: there is room for the dataset,
+ * so there should be room for this. The caller closes it. */
+tw_status tw_spool_open_scratch(int *out, const char *path);
+
 /* Gives class `label` a name. Labels are named in ascending order. */
 tw_status tw_spool_name_class(tw_spool *spool, int64_t label, const char *name);
 
 /* What all the samples of the spool are together. */
 typedef struct tw_spool_channel {
-    double least, most, mean, deviation;
+    double least, most, mean, deviation; /* of the values that were there */
+    int64_t missing;                     /* values that were filled */
 } tw_spool_channel;
 
 int64_t tw_spool_count(const tw_spool *spool);
 int64_t tw_spool_largest_label(const tw_spool *spool); /* −1: none */
-void tw_spool_channel_statistics(const tw_spool *spool, int64_t channel,
-                                 tw_spool_channel *out); /* not for uint8 */
+void tw_spool_channel_statistics(const tw_spool *spool, int64_t channel, tw_spool_channel *out);
 const char *const *tw_spool_class_names(const tw_spool *spool, int64_t *count_out);
 
 /* The parts in the order of their first samples: number, name (NULL: the input did not say),

@@ -8,8 +8,7 @@
 
 #include "data/digest.h"
 #include "data/format.h"
-#include "data/h5.h"
-#include "tweedie/file.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 /* Chunks of a compressed dataset: small enough that reading one sample does not unpack a megabyte.
@@ -21,7 +20,7 @@ struct tw_dataset_writer {
     tw_dataset_spec spec;
     float *units; /* offset, then scale */
     char *path;
-    char part[TW_PATH_MAX];
+    tw_output output;
     hid_t file, samples, labels;
     tw_digest *digest;
     int64_t block, filled, written; /* samples: of a block, waiting in it, in the file */
@@ -152,7 +151,7 @@ static tw_status create_file(tw_dataset_writer *w)
     /* every tool since HDF5 1.8 reads it, and its headers carry checksums */
     TRY_H5(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V110), TW_EIO,
            "%s: cannot be created", w->path);
-    TRY_H5(w->file = H5Fcreate(w->part, H5F_ACC_EXCL, create, access), TW_EIO,
+    TRY_H5(w->file = H5Fcreate(w->output.part, H5F_ACC_EXCL, create, access), TW_EIO,
            "%s: cannot be created", w->path);
 done:
     tw_h5_close(&create);
@@ -168,6 +167,7 @@ static tw_status take_spec(tw_dataset_writer *w, const tw_dataset_spec *spec)
     w->spec = *spec;
     w->spec.offset = w->spec.scale = NULL;
     w->spec.class_names = NULL;
+    w->spec.channel_text = NULL;
     w->spec.digest[0] = '\0';
     if (w->spec.split_count == 0) {
         w->spec.split_count = 1;
@@ -192,7 +192,6 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     TW_TRY(tw_alloc(&w, 1, sizeof *w, "a dataset writer"));
     w->file = w->samples = w->labels = H5I_INVALID_HID;
     TW_TRY(tw_strdup(&w->path, options->path));
-    TW_CHECK(options->replace || !tw_file_exists(w->path), TW_EIO, "%s: exists already", w->path);
     TW_TRY(take_spec(w, spec));
     const size_t bytes = tw_dataset_sample_bytes(spec);
     w->block = tw_block_samples(spec);
@@ -200,9 +199,11 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     TW_TRY(tw_alloc_arena(&w->stored, (size_t)w->block * bytes, "a block of samples"));
     TW_TRY(tw_alloc(&w->block_labels, w->block, sizeof *w->block_labels, "a block of labels"));
     TW_TRY(tw_digest_create(&w->digest));
-    TW_TRY(tw_file_temporary(w->part, sizeof w->part, w->path));
+    TW_TRY(tw_output_begin(&w->output, w->path, options->mode));
     TW_TRY(create_file(w));
     TW_TRY(create_samples(w, options->gzip));
+    if (spec->channel_text)
+        TW_TRY(tw_channel_text_write(w->samples, w->path, spec->channels, spec->channel_text));
     if (spec->class_names && spec->num_classes > 0) TW_TRY(write_class_names(w, spec->class_names));
     TW_TRY(write_root(w));
     *out = w;
@@ -318,8 +319,7 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     file = w->file; /* a failed close is not tried again */
     w->file = H5I_INVALID_HID;
     TRY_H5(H5Fclose(file), TW_EIO, "%s: cannot be written", w->path);
-    TW_TRY(tw_file_publish(w->part, w->path));
-    w->part[0] = '\0';
+    TW_TRY(tw_output_publish(&w->output));
     if (digest) memcpy(digest, w->spec.digest, TW_DATASET_DIGEST_MAX);
 done:
     tw_dataset_writer_abort(writer);
@@ -334,7 +334,7 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer)
     tw_h5_close(&w->labels);
     tw_h5_close(&w->samples);
     tw_h5_close(&w->file);
-    tw_file_discard(w->part);
+    tw_output_discard(&w->output);
     tw_digest_destroy(&w->digest);
     tw_free(&w->stored);
     tw_free(&w->block_labels);

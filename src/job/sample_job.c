@@ -2,13 +2,12 @@
  * pictures. */
 #include "job/sample_job_internal.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "run/state.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/output.h"
 #include "tweedie/signals.h"
 
 tw_status sample_agree(const sample_job *d, tw_status st)
@@ -112,15 +111,15 @@ static tw_status judge_existing(sample_job *d)
     const tw_sample_job_options *o = d->options;
     const existing_set *e = &d->existing;
     if (!e->there || !o->join || o->replace) return TW_OK;
-    TW_CHECK(e->sampling[0], TW_EIO, "%s: exists, and is no sample set; --force replaces it",
-             o->out);
-    TW_CHECK(e->ours, TW_EDATA,
-             "%s: was drawn with other weights or settings; use another --out, or --force replaces "
-             "it\n  there: %s\n  here:  %s",
+    TW_CHECK(e->sampling[0], TW_EUSAGE,
+             "%s: exists already, and is no sample set; --force replaces it", o->out);
+    TW_CHECK(e->ours, TW_EUSAGE,
+             "%s: exists already, and was drawn with other weights or settings; use another --out, "
+             "or --force replaces it\n  there: %s\n  here:  %s",
              o->out, e->sampling, d->parts.sampling);
-    TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EIO,
-             "%s: exists and holds the samples %lld to %lld, not all of which were asked for now; "
-             "--force replaces it",
+    TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EUSAGE,
+             "%s: exists already and holds the samples %lld to %lld, not all of which were asked "
+             "for now; --force replaces it",
              o->out, (long long)e->first, (long long)(e->first + e->count - 1));
     d->result.complete = e->first == o->first && e->count == o->count;
 done:
@@ -176,28 +175,18 @@ done:
 
 /* ---- the job ---- */
 
-static tw_status make_directory(const char *path)
-{
-    tw_status st = TW_OK;
-    struct stat info;
-    TW_CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, TW_EIO, "%s: cannot be made: %s", path,
-             strerror(errno));
-    TW_CHECK(stat(path, &info) == 0 && S_ISDIR(info.st_mode), TW_EIO, "%s: is no directory", path);
-done:
-    return st;
-}
-
 static tw_status sample_missing(sample_job *d)
 {
     tw_status st = TW_OK;
     TW_TRY(list_missing(d));
     if (d->missing_count == 0) goto done;
+    TW_TRY(sample_agree(d, d->rank == 0 ? sample_pictures_are_new(d) : TW_OK));
     TW_CHECK(
         d->restored, TW_ENOINPUT,
         "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
         d->parts.directory, (long long)(d->missing[0] * d->parts.batch),
         (long long)((d->missing[0] + 1) * d->parts.batch - 1));
-    if (d->rank == 0) st = make_directory(d->parts.directory);
+    if (d->rank == 0) st = tw_output_check_folder(d->parts.directory);
     TW_TRY(sample_agree(d, st));
     TW_TRY(sample_blocks(d));
 done:
@@ -212,7 +201,9 @@ static tw_status join(sample_job *d)
         if (d->result.complete)
             memcpy(d->result.digest, d->existing.digest, sizeof d->existing.digest);
         else
-            st = sample_parts_merge(&d->parts, o->first, o->count, d->result.digest);
+            st = sample_parts_merge(
+                &d->parts, o->replace || d->existing.there ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW,
+                o->first, o->count, d->result.digest);
     }
     return sample_agree(d, st);
 }
@@ -232,6 +223,20 @@ done:
     return st;
 }
 
+/* Everything that will be written, before hours of drawing. That OUT may be replaced is judged by
+ * what it holds; that pictures are new, when it is known that there is something to draw. */
+static tw_status check_outputs(const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    const char *const inputs[] = {o->weights, o->out};
+    TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, inputs, 1));
+    if (o->grid && *o->grid) TW_TRY(tw_output_check(o->grid, TW_OUTPUT_REPLACE, inputs, 2));
+    if (o->images && *o->images) TW_TRY(tw_output_check_folder(o->images));
+done:
+    return st;
+}
+
 static tw_status run(sample_job *d)
 {
     tw_status st = TW_OK;
@@ -242,7 +247,10 @@ static tw_status run(sample_job *d)
     else
         TW_TRY(sample_agree(d, sample_parts_adopt(&d->parts)));
     TW_TRY(check_pictures(d));
+    TW_TRY(sample_agree(d, d->rank == 0 ? check_outputs(d) : TW_OK));
     TW_TRY(look_at_out(d));
+    if (o->replace && o->weights)
+        TW_TRY(sample_agree(d, d->rank == 0 ? sample_parts_remove_others(&d->parts) : TW_OK));
     if (!d->result.complete) TW_TRY(sample_missing(d));
     if (o->join) TW_TRY(join(d));
     TW_TRY(sample_pictures(d));

@@ -43,5 +43,7 @@ tw_status sample_blocks(sample_job *d);
 
 /* sample_pictures.c: grid and single images. Collective. */
 tw_status sample_pictures(sample_job *d);
+/* Whether no picture is in the way; rank zero asks. @return TW_EUSAGE naming one */
+tw_status sample_pictures_are_new(const sample_job *d);
 
 #endif

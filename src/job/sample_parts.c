@@ -55,12 +55,16 @@ done:
     return st;
 }
 
-static tw_status differ(const char *path, const char *there, const char *here)
+static tw_status differ(const sample_parts *p, const char *path, const char *there)
 {
-    return tw_error_set(TW_EDATA,
-                        "%s: was drawn with other weights or settings; use another --out, or "
-                        "remove it\n  there: %s\n  here:  %s",
-                        path, there, here);
+    return tw_error_set(TW_EUSAGE,
+                        p->adopted
+                            ? "%s: was drawn with other weights or settings than the other parts\n"
+                              "  it:     %s\n  others: %s"
+                            : "%s: exists already, and was drawn with other weights or settings; "
+                              "use another --out, or --force replaces it\n"
+                              "  there: %s\n  here:  %s",
+                        path, there, p->sampling);
 }
 
 tw_status sample_parts_adopt(sample_parts *p)
@@ -108,7 +112,7 @@ static tw_status open_part(tw_dataset **out, const sample_parts *p, int64_t k, b
     }
     if (strcmp(sampling, p->sampling) != 0 || first != k * p->batch ||
         tw_dataset_count(file) != p->batch) {
-        st = differ(path, sampling, p->sampling);
+        st = differ(p, path, sampling);
         goto done;
     }
     *out = file;
@@ -131,7 +135,7 @@ tw_status existing_set_look(existing_set *out, const sample_parts *p)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
-    *out = (existing_set){.there = tw_file_exists(p->out)};
+    *out = (existing_set){.there = access(p->out, F_OK) == 0};
     if (!out->there || open_file(&file, p->out, false) != TW_OK)
         goto done; /* whatever it is, it is not ours */
     TW_TRY(tw_dataset_get_text(file, key_sampling, out->sampling, sizeof out->sampling));
@@ -148,11 +152,11 @@ done:
 
 /* Begins a file of `count` samples from index `first`. Nothing in it depends on its path. */
 static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const char *path,
-                       int64_t first, int64_t count)
+                       tw_output_mode mode, int64_t first, int64_t count)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    const tw_dataset_writer_options options = {.path = path, .replace = true};
+    const tw_dataset_writer_options options = {.path = path, .mode = mode};
     tw_dataset_spec spec = {.kind = p->spec.kind,
                             .count = count,
                             .height = p->spec.height,
@@ -160,6 +164,7 @@ static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const cha
                             .channels = p->spec.channels,
                             .offset = p->spec.offset,
                             .scale = p->spec.scale,
+                            .channel_text = p->spec.channel_text,
                             .name = "samples"};
     char text[64];
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));
@@ -180,7 +185,7 @@ tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *store
     tw_dataset_writer *w = NULL;
     char path[TW_PATH_MAX];
     TW_TRY(name_part(path, p, k));
-    TW_TRY(begin(&w, p, path, k * p->batch, p->batch));
+    TW_TRY(begin(&w, p, path, TW_OUTPUT_OWN, k * p->batch, p->batch));
     TW_TRY(tw_dataset_writer_append(w, p->batch, stored, NULL));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
 done:
@@ -250,7 +255,8 @@ done:
     return st;
 }
 
-tw_status sample_parts_merge(const sample_parts *p, int64_t first, int64_t count, char *digest)
+tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t first,
+                             int64_t count, char *digest)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -265,13 +271,42 @@ tw_status sample_parts_merge(const sample_parts *p, int64_t first, int64_t count
                  (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
     }
     TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
-    TW_TRY(begin(&w, p, p->out, first, count));
+    TW_TRY(begin(&w, p, p->out, mode, first, count));
     for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
         TW_TRY(copy_part(p, w, at, end, buffer, room));
     TW_TRY(tw_dataset_writer_finish(&w, digest));
 done:
     tw_dataset_writer_abort(&w);
     tw_free(&buffer);
+    return st;
+}
+
+static bool is_other(const sample_parts *p, const char *path)
+{
+    tw_dataset *file = NULL;
+    char sampling[TW_DATASET_TEXT_MAX] = "";
+    const bool other =
+        open_file(&file, path, false) != TW_OK ||
+        tw_dataset_get_text(file, key_sampling, sampling, sizeof sampling) != TW_OK ||
+        strcmp(sampling, p->sampling) != 0;
+    tw_dataset_destroy(&file);
+    return other;
+}
+
+tw_status sample_parts_remove_others(const sample_parts *p)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    DIR *directory = opendir(p->directory);
+    for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
+        if (!is_part(e->d_name)) continue;
+        TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
+        if (!is_other(p, path)) continue;
+        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
+                 strerror(errno));
+    }
+done:
+    if (directory) closedir(directory);
     return st;
 }
 

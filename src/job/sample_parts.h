@@ -27,7 +27,7 @@ tw_status sample_parts_adopt(sample_parts *p);
 void sample_parts_close(sample_parts *p);
 
 /* Whether block k is there, whole. One that is damaged is warned of and counts as missing.
- * @return TW_EDATA for one that was drawn with other weights or settings */
+ * @return TW_EUSAGE for one that was drawn with other weights or settings */
 tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k);
 
 /* Writes block k. @param stored  [batch][…] as stored */
@@ -38,7 +38,11 @@ tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count,
 
 /* Makes OUT of the samples first … first + count − 1. The same bytes whoever drew the parts.
  * @param[out] digest  TW_DATASET_DIGEST_MAX */
-tw_status sample_parts_merge(const sample_parts *p, int64_t first, int64_t count, char *digest);
+tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t first,
+                             int64_t count, char *digest);
+
+/* Removes the parts that were drawn with other weights or settings, or cannot be read. */
+tw_status sample_parts_remove_others(const sample_parts *p);
 
 /* Removes the parts and their directory. */
 tw_status sample_parts_remove(const sample_parts *p);

@@ -1,11 +1,14 @@
 /* Pictures of a sample set, from the joined file where there is one, else from its parts. */
-#include <errno.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "job/grid.h"
 #include "job/sample_job_internal.h"
 #include "tweedie/memory.h"
+#include "tweedie/output.h"
 #include "tweedie/png.h"
 
 enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64 };
@@ -23,6 +26,21 @@ done:
     return st;
 }
 
+static tw_status write_grid(const sample_job *d, int64_t count, const float *x)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    tw_output out = {.part = ""};
+    TW_TRY(tw_output_begin(&out, o->grid, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
+    st = tw_grid_write(out.part, &d->parts.spec, count, x);
+    if (st != TW_OK) tw_error_prefix("%s: ", o->grid);
+    TW_TRY(st);
+    TW_TRY(tw_output_publish(&out));
+done:
+    tw_output_discard(&out);
+    return st;
+}
+
 static tw_status make_grid(const sample_job *d)
 {
     tw_status st = TW_OK;
@@ -33,7 +51,7 @@ static tw_status make_grid(const sample_job *d)
     TW_TRY(tw_alloc(&x, count * tw_dataset_elements(&d->parts.spec), sizeof *x,
                     "samples of a picture"));
     TW_TRY(read_samples(d, o->first, count, x));
-    TW_TRY(tw_grid_write(o->grid, &d->parts.spec, count, x));
+    TW_TRY(write_grid(d, count, x));
 done:
     tw_free(&x);
     return st;
@@ -50,8 +68,8 @@ static tw_status write_images(const sample_job *d, int64_t first, int64_t count,
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_format(path, sizeof path, "%s/%06lld.png", d->options->images,
                          (long long)(first + i)));
-        TW_TRY(tw_png_write(path, pixels + i * tw_dataset_elements(s), s->height, s->width,
-                            s->channels));
+        TW_TRY((d->options->replace ? tw_png_write : tw_png_write_same)(
+            path, pixels + i * tw_dataset_elements(s), s->height, s->width, s->channels));
     }
 done:
     return st;
@@ -78,11 +96,33 @@ done:
     return st;
 }
 
-static tw_status make_directory(const char *path)
+/* "000017.png" of the samples first … first + count − 1. */
+static bool is_wanted(const char *name, const tw_sample_job_options *o)
 {
-    return mkdir(path, 0777) == 0 || errno == EEXIST
-               ? TW_OK
-               : tw_error_set(TW_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    char text[32];
+    int64_t index;
+    const size_t n = strspn(name, "0123456789");
+    if (n < 6 || n > 18 || strcmp(name + n, ".png") != 0) return false;
+    snprintf(text, sizeof text, "%.*s", (int)n, name);
+    return sscanf(text, "%" SCNd64, &index) == 1 && index >= o->first &&
+           index < o->first + o->count;
+}
+
+tw_status sample_pictures_are_new(const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    DIR *folder = NULL;
+    if (o->replace) goto done;
+    TW_CHECK(!o->grid || !*o->grid || access(o->grid, F_OK) != 0, TW_EUSAGE,
+             "%s: exists already; --force replaces it", o->grid);
+    folder = o->images && *o->images ? opendir(o->images) : NULL;
+    for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;)
+        TW_CHECK(!is_wanted(e->d_name, o), TW_EUSAGE, "%s/%s: exists already; --force replaces it",
+                 o->images, e->d_name);
+done:
+    if (folder) closedir(folder);
+    return st;
 }
 
 tw_status sample_pictures(sample_job *d)
@@ -90,10 +130,7 @@ tw_status sample_pictures(sample_job *d)
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
     if (o->grid && *o->grid) TW_TRY(sample_agree(d, d->rank == 0 ? make_grid(d) : TW_OK));
-    if (o->images && *o->images) {
-        TW_TRY(sample_agree(d, d->rank == 0 ? make_directory(o->images) : TW_OK));
-        TW_TRY(sample_agree(d, share_images(d)));
-    }
+    if (o->images && *o->images) TW_TRY(sample_agree(d, share_images(d)));
 done:
     return st;
 }

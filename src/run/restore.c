@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "run/ema_age.h"
 #include "run/run_config.h"
 #include "run/state.h"
 #include "tweedie/memory.h"
@@ -180,6 +181,7 @@ tw_status tw_restore(tw_restored **out, const tw_comm *comm, const char *path, c
     }
     if (comm) st = tw_comm_agree(comm, st);
     if (st != TW_OK) goto done;
+    if (!comm || tw_comm_rank(comm) == 0) tw_ema_warn(&r->meta);
     *out = r;
     r = NULL;
 done:

@@ -1,11 +1,15 @@
 /* From a configuration file to a network. */
 #include "tweedie/setup.h"
 
+#include <string.h>
+
 #include "run/run_config.h"
+#include "run/share_text.h"
 #include "run/state.h"
 #include "tweedie/memory.h"
 
-static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c)
+static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c,
+                              const tw_config *config)
 {
     tw_status st = TW_OK;
     tw_dataset *data = NULL;
@@ -15,7 +19,9 @@ static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train
         return TW_OK;
     }
     TW_CHECK(*c->data_path, TW_ECONFIG, "data.path or data.shape must be given");
-    TW_TRY(tw_dataset_open(&data, comm, &options));
+    st = tw_dataset_open(&data, comm, &options);
+    if (st == TW_ENOINPUT) (void)tw_config_explain_path(config, "data", "path", st);
+    TW_TRY(st);
     *out = tw_state_sample_shape(tw_dataset_get_spec(data));
 done:
     tw_dataset_destroy(&data);
@@ -23,14 +29,13 @@ done:
 }
 
 /* All tables there are are bound: what is left over is a mistake. */
-static tw_status read_config(tw_setup *out, const char *path, int assignment_count,
-                             char *const *assignments)
+static tw_status parse(tw_setup *out, const char *text, const char *path, int assignment_count,
+                       char *const *assignments)
 {
     tw_status st = TW_OK;
-    *out = (tw_setup){0};
     TW_TRY(tw_alloc(&out->run, 1, sizeof *out->run, "a configuration"));
     TW_TRY(tw_config_create(&out->config));
-    TW_TRY(tw_config_read(out->config, path));
+    TW_TRY(tw_config_parse(out->config, text, (int64_t)strlen(text), path));
     TW_TRY(tw_config_override(out->config, assignment_count, assignments));
     TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
     TW_TRY(tw_config_finish(out->config));
@@ -53,10 +58,25 @@ done:
     return st;
 }
 
+/* Collective where there is a comm. */
+static tw_status read_config(tw_setup *out, const tw_comm *comm, const char *path,
+                             int assignment_count, char *const *assignments)
+{
+    tw_status st = TW_OK;
+    char *text = NULL;
+    *out = (tw_setup){0};
+    TW_TRY(tw_share_text(comm, &text, path, false));
+    st = parse(out, text, path, assignment_count, assignments);
+    if (comm) st = tw_comm_agree(comm, st);
+done:
+    tw_free(&text);
+    return st;
+}
+
 tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count,
                         char *const *assignments)
 {
-    return read_config(out, path, assignment_count, assignments);
+    return read_config(out, NULL, path, assignment_count, assignments);
 }
 
 static bool power_of_two(int64_t n)
@@ -78,10 +98,11 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
 {
     tw_status st = TW_OK;
     tw_shape shape = {0};
-    TW_TRY(read_config(out, path, assignment_count, assignments));
-    TW_TRY(sample_shape(&shape, comm, &out->run->train));
-    TW_TRY(tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm));
-    TW_TRY(tw_model_create(out->model, shape, (uint64_t)out->run->train.seed));
+    TW_TRY(read_config(out, comm, path, assignment_count, assignments));
+    TW_TRY(sample_shape(&shape, comm, &out->run->train, out->config));
+    st = tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm);
+    if (st == TW_OK) st = tw_model_create(out->model, shape, (uint64_t)out->run->train.seed);
+    TW_TRY(comm ? tw_comm_agree(comm, st) : st);
 done:
     return st;
 }

@@ -128,6 +128,10 @@ tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_s
     meta->width = spec->width;
     meta->channels = spec->channels;
     meta->num_classes = spec->num_classes;
+    /* more than fits is not kept: half of it would be wrong */
+    const char *text = spec->channel_text ? spec->channel_text : "";
+    if (strlen(text) >= sizeof meta->channel_text) text = "";
+    TW_TRY(tw_format(meta->channel_text, sizeof meta->channel_text, "%s", text));
     meta->offset = spec->kind == TW_DATASET_UINT8 ? NULL : spec->offset;
     meta->scale = spec->kind == TW_DATASET_UINT8 ? NULL : spec->scale;
 done:
@@ -142,7 +146,8 @@ tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *m
                             .channels = meta->channels,
                             .num_classes = meta->num_classes,
                             .offset = meta->offset,
-                            .scale = meta->scale};
+                            .scale = meta->scale,
+                            .channel_text = meta->channel_text[0] ? meta->channel_text : NULL};
     int kind = 0;
     while (kind < (int)(sizeof kinds / sizeof *kinds) &&
            strcmp(kinds[kind], meta->sample_kind) != 0)

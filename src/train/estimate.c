@@ -1,6 +1,6 @@
-/* What a run would need, for `train --dry-run`: memory as planned against what each node has, disk
- * for the checkpoints, and the time of a step as measured by taking a few, after which nothing is
- * kept. */
+/* What a run needs: memory as planned against what each node has, which every start checks; and for
+ * `train --dry-run` disk for the checkpoints, and the time of a step as measured by taking a few,
+ * after which nothing is kept. */
 #include <stdio.h>
 #include <string.h>
 
@@ -36,7 +36,8 @@ static double planned(const tw_trainer *t, double *state_out, double *plan_out, 
     *state_out = tw_reducer_leads(t->reducer) ? 3 * params + averages : 0;
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
     *copy_out = tw_comm_rank(t->comm) == 0 ? 3 * params + averages : 0;
-    return gradients + *state_out + *plan_out + *copy_out + (double)tw_loader_bytes(t->loader);
+    return gradients + *state_out + *plan_out + *copy_out + tw_preview_bytes(t->preview) +
+           (double)tw_loader_bytes(t->loader);
 }
 
 /* Rank zero's judgement over the nodes, each of which has one limit for all of its ranks. */
@@ -55,10 +56,10 @@ static tw_status judge_nodes(const need *all, int ranks, int nodes)
         }
         if (!one) continue;
         TW_CHECK(bytes <= one->limit, TW_ENOMEM,
-                 "%s: %.1f MB of memory wanted by %d rank%s, %.1f MB there (%s): smaller "
-                 "train.microbatch or data.memory, or fewer ranks on "
-                 "a node",
-                 one->host, mega(bytes), count, count == 1 ? "" : "s", mega(one->limit), one->who);
+                 "%s: %d rank%s need%s %.1f MB of memory, the node has %.1f MB (%s): use a smaller "
+                 "train.microbatch or data.memory, or fewer ranks on a node",
+                 one->host, count, count == 1 ? "" : "s", count == 1 ? "s" : "", mega(bytes),
+                 mega(one->limit), one->who);
     }
 done:
     return st;
@@ -82,7 +83,7 @@ static void tell_memory(const tw_trainer *t, double state, double plan, double c
     tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c.keep);
 }
 
-static tw_status check_memory(const tw_trainer *t)
+tw_status tw_trainer_check_memory(const tw_trainer *t)
 {
     tw_status st = TW_OK;
     need mine = {.node = tw_comm_node(t->comm)}, *all = NULL;
@@ -92,7 +93,7 @@ static tw_status check_memory(const tw_trainer *t)
     mine.limit = (double)tw_memory_limit(&who);
     snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, tw_comm_host(t->comm));
     snprintf(mine.who, sizeof mine.who, "%s", who);
-    tell_memory(t, state, plan, copy);
+    if (t->options->dry_run) tell_memory(t, state, plan, copy);
     if (tw_comm_rank(t->comm) == 0)
         st = tw_alloc(&all, tw_comm_size(t->comm), sizeof *all, "the needs of all ranks");
     TW_TRY(tw_comm_agree(t->comm, st));
@@ -131,7 +132,6 @@ done:
 tw_status tw_trainer_estimate(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    TW_TRY(check_memory(t));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
     TW_TRY(measure_time(t));
     if (!t->c.verify)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "job/grid.h"
+#include "run/ema_age.h"
 #include "train/trainer.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
@@ -23,9 +24,28 @@ struct tw_preview {
     float *samples; /* rank zero */
 };
 
+static bool has_split(const tw_dataset_spec *s, const char *name)
+{
+    for (int k = 0; k < s->split_count; k++)
+        if (strcmp(s->splits[k].name, name) == 0) return true;
+    return *name == '\0' || strcmp(name, "all") == 0;
+}
+
+/* Many datasets have no second split, and the split of the default is nobody's wish: then there is
+ * no validation. One that was asked for by another name is looked for, and missed. */
 static bool wants_validation(const tw_trainer *t)
 {
-    return t->c.validate_every > 0;
+    return t->c.validate_every > 0 &&
+           (strcmp(t->c.validation_split, "test") != 0 ||
+            has_split(tw_dataset_get_spec(t->data), t->c.validation_split));
+}
+
+static void warn_of_validation(const tw_trainer *t)
+{
+    if (t->c.validate_every > 0 && !wants_validation(t))
+        tw_log_warn("%s: there is no split \"%s\" to validate on (data.validation_split): no "
+                    "validation loss; tweedie import --test-fraction 0.1 sets samples aside for it",
+                    t->c.data_path, t->c.validation_split);
 }
 
 static bool wants_grid(const tw_trainer *t)
@@ -102,6 +122,7 @@ tw_status tw_preview_create(tw_preview **out, tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_preview *p = NULL;
+    if (tw_comm_rank(t->comm) == 0) warn_of_validation(t);
     if (!wants_validation(t) && !wants_grid(t)) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
@@ -113,6 +134,22 @@ tw_status tw_preview_create(tw_preview **out, tw_trainer *t)
 done:
     tw_preview_destroy(&p);
     return st;
+}
+
+static double plan_bytes(const tw_plan *plan)
+{
+    const tw_plan_memory m = tw_plan_memory_use(plan);
+    return (double)(m.arena + m.scratch + m.packed + m.inputs);
+}
+
+double tw_preview_bytes(const tw_preview *p)
+{
+    if (!p) return 0;
+    double bytes = 4.0 * (double)p->model->params->size;
+    if (p->objective) bytes += plan_bytes(tw_objective_plan(p->objective));
+    if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
+    if (p->samples) bytes += 4.0 * (double)(p->t->c.grid_count * p->model->dims);
+    return bytes;
 }
 
 void tw_preview_destroy(tw_preview **preview)
@@ -170,6 +207,11 @@ done:
     return st;
 }
 
+bool tw_preview_validates(const tw_preview *p)
+{
+    return p && p->data;
+}
+
 tw_status tw_preview_validate(tw_preview *p, double *loss_out)
 {
     tw_status st = TW_OK;
@@ -193,9 +235,14 @@ static void write_grid(const tw_preview *p)
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->rundir, name);
     if (st == TW_OK)
         st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c.grid_count, p->samples);
-    if (st == TW_OK)
+    if (st == TW_OK) {
+        const double share = t->c.ema_rates.count ? tw_ema_initial_share(t->c.ema_rates.values[0],
+                                                                         t->c.ema_warmup, t->step)
+                                                  : 0;
         tw_log_info("step %lld  samples in %s", (long long)t->step, path);
-    else
+        if (share >= TW_EMA_YOUNG)
+            tw_log_info("  the average still holds %.3g %% of the initial weights", 100 * share);
+    } else
         tw_log_warn("no picture of step %lld: %s", (long long)t->step, tw_error_message());
 }
 

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "train/loss_watch.h"
 #include "train/trainer.h"
 #include "tweedie/clock.h"
 #include "tweedie/file.h"
@@ -23,12 +25,68 @@ typedef struct window {
 struct tw_progress {
     tw_trainer *t;
     int file;          /* metrics.jsonl */
+    bool failing;      /* its last line could not be written, which has been told */
     window line, json; /* since the last line on the terminal, and in the file */
     double last_line;
     double history[2 * HISTORY];
     int64_t rows;
     double pace; /* seconds of a step, smoothed, for the time left */
+    loss_watch watch;
 };
+
+/* What the run has been through before counts too. */
+static void watch_history(tw_progress *p)
+{
+    double median;
+    const int64_t first = p->rows > LOSS_WATCH_WINDOW ? p->rows - LOSS_WATCH_WINDOW : 0;
+    for (int64_t i = first; i < p->rows; i++)
+        (void)loss_watch_add(&p->watch, p->history[2 * i + 1], &median);
+    p->watch.quiet = 0;
+}
+
+/* Where the last whole line of an open file ends. */
+static tw_status find_last_line(off_t *out, int file, off_t size, const char *path)
+{
+    tw_status st = TW_OK;
+    char buffer[4096];
+    for (off_t end = size; end > 0;) {
+        const size_t n = end < (off_t)sizeof buffer ? (size_t)end : sizeof buffer;
+        const ssize_t got = pread(file, buffer, n, end - (off_t)n);
+        TW_CHECK(got >= 0, TW_EIO, "%s: reading failed: %s", path, strerror(errno));
+        TW_CHECK(got == (ssize_t)n, TW_EIO, "%s: became shorter while it was read", path);
+        const char *newline = memrchr(buffer, '\n', n);
+        if (newline) {
+            *out = end - (off_t)n + (newline - buffer) + 1;
+            goto done;
+        }
+        end -= (off_t)n;
+    }
+    *out = 0;
+done:
+    return st;
+}
+
+tw_status tw_progress_open_lines(int *out, const char *path)
+{
+    tw_status st = TW_OK;
+    struct stat info;
+    off_t end = 0;
+    int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_EIO, "%s: is not a regular file",
+             path);
+    TW_TRY(find_last_line(&end, file, info.st_size, path));
+    if (end < info.st_size) {
+        TW_CHECK(ftruncate(file, end) == 0, TW_EIO, "%s: cannot be cut back: %s", path,
+                 strerror(errno));
+        tw_log_warn("%s: its last line was not written to the end, and is removed", path);
+    }
+    *out = file;
+    file = -1;
+done:
+    if (file >= 0) close(file);
+    return st;
+}
 
 tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
 {
@@ -44,9 +102,9 @@ tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
     if (p->rows)
         memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows),
                2 * (size_t)p->rows * sizeof *p->history);
+    watch_history(p);
     TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
-    p->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    TW_CHECK(p->file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
+    TW_TRY(tw_progress_open_lines(&p->file, path));
     tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
                 "gradients by %s",
                 t->model->net->kind.name, (long long)tw_params_count(t->model->params),
@@ -113,15 +171,31 @@ static void print_line(tw_progress *p, const tw_step_result *r)
     p->last_line = tw_clock_seconds();
 }
 
-/* A line that cannot be written is told once and lost: training is worth more. */
+/* Appends a line whole or not at all. */
+static tw_status append_line(int file, const char *line, size_t bytes)
+{
+    tw_status st = TW_OK;
+    const off_t before = lseek(file, 0, SEEK_END);
+    TW_CHECK(before >= 0, TW_EIO, "metrics.jsonl: cannot be written: %s", strerror(errno));
+    ssize_t n;
+    do n = write(file, line, bytes);
+    while (n < 0 && errno == EINTR);
+    TW_CHECK(n >= 0, TW_EIO, "metrics.jsonl: cannot be written: %s", strerror(errno));
+    if (n == (ssize_t)bytes) goto done;
+    (void)ftruncate(file, before); /* where that fails, the next start cuts it */
+    TW_FAIL(TW_EIO, "metrics.jsonl: only %zd of %zu bytes of a line could be written", n, bytes);
+done:
+    return st;
+}
+
+/* Lines that cannot be written are lost, and the first of them is told: training is worth more. */
 static void write_line(tw_progress *p, tw_json *json)
 {
-    if (tw_json_finish(json) == TW_OK && tw_text_add(&json->text, "\n") == TW_OK && p->file >= 0 &&
-        write(p->file, json->text.data, (size_t)json->text.length) != (ssize_t)json->text.length) {
-        tw_log_warn("metrics.jsonl: cannot be written: %s", strerror(errno));
-        close(p->file);
-        p->file = -1;
-    }
+    tw_status st = tw_json_finish(json);
+    if (st == TW_OK) st = tw_text_add(&json->text, "\n");
+    if (st == TW_OK) st = append_line(p->file, json->text.data, (size_t)json->text.length);
+    if (st != TW_OK && !p->failing) tw_log_warn("%s", tw_error_message());
+    p->failing = st != TW_OK;
     tw_text_free(&json->text);
 }
 
@@ -158,12 +232,23 @@ static void remember(tw_progress *p, const tw_step_result *r)
     p->history[2 * p->rows++ + 1] = r->loss;
 }
 
+static void warn_of_loss(tw_progress *p, const tw_step_result *r)
+{
+    double median;
+    if (!loss_watch_add(&p->watch, r->loss, &median)) return;
+    tw_log_warn("step %lld: the loss is %.4g, more than %d times its median of the last %d steps "
+                "(%.4g): the training may be diverging (gradient norm %.3g)",
+                (long long)p->t->step, r->loss, LOSS_WATCH_FACTOR, p->watch.count, median,
+                r->gradient_norm);
+}
+
 void tw_progress_step(tw_progress *p, const tw_step_result *r)
 {
     if (!p) return;
     const bool last = p->t->step == p->t->c.steps || r->stop;
     p->pace = p->pace > 0 ? 0.95 * p->pace + 0.05 * r->seconds : r->seconds;
     remember(p, r);
+    warn_of_loss(p, r);
     add(&p->line, r);
     add(&p->json, r);
     if (p->t->step % p->t->c.log_every == 0 || last) write_metrics(p, r);

@@ -21,6 +21,8 @@ struct tw_saver {
     tw_trainer *t;
     tw_state *state;
     tw_checkpoint_writer *writer;
+    tw_checkpoint_pruner *pruner; /* after the writer: NULL before, and where it failed */
+    bool written;                 /* the checkpoint is there */
     tw_io_job jobs[2];
     int turn;             /* which of the jobs runs or is to run */
     atomic_bool complete; /* the write has ended; status and message tell how */
@@ -110,6 +112,7 @@ void tw_saver_destroy(tw_saver **saver)
     while (s->busy && !atomic_load(&s->complete)) tw_io_call(s->t->io, nothing, NULL);
     for (int k = 0; k < 2; k++) tw_io_wait(s->t->io, &s->jobs[k]);
     if (s->writer) tw_io_call(s->t->io, destroy_writer, s);
+    tw_checkpoint_pruner_destroy(&s->pruner);
     tw_state_destroy(&s->state);
     tw_free(saver);
 }
@@ -148,8 +151,35 @@ static void end(tw_saver *s, tw_status st)
     s->status = st;
     if (st != TW_OK) snprintf(s->message, sizeof s->message, "%s", tw_error_message());
     tw_checkpoint_writer_destroy(&s->writer);
-    s->ended = tw_clock_seconds(); /* it may be noted much later */
+    tw_checkpoint_pruner_destroy(&s->pruner);
+    if (!s->written) s->ended = tw_clock_seconds(); /* it may be noted much later */
     atomic_store(&s->complete, true);
+}
+
+static tw_status write_piece(tw_saver *s)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_rundir_check(s->t->rundir));
+    TW_TRY(tw_checkpoint_writer_step(s->writer, &s->written));
+    if (s->written) s->ended = tw_clock_seconds();
+done:
+    return st;
+}
+
+/* The checkpoint is there whether this succeeds or not. @return whether it is over */
+static bool prune_piece(tw_saver *s)
+{
+    tw_status st = TW_OK;
+    bool finished = false;
+    TW_TRY(tw_rundir_check(s->t->rundir));
+    if (!s->pruner)
+        TW_TRY(tw_checkpoint_pruner_create(&s->pruner, s->t->options->run, s->t->c.keep,
+                                           s->t->c.keep_every, false));
+    else
+        TW_TRY(tw_checkpoint_pruner_step(s->pruner, &finished));
+done:
+    if (st != TW_OK) tw_log_warn("old checkpoints stay until the next one: %s", tw_error_message());
+    return st != TW_OK || finished;
 }
 
 /* One piece, on the thread; then the other job's turn. */
@@ -157,15 +187,12 @@ static tw_status piece(void *self)
 {
     tw_status st = TW_OK;
     tw_saver *s = self;
-    bool finished = false;
-    TW_TRY(tw_rundir_check(s->t->rundir));
-    TW_TRY(tw_checkpoint_writer_step(s->writer, &finished));
-    /* the checkpoint is there whether this succeeds or not */
-    if (finished && tw_checkpoint_prune(s->t->options->run, s->t->c.keep, s->t->c.keep_every, false,
-                                        NULL, NULL) != TW_OK)
-        tw_log_warn("old checkpoints stay until the next one: %s", tw_error_message());
-done:
-    if (finished || st != TW_OK) {
+    bool over = false;
+    if (s->written)
+        over = prune_piece(s);
+    else
+        st = write_piece(s);
+    if (over || st != TW_OK) {
         end(s, st);
         return TW_OK;
     }
@@ -181,6 +208,7 @@ static tw_status begin(tw_saver *s)
     tw_status st = TW_OK;
     tw_checkpoint_meta meta;
     TW_TRY(describe(s, &meta));
+    if (s->saved < 0) TW_TRY(tw_trainer_freeze(s->t)); /* before the first: none is without it */
     tw_state_snapshot(s->state);
     TW_TRY(tw_checkpoint_writer_create(&s->writer, s->t->options->run, s->state->arrays,
                                        s->state->count, &meta));
@@ -217,6 +245,7 @@ void tw_saver_start(tw_saver *s)
     s->step = s->t->step;
     s->started = tw_clock_seconds();
     s->status = TW_OK;
+    s->written = false;
     atomic_store(&s->complete, false);
     if (begin(s) != TW_OK) {
         end(s, TW_EIO);
@@ -270,7 +299,6 @@ static tw_status read_state(tw_trainer *t, const char *path, double *facts)
     facts[0] = (double)meta->step;
     facts[1] = (double)meta->restarts;
 done:
-    if (st == TW_EDATA) tw_error_prefix("%s: ", path);
     tw_checkpoint_close(&file);
     tw_state_destroy(&state);
     return st;

@@ -21,7 +21,7 @@ static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
     double loss;
-    if (due(t->c.validate_every, t->step, t->c.steps)) {
+    if (tw_preview_validates(t->preview) && due(t->c.validate_every, t->step, t->c.steps)) {
         tw_watchdog_heartbeat(t->watchdog, "validation", t->step, TW_PATIENCE);
         TW_TRY(tw_preview_validate(t->preview, &loss));
         tw_progress_validation(t->progress, loss);

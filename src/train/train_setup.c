@@ -2,6 +2,8 @@
  * agree after it. */
 #include <string.h>
 
+#include "run/ema_age.h"
+#include "run/share_text.h"
 #include "run/state.h"
 #include "train/trainer.h"
 #include "tweedie/checkpoint.h"
@@ -9,31 +11,9 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/signals.h"
+#include "tweedie/text.h"
 
 /* ---- configuration ---- */
-
-/* A text file as rank zero sees it, on all ranks. A missing one is NULL where `optional`. */
-static tw_status share_text(const tw_comm *comm, char **out, const char *path, bool optional)
-{
-    tw_status st = TW_OK;
-    char *text = NULL;
-    double length = -1;
-    if (tw_comm_rank(comm) == 0 && (!optional || tw_file_exists(path)))
-        st = tw_rundir_read_text(&text, path);
-    TW_TRY(tw_comm_agree(comm, st));
-    if (text) length = (double)strlen(text);
-    TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
-    if (length >= 0 || !optional) {
-        if (!text) st = tw_alloc(&text, (int64_t)length + 1, 1, "a configuration");
-        TW_TRY(tw_comm_agree(comm, st));
-        TW_TRY(tw_comm_broadcast(comm, text, (size_t)length + 1, 0));
-    }
-    *out = text;
-    text = NULL;
-done:
-    tw_free(&text);
-    return st;
-}
 
 static tw_status bind(tw_trainer *t)
 {
@@ -64,45 +44,67 @@ done:
     return st;
 }
 
-/* Takes the lock, and opens the log for all that is said from here on. */
-static tw_status open_run(tw_trainer *t)
+/* What the user wrote. Each rank parses: paths start at the folders that it sees. */
+static tw_status parse_config(tw_trainer *t, const char *text)
 {
     tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    if (t->options->dry_run || tw_comm_rank(t->comm) != 0) return TW_OK;
-    TW_TRY(tw_rundir_create(&t->rundir, t->options->run));
-    TW_TRY(tw_checkpoint_clean(t->options->run));
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "train.log"));
-    TW_TRY(tw_log_open(path));
-done:
-    return st;
-}
-
-static tw_status read_config(tw_trainer *t)
-{
-    tw_status st = TW_OK;
-    char *text = NULL, *frozen = NULL, path[TW_PATH_MAX];
-    tw_config *run = NULL;
     const tw_train_options *o = t->options;
-    TW_TRY(tw_format(path, sizeof path, "%s/config.ini", o->run));
-    TW_TRY(share_text(t->comm, &text, o->config, false));
     TW_TRY(tw_config_create(&t->config));
     TW_TRY(tw_config_parse(t->config, text, (int64_t)strlen(text), o->config));
     TW_TRY(tw_config_override(t->config, o->assignment_count, o->assignments));
     TW_TRY(bind(t));
     TW_TRY(tw_config_finish(t->config));
-    TW_TRY(tw_comm_agree(t->comm, open_run(t)));
-    TW_TRY(share_text(t->comm, &frozen, path, true));
-    if (frozen) {
-        TW_TRY(tw_config_create(&run));
-        TW_TRY(tw_config_parse(run, frozen, (int64_t)strlen(frozen), path));
-        TW_TRY(tw_run_modernise(run));
-    }
-    TW_TRY(tw_trainer_resolve_precision(t, run));
+done:
+    return st;
+}
+
+static tw_status parse_frozen(tw_config **out, const tw_trainer *t, const char *text)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    tw_config *run = NULL;
+    if (!text) return TW_OK;
+    TW_TRY(tw_format(path, sizeof path, "%s/config.ini", t->options->run));
+    TW_TRY(tw_config_create(&run));
+    TW_TRY(tw_config_parse(run, text, (int64_t)strlen(text), path));
+    TW_TRY(tw_run_modernise(run));
+    *out = run;
+    run = NULL;
+done:
+    tw_config_destroy(&run);
+    return st;
+}
+
+/* With the precision resolved: what the run has fixed, and the text that will be frozen. */
+static tw_status finish_config(tw_trainer *t, tw_config *run)
+{
+    tw_status st = TW_OK;
+    tw_train_config before = {0};
     TW_TRY(bind(t));
-    if (run) TW_TRY(tw_config_diff_fixed(run, t->config));
-    if (run) TW_TRY(check_microbatch(t, run));
+    if (run) {
+        TW_TRY(tw_config_diff_fixed(run, t->config));
+        TW_TRY(check_microbatch(t, run));
+        TW_TRY(tw_train_config_bind(&before, run));
+        t->steps_before = before.steps;
+    }
     TW_TRY(tw_config_text(t->config, &t->config_text));
+done:
+    return st;
+}
+
+/* Collective: nobody leaves between two of its parts alone. */
+static tw_status read_config(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    char *text = NULL, *frozen = NULL;
+    tw_config *run = NULL;
+    TW_TRY(tw_share_text(t->comm, &text, t->options->config, false));
+    TW_TRY(tw_comm_agree(t->comm, parse_config(t, text)));
+    TW_TRY(tw_comm_agree(t->comm, tw_trainer_open_run(t)));
+    TW_TRY(tw_trainer_read_frozen(t, &frozen));
+    TW_TRY(tw_comm_agree(t->comm, parse_frozen(&run, t, frozen)));
+    TW_TRY(tw_comm_agree(t->comm, tw_trainer_resolve_precision(t, run)));
+    TW_TRY(tw_comm_agree(t->comm, finish_config(t, run)));
 done:
     tw_config_destroy(&run);
     tw_free(&text);
@@ -146,13 +148,15 @@ static tw_status open_data(tw_trainer *t)
     const tw_loader_options loader = {.batch = t->c.batch,
                                       .seed = (uint64_t)t->c.seed,
                                       .flip = t->c.flip,
-                                      .memory = t->c.memory << 20};
+                                      .memory = t->c.memory << 20,
+                                      .later = true};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
     tw_watchdog_heartbeat(t->watchdog, "opening the data", t->step,
                           t->c.verify ? TW_PATIENCE : t->c.watchdog);
-    TW_TRY(tw_dataset_open(&t->data, t->comm, &data));
-    tw_watchdog_heartbeat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
+    st = tw_dataset_open(&t->data, t->comm, &data);
+    if (st == TW_ENOINPUT) (void)tw_config_explain_path(t->config, "data", "path", st);
+    TW_TRY(st);
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     const int64_t positions = tw_loader_positions(t->loader);
     t->micro = t->c.microbatch > 0 && t->c.microbatch < positions ? t->c.microbatch : positions;
@@ -188,26 +192,12 @@ done:
     return st;
 }
 
-/* A dry run of a new run finds no folder, and makes none. */
-static tw_status has_folder(const tw_trainer *t, double *there)
-{
-    tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    TW_TRY(tw_format(path, sizeof path, "%s/checkpoints", t->options->run));
-    *there = tw_comm_rank(t->comm) == 0 && tw_file_exists(path);
-    TW_TRY(tw_comm_broadcast(t->comm, there, sizeof *there, 0));
-done:
-    return st;
-}
-
 static tw_status restore(tw_trainer *t)
 {
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH] = "";
     int64_t step = -1;
-    double there = 0;
-    TW_TRY(has_folder(t, &there));
-    if (there > 0)
+    if (t->has_checkpoints)
         TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
     if (step >= 0)
         TW_TRY(tw_trainer_load(t, path));
@@ -217,13 +207,80 @@ done:
     return st;
 }
 
-static tw_status freeze_config(tw_trainer *t)
+/* ---- what the user should know before the first step ---- */
+
+/* A decay ends at train.steps: with another end the rate is another one from here on, and where the
+ * old schedule had ended it jumps up from zero. */
+static void warn_of_schedule(const tw_trainer *t)
+{
+    static const char *const names[] = {"constant", "linear", "cosine"};
+    tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay, t->c.steps};
+    const double now = tw_learning_rate_at(&rate, t->step);
+    if (!t->resumed || t->c.decay == TW_DECAY_CONSTANT || t->steps_before == 0 ||
+        t->steps_before == t->c.steps || t->step >= t->c.steps)
+        return;
+    rate.steps = t->steps_before;
+    tw_log_warn("train.steps: %lld in the run, %lld now: optimizer.decay = %s falls to zero at "
+                "train.steps, so the learning rate goes on at %.3g instead of %.3g (step %lld); "
+                "--init starts a new run from these weights, with a schedule of its own",
+                (long long)t->steps_before, (long long)t->c.steps, names[t->c.decay], now,
+                tw_learning_rate_at(&rate, t->step), (long long)t->step);
+}
+
+/* Samples, grids and validation take the first average. */
+static void warn_of_ema(const tw_trainer *t)
+{
+    char rate[TW_TEXT_DOUBLE_MAX];
+    if (t->c.ema_rates.count == 0 || (t->options->init && *t->options->init)) return;
+    const double share =
+        tw_ema_initial_share(t->c.ema_rates.values[0], t->c.ema_warmup, t->c.steps);
+    if (share < TW_EMA_YOUNG) return;
+    tw_text_from_double(rate, t->c.ema_rates.values[0]);
+    tw_log_warn("ema.rates: after all %lld steps the average will still hold %.3g %% of the "
+                "initial weights (%s^%lld = %.3g), and samples, grids and the validation loss are "
+                "made with it: use ema.warmup=yes, or a smaller rate",
+                (long long)t->c.steps, 100 * share, rate, (long long)t->c.steps, share);
+}
+
+/* ---- opening and closing ---- */
+
+/* What the command line says of it; the file is read under its watch. */
+static double first_limit(const tw_train_options *o)
+{
+    tw_config *config = NULL;
+    tw_train_config c = {.watchdog = 600};
+    if (tw_config_create(&config) == TW_OK &&
+        tw_config_override(config, o->assignment_count, o->assignments) == TW_OK)
+        (void)tw_train_config_bind(&c, config);
+    const double limit = c.watchdog;
+    tw_config_destroy(&config);
+    return limit;
+}
+
+/* The program's own watchdog, which outlives us, or one for a caller that has none. */
+static tw_status start_watchdog(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    if (!t->rundir) return TW_OK;
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "config.ini"));
-    TW_TRY(tw_file_write(path, t->config_text, strlen(t->config_text)));
+    t->watchdog = tw_watchdog_find(t->comm);
+    if (!t->watchdog) {
+        TW_TRY(tw_watchdog_create(&t->own_watchdog, t->comm));
+        t->watchdog = t->own_watchdog;
+    }
+    tw_watchdog_heartbeat(t->watchdog, "reading the configuration", 0, first_limit(t->options));
+done:
+    return st;
+}
+
+/* Everything that takes memory, most of it not touched before it is known that there is enough. */
+static tw_status make_plans(tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    TW_TRY(open_data(t));
+    TW_TRY(tw_comm_agree(t->comm, make_model(t)));
+    TW_TRY(tw_trainer_make_memory(t));
+    TW_TRY(tw_comm_agree(t->comm, make_objective(t)));
+    TW_TRY(tw_preview_create(&t->preview, t));
+    TW_TRY(tw_trainer_check_memory(t));
 done:
     return st;
 }
@@ -231,30 +288,33 @@ done:
 tw_status tw_trainer_open(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_comm_agree(
-        t->comm,
-        tw_signals_install())); /* first: a signal while starting is a request too, not the end */
-    TW_TRY(tw_comm_agree(t->comm, read_config(t)));
-    TW_TRY(tw_watchdog_create(&t->watchdog, t->comm));
+    TW_TRY(start_watchdog(t));
+    /* a signal while starting is a request too, not the end */
+    TW_TRY(tw_comm_agree(t->comm, tw_signals_install()));
+    TW_TRY(read_config(t));
+    tw_watchdog_heartbeat(t->watchdog, "starting", t->step, t->c.watchdog);
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
-    TW_TRY(open_data(t));
-    TW_TRY(tw_comm_agree(t->comm, make_model(t)));
-    TW_TRY(tw_trainer_make_memory(t));
-    TW_TRY(tw_comm_agree(t->comm, make_objective(t)));
+    TW_TRY(make_plans(t));
+    tw_watchdog_heartbeat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
+    TW_TRY(tw_loader_read(t->loader));
     TW_TRY(restore(t));
-    TW_TRY(tw_comm_agree(t->comm, freeze_config(t)));
+    warn_of_schedule(t);
+    warn_of_ema(t);
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
-    TW_TRY(tw_preview_create(&t->preview, t));
+    if (t->resumed && t->step < t->c.steps) st = t->rundir ? tw_trainer_freeze(t) : TW_OK;
+    TW_TRY(tw_comm_agree(t->comm, st));
     tw_reducer_watch(t->reducer, t->watchdog);
     tw_objective_refresh(t->objective);
 done:
     return st;
 }
 
+/* Rank zero may have a save to wait for, and the others then wait for it: all under the watchdog,
+ * which the program's own keeps until the last of its collectives. */
 void tw_trainer_close(tw_trainer *t)
 {
-    tw_watchdog_destroy(&t->watchdog);
+    tw_watchdog_heartbeat(t->watchdog, "ending", t->step, TW_PATIENCE);
     tw_preview_destroy(&t->preview);
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
@@ -270,4 +330,6 @@ void tw_trainer_close(tw_trainer *t)
     tw_free(&t->config_text);
     tw_config_destroy(&t->config);
     tw_rundir_destroy(&t->rundir);
+    if (t->own_watchdog) (void)tw_comm_barrier(t->comm);
+    tw_watchdog_destroy(&t->own_watchdog);
 }

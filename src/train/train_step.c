@@ -1,4 +1,5 @@
 /* One optimiser step, read as five calls: draw, differentiate, reduce, judge, update. */
+#include <float.h>
 #include <math.h>
 
 #include "train/trainer.h"
@@ -58,20 +59,27 @@ static void requests(const tw_trainer *t, double *values)
     const bool step = o->stop_at_step > 0 && t->step + 1 >= o->stop_at_step;
     values[VALUE_STOP] = tw_signals_stop() || hours || step;
     values[VALUE_SAVE] = tw_signals_take_save() ||
-                         (t->rundir && tw_rundir_take_request(t->rundir, "checkpoint-now"));
+                         (t->rundir && tw_rundir_poll_request(t->rundir, "checkpoint-now"));
 }
 
-/* A loss or gradient that is not finite must not reach the parameters. All ranks hold the same
- * numbers and judge alike. */
+/* A loss or gradient that is not finite must not reach the parameters, nor a gradient whose squares
+ * Adam's second moment cannot hold: with v infinite its parameters would stand still for ever, and
+ * only the next checkpoint would notice. All ranks hold the same numbers and judge alike. */
 static tw_status judge(const tw_trainer *t, const tw_step_result *r)
 {
-    if (isfinite(r->loss) && isfinite(r->gradient_norm)) return TW_OK;
-    return tw_error_set(
-        TW_EDIVERGED,
-        "step %lld: the loss is %g and the gradient norm %g; the last checkpoint stands; a new run "
-        "with a lower "
-        "optimizer.learning_rate or optimizer.clip may help (--init starts it from these weights)",
-        (long long)t->step + 1, r->loss, r->gradient_norm);
+    static const char advice[] =
+        "the last checkpoint stands; a new run with a lower optimizer.learning_rate or "
+        "optimizer.clip may help (--init starts it from these weights)";
+    const double largest = sqrt((double)FLT_MAX); /* 1.8e19 */
+    if (!isfinite(r->loss) || !isfinite(r->gradient_norm))
+        return tw_error_set(TW_EDIVERGED, "step %lld: the loss is %g and the gradient norm %g; %s",
+                            (long long)t->step + 1, r->loss, r->gradient_norm, advice);
+    if (r->gradient_norm * tw_optim_clip_scale(r->gradient_norm, t->c.clip) > largest)
+        return tw_error_set(TW_EDIVERGED,
+                            "step %lld: the gradient norm is %g, and Adam's second moment holds "
+                            "the squares of numbers up to %.2g (the loss is %g); %s",
+                            (long long)t->step + 1, r->gradient_norm, largest, r->loss, advice);
+    return TW_OK;
 }
 
 /* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks.

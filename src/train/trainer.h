@@ -39,8 +39,8 @@ typedef struct tw_trainer {
     tw_config *config;
     char *config_text; /* frozen */
 
-    tw_rundir *rundir; /* rank zero */
-    tw_watchdog *watchdog;
+    tw_rundir *rundir;                    /* rank zero */
+    tw_watchdog *watchdog, *own_watchdog; /* the program's or our own; our own or NULL */
     tw_io *io;
     tw_dataset *data;
     tw_loader *loader;
@@ -58,8 +58,9 @@ typedef struct tw_trainer {
 
     int64_t step; /* optimiser steps done */
     int64_t restarts;
-    bool resumed;
-    double *losses; /* rank zero: rows of step, loss that the checkpoint resumed from holds */
+    bool resumed, has_checkpoints;
+    int64_t steps_before; /* train.steps of the frozen configuration; 0: none */
+    double *losses;       /* rank zero: rows of step, loss that the checkpoint resumed from holds */
     int64_t loss_rows;
     double start; /* tw_clock_seconds when tw_train was called */
 
@@ -75,6 +76,15 @@ tw_status tw_trainer_open(tw_trainer *t);
  * @param run  bound by nobody yet */
 tw_status tw_trainer_resolve_precision(tw_trainer *t, tw_config *run);
 void tw_trainer_close(tw_trainer *t);
+
+/* train_run.c: the run's directory. Rank zero takes the lock and opens the log for all that is said
+ * from here on; a dry run only looks. Not collective. */
+tw_status tw_trainer_open_run(tw_trainer *t);
+/* The frozen configuration of a run that has checkpoints, else NULL. Collective. @param[out] out
+ * tw_free */
+tw_status tw_trainer_read_frozen(tw_trainer *t, char **out);
+/* Rank zero: writes RUN/config.ini. Not collective. */
+tw_status tw_trainer_freeze(const tw_trainer *t);
 
 /* train_memory.c: the reduction of gradients, and what it updates: parameters, moments, averages,
  * in the memory of the node. Collective. */
@@ -116,17 +126,27 @@ tw_status tw_trainer_load(tw_trainer *t, const char *path);
 /* Starts from another run's weights. Collective. */
 tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *which);
 
-/* estimate.c: what --dry-run says: memory, disk, time. Collective. */
+/* estimate.c: fails where a node has less memory than its ranks have planned for. Collective. */
+tw_status tw_trainer_check_memory(const tw_trainer *t);
+/* What --dry-run says: memory, disk, time. Collective. */
 tw_status tw_trainer_estimate(tw_trainer *t);
 
 /* preview.c: validation loss and sample grids of the first average. Collective. */
 tw_status tw_preview_create(tw_preview **out, tw_trainer *t);
 void tw_preview_destroy(tw_preview **preview);
+/* Bytes of this rank's plans and copies. Accepts NULL. */
+double tw_preview_bytes(const tw_preview *p);
+/* Whether there is a split to validate on. Accepts NULL. */
+bool tw_preview_validates(const tw_preview *p);
 tw_status tw_preview_validate(tw_preview *p, double *loss_out);
 tw_status tw_preview_grid(tw_preview *p);
 
 /* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
 tw_status tw_progress_create(tw_progress **out, tw_trainer *t);
+/* Opens a file of lines for appending; one that was not written to its end (a full disk, a kill) is
+ * cut off first. @param[out] out  the caller closes it
+ * @return TW_EIO, also for what is no regular file; links are not followed */
+tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
 void tw_progress_validation(tw_progress *p, double loss);

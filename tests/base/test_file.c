@@ -51,7 +51,7 @@ static void temporary_names_are_hidden_beside_the_file_and_differ(void **state)
     assert_string_not_equal(a, b);
     assert_ok(tw_file_temporary(a, sizeof a, "name.h5"));
     assert_memory_equal(a, ".name.h5.", 9);
-    assert_int_equal(tw_file_temporary(tiny, sizeof tiny, "name.h5"), TW_EINTERNAL);
+    assert_int_equal(tw_file_temporary(tiny, sizeof tiny, "name.h5"), TW_EUSAGE);
 }
 
 int main(void)

@@ -24,6 +24,20 @@ static void text_grows_and_keeps_what_it_held(void **state)
     assert_null(text.data);
 }
 
+static void a_terminal_shows_what_is_printable_as_it_is(void **state)
+{
+    (void)state;
+    char out[64];
+    assert_int_equal(tw_text_printable(out, sizeof out, "a\x1b[2Jb\rc\x7f\n", ""), 22);
+    assert_string_equal(out, "a\\x1b[2Jb\\x0dc\\x7f\\x0a");
+    (void)tw_text_printable(out, sizeof out, "a\nb\t", "\n\t");
+    assert_string_equal(out, "a\nb\t");
+    (void)tw_text_printable(out, sizeof out, "\xc3\xa9 \xe2\x82\xac \xc2\x9b \xff \xe2\x82", "");
+    assert_string_equal(out, "\xc3\xa9 \xe2\x82\xac \\xc2\\x9b \\xff \\xe2\\x82");
+    assert_int_equal(tw_text_printable(out, 6, "ab\x1b", ""), 2); /* never half of a byte */
+    assert_string_equal(out, "ab");
+}
+
 static void integers_are_read_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -181,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_grows_and_keeps_what_it_held),
         cmocka_unit_test(integers_are_read_whole_or_not_at_all),
+        cmocka_unit_test(a_terminal_shows_what_is_printable_as_it_is),
         cmocka_unit_test(doubles_are_read_whole_and_finite_or_not_at_all),
         cmocka_unit_test(doubles_survive_being_written),
         cmocka_unit_test(utf8_is_told_from_other_bytes),

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "checkpoint/checkpoint_fixture.h"
+#include "checkpoint/checkpoint_format.h"
+#include "checkpoint/container.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -349,7 +351,7 @@ static void pruning_keeps_the_newest_the_verified_the_milestones_and_the_held(vo
     for (int64_t step = 100; step <= 1000; step += 100) save(step, path, sizeof path);
     snprintf(path, sizeof path, "%s/checkpoints/hold", run);
     static const char hold[] =
-        "# the one of the paper\n300\n\n checkpoints/step-000000200.h5  # and this\n400x\n";
+        "# the one of the paper\n300\n\n checkpoints/step-000000200.h5  # and this\r\n";
     fixture_spill(path, hold, sizeof hold - 1);
 
     assert_int_equal(tw_checkpoint_prune(run, 3, 500, true, &removed, &count), TW_OK);
@@ -373,6 +375,77 @@ static void pruning_keeps_the_newest_the_verified_the_milestones_and_the_held(vo
     assert_steps((const int64_t[]){1000, 800, 500, 300, 200}, 5);
     assert_int_equal(tw_checkpoint_prune(run, 0, 0, false, NULL, NULL), TW_OK);
     assert_steps((const int64_t[]){800, 500, 300, 200}, 4);
+}
+
+/* What protects checkpoints is understood whole, or nothing goes. */
+static void a_hold_file_that_cannot_be_read_stops_the_pruning(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t bytes;
+        const char *wanted;
+    } bad[] = {
+        {"300\n400x\n", 9, "hold, line 2: '400x' is neither"},
+        {"step-300.h5\n", 12, "hold, line 1: 'step-300.h5'"},
+        {"100, 200\n", 9, "'100, 200'"},
+        {"1e3", 3, "'1e3'"},
+        {"# all\n\n99999999999999999999\n", 28, "line 3"},
+        {"300\n\0"
+         "400\n",
+         9, "byte 4 is NUL"},
+    };
+    char path[512];
+    for (int64_t step = 100; step <= 600; step += 100) save(step, path, sizeof path);
+    snprintf(path, sizeof path, "%s/checkpoints/hold", run);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fixture_spill(path, bad[i].text, bad[i].bytes);
+        assert_int_equal(tw_checkpoint_prune(run, 1, 0, false, NULL, NULL), TW_EDATA);
+        if (!strstr(tw_error_message(), bad[i].wanted))
+            fail_msg("'%s' does not say %s", tw_error_message(), bad[i].wanted);
+        assert_steps((const int64_t[]){600, 500, 400, 300, 200, 100}, 6);
+    }
+    unlink(path);
+    assert_int_equal(symlink("nowhere", path), 0);
+    assert_int_not_equal(tw_checkpoint_prune(run, 1, 0, false, NULL, NULL), TW_OK);
+    assert_steps((const int64_t[]){600, 500, 400, 300, 200, 100}, 6);
+    unlink(path);
+    fixture_spill(path, "", 0);
+    assert_int_equal(tw_checkpoint_prune(run, 1, 0, false, NULL, NULL), TW_OK);
+    assert_steps((const int64_t[]){600, 500}, 2);
+}
+
+/* A large file that is no more than sealed. */
+static void seal_zeros(int64_t step, int64_t bytes)
+{
+    char path[512];
+    bool finished;
+    container_pass pass;
+    assert_int_equal(tw_checkpoint_name(path, sizeof path, run, step), TW_OK);
+    fixture_spill(path, "", 0);
+    assert_int_equal(truncate(path, bytes), 0);
+    assert_int_equal(container_pass_open(&pass, path), TW_OK);
+    assert_int_equal(container_pass_step(&pass, path, INT64_MAX, &finished), TW_OK);
+    assert_int_equal(container_seal(path, &pass), TW_OK);
+    container_pass_close(&pass);
+}
+
+/* The thread that prunes also reads batches. */
+static void pruning_reads_in_pieces(void **state)
+{
+    (void)state;
+    tw_checkpoint_pruner *pruner = NULL;
+    bool finished = false;
+    int steps = 0;
+    for (int64_t step = 100; step <= 400; step += 100) seal_zeros(step, 3 * PIECE + 1000);
+    assert_int_equal(tw_checkpoint_pruner_create(&pruner, run, 2, 0, false), TW_OK);
+    while (!finished) {
+        assert_int_equal(tw_checkpoint_pruner_step(pruner, &finished), TW_OK);
+        steps++;
+    }
+    tw_checkpoint_pruner_destroy(&pruner);
+    assert_int_equal(steps, 2 * 4 + 2); /* four pieces of each of two, then two that go */
+    assert_steps((const int64_t[]){400, 300}, 2);
 }
 
 static void preflight_counts_what_is_kept_and_what_is_written(void **state)
@@ -408,7 +481,7 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_int_equal(tw_weights_copy(w, loaded.arrays, 1), TW_EDATA); /* not all of them */
     tw_weights_destroy(&w);
 
-    assert_int_equal(tw_weights_export(run, "ema:0.999", NULL, made), TW_OK);
+    assert_int_equal(tw_weights_export(run, "ema:0.999", NULL, false, made), TW_OK);
     assert_string_equal(made + strlen(run), "/weights/step-000000200-ema-0.999.h5");
     assert_int_equal(tw_weights_load(&w, NULL, made, NULL), TW_OK);
     assert_string_equal(w->meta.weights, "ema:0.999");
@@ -426,7 +499,7 @@ static void weights_are_found_in_runs_checkpoints_and_exports(void **state)
     assert_int_equal(tw_weights_load(&w, NULL, checkpoint, "ema:0.5"), TW_EDATA);
     assert_non_null(strstr(tw_error_message(), "only ema:0.999, ema:0.9999, raw"));
     assert_int_equal(tw_weights_load(&w, NULL, checkpoint, "best"), TW_EUSAGE);
-    assert_int_equal(tw_weights_export(checkpoint, NULL, NULL, NULL), TW_EUSAGE);
+    assert_int_equal(tw_weights_export(checkpoint, NULL, NULL, false, NULL), TW_EUSAGE);
     snprintf(path, sizeof path, "%s/none", run);
     assert_int_equal(tw_weights_load(&w, NULL, path, NULL), TW_ENOINPUT);
     assert_null(w);
@@ -442,7 +515,7 @@ static void draining_is_idempotent_repairs_and_leaves_damaged_ones_out(void **st
     save(2, path, sizeof path);
     save(3, path, sizeof path);
     assert_int_equal(truncate(path, 1000), 0);
-    assert_int_equal(tw_weights_export(run, NULL, NULL, NULL), TW_OK);
+    assert_int_equal(tw_weights_export(run, NULL, NULL, false, NULL), TW_OK);
     snprintf(to, sizeof to, "%s/durable", run);
     assert_int_equal(tw_checkpoint_drain(run, to, &copied, &skipped), TW_OK);
     assert_true(copied == 3 && skipped == 0); /* two checkpoints and the weights */
@@ -494,6 +567,8 @@ int main(void)
         TEST(a_writer_that_is_dropped_midway_leaves_nothing),
         TEST(the_newest_valid_one_is_found_past_damaged_and_temporary_ones),
         TEST(pruning_keeps_the_newest_the_verified_the_milestones_and_the_held),
+        TEST(a_hold_file_that_cannot_be_read_stops_the_pruning),
+        TEST(pruning_reads_in_pieces),
         TEST(preflight_counts_what_is_kept_and_what_is_written),
         TEST(weights_are_found_in_runs_checkpoints_and_exports),
         TEST(draining_is_idempotent_repairs_and_leaves_damaged_ones_out),

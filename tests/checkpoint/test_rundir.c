@@ -232,6 +232,24 @@ static void a_request_file_is_taken_once(void **state)
     tw_rundir_destroy(&run);
 }
 
+/* A loop may ask in every step; the file system is asked now and then. */
+static void a_request_is_looked_for_now_and_then(void **state)
+{
+    (void)state;
+    tw_rundir *run = NULL;
+    char file[512];
+    assert_int_equal(tw_rundir_create(&run, path), TW_OK);
+    assert_int_equal(tw_rundir_file(file, sizeof file, run, "checkpoint-now"), TW_OK);
+    assert_false(tw_rundir_poll_request(run, "checkpoint-now"));
+    fixture_spill(file, "", 0);
+    for (int i = 0; i < 100; i++) assert_false(tw_rundir_poll_request(run, "checkpoint-now"));
+    assert_int_equal(access(file, F_OK), 0);
+    usleep((TW_RUNDIR_REQUEST_SECONDS * 1000 + 50) * 1000);
+    assert_true(tw_rundir_poll_request(run, "checkpoint-now"));
+    assert_int_not_equal(access(file, F_OK), 0);
+    tw_rundir_destroy(&run);
+}
+
 static void texts_are_read_whole(void **state)
 {
     (void)state;
@@ -241,6 +259,8 @@ static void texts_are_read_whole(void **state)
     assert_int_equal(tw_rundir_read_text(&text, file), TW_OK);
     assert_string_equal(text, "[run]\nseed = 1\n");
     tw_free(&text);
+    fixture_spill(file, "seed\0= 1\n", 9);
+    assert_int_equal(tw_rundir_read_text(&text, file), TW_EDATA);
     assert_int_equal(tw_rundir_read_text(&text, base), TW_ENOINPUT);
     snprintf(file, sizeof file, "%s/none", base);
     assert_int_equal(tw_rundir_read_text(&text, file), TW_ENOINPUT);
@@ -290,6 +310,7 @@ int main(void)
         TEST(losing_the_lock_is_noticed),
         TEST(a_directory_that_cannot_be_made_is_named),
         TEST(a_request_file_is_taken_once),
+        TEST(a_request_is_looked_for_now_and_then),
         TEST(texts_are_read_whole),
         TEST(cleaning_removes_what_a_killed_trainer_left_and_nothing_else),
     };

@@ -91,6 +91,10 @@ expect_equal "hidden files" "$(cd durable && echo .[a-z]*)" ".mine.tmp" # what a
 rm durable/.mine.tmp
 
 cp run/checkpoints/step-000000200.h5 run/checkpoints/step-000000100.h5
+echo "step 100, please" >run/checkpoints/hold
+expect_exit 65 "$TWEEDIE" checkpoint prune run --keep 1
+expect_message "run/checkpoints/hold, line 1: 'step 100, please' is neither a step nor the name of a checkpoint; nothing is removed"
+rm run/checkpoints/hold
 expect_exit 0 "$TWEEDIE" checkpoint prune run --keep 1 --dry-run
 expect_output "would remove step 100"
 expect_exit 0 "$TWEEDIE" checkpoint prune run --keep 1 --json
@@ -132,6 +136,17 @@ mkdir -p empty/checkpoints
 expect_exit 0 "$TWEEDIE" checkpoint list empty
 expect_exit 66 "$TWEEDIE" checkpoint show empty
 expect_message "the run has no checkpoint yet"
+long=$(printf 'x%.0s' $(seq 5000))
+for arguments in "show $long" "list $long" "diff $long run" "prune $long" "export durable/step-000000200.h5 --out $long"; do
+    expect_exit 64 "$TWEEDIE" checkpoint $arguments
+    expect_message "a name is too long: "
+done
+cp durable/step-000000200.h5 step-000000009.h5
+expect_exit 65 "$TWEEDIE" checkpoint show step-000000009.h5
+expect_message "step-000000009.h5: holds step 200, not the one of its name"
+echo torn >>durable/manifest.jsonl
+expect_exit 65 "$TWEEDIE" checkpoint drain run --to durable
+expect_message "durable/manifest.jsonl, line 5: is not a line of a manifest"
 expect_exit 64 "$TWEEDIE" checkpoint verfy run
 expect_message "did you mean verify?"
 expect_exit 64 "$TWEEDIE" checkpoint diff run

@@ -167,23 +167,61 @@ cp points.1.h5 more.h5
 cp -r points.1.h5.parts more.h5.parts
 expect_exit 0 "$TWEEDIE" sample points --count 70 --out more.h5
 expect_message "drawing 16 samples"
-expect_exit 74 "$TWEEDIE" sample points --count 20 --out more.h5
+expect_exit 64 "$TWEEDIE" sample points --count 20 --out more.h5
 expect_message "holds the samples 0 to 69"
 expect_exit 0 "$TWEEDIE" sample points --count 20 --out more.h5 --force
 
 # other weights, seeds and settings are refused, in parts and in the file
-expect_exit 65 "$TWEEDIE" sample points --count 50 --out points.1.h5 --seed 2
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 --seed 2
 expect_message "was drawn with other weights or settings"
 expect_message "seed=2"
 rm points.1.h5
-expect_exit 65 ranks 2 "$TWEEDIE" sample points --count 50 --out points.1.h5 --weights raw
-expect_message "part-000000000000.h5: was drawn with other weights or settings"
-expect_exit 65 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.kind=ddim
-expect_exit 65 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.batch=32
+expect_exit 64 ranks 2 "$TWEEDIE" sample points --count 50 --out points.1.h5 --weights raw
+expect_message "part-000000000000.h5: exists already, and was drawn with other weights or settings"
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.kind=ddim
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.batch=32
 expect_exit 0 "$TWEEDIE" sample points --count 50 --out points.1.h5
+
+# --force replaces all of it: the file, and parts of other settings, also where their ranges are others
+cp -r points.1.h5.parts other.h5.parts
+cp points.1.h5 other.h5
+expect_exit 0 ranks 2 "$TWEEDIE" sample points --count 50 --out other.h5 --seed 2 sample.batch=32 --force
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out fresh.h5 --seed 2 sample.batch=32
+expect_same other.h5 fresh.h5
+expect_equal "parts of the first settings" "$(parts other.h5)" 2
+expect_exit 0 "$TWEEDIE" sample --join --count 50 --out other.h5
+
+# pictures: not replaced unless --force; the same command again finds its own
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out grid.h5 --grid circles.h5
+expect_message "circles.h5: exists already; --force replaces it"
+[ ! -e grid.h5.parts ] || fail "it sampled before it looked"
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out grid.h5 --grid grid.png
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out grid.h5 --grid grid.png
+cp points.ini old.png
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out grid.h5 --grid old.png
+expect_same points.ini old.png
+expect_exit 0 "$TWEEDIE" sample points --count 50 --out grid.h5 --grid old.png --force
+expect_same grid.png old.png
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out twice.h5 --grid twice.h5
+expect_message "twice.h5: is named twice"
+expect_exit 0 "$TWEEDIE" sample images --first 7 --count 6 --join --out middle.h5 --images all
+expect_exit 64 "$TWEEDIE" sample images --count 9 --out begin.h5 --images all
+expect_message "exists already; --force replaces it"
+expect_exit 74 "$TWEEDIE" sample images --count 9 --out begin.h5 --images no/folder
+expect_exit 64 "$TWEEDIE" sample images --count 9 --out begin.h5 --images circles.h5
+expect_message "circles.h5: is not a directory"
+[ ! -e begin.h5.parts ] || fail "it sampled before it looked"
+
+expect_exit 78 "$TWEEDIE" sample points --count 5 --out no.h5 sample.eta=0.5 # a key of another sampler
+expect_message "sample.eta belongs to"
+expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --grid-count 5
+expect_message "--grid-count: needs --grid"
+expect_exit 64 "$TWEEDIE" sample --join --count 5 --out points.1.h5 --weights raw
+expect_message "--weights: joining draws nothing"
+
 cp circles.h5 taken.h5
-expect_exit 74 "$TWEEDIE" sample points --count 50 --out taken.h5
-expect_message "exists, and is no sample set"
+expect_exit 64 "$TWEEDIE" sample points --count 50 --out taken.h5
+expect_message "exists already, and is no sample set"
 expect_same circles.h5 taken.h5
 
 # raw, the first average and the second are three different things; an exported average is the average
@@ -225,7 +263,7 @@ expect_exit 66 ranks 2 "$TWEEDIE" sample nowhere --count 5 --out no.h5
 expect_equal "lines that name it" "$(grep -c nowhere "$ERR")" 1
 expect_exit 65 "$TWEEDIE" sample circles.h5 --count 5 --out no.h5
 expect_exit 74 "$TWEEDIE" sample points --count 5 --out no/where/no.h5
-expect_message "no/where/no.h5.parts"
+expect_message "no/where/no.h5: cannot be created"
 expect_exit 66 "$TWEEDIE" sample --join --count 5 --out no.h5
 expect_message "no.h5.parts"
 [ ! -e no.h5 ] || fail "no.h5 was made"

@@ -17,7 +17,7 @@ expect_exit 74 train 2 dry "$@" --dry-run checkpoint.keep=1000000 network.base=5
 expect_message " GB free, "
 # what a node has must hold its ranks; where nothing is left to do, no time is told
 expect_exit 70 env SLURM_MEM_PER_NODE=4 mpirun -n 2 "$TWEEDIE" train --run dry "$@" --dry-run
-grep -qE '^tweedie: .*: [0-9.]+ MB of memory wanted by 2 ranks, 4\.2 MB there \(Slurm \(--mem\)\)' "$ERR" || fail "it does not say what is wanted"
+grep -qE '^tweedie: .*: 2 ranks need [0-9.]+ MB of memory, the node has 4\.2 MB \(Slurm \(--mem\)\)' "$ERR" || fail "it does not say what is needed"
 expect_exit 0 env SLURM_MEM_PER_NODE=400 mpirun -n 2 "$TWEEDIE" train --run dry "$@" --dry-run
 [ ! -e dry ] || fail "a dry run made a run directory"
 mkdir dry

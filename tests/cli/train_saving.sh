@@ -42,7 +42,9 @@ slack=$(awk "BEGIN { print 64 * $step }")
 megabytes=$(stat --format=%s quick/checkpoints/*.h5 | awk '{ print $1 / 1e6 }')
 export SLOW_PATH=/checkpoints
 SLOW_WRITE_MS=$(awk "BEGIN { print 0.3 * $slack / $megabytes }") SLOW_FLUSH_MS=$(awk "BEGIN { print 0.35 * $slack }")
-export SLOW_WRITE_MS SLOW_FLUSH_MS
+# and reading a block takes a quarter of what its steps last, so that a step which waits for it is seen
+SLOW_READ_MS=$(awk "BEGIN { print 0.25 * $slack }")
+export SLOW_WRITE_MS SLOW_FLUSH_MS SLOW_READ_MS SLOW_READ_PATH=/big.h5
 slow() { LD_PRELOAD=$SHIM ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 "$TWEEDIE" train big.ini --run slow; }
 expect_exit 0 slow
 saves=$(sed -n 's/^checkpoint of step [0-9]* written in \([0-9.]*\) s$/\1/p' "$ERR" | head -n -1)
@@ -58,6 +60,9 @@ stall=$(awk "BEGIN { print ($with > $without ? $with - $without : 0) }")
 echo "a step takes $step ms, a save $(awk "BEGIN { print int(1e3 * $seconds / $step) }") steps; its longest step takes $stall ms more than without"
 awk "BEGIN { exit !($seconds * 1e3 > $slack) }" || fail "a save takes $seconds s, less than a block lasts: nothing was tested"
 awk "BEGIN { exit !($stall <= $step) }" || fail "a save delays a step by $stall ms, more than the $step ms that it takes"
+
+# a block that is read when it is needed holds a step up for 16 others; one that was read ahead does not
+awk "BEGIN { exit !($without <= 8 * $step) }" || fail "the longest steps without a save take $without ms, of $step ms: data are not read ahead"
 
 # and what is learnt does not depend on any of it
 expect_exit 0 train 1 straight big.ini checkpoint.every=1280 data.memory=1024

@@ -44,7 +44,7 @@ static tw_status write_some(const char *path, const tw_dataset_spec *spec, int g
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    const tw_dataset_writer_options how = {.path = path, .replace = true, .gzip = gzip};
+    const tw_dataset_writer_options how = {.path = path, .mode = TW_OUTPUT_REPLACE, .gzip = gzip};
     const size_t bytes = tw_dataset_sample_bytes(spec);
     const char *stored =
         spec->kind == TW_DATASET_UINT8 ? (const char *)pixels : (const char *)values;
@@ -284,7 +284,7 @@ static void what_does_not_fit_the_spec_is_not_written(void **state)
 
     put(in("there.h5"), "precious", 8);
     how.path = in("there.h5");
-    assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EIO, "there.h5", "exists");
+    assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EUSAGE, "there.h5", "exists");
     how.path = in("no/folder.h5");
     assert_fails(tw_dataset_writer_create(&w, &base, &how), TW_EIO, "no/folder.h5");
 }
@@ -569,6 +569,19 @@ static void links_out_of_the_file_are_not_followed(void **state)
     }
 }
 
+static void an_array_of_two_names_is_refused(void **state)
+{
+    (void)state;
+    static const char *const arrays[] = {"/images", "/labels"};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        assert_ok(write_some(in("names.h5"), &base, 0, N));
+        hid_t file = H5Fopen(in("names.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_true(H5Lcreate_hard(file, arrays[i], file, "/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+        H5Fclose(file);
+        expect_refusal(in("names.h5"), TW_EDATA, arrays[i], "2 hard links");
+    }
+}
+
 int main(void)
 {
     fill();
@@ -589,6 +602,7 @@ int main(void)
         cmocka_unit_test(attributes_that_are_not_understood_are_named),
         cmocka_unit_test(arrays_of_another_type_shape_or_storage_are_refused),
         cmocka_unit_test(links_out_of_the_file_are_not_followed),
+        cmocka_unit_test(an_array_of_two_names_is_refused),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -201,10 +201,10 @@ static void bad_idx_files_are_refused(void **state)
     assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "truncated", "the header");
     put(in("bad"), "PK\003\004 something else", 18);
     assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "50 4b 03 04", "00 00 08");
-    put(in("bad"), "\0\0\x0d\3xxxxxxxxxxxxxxx", 19);
-    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "type 0x0d");
-    put(in("bad"), "\0\0\x08\2xxxxxxxxxxxxxxx", 19);
-    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "2 axes");
+    put(in("bad"), "\0\0\x0a\3xxxxxxxxxxxxxxx", 19);
+    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "type 0x0a");
+    put(in("bad"), "\0\0\x08\5xxxxxxxxxxxxxxx", 19);
+    assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "5 axes");
     put_idx(in("bad"), false, 3, 10, 2, 2, 39);
     assert_fails(tw_dataset_import(&one, NULL), TW_EDATA, "bad", "truncated", "40 bytes", "39");
     put_idx(in("bad"), false, 3, 10, 2, 2, 41);
@@ -443,7 +443,7 @@ static void bad_folders_and_images_are_refused(void **state)
 static void text_points_are_normalised_by_what_was_measured(void **state)
 {
     (void)state;
-    const char *text = "# x y\n1 10\n\n 3,\t30 # the second\r\n5;50\n7e0 +70";
+    const char *text = "# x y\n1 10\n\n 3\t30 # the second\r\n5  50\r7e0 +70";
     float x[8];
     put(in("points.txt"), text, strlen(text));
     tw_import_options o = importing("points", INPUTS(in("points.txt")));

@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include "data/fixture.h"
-#include "data/isolate.h"
+#include "h5/isolate.h"
 #include "tweedie/data.h"
 
 enum { N = 30, C = 3, H = 4, W = 5, ELEMENTS = N * C * H * W };

@@ -51,7 +51,7 @@ static void write_fixture(const fixture *f)
                                 .num_classes = 1000,
                                 .name = "fixture"};
         const tw_dataset_writer_options how = {
-            .path = in(f->name), .gzip = f->gzip, .replace = true};
+            .path = in(f->name), .gzip = f->gzip, .mode = TW_OUTPUT_REPLACE};
         const size_t bytes = tw_dataset_sample_bytes(&spec);
         unsigned char *sample = calloc(1, bytes);
         tw_dataset_writer *w = NULL;

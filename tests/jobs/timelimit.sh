@@ -10,6 +10,8 @@ RUN=$HERE/limited CONFIG=$HERE/limited.ini submit --nodes=4 --cpus-per-task=1 --
 limited=$id
 restarted() { [ "$(restarts "$limited")" -ge "$1" ] && [ "$(state "$limited")" = RUNNING ]; }
 wait_until 240 restarted 2
+# between Slurm's start of the job and the first line of bash a signal ends it; nobody can close that
+wait_until 60 eval '[ "$(grep -c ", start [0-9]* on " "$limited.out")" -ge 3 ]'
 # how far it gets in a minute depends on the machine: so it is the end that comes, a little after where the second start stopped
 last=$(($(steps_reached limited) + 50))
 on_cluster scancel --batch --signal=USR1 "$limited"

@@ -244,7 +244,7 @@ static void a_restored_model_holds_the_weights_that_were_asked_for(void **state)
 
     /* an exported file holds the same weights, and its digest says so */
     snprintf(path, sizeof path, "%s/weights.h5", s.run);
-    ok(tw_weights_export(s.run, "ema:0.9", path, NULL));
+    ok(tw_weights_export(s.run, "ema:0.9", path, true, NULL));
     ok(tw_restore(&exported, NULL, path, ""));
     assert_memory_equal(exported->model->params->value, s.ema, bytes);
     assert_string_equal(exported->digest, r->digest);

@@ -4,7 +4,7 @@
  * crashed libhdf5 1.10.8, which cannot be prevented by looking first: the same file crashes or not
  * by what else is in memory. (Of 23000 mutants of files as the writer here makes them, none did.)
  * So foreign files are read by a child. */
-#include "data/isolate.h"
+#include "h5/isolate.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-/* HDF5 as this module uses it: quiet, without plug-ins, its words carried into our messages. */
-#ifndef TWEEDIE_DATA_H5_H
-#define TWEEDIE_DATA_H5_H
+/* The one layer over HDF5: quiet, without plug-ins, its words carried into our messages. */
+#ifndef TWEEDIE_H5_H5_H
+#define TWEEDIE_H5_H5_H
 
 #include <hdf5.h>
 #include <stdbool.h>
@@ -47,6 +47,7 @@ typedef struct tw_h5_array {
     H5T_class_t class; /* H5T_INTEGER or H5T_FLOAT */
     size_t size;       /* bytes of an element */
     bool is_signed;
+    bool is_enum; /* integers with names, or bits: h5py's and PyTables' booleans */
     bool exact; /* a plain integer that fills its bytes, or an IEEE float of 4 bytes; little-endian
                    or of one byte */
     int rank;
@@ -54,7 +55,11 @@ typedef struct tw_h5_array {
     int64_t elements;
     int64_t chunk_rows; /* of a chunked dataset, along the first axis; 0: contiguous */
     int64_t chunk_bytes;
+    int64_t chunk[8]; /* its whole shape */
 } tw_h5_array;
+
+/* Deflate makes at most 1032 bytes of one (zlib's technical notes): what a file's size bounds. */
+enum { TW_H5_DEFLATE_MOST = 1032 };
 
 /* Reads the structure of an open dataset and refuses what a reader should not follow: other classes
  * than numbers, external or virtual storage, filters other than deflate, shuffle and fletcher32,
@@ -62,7 +67,23 @@ typedef struct tw_h5_array {
  * @return TW_EDATA naming file, object, what was met and what is understood */
 tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
 
-/* Reads rows first … first + count − 1 (whole along the other axes) as `type`. */
+/* The same but for the last check, for which the library walks over all chunks. */
+tw_status tw_h5_look(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
+
+/* Whether storage was allocated for every element, which is as much as a file says of what was
+ * written. @return TW_EDATA with the number of chunks that are missing */
+tw_status tw_h5_check_written(const tw_h5_array *a, hid_t dataset, const char *path,
+                              const char *object);
+
+/* The type of the elements as numbers: of an enumeration its integers, of bits unsigned integers.
+ * The caller closes it. */
+tw_status tw_h5_number_type(hid_t *out, hid_t dataset, const char *path, const char *object);
+
+/* Refuses filters that are not understood, naming them and a way out. @param[out] deflated */
+tw_status tw_h5_check_filters(bool *deflated, hid_t list, const char *path, const char *object);
+
+/* Reads rows first … first + count − 1 (whole along the other axes) as `type`. Chunks are unpacked
+ * into exactly their size. @return TW_EDATA where a chunk is missing or damaged; TW_EIO */
 tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
                           void *out, const char *path, const char *object);
 
@@ -80,5 +101,47 @@ tw_status tw_h5_write_text(hid_t id, const char *path, const char *name, const c
 tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t value);
 tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count,
                              const float *values);
+
+/* A list of texts of `width` bytes each, padded with NUL. The reader's is the caller's to free, and
+ * NULL where there is no such attribute; count × width is at most `most`. */
+tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_t count,
+                            size_t width, const char *texts);
+tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,
+                           int64_t count, size_t most, size_t *width, char **out);
+
+/* ---- files of this program's own formats: nothing is accepted but what their writers make ----
+ * Names are absolute ("/params/a") and go into messages. All return TW_EDATA naming file and
+ * object. */
+
+/* Opens a file for reading. Closing it closes what is open in it. */
+tw_status tw_h5_open(hid_t *out, const char *path);
+
+/* Calls `visit` for each object of a group; every one must be reached by a hard link and have no
+ * other. `prefix` is the group's own name, "" for the root. */
+typedef tw_status (*tw_h5_visitor)(void *self, hid_t object, const char *name);
+tw_status tw_h5_walk(hid_t group, const char *path, const char *prefix, tw_h5_visitor visit,
+                     void *self);
+
+/* That the object has one name alone. */
+tw_status tw_h5_check_single(hid_t object, const char *path, const char *name);
+
+/* That the data are in the file itself: in chunks with no filter but fletcher32, or else contiguous
+ * or compact without any. Includes tw_h5_check_single. */
+tw_status tw_h5_check_storage(hid_t dataset, const char *path, const char *name, bool chunked);
+
+/* Its extent: each dimension at least 1, and none that can grow. A scalar has rank 0. */
+tw_status tw_h5_read_dims(int *rank, int64_t *dims, hid_t dataset, const char *path,
+                          const char *name, int most);
+
+/* That at least so many bytes are stored. */
+tw_status tw_h5_check_stored(hid_t dataset, const char *path, const char *name, int64_t bytes);
+
+/* All of these for a dataset of numbers of exactly `type`. */
+tw_status tw_h5_check_numbers(int *rank, int64_t *dims, hid_t dataset, const char *path,
+                              const char *name, hid_t type, int most, bool chunked);
+
+/* A scalar attribute of exactly the type `stored`, read as `memory`. */
+tw_status tw_h5_read_exact(hid_t id, const char *path, const char *object, const char *name,
+                           hid_t stored, hid_t memory, void *out);
 
 #endif

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/h5.h"
+#include "h5/h5.h"
 #include "tweedie/memory.h"
 
 tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object,
@@ -37,6 +37,9 @@ static tw_status open_attribute(hid_t *attribute, hid_t *type, hid_t id, const c
              class == H5T_STRING    ? "text"
              : class == H5T_INTEGER ? "an integer"
                                     : "a list of floats");
+    TW_CHECK(class == H5T_STRING || H5Tget_size(*type) <= 16, TW_EDATA,
+             "%s: attribute \"%s\" of %s has numbers of %zu bytes", path, name, object,
+             H5Tget_size(*type));
     TW_CHECK(H5Sget_simple_extent_npoints(space) == count, TW_EDATA,
              "%s: attribute \"%s\" of %s has %lld values, %lld were expected", path, name, object,
              (long long)H5Sget_simple_extent_npoints(space), (long long)count);
@@ -56,11 +59,13 @@ tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const 
     TW_CHECK(H5Tis_variable_str(type) == 0, TW_EDATA,
              "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
              path, name, object);
-    TW_CHECK(H5Tget_size(type) < sizeof text, TW_EDATA,
+    TW_CHECK(H5Tget_size(type) > 0 && H5Tget_size(type) < sizeof text, TW_EDATA,
              "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
              sizeof text - 1);
-    TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_size(memory, sizeof text), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_EIO, "%s: attribute \"%s\" of %s cannot be read", path,
+           name, object);
+    TRY_H5(H5Tset_size(memory, sizeof text), TW_EIO, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
     TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA,
            "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     TRY_H5(H5Aread(attribute, memory, text), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
@@ -86,6 +91,23 @@ tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const c
     TRY_H5(H5Aread(attribute, H5T_NATIVE_INT64, &value), TW_EDATA,
            "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     *out = value;
+done:
+    tw_h5_close(&type);
+    tw_h5_close(&attribute);
+    return st;
+}
+
+tw_status tw_h5_read_exact(hid_t id, const char *path, const char *object, const char *name,
+                           hid_t stored, hid_t memory, void *out)
+{
+    tw_status st = TW_OK;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5Tget_class(stored), 1));
+    TW_CHECK(H5Tequal(type, stored) > 0, TW_EDATA,
+             "%s: attribute \"%s\" of %s has %zu bytes, or is of another type; %zu were expected",
+             path, name, object, H5Tget_size(type), H5Tget_size(stored));
+    TRY_H5(H5Aread(attribute, memory, out), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
 done:
     tw_h5_close(&type);
     tw_h5_close(&attribute);
@@ -149,4 +171,47 @@ tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64
                              const float *values)
 {
     return write_attribute(id, path, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, count, values);
+}
+
+tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_t count,
+                            size_t width, const char *texts)
+{
+    tw_status st = TW_OK;
+    hid_t type = H5I_INVALID_HID;
+    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_size(type, width), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "%s: out of memory", path);
+    TW_TRY(write_attribute(id, path, name, type, type, count, texts));
+done:
+    tw_h5_close(&type);
+    return st;
+}
+
+tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,
+                           int64_t count, size_t most, size_t *width, char **out)
+{
+    tw_status st = TW_OK;
+    bool exists = false;
+    char *texts = NULL;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    TW_TRY(tw_h5_has_attribute(&exists, id, path, object, name));
+    *out = NULL;
+    if (!exists) goto done;
+    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, count));
+    const size_t size = H5Tget_size(type);
+    TW_CHECK(H5Tis_variable_str(type) == 0 && size >= 1 && size <= most / (size_t)count, TW_EDATA,
+             "%s: attribute \"%s\" of %s holds no fixed-length text of at most %zu bytes", path,
+             name, object, most / (size_t)count);
+    TW_TRY(tw_alloc(&texts, count, size, "an attribute"));
+    TRY_H5(H5Aread(attribute, type, texts), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
+    *width = size;
+    *out = texts;
+    texts = NULL;
+done:
+    tw_free(&texts);
+    tw_h5_close(&type);
+    tw_h5_close(&attribute);
+    return st;
 }

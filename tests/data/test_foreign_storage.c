@@ -1,0 +1,277 @@
+/* Foreign arrays in any order of axes and any storage, whole, in part or damaged. */
+#include <time.h>
+#include <zlib.h>
+
+#include "data/foreign.h"
+
+enum { N = 7, H = 3, W = 5, C = 2, ALL = N * H * W * C };
+
+static const char letters[] = "NHWC";
+static const hsize_t extent[4] = {N, H, W, C};
+
+static int value(int n, int h, int w, int c)
+{
+    return ((n * H + h) * W + w) * C + c;
+}
+
+/* The truth in the order of axes that `layout` says, row-major. */
+static void arrange(const char *layout, hsize_t *dims, unsigned short *out)
+{
+    int at[4] = {0}, axis[4];
+    for (int i = 0; i < 4; i++) {
+        axis[i] = (int)(strchr(letters, layout[i]) - letters);
+        dims[i] = extent[axis[i]];
+    }
+    for (int k = 0; k < ALL; k++) {
+        int rest = k;
+        for (int i = 3; i >= 0; i--) {
+            at[axis[i]] = rest % (int)dims[i];
+            rest /= (int)dims[i];
+        }
+        out[k] = (unsigned short)value(at[0], at[1], at[2], at[3]);
+    }
+}
+
+static void next_permutation(char *text)
+{
+    int i = 2, k = 3;
+    while (i >= 0 && text[i] >= text[i + 1]) i--;
+    if (i < 0) return;
+    while (text[k] <= text[i]) k--;
+    char t = text[i];
+    text[i] = text[k];
+    text[k] = t;
+    for (int a = i + 1, b = 3; a < b; a++, b--) {
+        t = text[a];
+        text[a] = text[b];
+        text[b] = t;
+    }
+}
+
+static void every_order_of_axes_and_storage_gives_the_same_samples(void **state)
+{
+    (void)state;
+    const storage kinds[] = {
+        {.gzip = 0},
+        {.chunk = {2, 2, 2, 2}},
+        {.chunk = {2, 1, 2, 1}, .gzip = 3, .shuffle = true, .fletcher = true},
+    };
+    unsigned short raw[ALL];
+    float x[ALL];
+    char layout[] = "CHNW";
+    for (int p = 0; p < 24; p++, next_permutation(layout))
+        for (int k = 0; k < 3; k++) {
+            hsize_t dims[4];
+            char reversed[5] = "";
+            arrange(layout, dims, raw);
+            put_x(in("o.h5"), H5T_STD_U16BE, 4, dims, H5T_NATIVE_USHORT, raw, &kinds[k]);
+            tw_import_options o = importing(in("o.h5:/x"));
+            for (int i = 0; i < 4; i++) reversed[i] = layout[3 - i];
+            o.layout = p % 2 ? layout : reversed;
+            o.order = p % 2 ? TW_ORDER_ROWS : TW_ORDER_COLUMNS;
+            assert_ok(tw_dataset_import(&o, NULL));
+            take_out(N, x);
+            for (int i = 0; i < ALL; i++) assert_true(x[i] == i);
+        }
+}
+
+static void fewer_axes_are_points_signals_or_one_sample(void **state)
+{
+    (void)state;
+    const struct {
+        const char *layout;
+        int rank;
+        hsize_t dims[4];
+        int64_t shape[4];
+        tw_dataset_kind kind;
+    } cases[] = {
+        {NULL, 1, {6}, {6, 1, 1, 1}, TW_DATASET_POINTS},
+        {NULL, 2, {3, 2}, {3, 1, 1, 2}, TW_DATASET_POINTS},
+        {"DN", 2, {2, 3}, {3, 1, 1, 2}, TW_DATASET_POINTS},
+        {"NW", 2, {3, 2}, {3, 1, 2, 1}, TW_DATASET_FLOAT32},
+        {"NWC", 3, {1, 3, 2}, {1, 1, 3, 2}, TW_DATASET_FLOAT32},
+        {"HW", 2, {3, 2}, {1, 3, 2, 1}, TW_DATASET_FLOAT32},
+        {"n1hw", 4, {2, 1, 3, 1}, {2, 3, 1, 1}, TW_DATASET_FLOAT32},
+    };
+    const float raw[6] = {0, 1, 2, 3, 4, 5};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        put_x(in("f.h5"), H5T_IEEE_F32LE, cases[k].rank, cases[k].dims, H5T_NATIVE_FLOAT, raw,
+              NULL);
+        tw_import_options o = importing(in("f.h5:/x"));
+        o.layout = cases[k].layout;
+        assert_ok(tw_dataset_import(&o, NULL));
+        tw_dataset *d = open_out();
+        const tw_dataset_spec *s = tw_dataset_get_spec(d);
+        assert_int_equal(s->kind, cases[k].kind);
+        assert_true(s->count == cases[k].shape[0] && s->height == cases[k].shape[1] &&
+                    s->width == cases[k].shape[2] && s->channels == cases[k].shape[3]);
+        tw_dataset_destroy(&d);
+    }
+    tw_import_options o = importing(in("f.h5:/x"));
+    o.layout = "NHW";
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "--layout NHW", "4 axes");
+    o.layout = "NXHW";
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "'X' is no axis");
+    o.layout = "NHHW";
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "axis H is there twice");
+    o.layout = "1NHW";
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "length 2, not 1");
+}
+
+static void what_matlab_wrote_is_read_by_columns(void **state)
+{
+    (void)state;
+    unsigned short raw[ALL];
+    float x[ALL];
+    hsize_t dims[4];
+    arrange("NCWH", dims, raw); /* an array [H, W, C, N] of MATLAB */
+    put_x(in("m.mat"), H5T_STD_U16LE, 4, dims, H5T_NATIVE_USHORT, raw, NULL);
+    tw_import_options o = importing(in("m.mat:/x"));
+    assert_ok(tw_dataset_import(&o, NULL));
+    take_out(N, x);
+    for (int i = 0; i < ALL; i++) assert_true(x[i] == i);
+    hid_t file = make_file(in("m.h5"), false);
+    hid_t d = add_array(file, "x", H5T_STD_U16LE, 4, dims, H5T_NATIVE_USHORT, raw, NULL);
+    text_attribute(d, "MATLAB_class", "uint16", false);
+    H5Dclose(d);
+    H5Fclose(file);
+    o = importing(in("m.h5:/x"));
+    assert_ok(tw_dataset_import(&o, NULL));
+    take_out(N, x);
+    for (int i = 0; i < ALL; i++) assert_true(x[i] == i);
+    o.order = TW_ORDER_ROWS;
+    assert_fails(tw_dataset_import(&o, NULL), TW_EUSAGE, "--layout NHWC or --layout NCHW");
+}
+
+static void arrays_that_were_written_in_part_are_refused(void **state)
+{
+    (void)state;
+    const hsize_t dims[3] = {20, 8, 8};
+    static unsigned char raw[20 * 64];
+    const storage kinds[] = {
+        {.chunk = {1, 8, 8}, .gzip = 4, .written = 10},
+        {.chunk = {3, 8, 8}, .written = 18}, /* the edge chunk */
+        {.chunk = {3, 5, 5}, .gzip = 1, .written = 18},
+        {.chunk = {20, 8, 1}, .written = 20},
+        {.chunk = {1, 8, 8}, .written = 19, .latest = true},
+        {.chunk = {20, 8, 8}, .gzip = 1, .latest = true},
+        {.chunk = {0}},
+    };
+    memset(raw, 7, sizeof raw);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const bool all = kinds[k].written == 20, nothing = kinds[k].written == 0;
+        put_x(in("w.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, nothing ? NULL : raw, &kinds[k]);
+        tw_import_options o = importing(in("w.h5:/x"));
+        if (all)
+            assert_ok(tw_dataset_import(&o, NULL));
+        else
+            assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "w.h5", "/x", "written");
+    }
+}
+
+/* One chunk [4, 4, 4] of bytes as given, with the filters of `s`. */
+static void put_chunk(const storage *s, const void *bytes, size_t size, unsigned mask)
+{
+    const hsize_t dims[3] = {4, 4, 4}, at[3] = {0};
+    hid_t file = make_file(in("c.h5"), false);
+    hid_t d = add_array(file, "x", H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, NULL, s);
+    assert_true(H5Dwrite_chunk(d, H5P_DEFAULT, mask, at, size, bytes) >= 0);
+    H5Dclose(d);
+    H5Fclose(file);
+}
+
+static void a_chunk_that_unpacks_to_less_or_more_than_its_shape_is_refused(void **state)
+{
+    (void)state;
+    const storage gzip = {.chunk = {4, 4, 4}, .gzip = 6}, plain = {.chunk = {4, 4, 4}};
+    const storage sum = {.chunk = {4, 4, 4}, .fletcher = true};
+    static unsigned char zeros[1 << 20], packed[1 << 12];
+    uLongf size = sizeof packed;
+    float x[64];
+    tw_import_options o = importing(in("c.h5:/x"));
+    const struct {
+        size_t bytes;
+        const char *word;
+    } cases[] = {{10, "to 10 bytes; 64 were expected"},
+                 {63, "to 63 bytes"},
+                 {65, "more than the 64 bytes"},
+                 {sizeof zeros, "more than the 64 bytes"}};
+    for (int k = 0; k < 4; k++) {
+        size = sizeof packed;
+        assert_int_equal(compress2(packed, &size, zeros, cases[k].bytes, 9), Z_OK);
+        put_chunk(&gzip, packed, size, 0);
+        assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "c.h5", "/x", cases[k].word);
+    }
+    size = sizeof packed;
+    assert_int_equal(compress2(packed, &size, zeros, 64, 9), Z_OK);
+    put_chunk(&gzip, packed, size - 5, 0); /* cut off */
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "cannot be unpacked");
+    packed[5] ^= 0x55;
+    put_chunk(&gzip, packed, size, 0);
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "cannot be unpacked");
+    put_chunk(&sum, zeros, 68, 0); /* the sum of zeros is 0 */
+    assert_ok(tw_dataset_import(&o, NULL));
+    zeros[3] = 1;
+    put_chunk(&sum, zeros, 68, 0);
+    assert_fails(tw_dataset_import(&o, NULL), TW_EDATA, "checksum");
+    put_chunk(&gzip, zeros, 64, 1); /* a filter that was left out for this chunk */
+    assert_ok(tw_dataset_import(&o, NULL));
+    take_out(4, x);
+    assert_true(x[3] == 1 && x[4] == 0);
+    put_chunk(&plain, zeros, 64, 0);
+    assert_ok(tw_dataset_import(&o, NULL));
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* 37 MB in chunks of all samples, which are more than a band of memory: through the scratch file.
+ */
+static void chunks_along_n_are_sorted_and_cost_a_few_times_contiguous_data(void **state)
+{
+    (void)state;
+    enum { ROWS = 9000, SIDE = 64 };
+    const hsize_t dims[3] = {ROWS, SIDE, SIDE};
+    const storage along = {.chunk = {ROWS, 4, 8}}, plain = {.gzip = 0};
+    unsigned char *raw = malloc((size_t)ROWS * SIDE * SIDE);
+    unsigned char *x = malloc((size_t)ROWS * SIDE * SIDE);
+    double best[2] = {1e9, 1e9};
+    assert_true(raw && x);
+    for (size_t i = 0; i < (size_t)ROWS * SIDE * SIDE; i++)
+        raw[i] = (unsigned char)((i * 2654435761u) >> 13);
+    put_x(in("t0.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, raw, &plain);
+    put_x(in("t1.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, raw, &along);
+    for (int k = 0; k < 4; k++) {
+        tw_import_options o = importing(k % 2 ? in("t1.h5:/x") : in("t0.h5:/x"));
+        const double start = seconds();
+        assert_ok(tw_dataset_import(&o, NULL));
+        const double took = seconds() - start;
+        if (took < best[k % 2]) best[k % 2] = took;
+    }
+    tw_dataset *d = open_out();
+    assert_ok(tw_dataset_read_stored(d, 0, ROWS, x, NULL));
+    assert_memory_equal(x, raw, (size_t)ROWS * SIDE * SIDE);
+    tw_dataset_destroy(&d);
+    print_message("contiguous %.2f s, chunks along N %.2f s: %.1f times\n", best[0], best[1],
+                  best[1] / best[0]);
+    assert_true(best[1] < 6 * best[0]); /* measured: 1.5; under sanitizers and load up to 3 */
+    free(raw);
+    free(x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_order_of_axes_and_storage_gives_the_same_samples),
+        cmocka_unit_test(fewer_axes_are_points_signals_or_one_sample),
+        cmocka_unit_test(what_matlab_wrote_is_read_by_columns),
+        cmocka_unit_test(arrays_that_were_written_in_part_are_refused),
+        cmocka_unit_test(a_chunk_that_unpacks_to_less_or_more_than_its_shape_is_refused),
+        cmocka_unit_test(chunks_along_n_are_sorted_and_cost_a_few_times_contiguous_data),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
