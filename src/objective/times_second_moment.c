@@ -8,6 +8,7 @@
  *
  * The history: [T][10] losses, the newest last, rounded to f32; [T] how many there are; derived
  * from them [T + 1] the cumulative distribution, of which the inverse gives the times. */
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -82,7 +83,8 @@ static void observe(const void *config, const tw_process *p, double *history, in
 {
     double *count = history + KEPT * p->steps, *cumulative = count + p->steps;
     for (int64_t i = 0; i < n; i++)
-        remember(history + KEPT * (int64_t)t[i], &count[(int64_t)t[i]], (double)(float)loss[i]);
+        remember(history + KEPT * (int64_t)t[i], &count[(int64_t)t[i]],
+                 (double)(float)fmin(loss[i], FLT_MAX));
     distribute(((const second_moment_config *)config)->uniform, history, cumulative, p->steps);
 }
 
