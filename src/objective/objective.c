@@ -34,6 +34,19 @@ struct tw_objective {
     double perturb_seconds;
 };
 
+/* An operation has no second derivative: says which, and what would work. */
+static tw_status refuse_network(const tw_objective *o)
+{
+    char why[256];
+    snprintf(why, sizeof why, "%s", tw_error_message());
+    return tw_error_set(
+        TW_ECONFIG,
+        "objective.kind: %s of prediction.kind = %s differentiates the network more "
+        "than once, which network.kind = %s cannot (%s); take network.kind = mlp, "
+        "or objective.kind = denoising of another prediction than energy",
+        o->kind->kind.name, o->model->prediction->kind.name, o->model->net->kind.name, why);
+}
+
 static tw_status build(tw_plan **out, const tw_objective *o)
 {
     tw_status st = TW_OK;
@@ -48,10 +61,7 @@ static tw_status build(tw_plan **out, const tw_objective *o)
     TW_TRY(tw_graph_status(g));
     TW_TRY(tw_plan_create(out, g, o->model->params, &options));
 done:
-    if (st == TW_EUNSUPPORTED) /* an operation without a second derivative */
-        tw_error_prefix("objective.kind = %s with network.kind = %s and prediction.kind = %s: ",
-                        o->kind->kind.name, o->model->net->kind.name,
-                        o->model->prediction->kind.name);
+    if (st == TW_EUNSUPPORTED) st = refuse_network(o);
     tw_graph_destroy(&g);
     return st;
 }

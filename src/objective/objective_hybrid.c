@@ -20,10 +20,10 @@ static const tw_config_field fields[] = {
 static tw_status check(const void *config, const tw_model *m)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_variational_check(config, "hybrid", m));
     TW_CHECK(m->variance == TW_VARIANCE_LEARNED_RANGE, TW_ECONFIG,
              "objective.kind: hybrid is for a learned variance; take prediction.variance = "
              "learned_range, or objective.kind = denoising");
+    TW_TRY(tw_variational_check(config, "hybrid", m));
 done:
     return st;
 }
