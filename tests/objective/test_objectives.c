@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <omp.h>
 #include <stdio.h>
 
 #include "objective/objective_fixture.h"
@@ -230,5 +231,6 @@ int main(void)
         cmocka_unit_test(every_weighting_and_distribution_of_times_is_trained_or_refused),
         cmocka_unit_test(what_would_work_is_said),
     };
+    omp_set_num_threads(1); /* thousands of tiny steps */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <omp.h>
 #include <stdio.h>
 
 #include "objective/objective_fixture.h"
@@ -48,7 +49,7 @@ static void stratified_times_meet_each_stratum_once_however_cut(void **state)
 /* The batch mean of a function of time: the same expectation, a fraction of the variance. */
 static void stratified_times_keep_the_mean_and_lower_the_variance(void **state)
 {
-    enum { STEPS = 3000 };
+    enum { STEPS = 1000 };
     double mean[2] = {0}, variance[2] = {0};
     (void)state;
     for (int k = 0; k < 2; k++) {
@@ -184,5 +185,6 @@ int main(void)
         cmocka_unit_test(then_they_follow_the_last_ten_losses),
         cmocka_unit_test(the_history_goes_through_a_checkpoint),
     };
+    omp_set_num_threads(1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
