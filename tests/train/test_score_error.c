@@ -19,50 +19,41 @@
 enum { BATCH = 128, STEPS = 4000, POINTS = 2000, LEVELS = 4, DIMS = 2 };
 static const double ratios[LEVELS] = {0.1, 0.3, 1, 3}; /* sigma / alpha */
 
+/* Half as much again as the worst family was met with: sliced without reduced variance 0.63, 0.19,
+ * 0.11. At the smallest level x0-prediction divides its error by sigma^2, and nothing is claimed.
+ */
+static const double worst[LEVELS] = {INFINITY, 0.95, 0.3, 0.17};
+
 #define NET "[network]\nkind = mlp\nwidth = 64\ndepth = 2\nactivation = softplus\ntime_dim = 32\n"
 #define LADDER "[process]\nkind = ladder\nlevels = 12\nsigma_max = 5\nsigma_min = 0.1\n"
 #define VE "[process]\nkind = ve\nsigma_max = 5\nsigma_min = 0.05\n"
 
-/* `worst` is the largest error of a level from 0.3 on that is accepted: half as much again as was
- * met. */
 static const struct {
     const char *name, *text;
-    double worst;
 } families[] = {
-    {"ddpm, epsilon", NET "[process]\ntimesteps = 200\n", 1},
-    {"ddpm, x0, min-SNR",
-     NET "[process]\ntimesteps = 200\n[prediction]\nkind = x0\n[objective]\n"
-         "weighting = min_snr\n",
-     1},
-    {"ddpm, v", NET "[process]\ntimesteps = 200\n[prediction]\nkind = v\n", 1},
-    {"ddpm, hybrid",
-     NET "[process]\ntimesteps = 200\n[prediction]\nvariance = learned_range\n"
-         "[objective]\nkind = hybrid\ndecoder = gaussian\n",
-     1},
+    {"ddpm, epsilon", NET "[process]\ntimesteps = 200\n"},
+    {"ddpm, x0, min-SNR", NET "[process]\ntimesteps = 200\n[prediction]\nkind = x0\n[objective]\n"
+                              "weighting = min_snr\n"},
+    {"ddpm, v", NET "[process]\ntimesteps = 200\n[prediction]\nkind = v\n"},
+    {"ddpm, hybrid", NET "[process]\ntimesteps = 200\n[prediction]\nvariance = learned_range\n"
+                         "[objective]\nkind = hybrid\ndecoder = gaussian\n"},
     {"ddpm, bound, second moment",
      NET "[process]\ntimesteps = 200\n[prediction]\nvariance = learned_range\n[objective]\n"
-         "kind = variational\ndecoder = gaussian\ntimes = second_moment\n",
-     1},
-    {"ladder, annealed denoising", NET LADDER "[objective]\nweighting = ncsn\n", 1},
-    {"ladder, exact", NET LADDER "[objective]\nkind = exact\nweighting = ncsn\n", 1},
-    {"ladder, sliced",
-     NET LADDER "[objective]\nkind = sliced\nvariance_reduced = no\n"
-                "probe = gaussian\nweighting = ncsn\n",
-     1},
-    {"ladder, sliced, reduced", NET LADDER "[objective]\nkind = sliced\nweighting = ncsn\n", 1},
-    {"ve, energy", NET VE "[prediction]\nkind = energy\n[objective]\nweighting = score\n", 1},
-    {"ve, score", NET VE "[objective]\nweighting = score\nstratified = yes\n", 1},
-    {"vp, score", NET "[process]\nkind = vp\n[objective]\nweighting = score\n", 1},
-    {"vp, likelihood",
-     NET "[process]\nkind = vp\n[objective]\nweighting = likelihood\ntimes = "
-         "likelihood\n",
-     1},
-    {"sub-vp, score", NET "[process]\nkind = subvp\n[objective]\nweighting = score\n", 1},
-    {"edm",
-     NET "[process]\nkind = edm\n[objective]\nweighting = edm\ntimes = lognormal\n"
-         "log_mean = -0.5\n",
-     1},
-    {"flow", NET "[process]\nkind = flow\n", 1},
+         "kind = variational\ndecoder = gaussian\ntimes = second_moment\n"},
+    {"ladder, annealed denoising", NET LADDER "[objective]\nweighting = ncsn\n"},
+    {"ladder, exact", NET LADDER "[objective]\nkind = exact\nweighting = ncsn\n"},
+    {"ladder, sliced", NET LADDER "[objective]\nkind = sliced\nvariance_reduced = no\n"
+                                  "probe = gaussian\nweighting = ncsn\n"},
+    {"ladder, sliced, reduced", NET LADDER "[objective]\nkind = sliced\nweighting = ncsn\n"},
+    {"ve, energy", NET VE "[prediction]\nkind = energy\n[objective]\nweighting = score\n"},
+    {"ve, score", NET VE "[objective]\nweighting = score\nstratified = yes\n"},
+    {"vp, score", NET "[process]\nkind = vp\n[objective]\nweighting = score\n"},
+    {"vp, likelihood", NET "[process]\nkind = vp\n[objective]\nweighting = likelihood\ntimes = "
+                           "likelihood\n"},
+    {"sub-vp, score", NET "[process]\nkind = subvp\n[objective]\nweighting = score\n"},
+    {"edm", NET "[process]\nkind = edm\n[objective]\nweighting = edm\ntimes = lognormal\n"
+                "log_mean = -0.5\n"},
+    {"flow", NET "[process]\nkind = flow\n"},
 };
 
 static mixture data = {.modes = 3,
@@ -177,7 +168,7 @@ static void every_family_learns_the_score_of_a_mixture(void **state)
         for (int l = 0; l < LEVELS; l++) printf("  %-16.3f", error[l]);
         printf("\n");
         fflush(stdout);
-        for (int l = 1; l < LEVELS; l++) good = good && error[l] <= families[f].worst;
+        for (int l = 1; l < LEVELS; l++) good = good && error[l] <= worst[l];
     }
     assert_true(good);
 }
