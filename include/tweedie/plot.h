@@ -91,8 +91,9 @@ void tw_panel_disc(tw_canvas *c, const tw_panel *p, double x, double y, double r
 void tw_panel_arrow(tw_canvas *c, const tw_panel *p, double x, double y, double right, double up,
                     double width, tw_colour colour);
 
-/* value [rows][columns], row 0 at the top, over the whole panel; a value / most in [0, 1] takes the
- * map's colour after the square root, so that tails are seen. most 0: the largest value. */
+/* value [rows][columns], row 0 at the top, over the whole panel, linear between; a value / most in
+ * [0, 1] takes the map's colour after the square root, so that tails are seen. most 0: the largest
+ * value. */
 void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t rows,
                     const double *value, double most, tw_colour (*map)(double));
 

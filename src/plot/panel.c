@@ -145,16 +145,31 @@ void tw_panel_arrow(tw_canvas *c, const tw_panel *p, double x, double y, double 
     release(c);
 }
 
+/* Linear between the middles of cells. */
+static double value_at(const double *value, int64_t columns, int64_t rows, double column,
+                       double row)
+{
+    const double x = fmin(fmax(column - 0.5, 0), (double)columns - 1),
+                 y = fmin(fmax(row - 0.5, 0), (double)rows - 1);
+    const int64_t i = (int64_t)x, k = (int64_t)y, right = i + 1 < columns ? i + 1 : i,
+                  below = k + 1 < rows ? k + 1 : k;
+    const double u = x - (double)i, v = y - (double)k;
+    return (1 - v) * ((1 - u) * value[k * columns + i] + u * value[k * columns + right]) +
+           v * ((1 - u) * value[below * columns + i] + u * value[below * columns + right]);
+}
+
 void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t rows,
                     const double *value, double most, tw_colour (*map)(double))
 {
-    const double w = p->width / (double)columns, h = p->height / (double)rows;
-    for (int64_t i = 0; most <= 0 && i < columns * rows; i++) most = fmax(most, value[i]);
-    for (int64_t y = 0; y < rows; y++)
-        for (int64_t x = 0; x < columns; x++) {
-            const double v = value[y * columns + x];
-            tw_canvas_fill(c, p->left + w * (double)x, p->top + h * (double)y, w, h,
-                           map(most > 0 && v > 0 ? sqrt(v / most) : 0));
+    double largest = most;
+    for (int64_t i = 0; most <= 0 && i < columns * rows; i++) largest = fmax(largest, value[i]);
+    for (int64_t y = 0; y < (int64_t)p->height; y++)
+        for (int64_t x = 0; x < (int64_t)p->width; x++) {
+            const double column = ((double)x + 0.5) / p->width * (double)columns,
+                         row = ((double)y + 0.5) / p->height * (double)rows,
+                         v = value_at(value, columns, rows, column, row);
+            tw_canvas_fill(c, floor(p->left) + (double)x, floor(p->top) + (double)y, 1, 1,
+                           map(largest > 0 && v > 0 ? sqrt(v / largest) : 0));
         }
 }
 

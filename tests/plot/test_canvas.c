@@ -107,6 +107,24 @@ static void panels_map_data_to_pixels(void **state)
     assert_true(fabs(tw_panel_y(&p, 100) - 50) < 1e-9);
 }
 
+/* The largest value has the map's last colour, wherever it is. */
+static void images_are_scaled_by_their_largest_value(void **state)
+{
+    const tw_panel p = {.left = 10, .top = 10, .width = 30, .height = 30, .x = {0, 1}, .y = {0, 1}};
+    const double value[9] = {0.1, 0, 0, 0, 4, 0, 0, 0, 0};
+    tw_canvas *c = make(50, 50);
+    uint8_t rgb[3];
+    (void)state;
+    tw_panel_image(c, &p, 3, 3, value, 0, tw_colour_viridis);
+    tw_canvas_pixel(c, 25, 25, rgb); /* almost the middle of the middle cell */
+    assert_true(rgb[0] > 210 && rgb[1] > 215);
+    tw_canvas_pixel(c, 12, 37, rgb);
+    assert_true(rgb[0] == 68 && rgb[1] == 1);
+    tw_canvas_pixel(c, 9, 25, rgb);
+    assert_int_equal(rgb[2], 255);
+    tw_canvas_destroy(&c);
+}
+
 static void sides_are_bounded(void **state)
 {
     tw_canvas *c = NULL;
@@ -123,6 +141,7 @@ int main(void)
         cmocka_unit_test(nothing_is_drawn_outside_or_of_what_is_not_finite),
         cmocka_unit_test(every_character_has_a_glyph),
         cmocka_unit_test(panels_map_data_to_pixels),
+        cmocka_unit_test(images_are_scaled_by_their_largest_value),
         cmocka_unit_test(sides_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
