@@ -74,10 +74,6 @@ static tw_status follow(route *out, drawn_run *d, int64_t samples)
     TW_TRY(tw_alloc(&out->end, 2 * samples, sizeof *out->end, "samples"));
     tw_sampler_watch(s, keep, out);
     TW_TRY(tw_sampler_run(s, 0, samples, out->end));
-    TW_CHECK(!d->run.sample.solver.kind, TW_EUSAGE,
-             "sample.kind: %s steps each sample by itself, and has no common times to draw; take a "
-             "predictor (pc, ancestral)",
-             d->run.sample.kind);
     begin(out, d->process, (uint64_t)d->run.sample.seed);
     out->evaluations = tw_sampler_evaluations(s);
 done:
