@@ -53,10 +53,15 @@ static tw_status sample_block(sample_job *d, int64_t k)
 {
     tw_status st = TW_OK;
     const int64_t first = k * d->parts.batch;
+    tw_sampler_numbers numbers;
+    sample_report report;
+    tw_sampler_forget(d->sampler);
     TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
     TW_TRY(check_finite(d, first));
     tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
-    TW_TRY(sample_parts_write(&d->parts, k, d->stored));
+    numbers = tw_sampler_report(d->sampler);
+    TW_TRY(sample_report_of(&report, &numbers));
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored, &report));
 done:
     return st;
 }
@@ -65,9 +70,9 @@ tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("drawing %lld samples in blocks of %lld, %lld evaluations each; %lld are there",
+    tw_log_info("drawing %lld samples in blocks of %lld; %lld are there",
                 (long long)(d->missing_count * d->parts.batch), (long long)d->parts.batch,
-                (long long)tw_sampler_evaluations(d->sampler), (long long)d->result.found);
+                (long long)d->result.found);
     for (int64_t i = 0; i < d->missing_count; i += d->ranks) {
         d->blocks_before = i;
         d->blocks_active = d->missing_count - i < d->ranks ? d->missing_count - i : d->ranks;
@@ -76,8 +81,9 @@ tw_status sample_blocks(sample_job *d)
     }
     d->result.drawn = d->missing_count * d->parts.batch;
     d->result.seconds = tw_clock_seconds() - d->start;
-    tw_log_info("drew %lld samples in %.1f s, %.3g a second", (long long)d->result.drawn,
-                d->result.seconds, (double)d->result.drawn / d->result.seconds);
+    tw_log_info("drew %lld samples in %.1f s, %.3g a second, %.4g evaluations each",
+                (long long)d->result.drawn, d->result.seconds,
+                (double)d->result.drawn / d->result.seconds, tw_sampler_evaluations(d->sampler));
 done:
     return st;
 }

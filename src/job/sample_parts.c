@@ -13,7 +13,7 @@
 #include "tweedie/text.h"
 
 /* Text attributes of parts and of the joined file. */
-static const char key_sampling[] = "sampling", key_first[] = "first";
+static const char key_sampling[] = "sampling", key_first[] = "first", key_reported[] = "reported";
 
 enum { JOIN_BYTES = 1 << 22 };
 
@@ -179,7 +179,18 @@ done:
     return st;
 }
 
-tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored)
+static tw_status tell(tw_dataset_writer *w, const sample_report *report)
+{
+    tw_status st = TW_OK;
+    char text[SAMPLE_REPORT_TEXT];
+    TW_TRY(sample_report_write(text, report));
+    if (text[0]) TW_TRY(tw_dataset_writer_set_text(w, key_reported, text));
+done:
+    return st;
+}
+
+tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
+                             const sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -187,6 +198,7 @@ tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *store
     TW_TRY(name_part(path, p, k));
     TW_TRY(begin(&w, p, path, TW_OUTPUT_OWN, k * p->batch, p->batch));
     TW_TRY(tw_dataset_writer_append(w, p->batch, stored, NULL));
+    TW_TRY(tell(w, report));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
 done:
     tw_dataset_writer_abort(&w);
@@ -238,12 +250,15 @@ done:
 }
 
 static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
-                           char *buffer, int64_t room)
+                           char *buffer, int64_t room, sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
+    char text[TW_DATASET_TEXT_MAX];
     const int64_t k = at / p->batch;
     TW_TRY(need_part(&file, p, k, true));
+    TW_TRY(tw_dataset_get_text(file, key_reported, text, sizeof text));
+    sample_report_add(report, text);
     while (at < end && at / p->batch == k) {
         const range r = next_range(p, at, end, room);
         TW_TRY(tw_dataset_read_stored(file, r.first, r.count, buffer, NULL));
@@ -260,7 +275,8 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    char *buffer = NULL;
+    char *buffer = NULL, text[SAMPLE_REPORT_TEXT];
+    sample_report report = {0};
     const size_t bytes = tw_dataset_sample_bytes(&p->spec);
     const int64_t end = first + count, room = bytes < JOIN_BYTES ? JOIN_BYTES / (int64_t)bytes : 1;
     for (int64_t k = first / p->batch; k * p->batch < end; k++) { /* before anything is written */
@@ -273,8 +289,11 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
     TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
     TW_TRY(begin(&w, p, p->out, mode, first, count));
     for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
-        TW_TRY(copy_part(p, w, at, end, buffer, room));
+        TW_TRY(copy_part(p, w, at, end, buffer, room, &report));
+    TW_TRY(tell(w, &report));
     TW_TRY(tw_dataset_writer_finish(&w, digest));
+    TW_TRY(sample_report_write(text, &report));
+    if (text[0]) tw_log_info("the sampler reports %s", text);
 done:
     tw_dataset_writer_abort(&w);
     tw_free(&buffer);
