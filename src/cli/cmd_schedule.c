@@ -166,7 +166,7 @@ static void print_ladder(const answer *a)
            a->sigma_min, a->sigma_max, (long long)a->levels);
     printf("[prediction]\nkind = score_sigma\n\n[objective]\nkind = denoising\nweighting = "
            "ncsn\nreduce = half_sum\n\n");
-    printf("[sample]\nkind = annealed_langevin\ncorrector = langevin\nrule = ncsn\n"
+    printf("[sample]\nkind = annealed_langevin\ncorrector = langevin\nstep_rule = ncsn\n"
            "corrector_steps = %lld\nstep_size = %.6g\ndenoise = yes\n",
            (long long)a->steps, a->step);
 }

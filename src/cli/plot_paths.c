@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/drawn_run.h"
+#include "sample/sampler.h"
 #include "tweedie/memory.h"
 #include "tweedie/metrics.h"
 #include "tweedie/rng.h"
@@ -69,6 +70,10 @@ static tw_status follow(route *out, drawn_run *d, int64_t samples)
     tw_status st = TW_OK;
     tw_sampler *s = NULL;
     const tw_sampler_options options = {.bounded = false};
+    TW_CHECK(!((const tw_loop *)d->run.sample.loop.kind)->stream, TW_EUSAGE,
+             "sample.kind: %s steps each sample by itself, and has no common times to draw; take a "
+             "predictor (pc, ancestral)",
+             d->run.sample.kind);
     TW_TRY(
         tw_sampler_create(&s, &d->run.sample, d->process, tw_model_score_view(d->score), &options));
     TW_TRY(tw_alloc(&out->end, 2 * samples, sizeof *out->end, "samples"));
