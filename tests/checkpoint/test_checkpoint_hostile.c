@@ -407,6 +407,22 @@ static void a_crash_of_the_reader_is_an_error_like_any_other(void **state)
     assert_int_equal(open_it(), TW_OK);
 }
 
+static void what_has_a_seal_alone_is_not_drained(void **state)
+{
+    char store[300], copy[600];
+    int64_t copied = -1, skipped = -1;
+    (void)state;
+    snprintf(store, sizeof store, "%s/store", run);
+    snprintf(copy, sizeof copy, "%s/step-000000040.h5", store);
+    refuse(make_config_external, "");
+    assert_int_equal(tw_checkpoint_drain(run, store, &copied, &skipped), TW_OK);
+    assert_int_equal(copied, 0);
+    assert_int_equal(access(copy, F_OK), -1);
+    assert_int_equal(tw_checkpoint_write(run, f.arrays, FIXTURE_ARRAYS, &f.meta), TW_OK);
+    assert_int_equal(tw_checkpoint_drain(run, store, &copied, &skipped), TW_OK);
+    assert_int_equal(copied, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +435,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_behind_a_valid_seal_never_ends_the_process,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_has_a_seal_alone_is_not_drained, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_of_the_reader_is_an_error_like_any_other, setup,
                                         teardown),
     };

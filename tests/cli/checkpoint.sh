@@ -108,14 +108,17 @@ expect_output "$FILE: is damaged: its bytes do not have the hash that its head s
 expect_message "1 of 2 files do not verify"
 expect_exit 65 "$TWEEDIE" checkpoint verify run --json
 expect_output '"valid": false'
-expect_exit 0 "$TWEEDIE" checkpoint list run
+expect_exit 65 "$TWEEDIE" checkpoint list run # all of them, and then that one is damaged
 expect_output "DAMAGED"
+expect_output "valid  "
+expect_message "1 checkpoint cannot be used (tweedie checkpoint verify says why)"
 mkfifo run/checkpoints/step-000000010.h5
 ln -s nowhere run/checkpoints/step-000000020.h5
 mkdir run/checkpoints/step-000000030.h5
-expect_exit 0 "$TWEEDIE" checkpoint list run
+expect_exit 65 "$TWEEDIE" checkpoint list run
 expect_equal "lines with odd things among them" "$(wc -l <"$OUT")" 5
-expect_exit 0 "$TWEEDIE" checkpoint list run --json
+expect_exit 65 "$TWEEDIE" checkpoint list run --json
+expect_equal "JSON lines of damaged ones" "$(wc -l <"$OUT")" 1
 expect_exit 65 "$TWEEDIE" checkpoint verify run
 expect_message "4 of 5 files do not verify"
 rm -r run/checkpoints/step-0000000[123]0.h5
