@@ -169,18 +169,6 @@ static void exit_before_the_end_becomes_code_70(void **state)
     assert_int_equal(WEXITSTATUS(status), 70);
 }
 
-/* For tests/cli/train_collectives.sh: the last rank does something else than the others. */
-static int be_victim(const char *how)
-{
-    double x = 1;
-    const bool last = tw_comm_rank(comm) == tw_comm_size(comm) - 1;
-    if (tw_comm_barrier(comm) != TW_OK) return 1;
-    if (last && strcmp(how, "barrier") == 0) return tw_comm_barrier(comm) != TW_OK;
-    if (strcmp(how, "size") == 0) return tw_comm_broadcast(comm, &x, last ? 4 : 8, 0) != TW_OK;
-    if (last && strcmp(how, "leave") == 0) return 0;
-    return tw_comm_agree(comm, TW_OK) != TW_OK;
-}
-
 /* Open MPI's own prints a stack, and waits for ever where the heap is corrupted. Looked at outside
  * of cmocka, which has handlers too. */
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -197,6 +185,18 @@ static void mpi_leaves_no_handler_of_fatal_signals(void **state)
     (void)state;
     for (int i = 0; i < FATAL; i++)
         assert_true(after_mpi[i].sa_handler == before_mpi[i].sa_handler);
+}
+
+/* For tests/cli/train_collectives.sh: the last rank does something else than the others. */
+static int be_victim(const char *how)
+{
+    double x = 1;
+    const bool last = tw_comm_rank(comm) == tw_comm_size(comm) - 1;
+    if (tw_comm_barrier(comm) != TW_OK) return 1;
+    if (last && strcmp(how, "barrier") == 0) return tw_comm_barrier(comm) != TW_OK;
+    if (strcmp(how, "size") == 0) return tw_comm_broadcast(comm, &x, last ? 4 : 8, 0) != TW_OK;
+    if (last && strcmp(how, "leave") == 0) return 0;
+    return tw_comm_agree(comm, TW_OK) != TW_OK;
 }
 
 int main(int argc, char **argv)
