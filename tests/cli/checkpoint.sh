@@ -71,7 +71,7 @@ expect_equal "temporary files" "$(find . -name '*.tmp' | wc -l)" 0
 
 # the same step, trained again after a loss, replaces its copy; that of another run does not
 mv run/checkpoints/step-000000300.h5 kept.h5
-cp run/checkpoints/step-000000200.h5 run/checkpoints/step-000000300.h5
+cp losses/checkpoints/step-000000300.h5 run/checkpoints/step-000000300.h5
 expect_exit 0 "$TWEEDIE" checkpoint drain "$PWD/run" --to durable
 expect_output "1 files copied to durable, 2 were there already"
 mv kept.h5 run/checkpoints/step-000000300.h5
