@@ -185,6 +185,7 @@ static tw_status make_objective(tw_trainer *t)
                                           .gradients = true,
                                           .accumulate = t->micro_count > 1 && !tree};
     TW_TRY(tw_objective_create(&t->objective, t->model, &t->run.objective, &options));
+    TW_TRY(tw_trainer_make_observed(t));
     if (tree)
         TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient,
                                        t->model->params->trainable, t->micro_count));
@@ -326,6 +327,7 @@ void tw_trainer_close(tw_trainer *t)
     tw_dataset_destroy(&t->data);
     tw_io_destroy(&t->io);
     tw_free(&t->x0);
+    tw_free(&t->observed);
     tw_free(&t->losses);
     tw_free(&t->config_text);
     tw_config_destroy(&t->config);

@@ -45,6 +45,7 @@ static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
         TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
         r->read_seconds += tw_clock_seconds() - start;
         *loss += tw_objective_run(t->objective, &step, t->x0);
+        tw_trainer_note(t, step.position, count);
         if (t->tree && !last) tw_gradient_tree_keep(t->tree, k);
     }
 done:
@@ -144,6 +145,7 @@ tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
     r.gradient_norm = gradient_norm(t);
     r.learning_rate = tw_learning_rate_at(&rate, t->step);
     TW_TRY(judge(t, &r));
+    TW_TRY(tw_trainer_observe(t));
     tw_watchdog_heartbeat(t->watchdog, "update", t->step + 1, t->c.watchdog);
     update(t, &r);
     t->step++;

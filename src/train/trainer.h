@@ -54,6 +54,8 @@ typedef struct tw_trainer {
     float *m, *v;           /* Adam's moments; as the parameters, shared by the ranks of a node */
     float *ema[TW_EMA_MAX]; /* on the node of rank zero, shared by its ranks */
     float *x0;              /* one microbatch */
+    double *observed; /* times [batch] and losses [batch] of a step by position, where the objective
+                         keeps a history of them; else NULL */
     int threads;
 
     int64_t step; /* optimiser steps done */
@@ -94,6 +96,16 @@ tw_status tw_trainer_broadcast(tw_trainer *t, bool moments);
 
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);
+
+/* observe.c: what the objective's distribution of times learns from a step, the same on all ranks.
+ */
+tw_status tw_trainer_make_observed(tw_trainer *t);
+/* Takes down times and losses of the microbatch that has just run. Not collective. */
+void tw_trainer_note(tw_trainer *t, int64_t position, int64_t count);
+/* Tells the objective all of the global batch. Collective. */
+tw_status tw_trainer_observe(tw_trainer *t);
+/* Rank zero's history, as read from a checkpoint, to all. Collective. */
+tw_status tw_trainer_share_history(tw_trainer *t);
 
 /* gradient_tree.c: the gradients of this rank's microbatches, added in a balanced binary tree over
  * their positions. The reduction goes on with the same tree over the ranks, so that the sum does
