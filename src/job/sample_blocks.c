@@ -69,7 +69,7 @@ tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("sampling %lld samples in blocks of %lld; %lld are there",
+    tw_log_info("drawing %lld samples in blocks of %lld; %lld are there",
                 (long long)(d->work.missing_count * d->parts.batch), (long long)d->parts.batch,
                 (long long)d->result.found);
     TW_TRY(block_work_run(&d->work));

@@ -150,7 +150,8 @@ static const struct {
     {"import", "name"},         {"import", "source"},        {"import", "license"},
     {"import", "split"},        {"import", "test-fraction"}, {"import", "classes"},
     {"import", "class-names"},  {"import", "seed"},          {"import", "keep-order"},
-    {"import", "gzip"},         {"import", "normalise"},
+    {"import", "gzip"},         {"import", "normalise"},     {"plot", "out"},
+    {"plot", "force"},          {"plot", "title"},           {"plot", "json"},
 };
 
 static bool is_general(const tw_command *c, const tw_option *o)

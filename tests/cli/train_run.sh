@@ -108,9 +108,9 @@ for which in raw ema:0.9999; do
     rm -rf begun
     expect_exit 0 train 2 begun tiny.ini --init sound --init-weights $which optimizer.warmup=9 train.steps=1 # a step at rate zero
     expect_message "started from sound ($which)"
-    expect_exit 0 "$TWEEDIE" checkpoint export sound --weights $which --out wanted.h5
+    expect_exit 0 "$TWEEDIE" checkpoint export sound --weights $which --out wanted.h5 --force
     for met in raw ema:0.9999; do
-        expect_exit 0 "$TWEEDIE" checkpoint export begun --weights $met --out met.h5
+        expect_exit 0 "$TWEEDIE" checkpoint export begun --weights $met --out met.h5 --force
         expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 met.h5
         expect_output "step: 8 and 1"
         expect_output "different: 0 arrays"
