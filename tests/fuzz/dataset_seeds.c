@@ -47,7 +47,7 @@ static void write_one(const recipe *r)
         values[i] = (float)i;
     }
     const tw_dataset_writer_options options = {
-        .path = fuzz_seed_path(r->name), .replace = true, .gzip = r->gzip};
+        .path = fuzz_seed_path(r->name), .mode = TW_OUTPUT_REPLACE, .gzip = r->gzip};
     FUZZ_OK(tw_dataset_writer_create(&w, &spec, &options));
     if (r->part) FUZZ_OK(tw_dataset_writer_set_text(w, "sampling", "weights 0 of a seed"));
     if (r->part) FUZZ_OK(tw_dataset_writer_set_text(w, "first", "0"));

@@ -14,6 +14,8 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$(mktemp -d -p "${TWEEDIE_FUZZ_SCRATCH:-/tmp}" jobs.XXXXXX)
 trap 'rm -rf "$here"' EXIT
 mkdir -p "$here/bin" "$findings"
+# the scripts read the profile, which on some systems sets PATH
+mkdir -p "$here/home" && printf 'PATH=%q:$PATH\n' "$here/bin" >"$here/home/.bash_profile"
 canary=canary # made in whatever folder the text is executed
 
 stand_in() { cat >"$here/bin/$1" && chmod +x "$here/bin/$1"; }
@@ -107,7 +109,7 @@ round() {
 
 inputs=0 found=0
 while [ $SECONDS -lt "$seconds" ] && [ $found -lt 10 ]; do
-    environment=(PATH="$here/bin:$PATH" RECORD="$here/record" RANKS=1 TWEEDIE="$here/bin/tweedie" SLURM_JOB_ID=5 SLURM_JOB_NAME=job
+    environment=(PATH="$here/bin:$PATH" HOME="$here/home" RECORD="$here/record" RANKS=1 TWEEDIE="$here/bin/tweedie" SLURM_JOB_ID=5 SLURM_JOB_NAME=job
         SLURM_JOB_NUM_NODES=1 SLURM_CPUS_ON_NODE=2 SLURM_JOB_NODELIST=n1 SLURM_JOB_PARTITION=p)
     pick 0 0 75 70 76 78 65 && give ENDS
     arguments=() option='' wanted=''

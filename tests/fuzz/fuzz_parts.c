@@ -27,7 +27,7 @@ static void run(const char *path, const uint8_t *bytes, size_t size)
     if (sample_parts_adopt(&p) == TW_OK && sample_parts_check(&there, &p, 0) == TW_OK && there) {
         FUZZ_OK(tw_alloc(&x, p.batch * tw_dataset_elements(&p.spec), sizeof *x, "samples"));
         (void)sample_parts_read(&p, 0, p.batch, x);
-        (void)sample_parts_merge(&p, 0, p.batch, digest);
+        (void)sample_parts_merge(&p, TW_OUTPUT_REPLACE, 0, p.batch, digest);
         (void)unlink(p.out);
     }
     sample_parts_close(&p);

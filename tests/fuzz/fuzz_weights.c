@@ -18,7 +18,7 @@ static void run(const char *path, const uint8_t *bytes, size_t size)
         for (int64_t i = 0; i < weights->count; i++) FUZZ_CLAIM(weights->arrays[i].data != NULL);
         tw_weights_destroy(&weights);
     }
-    if (tw_weights_export(path, which[size % 3], out, NULL) == TW_OK) {
+    if (tw_weights_export(path, which[size % 3], out, true, NULL) == TW_OK) {
         FUZZ_OK(tw_weights_load(&weights, NULL, out, NULL)); /* what is written can be read */
         tw_weights_destroy(&weights);
     }
