@@ -97,19 +97,44 @@ FOR_EACH_STORAGE(moments)
 
 /* ---- forward ---- */
 
-TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout,
-                            int64_t pixel, int64_t c, int n)
+/* e^u - 1 where u <= 0, else u: near zero by e^u's series without its 1, which would cost the
+ * digits. */
+TW_INLINE tw_vec elu(tw_vec u, bool fine)
+{
+    const tw_vec low = tw_vmin(tw_vzero(), u);
+    tw_vec p = 1.9875691500e-4f * low + 1.3981999507e-3f;
+    p = p * low + 8.3334519073e-3f;
+    p = p * low + 4.1665795894e-2f;
+    p = p * low + 1.6666665459e-1f;
+    p = p * low + 5.0000001201e-1f;
+    const tw_vec near = p * (low * low) + low, far = tw_vexp_negative(-low, fine) - 1.0f;
+    const tw_veci small = low > tw_vset(-0.34f), up = u > tw_vzero();
+    const tw_veci down = ((tw_veci)near & small) | ((tw_veci)far & ~small);
+    return (tw_vec)(((tw_veci)u & up) | (down & ~up));
+}
+
+TW_INLINE tw_vec elu_slope(tw_vec u, bool fine)
+{
+    const tw_veci up = u > tw_vzero();
+    const tw_vec down = tw_vexp_negative(-tw_vmin(tw_vzero(), u), fine);
+    return (tw_vec)(((tw_veci)tw_vset(1.0f) & up) | ((tw_veci)down & ~up));
+}
+
+TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
+                            bool dropout, int64_t pixel, int64_t c, int n)
 {
     const tw_vec x = tw_vload(t->x, pixel * t->x_stride + c, k, n);
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES),
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec y = a * (x - shift) + b;
-    if (activation) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
+    if (activation == TW_NORM_SILU) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
+    if (activation == TW_NORM_ELU) y = elu(y, k == TW_STORED_F32);
     if (dropout) y = tw_vkeep(y * t->keep, t->bytes + pixel * t->bytes_stride + c, t->threshold, n);
     tw_vstore(t->y, pixel * t->y_stride + c, y, k, n);
 }
 
-TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout)
+TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
+                          bool dropout)
 {
     const int64_t whole = t->channels / TW_LANES * TW_LANES;
     for (int64_t pixel = 0; pixel < t->pixels; pixel++) {
@@ -125,14 +150,16 @@ TW_INLINE void apply(const tw_norm_tile *tile, tw_stored k)
     const tw_norm_tile
         copy = *tile,
         *t = &copy; /* stores to y cannot change a local copy, so its members stay in registers */
-    if (t->activation && t->bytes)
-        apply_rows(t, k, true, true);
+    if (t->activation == TW_NORM_ELU)
+        apply_rows(t, k, TW_NORM_ELU, false);
+    else if (t->activation && t->bytes)
+        apply_rows(t, k, TW_NORM_SILU, true);
     else if (t->activation)
-        apply_rows(t, k, true, false);
+        apply_rows(t, k, TW_NORM_SILU, false);
     else if (t->bytes)
-        apply_rows(t, k, false, true);
+        apply_rows(t, k, TW_NORM_NONE, true);
     else
-        apply_rows(t, k, false, false);
+        apply_rows(t, k, TW_NORM_NONE, false);
 }
 
 FOR_EACH_STORAGE(apply)
@@ -141,7 +168,8 @@ FOR_EACH_STORAGE(apply)
 
 typedef struct gradient_flags {
     tw_stored stored;
-    bool activation, dropout, store;
+    tw_norm_activation activation;
+    bool dropout, store;
 } gradient_flags;
 
 TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t pixel, int64_t rows,
@@ -153,7 +181,8 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
     for (int64_t r = pixel; r < pixel + rows; r++) {
         const tw_vec d = tw_vload(t->x, r * t->x_stride + c, f.stored, n) - shift;
         tw_vec g = tw_vload(t->gy, r * t->gy_stride + c, f.stored, n);
-        if (f.activation) { /* (u σ(u))' = σ + u σ (1 - σ) */
+        if (f.activation == TW_NORM_ELU) g = g * elu_slope(a * d + b, f.stored == TW_STORED_F32);
+        if (f.activation == TW_NORM_SILU) { /* (u σ(u))' = σ + u σ (1 - σ) */
             const tw_vec u = a * d + b, s = tw_vsigmoid(u, f.stored == TW_STORED_F32);
             g = g * (s * (u * (1.0f - s) + 1.0f));
         }
@@ -186,14 +215,16 @@ TW_INLINE void gradient_blocks(const tw_norm_tile *t, gradient_flags f)
 
 TW_INLINE void gradient_sums_stored(const tw_norm_tile *t, tw_stored k, bool store)
 {
-    if (t->activation && t->bytes)
-        gradient_blocks(t, (gradient_flags){k, true, true, store});
+    if (t->activation == TW_NORM_ELU)
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_ELU, false, store});
+    else if (t->activation && t->bytes)
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_SILU, true, store});
     else if (t->activation)
-        gradient_blocks(t, (gradient_flags){k, true, false, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_SILU, false, store});
     else if (t->bytes)
-        gradient_blocks(t, (gradient_flags){k, false, true, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_NONE, true, store});
     else
-        gradient_blocks(t, (gradient_flags){k, false, false, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_NONE, false, store});
 }
 
 TW_INLINE void gradient_sums(const tw_norm_tile *tile, tw_stored k)
