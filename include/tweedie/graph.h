@@ -66,6 +66,9 @@ typedef struct tw_init {
     tw_init_kind kind;
     double bound;     /* of TW_INIT_UNIFORM */
     double mean, std; /* of TW_INIT_NORMAL */
+    /* Where period > 0: of each `period` elements only the first `live` begin so, the others are
+     * zero (scales and shifts in one table). */
+    int64_t period, live;
 } tw_init;
 
 /* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale /

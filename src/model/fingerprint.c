@@ -13,17 +13,23 @@ static double phase_of(const char *key)
     return 2 * M_PI * (double)(h % 1000) / 1000;
 }
 
-static bool ends_in_weight(const char *key)
+static bool ends_in(const char *key, const char *end)
 {
-    const size_t n = strlen(key);
-    return n >= 6 && strcmp(key + n - 6, "weight") == 0;
+    const size_t n = strlen(key), m = strlen(end);
+    return n >= m && strcmp(key + n - m, end) == 0;
 }
 
+/* Tables of conditional normalisations hold scales in their first two thirds and shifts behind;
+ * vectors are scales by their names, or shifts. */
 static double rule(const tw_published *e, double phase, int64_t count, int64_t i)
 {
     const double s = sin(phase + 0.7 * (double)i);
+    if (e->shape.rank == 2 && ends_in(e->name, "embed.weight"))
+        return (i % e->shape.dims[1] < 2 * (e->shape.dims[1] / 3) ? 1 : 0) + 0.1 * s;
     if (e->shape.rank >= 2) return s / sqrt((double)count / (double)e->shape.dims[0]);
-    return (ends_in_weight(e->name) ? 1 : 0) + 0.1 * s;
+    const bool scale =
+        ends_in(e->name, "weight") || ends_in(e->name, "alpha") || ends_in(e->name, "gamma");
+    return (scale ? 1 : 0) + 0.1 * s;
 }
 
 /* Writes one published array into the plain copy of the parameter that holds it. */
@@ -57,7 +63,7 @@ static tw_status fill_params(tw_model *m)
         tw_params_to_plain(v, m->params->value, plain);
         fill_slice(&p.items[k], v, plain);
         tw_params_from_plain(v, plain, m->params->value);
-        filled += tw_shape_count(p.items[k].shape);
+        if (v->trainable) filled += tw_shape_count(p.items[k].shape);
     }
     TW_CHECK(filled == tw_params_count(m->params), TW_EINTERNAL,
              "published names cover %lld of %lld parameters", (long long)filled,
@@ -105,8 +111,18 @@ done:
     return st;
 }
 
+/* σ of the noise level that the published code numbers so, or the number itself where it is none:
+ * networks that embed σ are given that. */
+static double sigma_of(const tw_model *m, double number)
+{
+    for (int64_t t = 0; t < m->process->steps; t++)
+        if (tw_process_condition(m->process, (double)t) == number)
+            return tw_process_sigma(m->process, (double)t);
+    return number;
+}
+
 /* Fills the inputs by rule and runs. */
-static void execute(tw_plan *p, const tw_fingerprint_inputs *f)
+static void execute(tw_plan *p, const tw_model *m, const tw_fingerprint_inputs *f)
 {
     const tw_plan_run run = {0};
     tw_model_inputs in;
@@ -119,7 +135,7 @@ static void execute(tw_plan *p, const tw_fingerprint_inputs *f)
         seed[i] = (float)sin(1 + 0.23 * (double)channels_first(of_seed, i));
     for (int64_t i = 0; i < f->n; i++) {
         if (in.t) in.t[i] = (float)f->times[i];
-        if (in.log_sigma) in.log_sigma[i] = (float)log(f->times[i]);
+        if (in.log_sigma) in.log_sigma[i] = (float)log(sigma_of(m, f->times[i]));
         if (in.index) in.index[i] = (int32_t)f->times[i];
         if (in.label) in.label[i] = (int32_t)f->labels[i];
     }
@@ -160,11 +176,11 @@ tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
     TW_TRY(fill_params(m));
     if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
     TW_TRY(plan(&p, m, inputs->n, options, true));
-    execute(p, inputs);
+    execute(p, m, inputs);
     measure_outputs(&f, m, p);
     tw_plan_destroy(&p);
     TW_TRY(plan(&p, m, inputs->n, options, false));
-    execute(p, inputs);
+    execute(p, m, inputs);
     f.input_grad_sumsq =
         sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
     *out = f;

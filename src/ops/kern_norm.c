@@ -97,27 +97,43 @@ FOR_EACH_STORAGE(moments)
 
 /* ---- forward ---- */
 
-/* e^u - 1 where u <= 0, else u: near zero by e^u's series without its 1, which would cost the
- * digits. */
-TW_INLINE tw_vec elu(tw_vec u, bool fine)
+/* e^u for u <= 0 as (1 + more) · scale, scale a power of 2, with Cephes's series of e^r - 1:
+ * neither ELU nor its slope has a bias then, which the means of channels would gather. */
+typedef struct split_exp {
+    tw_vec more, scale;
+} split_exp;
+
+TW_INLINE split_exp exp_negative(tw_vec u)
 {
-    const tw_vec low = tw_vmin(tw_vzero(), u);
-    tw_vec p = 1.9875691500e-4f * low + 1.3981999507e-3f;
-    p = p * low + 8.3334519073e-3f;
-    p = p * low + 4.1665795894e-2f;
-    p = p * low + 1.6666665459e-1f;
-    p = p * low + 5.0000001201e-1f;
-    const tw_vec near = p * (low * low) + low, far = tw_vexp_negative(-low, fine) - 1.0f;
-    const tw_veci small = low > tw_vset(-0.34f), up = u > tw_vzero();
-    const tw_veci down = ((tw_veci)near & small) | ((tw_veci)far & ~small);
-    return (tw_vec)(((tw_veci)u & up) | (down & ~up));
+    const tw_vec x = tw_vmax(tw_vset(-87.0f), tw_vmin(tw_vzero(), u)); /* a NaN passes both */
+    const tw_vec magic = tw_vset(12582912.0f); /* 1.5 · 2^23 rounds to whole numbers */
+    const tw_vec m = x * 1.44269504f + magic, n = m - magic;
+    const tw_vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    tw_vec p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return (split_exp){.more = p * (r * r) + r, .scale = (tw_vec)(((tw_veci)m << 23) + 0x3f800000)};
 }
 
-TW_INLINE tw_vec elu_slope(tw_vec u, bool fine)
+/* `up` where u > 0, else `down`. */
+TW_INLINE tw_vec by_sign(tw_vec u, tw_vec up, tw_vec down)
 {
-    const tw_veci up = u > tw_vzero();
-    const tw_vec down = tw_vexp_negative(-tw_vmin(tw_vzero(), u), fine);
-    return (tw_vec)(((tw_veci)tw_vset(1.0f) & up) | ((tw_veci)down & ~up));
+    const tw_veci positive = u > tw_vzero();
+    return (tw_vec)(((tw_veci)up & positive) | ((tw_veci)down & ~positive));
+}
+
+TW_INLINE tw_vec elu(tw_vec u)
+{
+    const split_exp e = exp_negative(u);
+    return by_sign(u, u, e.more * e.scale + (e.scale - 1.0f));
+}
+
+TW_INLINE tw_vec elu_slope(tw_vec u)
+{
+    const split_exp e = exp_negative(u);
+    return by_sign(u, tw_vset(1.0f), e.more * e.scale + e.scale);
 }
 
 TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
@@ -128,7 +144,7 @@ TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, tw_norm_activati
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec y = a * (x - shift) + b;
     if (activation == TW_NORM_SILU) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
-    if (activation == TW_NORM_ELU) y = elu(y, k == TW_STORED_F32);
+    if (activation == TW_NORM_ELU) y = elu(y);
     if (dropout) y = tw_vkeep(y * t->keep, t->bytes + pixel * t->bytes_stride + c, t->threshold, n);
     tw_vstore(t->y, pixel * t->y_stride + c, y, k, n);
 }
@@ -181,7 +197,7 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
     for (int64_t r = pixel; r < pixel + rows; r++) {
         const tw_vec d = tw_vload(t->x, r * t->x_stride + c, f.stored, n) - shift;
         tw_vec g = tw_vload(t->gy, r * t->gy_stride + c, f.stored, n);
-        if (f.activation == TW_NORM_ELU) g = g * elu_slope(a * d + b, f.stored == TW_STORED_F32);
+        if (f.activation == TW_NORM_ELU) g = g * elu_slope(a * d + b);
         if (f.activation == TW_NORM_SILU) { /* (u σ(u))' = σ + u σ (1 - σ) */
             const tw_vec u = a * d + b, s = tw_vsigmoid(u, f.stored == TW_STORED_F32);
             g = g * (s * (u * (1.0f - s) + 1.0f));
