@@ -5,9 +5,10 @@
  * the library parses it. It appears under its final name only when it was closed, fsynced, read
  * back and compared; it is never changed in place, and never holds a value that is not finite.
  *
- *     RUN/checkpoints/step-000001000.h5     /params/NAME, /ema/RATE/NAME, /adam/m/NAME,
- * /adam/v/NAME  f32 RUN/latest                            the newest one's path inside RUN: for
- * people; nothing here relies on it
+ *     RUN/checkpoints/step-000001000.h5  /params/NAME, /ema/RATE/NAME, and the arrays of the
+ *                                        optimiser (/adam/m/NAME, /adam/v/NAME), f32
+ *     RUN/latest                         the newest one's path inside RUN: for people; nothing
+ *                                        here relies on it
  *
  * Nothing here is collective unless it says so: rank zero works and the caller agrees
  * (tw_comm_agree), or carries the status in the next reduction. All functions that touch HDF5 must

@@ -7,11 +7,28 @@ static const char *usual_sampler(const tw_run_config *c, const char *usual)
     return c->model && c->model->process->kind ? c->model->process->kind->sampler : "ancestral";
 }
 
+static tw_status bind_optimizer(tw_choice *out, tw_config *config)
+{
+    tw_status st = TW_OK;
+    const tw_choice_rule rule = {
+        "optimizer",        "kind",       "adam", "how parameters follow gradients",
+        tw_optimizer_kinds, .fixed = true};
+    TW_TRY(tw_choice_bind(out, config, &rule));
+    const tw_optimizer *o = (const tw_optimizer *)out->kind;
+    if (o && o->check && o->check(out->config) != TW_OK)
+        TW_TRY(tw_config_error(config, "optimizer", "kind", "%s", tw_error_message()));
+done:
+    return st;
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_run_modernise(config));
-    if (parts & TW_RUN_TRAIN) TW_TRY(tw_train_config_bind(&c->train, config));
+    if (parts & TW_RUN_TRAIN) {
+        TW_TRY(tw_train_config_bind(&c->train, config));
+        TW_TRY(bind_optimizer(&c->optimizer, config));
+    }
     if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
     if (parts & TW_RUN_MODEL) {
         tw_model_destroy(&c->model);
@@ -26,6 +43,7 @@ done:
 void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
+    tw_choice_free(&c->optimizer);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
 }

@@ -7,10 +7,12 @@
 #include "run/train_config.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
+#include "tweedie/optim.h"
 #include "tweedie/sample.h"
 
 typedef struct tw_run_config {
     tw_train_config train;
+    tw_choice optimizer; /* a tw_optimizer, with `train` */
     tw_compute_config compute;
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
@@ -36,7 +38,8 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
 void tw_run_config_free(tw_run_config *c);
 
 /* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
- * sample.spacing. Renames such entries; a text of today is left alone. */
+ * sample.spacing; and Adam had a weight_decay, which is adamw's now. Renames such entries; a text
+ * of today is left alone. */
 tw_status tw_run_modernise(tw_config *config);
 
 #endif

@@ -7,10 +7,10 @@
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
-/* Averages stand for the whole network, moments for what is trained. */
+/* "params" and EMA are whole networks, an optimiser's arrays hold what is trained. */
 static bool holds(const char *group, const tw_param_view *v)
 {
-    return v->trainable || strncmp(group, "adam/", 5) != 0;
+    return v->trainable || strcmp(group, "params") == 0 || strncmp(group, "ema/", 4) == 0;
 }
 
 static int64_t count_arrays(const tw_state *s, int64_t *floats)

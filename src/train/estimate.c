@@ -33,9 +33,10 @@ static double planned(const tw_trainer *t, double *state_out, double *plan_out, 
     const double params = 4.0 * (double)t->model->params->size, gradients = params;
     const double averages =
         tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;
-    *state_out = tw_reducer_leads(t->reducer) ? 3 * params + averages : 0;
+    const double arrays = params * tw_optimizer_array_count(t->optimizer);
+    *state_out = tw_reducer_leads(t->reducer) ? params + arrays + averages : 0;
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
-    *copy_out = tw_comm_rank(t->comm) == 0 ? 3 * params + averages : 0;
+    *copy_out = tw_comm_rank(t->comm) == 0 ? params + arrays + averages : 0;
     return gradients + *state_out + *plan_out + *copy_out + tw_preview_bytes(t->preview) +
            (double)tw_loader_bytes(t->loader);
 }

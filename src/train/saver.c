@@ -15,7 +15,7 @@
 #include "tweedie/memory.h"
 #include "tweedie/version.h"
 
-enum { GROUPS_MAX = TW_EMA_MAX + 3 };
+enum { GROUPS_MAX = 1 + TW_EMA_MAX + TW_OPTIMIZER_ARRAYS };
 
 struct tw_saver {
     tw_trainer *t;
@@ -34,7 +34,7 @@ struct tw_saver {
     double started, ended;
 };
 
-/* The groups of a checkpoint. Moments and averages may be NULL where only names are wanted. @return
+/* The groups of a checkpoint. EMA may be NULL where only names are wanted. @return
  * how many */
 static int groups_of(const tw_trainer *t, tw_state_group *groups, char names[TW_EMA_MAX][64])
 {
@@ -44,8 +44,8 @@ static int groups_of(const tw_trainer *t, tw_state_group *groups, char names[TW_
         if (tw_state_ema_name(names[k], 64, t->c.ema_rates.values[k]) != TW_OK) break;
         groups[n++] = (tw_state_group){names[k], t->ema[k]};
     }
-    groups[n++] = (tw_state_group){"adam/m", t->m};
-    groups[n++] = (tw_state_group){"adam/v", t->v};
+    for (int k = 0; t->optimizer->arrays[k]; k++)
+        groups[n++] = (tw_state_group){t->optimizer->arrays[k], t->array[k]};
     return n;
 }
 

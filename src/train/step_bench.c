@@ -67,16 +67,24 @@ static double step(bench *b, int64_t k)
 {
     const tw_objective_step s = {
         .seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
-    const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon,
-                          b->setup->weight_decay};
-    const double start = tw_clock_seconds(), decay = 0.9999;
+    const double start = tw_clock_seconds();
     tw_params *p = b->model->params;
     tw_objective_run(b->objective, &s, b->x0);
     const double differentiated = tw_clock_seconds();
     const double norm = sqrt(tw_optim_sum_squares(p->gradient, b->n));
     const double clipped = tw_clock_seconds();
-    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n,
-                       p->value, b->m, b->v, p->gradient, 1, &decay, &b->ema);
+    const tw_adam adam = TW_ADAM_DEFAULTS;
+    const tw_update u = {.k = k + 1,
+                         .learning_rate = 1e-6,
+                         .gradient_scale = tw_optim_clip_scale(norm, 1),
+                         .n = b->n,
+                         .theta = p->value,
+                         .gradient = p->gradient,
+                         .array = {b->m, b->v},
+                         .rates = 1,
+                         .decay = {0.9999},
+                         .ema = {b->ema}};
+    tw_adam_update(&adam, &u);
     const double updated = tw_clock_seconds();
     tw_objective_refresh(b->objective);
     const double end = tw_clock_seconds();

@@ -32,6 +32,7 @@ static tw_status make_reducer(tw_trainer *t)
 {
     tw_status st = TW_OK;
     const tw_params *p = t->model->params;
+    const int arrays = tw_optimizer_array_count(t->optimizer);
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
     const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
@@ -39,7 +40,7 @@ static tw_status make_reducer(tw_trainer *t)
                                                                           : TW_REDUCER_FASTEST,
                                         .threads = t->threads,
                                         .slices = true,
-                                        .shared = p->size + 2 * p->trainable,
+                                        .shared = p->size + arrays * p->trainable,
                                         .first = t->c.ema_rates.count * p->trainable};
     st = tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient");
     if (st == TW_OK) st = cut_buckets(p, buckets, &count);
@@ -61,8 +62,8 @@ static void fill(tw_trainer *t, float *value)
         const int64_t at = slices[s].offset;
         const size_t bytes = (size_t)slices[s].count * sizeof(float);
         memcpy(value + at, p->value + at, bytes);
-        memset(t->m + at, 0, bytes);
-        memset(t->v + at, 0, bytes);
+        for (int k = 0; k < TW_OPTIMIZER_ARRAYS && t->array[k]; k++)
+            memset(t->array[k] + at, 0, bytes);
         for (int k = 0; k < TW_EMA_MAX && t->ema[k]; k++)
             memcpy(t->ema[k] + at, p->value + at, bytes);
     }
@@ -78,8 +79,8 @@ tw_status tw_trainer_make_memory(tw_trainer *t)
     TW_TRY(make_reducer(t));
     TW_TRY(tw_params_use_gradient(p, tw_reducer_gradient(t->reducer)));
     float *value = tw_reducer_shared(t->reducer), *first = tw_reducer_first(t->reducer);
-    t->m = value + p->size;
-    t->v = t->m + p->trainable;
+    for (int k = 0; k < tw_optimizer_array_count(t->optimizer); k++)
+        t->array[k] = value + p->size + k * p->trainable;
     for (int64_t k = 0; first && k < t->c.ema_rates.count; k++)
         t->ema[k] = first + k * p->trainable;
     fill(t, value);
@@ -89,8 +90,9 @@ done:
     return st;
 }
 
-tw_status tw_trainer_broadcast(tw_trainer *t, bool moments)
+tw_status tw_trainer_broadcast(tw_trainer *t, bool arrays)
 {
     const tw_params *p = t->model->params;
-    return tw_reducer_broadcast(t->reducer, p->value, p->size + (moments ? 2 * p->trainable : 0));
+    const int count = arrays ? tw_optimizer_array_count(t->optimizer) : 0;
+    return tw_reducer_broadcast(t->reducer, p->value, p->size + count * p->trainable);
 }

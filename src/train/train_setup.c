@@ -21,6 +21,7 @@ static tw_status bind(tw_trainer *t)
     TW_TRY(tw_run_config_bind(&t->run, t->config, TW_RUN_ALL, NULL));
     t->c = t->run.train;
     t->model = t->run.model;
+    t->optimizer = (const tw_optimizer *)t->run.optimizer.kind;
     if (t->c.steps < 1)
         TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
     if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));

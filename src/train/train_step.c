@@ -1,5 +1,4 @@
 /* One optimiser step, read as five calls: draw, differentiate, reduce, judge, update. */
-#include <float.h>
 #include <math.h>
 
 #include "train/trainer.h"
@@ -62,23 +61,24 @@ static void requests(const tw_trainer *t, double *values)
                          (t->rundir && tw_rundir_poll_request(t->rundir, "checkpoint-now"));
 }
 
-/* A loss or gradient that is not finite must not reach the parameters, nor a gradient whose squares
- * Adam's second moment cannot hold: with v infinite its parameters would stand still for ever, and
- * only the next checkpoint would notice. All ranks hold the same numbers and judge alike. */
+/* A loss or gradient that is not finite must not reach the parameters, nor one that the optimiser's
+ * arrays cannot hold: with Adam's v infinite its parameters would stand still for ever, and only
+ * the next checkpoint would notice. All ranks hold the same numbers and judge alike. */
 static tw_status judge(const tw_trainer *t, const tw_step_result *r)
 {
     static const char advice[] =
         "the last checkpoint stands; a new run with a lower optimizer.learning_rate or "
         "optimizer.clip may help (--init starts it from these weights)";
-    const double largest = sqrt((double)FLT_MAX); /* 1.8e19 */
+    const tw_optimizer *o = t->optimizer;
     if (!isfinite(r->loss) || !isfinite(r->gradient_norm))
         return tw_error_set(TW_EDIVERGED, "step %lld: the loss is %g and the gradient norm %g; %s",
                             (long long)t->step + 1, r->loss, r->gradient_norm, advice);
-    if (r->gradient_norm * tw_optim_clip_scale(r->gradient_norm, t->c.clip) > largest)
+    if (r->gradient_norm * tw_optim_clip_scale(r->gradient_norm, t->c.clip) > o->largest)
         return tw_error_set(TW_EDIVERGED,
-                            "step %lld: the gradient norm is %g, and Adam's second moment holds "
-                            "the squares of numbers up to %.2g (the loss is %g); %s",
-                            (long long)t->step + 1, r->gradient_norm, largest, r->loss, advice);
+                            "step %lld: the gradient norm is %g, and %s up to %.2g (the loss is "
+                            "%g); %s",
+                            (long long)t->step + 1, r->gradient_norm, o->limits, o->largest,
+                            r->loss, advice);
     return TW_OK;
 }
 
@@ -101,22 +101,23 @@ static double gradient_norm(tw_trainer *t)
 /* Each rank updates its slices of what the node shares. */
 static void update(tw_trainer *t, const tw_step_result *r)
 {
-    const tw_adam adam = {t->c.beta1, t->c.beta2, t->c.epsilon, t->c.weight_decay};
-    const double scale = tw_optim_clip_scale(r->gradient_norm, t->c.clip);
-    const int64_t k = t->step + 1;
     const tw_params *p = t->model->params;
-    const int rates = t->ema[0] ? (int)t->c.ema_rates.count : 0;
     const tw_reducer_slice *slices;
     const int count = tw_reducer_slices(t->reducer, &slices);
-    double decay[TW_EMA_MAX];
-    float *ema[TW_EMA_MAX];
-    for (int i = 0; i < rates; i++)
-        decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
+    tw_update u = {.k = t->step + 1,
+                   .learning_rate = r->learning_rate,
+                   .gradient_scale = tw_optim_clip_scale(r->gradient_norm, t->c.clip),
+                   .rates = t->ema[0] ? (int)t->c.ema_rates.count : 0};
+    for (int i = 0; i < u.rates; i++)
+        u.decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, u.k);
     for (int s = 0; s < count; s++) {
         const int64_t at = slices[s].offset;
-        for (int i = 0; i < rates; i++) ema[i] = t->ema[i] + at;
-        tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at,
-                           t->m + at, t->v + at, p->gradient + at, rates, decay, ema);
+        u.n = slices[s].count;
+        u.theta = p->value + at;
+        u.gradient = p->gradient + at;
+        for (int i = 0; i < TW_OPTIMIZER_ARRAYS && t->array[i]; i++) u.array[i] = t->array[i] + at;
+        for (int i = 0; i < u.rates; i++) u.ema[i] = t->ema[i] + at;
+        t->optimizer->update(t->run.optimizer.config, &u);
     }
     tw_reducer_barrier(t->reducer);
     tw_objective_refresh(t->objective);

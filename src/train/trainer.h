@@ -51,9 +51,11 @@ typedef struct tw_trainer {
     tw_gradient_tree *tree;     /* where train.rank_independent */
     int64_t micro, micro_count; /* samples of a microbatch; microbatches of a step on this rank */
 
-    float *m, *v;           /* Adam's moments; as the parameters, shared by the ranks of a node */
-    float *ema[TW_EMA_MAX]; /* on the node of rank zero, shared by its ranks */
-    float *x0;              /* one microbatch */
+    const tw_optimizer *optimizer;     /* the run's choice */
+    float *array[TW_OPTIMIZER_ARRAYS]; /* the optimiser's own; as the parameters, shared by the
+                                          ranks of a node */
+    float *ema[TW_EMA_MAX];            /* on the node of rank zero, shared by its ranks */
+    float *x0;                         /* one microbatch */
     int threads;
 
     int64_t step; /* optimiser steps done */
@@ -86,11 +88,12 @@ tw_status tw_trainer_read_frozen(tw_trainer *t, char **out);
 /* Rank zero: writes RUN/config.ini. Not collective. */
 tw_status tw_trainer_freeze(const tw_trainer *t);
 
-/* train_memory.c: the reduction of gradients, and what it updates: parameters, moments, averages,
- * in the memory of the node. Collective. */
+/* train_memory.c: the reduction of gradients, and what it updates: parameters, arrays of the
+ * optimiser, EMA, in the memory of the node. Collective. */
 tw_status tw_trainer_make_memory(tw_trainer *t);
-/* Rank zero has new parameters (with `moments`, those too): all nodes get them. Collective. */
-tw_status tw_trainer_broadcast(tw_trainer *t, bool moments);
+/* Rank zero has new parameters (with `arrays`, the optimiser's too): all nodes get them.
+ * Collective. */
+tw_status tw_trainer_broadcast(tw_trainer *t, bool arrays);
 
 /* train_step.c: one optimiser step. Collective. */
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out);

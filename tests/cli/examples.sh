@@ -6,7 +6,7 @@ awk '/^### .*: `/ { match($0, /`[^`]*`/); file = substr($0, RSTART + 1, RLENGTH 
      /^```c$/ { inside = 1; next }
      /^```$/ { inside = 0 }
      inside { print > file }' "$SOURCE/src/README.md"
-for file in op_square.c net_linear.c predictor_mean.c cmd_hello.c; do
+for file in op_square.c net_linear.c predictor_mean.c optimizer_signsgd.c cmd_hello.c; do
     [ -s "$file" ] || fail "src/README.md has no example $file"
     expect_exit 0 "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -I"$SOURCE/include" -I"$SOURCE/src" "$file"
 done
