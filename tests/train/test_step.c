@@ -168,14 +168,14 @@ static void agree(const char *what, int step, const float *met, const double *wa
 
 static void check_state(const tw_trainer *t, const reference *r)
 {
-    agree("theta", STEPS, t->model->params->value, r->theta, r->n);
-    agree("m", STEPS, t->array[0], r->m, r->n);
-    agree("v", STEPS, t->array[1], r->v, r->n);
+    agree("theta", STEPS, t->stepper.model->params->value, r->theta, r->n);
+    agree("m", STEPS, t->stepper.array[0], r->m, r->n);
+    agree("v", STEPS, t->stepper.array[1], r->v, r->n);
     for (int e = 0; e < RATES; e++) {
-        assert_int_equal(t->ema[e] != NULL, tw_comm_node(comm) == 0);
-        if (t->ema[e])
-            agree(e ? "the second average" : "the first average", STEPS, t->ema[e], r->ema[e],
-                  r->n);
+        assert_int_equal(t->stepper.ema[e] != NULL, tw_comm_node(comm) == 0);
+        if (t->stepper.ema[e])
+            agree(e ? "the second average" : "the first average", STEPS, t->stepper.ema[e],
+                  r->ema[e], r->n);
     }
 }
 
@@ -188,10 +188,10 @@ static void check_steps(const char *name, const char *assignments)
     static const double rates[STEPS] = {0, 0.005, 0.01, 0.01 * 5 / 6, 0.01 * 4 / 6};
     follow(&r);
     open_trainer(&t, &o, name, assignments);
-    assert_int_equal(t.model->params->trainable, r.n);
+    assert_int_equal(t.stepper.model->params->trainable, r.n);
     for (int k = 0; k < STEPS; k++) {
         ok(tw_trainer_step(&t, &result));
-        assert_int_equal(t.step, k + 1);
+        assert_int_equal(t.stepper.step, k + 1);
         assert_true(fabs(result.loss - r.loss[k]) <= 1e-5 * r.loss[k]);
         assert_true(fabs(result.gradient_norm - r.norm[k]) <= 1e-5 * r.norm[k]);
         assert_true(fabs(result.learning_rate - rates[k]) <= 1e-12);
@@ -241,8 +241,8 @@ static void a_run_goes_on_where_the_ranks_lie_otherwise(void **state)
         for (int part = 0; part < 2; part++) {
             comm = comms[part == 0 ? k : (k + 1) % ALONE];
             open_trainer(&t, &o, name, NULL);
-            assert_int_equal(t.step, part == 0 ? 0 : 3);
-            while (t.step < (part == 0 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
+            assert_int_equal(t.stepper.step, part == 0 ? 0 : 3);
+            while (t.stepper.step < (part == 0 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
             if (part == 1) check_state(&t, &r);
             if (t.saver) tw_saver_start(t.saver);
             ok(tw_comm_agree(comm, t.saver ? tw_saver_wait(t.saver) : TW_OK));
@@ -256,11 +256,12 @@ static void a_run_goes_on_where_the_ranks_lie_otherwise(void **state)
 /* All that a run is, one after the other. EMA where they are. */
 static float *copy_state(const tw_trainer *t, int64_t *count)
 {
-    const int64_t n = t->model->params->trainable;
-    const float *parts[1 + TW_OPTIMIZER_ARRAYS + RATES] = {t->model->params->value};
+    const int64_t n = t->stepper.model->params->trainable;
+    const float *parts[1 + TW_OPTIMIZER_ARRAYS + RATES] = {t->stepper.model->params->value};
     int part_count = 1;
-    for (int k = 0; k < TW_OPTIMIZER_ARRAYS && t->array[k]; k++) parts[part_count++] = t->array[k];
-    for (int k = 0; k < RATES && t->ema[k]; k++) parts[part_count++] = t->ema[k];
+    for (int k = 0; k < TW_OPTIMIZER_ARRAYS && t->stepper.array[k]; k++)
+        parts[part_count++] = t->stepper.array[k];
+    for (int k = 0; k < RATES && t->stepper.ema[k]; k++) parts[part_count++] = t->stepper.ema[k];
     float *all = calloc((size_t)(part_count * n), sizeof *all);
     assert_non_null(all);
     *count = part_count * n;
@@ -321,8 +322,8 @@ static void every_optimiser_resumes_bitwise(void **state)
             snprintf(name, sizeof name, "%s-%s", optimizer, part ? "parts" : "whole");
             snprintf(assignments, sizeof assignments, "optimizer.kind=%s", optimizer);
             open_trainer(&t, &o, name, assignments);
-            assert_int_equal(t.step, part == 2 ? 3 : 0);
-            while (t.step < (part == 1 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
+            assert_int_equal(t.stepper.step, part == 2 ? 3 : 0);
+            while (t.stepper.step < (part == 1 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
             float *all = copy_state(&t, &count);
             if (part == 2 && memcmp(all, whole, (size_t)count * sizeof *all) != 0)
                 fail_msg("%s: other bits after a resume", optimizer);
@@ -349,21 +350,21 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
     comm = comms[NODES_OF_1];
     for (int everywhere = 0; everywhere < 2; everywhere++) {
         open_trainer(&t, &o, everywhere ? "everywhere" : "alone", NULL);
-        const size_t bytes = (size_t)t.model->params->trainable * sizeof(float);
+        const size_t bytes = (size_t)t.stepper.model->params->trainable * sizeof(float);
         ok(tw_trainer_step(&t, &result));
         ok(tw_trainer_step(&t, &result));
         if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1)
-            t.model->params->value[0] = everywhere ? INFINITY : NAN;
-        tw_objective_refresh(t.objective);
-        float *theta = memcpy(malloc(bytes), t.model->params->value, bytes),
-              *m = memcpy(malloc(bytes), t.array[0], bytes);
-        float *ema = t.ema[0] ? memcpy(malloc(bytes), t.ema[0], bytes) : NULL;
+            t.stepper.model->params->value[0] = everywhere ? INFINITY : NAN;
+        tw_objective_refresh(t.stepper.objective);
+        float *theta = memcpy(malloc(bytes), t.stepper.model->params->value, bytes),
+              *m = memcpy(malloc(bytes), t.stepper.array[0], bytes);
+        float *ema = t.stepper.ema[0] ? memcpy(malloc(bytes), t.stepper.ema[0], bytes) : NULL;
         assert_int_equal(tw_trainer_step(&t, &result), TW_EDIVERGED);
         assert_non_null(strstr(tw_error_message(), "step 3: the loss is "));
-        assert_int_equal(t.step, 2);
-        assert_memory_equal(theta, t.model->params->value, bytes);
-        assert_memory_equal(m, t.array[0], bytes);
-        if (ema) assert_memory_equal(ema, t.ema[0], bytes);
+        assert_int_equal(t.stepper.step, 2);
+        assert_memory_equal(theta, t.stepper.model->params->value, bytes);
+        assert_memory_equal(m, t.stepper.array[0], bytes);
+        if (ema) assert_memory_equal(ema, t.stepper.ema[0], bytes);
         free(theta);
         free(m);
         free(ema);
