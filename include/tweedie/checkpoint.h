@@ -102,9 +102,6 @@ tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const 
  * @return TW_EDIVERGED naming the array that holds a value that is not finite */
 tw_status tw_checkpoint_writer_step(tw_checkpoint_writer *writer, bool *finished);
 
-/* Final path of the file. Borrowed. */
-const char *tw_checkpoint_writer_path(const tw_checkpoint_writer *writer);
-
 /* Accepts NULL inside. */
 void tw_checkpoint_writer_destroy(tw_checkpoint_writer **writer);
 

@@ -135,7 +135,6 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
 int tw_graph_param_count(const tw_graph *g);
-tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 

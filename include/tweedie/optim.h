@@ -95,9 +95,6 @@ double tw_optim_clip_scale(double norm, double clip);
 
 typedef enum tw_decay { TW_DECAY_CONSTANT, TW_DECAY_LINEAR, TW_DECAY_COSINE } tw_decay;
 
-/* "constant", "linear" or "cosine". @return TW_ECONFIG with the three names */
-tw_status tw_decay_find(tw_decay *out, const char *name);
-
 typedef struct tw_learning_rate {
     double base;    /* the rate after warm-up */
     int64_t warmup; /* steps of linear warm-up; 0 for none */

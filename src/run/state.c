@@ -110,6 +110,19 @@ void tw_state_restore(tw_state *s)
         tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
 }
 
+tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights)
+{
+    tw_status st = TW_OK;
+    tw_state *state = NULL;
+    const tw_state_group group = {"params", params->value};
+    TW_TRY(tw_state_create(&state, params, &group, 1));
+    TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
+    tw_state_restore(state);
+done:
+    tw_state_destroy(&state);
+    return st;
+}
+
 tw_status tw_state_ema_name(char *out, size_t size, double rate)
 {
     char text[TW_TEXT_DOUBLE_MAX];

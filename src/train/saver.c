@@ -241,19 +241,15 @@ done:
     return st;
 }
 
-static tw_status copy_weights(tw_trainer *t, const tw_weights *weights)
+/* Rank zero: the parameters, and EMA that begin as they. */
+static tw_status begin_with(tw_trainer *t, const tw_weights *weights)
 {
     tw_status st = TW_OK;
-    tw_state *state = NULL;
-    const tw_state_group group = {"params", t->stepper.model->params->value};
-    TW_TRY(tw_state_create(&state, t->stepper.model->params, &group, 1));
-    TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
-    tw_state_restore(state);
+    tw_params *p = t->stepper.model->params;
+    TW_TRY(tw_state_load_weights(p, weights));
     for (int64_t k = 0; k < t->c->ema_rates.count; k++)
-        memcpy(t->stepper.ema[k], t->stepper.model->params->value,
-               (size_t)t->stepper.model->params->trainable * sizeof(float));
+        memcpy(t->stepper.ema[k], p->value, (size_t)p->trainable * sizeof(float));
 done:
-    tw_state_destroy(&state);
     return st;
 }
 
@@ -262,7 +258,7 @@ tw_status tw_trainer_init_from(tw_trainer *t, const char *path, const char *whic
     tw_status st = TW_OK;
     tw_weights *weights = NULL;
     TW_TRY(tw_weights_load(&weights, t->comm, path, which && *which ? which : NULL));
-    TW_TRY(tw_comm_agree(t->comm, tw_comm_rank(t->comm) == 0 ? copy_weights(t, weights) : TW_OK));
+    TW_TRY(tw_comm_agree(t->comm, tw_comm_rank(t->comm) == 0 ? begin_with(t, weights) : TW_OK));
     TW_TRY(tw_stepper_broadcast(&t->stepper, false));
     tw_log_info("started from %s (%s)", path, weights->meta.weights);
 done:

@@ -419,18 +419,16 @@ static void learning_rates_warm_up_and_decay(void **state)
     close_to(tw_learning_rate_at(&r, 5000), 2e-4, 0);
     close_to(tw_learning_rate_at(&r, 1 << 30), 2e-4, 0);
     r.steps = 15000;
-    assert_int_equal(tw_decay_find(&r.decay, "linear"), TW_OK);
+    r.decay = TW_DECAY_LINEAR;
     close_to(tw_learning_rate_at(&r, 5000), 2e-4, 0);
     close_to(tw_learning_rate_at(&r, 10000), 1e-4, 1e-18);
     close_to(tw_learning_rate_at(&r, 15000), 0, 0);
     close_to(tw_learning_rate_at(&r, 20000), 0, 0);
-    assert_int_equal(tw_decay_find(&r.decay, "cosine"), TW_OK);
+    r.decay = TW_DECAY_COSINE;
     close_to(tw_learning_rate_at(&r, 7500), 2e-4 * 0.5 * (1 + M_SQRT1_2), 1e-18);
     close_to(tw_learning_rate_at(&r, 15000), 0, 1e-18);
     r = (tw_learning_rate){.base = 1, .warmup = 0, .decay = TW_DECAY_CONSTANT};
     close_to(tw_learning_rate_at(&r, 0), 1, 0);
-    assert_int_equal(tw_decay_find(&r.decay, "linea"), TW_ECONFIG);
-    assert_non_null(strstr(tw_error_message(), "\"linea\""));
 }
 
 int main(void)
