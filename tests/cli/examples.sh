@@ -10,3 +10,9 @@ for file in op_square.c net_linear.c predictor_mean.c optimizer_signsgd.c cmd_he
     [ -s "$file" ] || fail "src/README.md has no example $file"
     expect_exit 0 "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -I"$SOURCE/include" -I"$SOURCE/src" "$file"
 done
+
+# a status that is ignored is a warning, and one that is ignored on purpose is none
+printf '#include "tweedie/status.h"\ntw_status f(void);\nvoid g(void);\nvoid g(void) { (void)f(); }\n' >ignored.c
+expect_exit 0 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c
+sed -i 's/(void)f()/f()/' ignored.c
+expect_exit 1 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c
