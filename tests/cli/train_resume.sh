@@ -33,8 +33,7 @@ for n in 1 2; do
         same sgd parts
     done
 done
-expect_exit 0 "$TWEEDIE" inspect sgd
-expect_output "sgd/momentum"
+grep -qa momentum sgd/checkpoints/step-000000008.h5 || fail "the checkpoint has no momentum"
 expect_exit 78 train 1 parts "$@" optimizer.kind=adam optimizer.beta1=0.5
 expect_message "optimizer.momentum"
 expect_message "sgd"
