@@ -5,10 +5,9 @@
  * the library parses it. It appears under its final name only when it was closed, fsynced, read
  * back and compared; it is never changed in place, and never holds a value that is not finite.
  *
- *     RUN/checkpoints/step-000001000.h5  /params/NAME, /ema/RATE/NAME, and the arrays of the
- *                                        optimiser (/adam/m/NAME, /adam/v/NAME), f32
- *     RUN/latest                         the newest one's path inside RUN: for people; nothing
- *                                        here relies on it
+ * - RUN/checkpoints/step-000001000.h5: /params/NAME, /ema/RATE/NAME, the arrays of the optimiser
+ *   (/adam/m/NAME, /adam/v/NAME), and /objective/times where an objective remembers losses; f32
+ * - RUN/latest: the newest one's path inside RUN: for people; nothing here relies on it
  *
  * Nothing here is collective unless it says so: rank zero works and the caller agrees
  * (tw_comm_agree), or carries the status in the next reduction. All functions that touch HDF5 must
@@ -36,7 +35,7 @@ enum {
 /* One named array of floats. Group and name are made of [A-Za-z0-9._-], a group of such words
  * joined by '/'. */
 typedef struct tw_checkpoint_array {
-    const char *group;   /* "params", "ema/0.9999", "adam/m", "adam/v" */
+    const char *group;   /* "params", "ema/0.9999", "adam/m", "adam/v", "objective" */
     const char *name;    /* "down.0.res1.conv1.weight" */
     int rank;            /* 1 … TW_CHECKPOINT_DIMS */
     const int64_t *dims; /* each >= 1 */

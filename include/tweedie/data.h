@@ -227,6 +227,12 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
  * key of the format itself */
 tw_status tw_dataset_writer_set_text(tw_dataset_writer *writer, const char *key, const char *text);
 
+/* Adds an array /NAME float64 [N] beside the samples, a number for each: what was computed of it.
+ * It is no part of the digest, and readers of samples pass over it. @return TW_EINTERNAL for a name
+ * of the format itself */
+tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *writer, const char *name,
+                                        const double *values);
+
 /* Appends the next `count` samples as stored (tw_dataset_denormalise makes them from model units).
  * @param stored  uint8 or float32 [count][H][W][C]
  * @param labels  [count]; NULL exactly where num_classes is 0

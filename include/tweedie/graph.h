@@ -178,6 +178,10 @@ tw_value *tw_mul(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b);
 /* scale · x + shift */
 tw_value *tw_affine(tw_graph *g, tw_value *x, double scale, double shift);
+/* e^x */
+tw_value *tw_exp(tw_graph *g, tw_value *x);
+/* x itself, of which gradients know nothing. */
+tw_value *tw_detach(tw_graph *g, tw_value *x);
 /* Repeats dimensions of 1 up to `shape`; its adjoint sums x down to `shape`. */
 tw_value *tw_broadcast(tw_graph *g, tw_value *x, tw_shape shape);
 tw_value *tw_sum_to(tw_graph *g, tw_value *x, tw_shape shape);

@@ -17,6 +17,27 @@
 typedef enum tw_trace { TW_TRACE_AUTO, TW_TRACE_EXACT, TW_TRACE_HUTCHINSON } tw_trace;
 typedef enum tw_probe { TW_PROBE_OF_SIGNS, TW_PROBE_OF_NORMALS } tw_probe;
 
+/* What is computed: by the flow of a continuous process, or the variational bound of a discrete one
+ * (likelihood_bound.h). */
+typedef enum tw_likelihood_kind {
+    TW_LIKELIHOOD_AUTO,
+    TW_LIKELIHOOD_ODE,
+    TW_LIKELIHOOD_BOUND
+} tw_likelihood_kind;
+/* Of the bound: the variance of a step, the estimate of x_0, the cumulative distribution of L_0. */
+typedef enum tw_bound_variance {
+    TW_BOUND_AUTO, /* learned where it is, else fixedlarge */
+    TW_BOUND_FIXED_LARGE,
+    TW_BOUND_FIXED_SMALL,
+    TW_BOUND_LEARNED
+} tw_bound_variance;
+typedef enum tw_bound_clip {
+    TW_BOUND_CLIP_AUTO,
+    TW_BOUND_CLIP_YES,
+    TW_BOUND_CLIP_NO
+} tw_bound_clip;
+typedef enum tw_bound_cdf { TW_BOUND_EXACT, TW_BOUND_PUBLISHED } tw_bound_cdf;
+
 /* [likelihood] */
 typedef struct tw_likelihood_config {
     tw_choice solver;
@@ -27,6 +48,12 @@ typedef struct tw_likelihood_config {
     double epsilon;  /* where the data are taken to be; 0: the process's start */
     int64_t batch;   /* samples that the score is asked for at once */
     int64_t seed;
+    int kind;           /* tw_likelihood_kind */
+    int variance;       /* tw_bound_variance */
+    int clip;           /* tw_bound_clip, to [−1, 1]; auto: where data are bytes */
+    int cdf;            /* tw_bound_cdf */
+    const char *which;  /* bound, DDIM: which steps are kept ("250", "ddim50"); "": all */
+    int64_t inversions; /* DDIM inversion: fixed-point iterations of a step */
 } tw_likelihood_config;
 
 enum { TW_TRACE_EXACT_MOST = 16, TW_LIKELIHOOD_PROBES = 64 };
@@ -35,6 +62,9 @@ enum { TW_TRACE_EXACT_MOST = 16, TW_LIKELIHOOD_PROBES = 64 };
  * tw_likelihood_config_free, before the configuration */
 tw_status tw_likelihood_bind(tw_likelihood_config *out, tw_config *config);
 void tw_likelihood_config_free(tw_likelihood_config *config);
+
+/* The kind that is meant for a process: TW_LIKELIHOOD_ODE or TW_LIKELIHOOD_BOUND. */
+int tw_likelihood_kind_for(const tw_likelihood_config *config, const tw_process *process);
 
 typedef struct tw_likelihood tw_likelihood;
 

@@ -33,7 +33,8 @@ typedef struct tw_objective_kind {
 
     /* Adds the loss of each sample, f32 [n], which is multiplied by the input "weight" [n]. Any
      * inputs of these names are filled: "target" [n, sample…]: what F should be; "z", "x0" the same
-     * shape; "score_x", "score_f" [n]; "probe" [n, sample…], as `probe` says; others by fill. */
+     * shape; "score_x", "score_f" [n]; "probe.0", "probe.1", … [n, sample…], as `probe` says;
+     * others by fill. */
     tw_value *(*build)(tw_graph *g, const void *config, const tw_model *m, int64_t n);
 
     /* Fills further inputs for one sample; `own` is what find gave. NULL: none. Must not fail. */
@@ -41,17 +42,22 @@ typedef struct tw_objective_kind {
                  const tw_objective_sample *s);
     const char *const *inputs; /* their names, NULL at the end; at most TW_OBJECTIVE_INPUTS */
 
-    bool weighted;                    /* objective.weighting counts */
-    bool clean;                       /* the network is given x_0 itself, at time t */
-    int (*probe)(const void *config); /* tw_objective_probe; NULL: none */
+    /* What objective.weighting λ does: the loss is the squared error of F, and λ multiplies it; or
+     * it is one of the score, which λ / (d score / d F)² multiplies, so that the two agree.
+     * Neither: a weighting is refused. */
+    bool weighted, of_score;
+    bool learns_variance; /* its loss depends on a learned variance; others refuse one */
+    bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
+    int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */
 } tw_objective_kind;
 
-enum { TW_OBJECTIVE_INPUTS = 8 };
+enum { TW_OBJECTIVE_INPUTS = 8, TW_OBJECTIVE_PROBES = 16 };
+/* Random directions v with E v vᵀ = I. */
 typedef enum tw_objective_probe {
     TW_PROBE_NONE,
     TW_PROBE_RADEMACHER,
     TW_PROBE_GAUSSIAN,
-    TW_PROBE_SPHERE /* of radius 1 */
+    TW_PROBE_SPHERE /* uniform, of length √D */
 } tw_objective_probe;
 
 extern const tw_kinds tw_objective_kinds;
@@ -74,8 +80,11 @@ typedef struct tw_times {
      * @param history  of `remembers`, else NULL */
     double (*at)(const void *config, const tw_process *p, const double *history, double u,
                  double *weight);
-    int64_t (*remembers)(const void *config, const tw_process *p); /* numbers of history; NULL: 0 */
-    /* A step's times and losses, all of the global batch, the same on all ranks. */
+    /* Numbers of history that a checkpoint keeps, each exact in f32; NULL: 0. Behind them come
+     * `derived` ones, which observe computes from these. */
+    int64_t (*remembers)(const void *config, const tw_process *p, int64_t *derived);
+    /* A step's times and losses, all of the global batch in the order of positions, the same on all
+     * ranks; n = 0 after the history was read from a checkpoint. */
     void (*observe)(const void *config, const tw_process *p, double *history, int64_t n,
                     const double *t, const double *loss);
 } tw_times;
@@ -145,8 +154,10 @@ double tw_objective_run(tw_objective *objective, const tw_objective_step *step, 
 /* Of the last run: times and unweighted losses [count]. */
 void tw_objective_last(const tw_objective *objective, const double **t, const double **loss);
 
-/* The history of the times' distribution, numbers that a checkpoint keeps; NULL where there is
- * none. The same on all ranks: whoever runs steps calls observe with what all ranks found. */
+/* The history of the times' distribution, numbers that a checkpoint keeps, each exact in f32; NULL
+ * and a count of 0 where there is none. The same on all ranks: whoever runs steps calls observe
+ * with what all ranks found, in the order of positions, and with n = 0 after writing the history.
+ * An objective for validation has its own, which stays empty. */
 double *tw_objective_history(tw_objective *objective, int64_t *count);
 void tw_objective_observe(tw_objective *objective, int64_t n, const double *t, const double *loss);
 

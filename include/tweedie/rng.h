@@ -48,6 +48,8 @@ typedef enum tw_rng_purpose {
     TW_RNG_VALIDATION = 15, /* noise and times of the validation loss */
     TW_RNG_METRIC = 16,     /* random directions and subsets of metrics */
     TW_RNG_LABEL = 17,      /* labels drawn while sampling, label dropout while training */
+    TW_RNG_BOUND = 18,      /* the noise of a variational bound's x_t: position = sample index, step
+                               = repeat times the process's steps + t */
 } tw_rng_purpose;
 
 /* The name of a sequence of numbers. */

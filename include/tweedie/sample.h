@@ -27,7 +27,8 @@ typedef enum tw_clip { TW_CLIP_AUTO, TW_CLIP_YES, TW_CLIP_NO } tw_clip;
 typedef struct tw_sampler_config {
     tw_choice loop, spacing, predictor, corrector, rule, solver; /* NULL where not asked for */
     const char *kind; /* as given: a loop, or a predictor, which stands for the loop pc with it */
-    int64_t steps;    /* times; 0: as the predictor says */
+    int64_t corrector_steps; /* at each time */
+    int64_t steps;           /* times; 0: as the predictor says */
     const char
         *which;     /* of a discrete process: which steps are kept ("250", "ddim50", "10,10,30") */
     double epsilon; /* where sampling of a continuous process ends; 0: as the process says */
@@ -68,6 +69,22 @@ int64_t tw_sampler_block(const tw_sampler *sampler);
 
 /* How often the score is evaluated per sample: of adaptive solvers, what they used so far. */
 double tw_sampler_evaluations(const tw_sampler *sampler);
+
+/* Named numbers that a sampler reports of its runs, each a mean: the acceptance rate of MALA. */
+typedef struct tw_sampler_number {
+    const char *name;  /* a literal */
+    double sum, count; /* the number is sum / count */
+} tw_sampler_number;
+enum { TW_SAMPLER_NUMBERS = 4 };
+typedef struct tw_sampler_numbers {
+    int found;
+    tw_sampler_number number[TW_SAMPLER_NUMBERS];
+} tw_sampler_numbers;
+
+/* What was reported since the sampler was created, or since the last tw_sampler_forget: of whole
+ * batches, so that it is the same whoever asked for how many of their samples. */
+tw_sampler_numbers tw_sampler_report(const tw_sampler *sampler);
+void tw_sampler_forget(tw_sampler *sampler);
 
 /* Everything that a sample depends on beside weights and index, as one line of text: what parts of
  * a sample set are compared by. @param[out] out  is added to */

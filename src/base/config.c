@@ -31,15 +31,22 @@ done:
     return st;
 }
 
+bool config_problems_full(const config_problems *problems)
+{
+    return problems->lines.length > MESSAGE_ROOM;
+}
+
 tw_status config_problem(config_problems *problems, const char *format, ...)
 {
     tw_status st = TW_OK;
     char line[1024];
     va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    TW_TRY(tw_text_add(&problems->lines, "%s\n", line));
+    if (!config_problems_full(problems)) {
+        va_start(args, format);
+        vsnprintf(line, sizeof line, format, args);
+        va_end(args);
+        TW_TRY(tw_text_add(&problems->lines, "%s\n", line));
+    }
     problems->count++;
 done:
     return st;
@@ -91,6 +98,7 @@ void tw_config_destroy(tw_config **config)
     tw_free(&c->entries);
     for (int64_t i = 0; i < c->owned_count; i++) tw_free(&c->owned[i]);
     tw_free(&c->bindings);
+    tw_free(&c->slots);
     tw_free(&c->known);
     tw_free(&c->owned);
     tw_text_free(&c->problems.lines);
@@ -120,7 +128,9 @@ tw_status config_add_entry(tw_config *config, int64_t source, const char *sectio
     TW_TRY(tw_strdup(&e.value, value));
     TW_TRY(tw_strdup(&e.origin, origin));
     TW_TRY(tw_strdup(&e.directory, directory));
-    config->entries[config->entry_count++] = e;
+    config->entries[config->entry_count] = e;
+    TW_TRY(config_index_add(config, config->entry_count));
+    config->entry_count++;
 done:
     if (st != TW_OK) release_entry(&e);
     return st;
@@ -241,13 +251,10 @@ static int take(void *user, const char *section, const char *key, const char *va
         TW_TRY(config_problem(problems, "%s: %s.%s %s", origin, section, key, reason));
         goto done;
     }
-    for (int64_t i = 0; i < r->config->entry_count; i++) {
-        const config_entry *e = &r->config->entries[i];
-        if (e->source != r->config->sources || strcmp(e->section, section) != 0 ||
-            strcmp(e->key, key) != 0)
-            continue;
+    const config_entry *earlier = config_index_find(r->config, r->config->sources, section, key);
+    if (earlier) {
         TW_TRY(config_problem(problems, "%s: %s.%s was already set at %s", origin, section, key,
-                              e->origin));
+                              earlier->origin));
         goto done;
     }
     TW_TRY(

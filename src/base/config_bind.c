@@ -225,6 +225,8 @@ static tw_status report_unknown(tw_config *config, const config_entry *e, const 
 {
     tw_status st = TW_OK;
     tw_text known = {0};
+    if (config_problems_full(&config->problems))
+        return config_problem(&config->problems, "unknown");
     const tw_config_field *near = nearest_field(config, e, names);
     int64_t n = collect(config, e->section, names);
 

@@ -37,13 +37,14 @@ typedef struct config_known {
 
 /* Lines for one message. */
 typedef struct config_problems {
-    tw_text lines; /* each ended by a newline */
+    tw_text lines; /* each ended by a newline, as many as a message holds */
     int64_t count;
 } config_problems;
 
 struct tw_config {
     config_entry *entries;
     int64_t entry_count, entry_capacity;
+    int64_t *slots, slot_count; /* config_index.c: entry + 1, 0 for an empty one */
     config_binding *bindings;
     int64_t binding_count, binding_capacity;
     config_problems problems;
@@ -58,9 +59,19 @@ struct tw_config {
 /* Makes room for one more element in an array that doubles. */
 tw_status config_grow(void *array, int64_t count, int64_t *capacity, size_t size);
 
-/* Adds one line. */
+/* The entry of one source that sets a key, or NULL, in constant time. */
+const config_entry *config_index_find(const tw_config *config, int64_t source, const char *section,
+                                      const char *key);
+
+/* Makes entry `entry`, the last one, known to config_index_find. */
+tw_status config_index_add(tw_config *config, int64_t entry);
+
+/* Adds one line. Lines that no message has room for are only counted. */
 __attribute__((format(printf, 2, 3))) tw_status config_problem(config_problems *problems,
                                                                const char *format, ...);
+
+/* Whether what is added now is only counted, so that nobody need find words for it. */
+bool config_problems_full(const config_problems *problems);
 
 /* TW_OK if there are none, else TW_ECONFIG with the line itself, or with `title` and all lines that
  * a message holds. */

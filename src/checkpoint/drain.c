@@ -98,12 +98,25 @@ done:
     return st;
 }
 
+/* The hash of a file whose structure was judged too: a seal says nothing of who made the file, and
+ * the store is where others take files from. */
+static tw_status judge(char digest[TW_CHECKPOINT_DIGEST], const char *source)
+{
+    tw_status st = TW_OK;
+    tw_checkpoint *file = NULL;
+    TW_TRY(tw_checkpoint_open(&file, source));
+    memcpy(digest, tw_checkpoint_digest(file), TW_CHECKPOINT_DIGEST);
+done:
+    tw_checkpoint_close(&file);
+    return st;
+}
+
 static tw_status drain_file(drain *d, const char *source, const char *name)
 {
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH], wanted[TW_CHECKPOINT_DIGEST], met[TW_CHECKPOINT_DIGEST];
     manifest_entry entry;
-    const tw_status readable = tw_checkpoint_check(source, wanted);
+    const tw_status readable = judge(wanted, source);
     if (readable != TW_OK) {
         leave_out(d, source, readable);
         return TW_OK;

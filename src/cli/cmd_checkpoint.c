@@ -58,7 +58,7 @@ static bool is_directory(const char *path)
  */
 
 /* Whatever bears the name of a checkpoint, a pipe too; but nothing of what was pruned meanwhile. */
-static void list_one(call *c, const char *path, int64_t step)
+static void list_one(call *c, const char *path, int64_t step, int64_t *bad)
 {
     int64_t bytes = 0;
     char digest[TW_CHECKPOINT_DIGEST];
@@ -71,6 +71,7 @@ static void list_one(call *c, const char *path, int64_t step)
     struct stat info;
     if (!valid && lstat(path, &info) != 0) return;
     if (!valid) bytes = (int64_t)info.st_size;
+    *bad += !valid;
     tw_json_object(&c->json, NULL);
     tw_json_string(&c->json, "path", path);
     tw_json_int64(&c->json, "step", step);
@@ -84,7 +85,7 @@ static void list_one(call *c, const char *path, int64_t step)
                valid ? "valid  " : "DAMAGED", path);
 }
 
-static tw_status list_run(call *c, const char *run)
+static tw_status list_run(call *c, const char *run, int64_t *bad)
 {
     tw_status st = TW_OK;
     int64_t *steps = NULL, count = 0;
@@ -93,7 +94,7 @@ static tw_status list_run(call *c, const char *run)
     if (count == 0 && !c->o.json) printf("%s: no checkpoints yet\n", run);
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
-        list_one(c, path, steps[i]);
+        list_one(c, path, steps[i], bad);
     }
 done:
     tw_free(&steps);
@@ -103,9 +104,15 @@ done:
 static tw_status list(call *c)
 {
     tw_status st = TW_OK;
+    int64_t bad = 0;
     tw_json_list(&c->json, "checkpoints");
-    for (int i = 0; i < c->count; i++) TW_TRY(list_run(c, c->paths[i]));
+    for (int i = 0; i < c->count; i++) TW_TRY(list_run(c, c->paths[i], &bad));
     tw_json_end(&c->json);
+    if (bad > 0)
+        st = tw_error_set(TW_EDATA,
+                          "%lld checkpoint%s cannot be used (tweedie checkpoint verify "
+                          "says why)",
+                          (long long)bad, bad == 1 ? "" : "s");
 done:
     return st;
 }
@@ -404,19 +411,20 @@ const tw_command tw_cmd_checkpoint = {
     .name = "checkpoint",
     .summary = "List, verify, show, compare, export, prune and drain checkpoints",
     .usage = "list|verify|show|diff|export|prune|drain RUN|FILE...",
-    .help = "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its "
-            "newest valid one (show, diff, export).\n\n"
-            "  list RUN...          steps, sizes, and whether each is undamaged\n"
-            "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one "
-            "is bad\n"
-            "  show RUN|FILE        what it holds and where it comes from\n"
-            "  diff A B             compares step, parameters, EMA, optimiser and losses bit for "
-            "bit; 1 where they differ\n"
-            "  export RUN|FILE      writes one set of weights as a file for sampling\n"
-            "  prune RUN            deletes old ones; never the two newest that verify, nor what "
-            "RUN/checkpoints/hold names\n"
-            "  drain RUN --to DIR   copies what is not there yet to durable storage; may be killed "
-            "and repeated\n",
+    .help =
+        "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its "
+        "newest valid one (show, diff, export).\n\n"
+        "  list RUN...          steps, sizes, and whether each is undamaged; 65 where one is not\n"
+        "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one "
+        "is bad\n"
+        "  show RUN|FILE        what it holds and where it comes from\n"
+        "  diff A B             compares step, parameters, EMA, optimiser and losses bit for "
+        "bit; 1 where they differ\n"
+        "  export RUN|FILE      writes one set of weights as a file for sampling\n"
+        "  prune RUN            deletes old ones; never the two newest that verify, nor what "
+        "RUN/checkpoints/hold names\n"
+        "  drain RUN --to DIR   copies what is sound and not there yet to durable storage; may be "
+        "killed and repeated\n",
     .options = table,
     .option_count = (int)(sizeof table / sizeof *table),
     .least = 2,

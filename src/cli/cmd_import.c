@@ -245,7 +245,7 @@ const tw_command tw_cmd_import = {
         "  points   text, one point a line: numbers with a decimal point, separated by white "
         "space, "
         "commas or semicolons, in all lines alike\n"
-        "Formats that draw points in the plane: circles, mixture, spiral.\n"
+        "Formats that draw points in the plane: circles, mixture, modes, ring, spiral.\n"
         "Values that are not uint8 become float32 with an offset and scale for each channel, "
         "measured here and undone in what is "
         "sampled: by\n"

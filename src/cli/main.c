@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/streams.h"
 #include "h5/isolate.h"
 #include "tweedie/comm.h"
 #include "tweedie/log.h"
@@ -130,8 +131,9 @@ int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
     static char version[] = "version";
-    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
 
+    tw_streams_open();
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
     setvbuf(
         stdout, NULL, _IOLBF,
         0); /* under srun both are pipes: whoever watches the log wants each line when it is said */

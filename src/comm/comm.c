@@ -51,14 +51,36 @@ static void choose_file_access(void)
         (void)setenv(choices[i][0], choices[i][1], 0);
 }
 
+/* A crash must end. Open MPI's handler of fatal signals prints a stack, for which it takes the lock
+ * of malloc: after a corrupted heap, whose finder holds that lock, it waits for itself, and the job
+ * for its time limit. UCX has a handler of the same kind. So these signals do what they did before
+ * MPI, unless the user asks for Open MPI's stacks. */
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+enum { FATAL = sizeof fatal / sizeof *fatal };
+
+static tw_status init_mpi(void)
+{
+    tw_status st = TW_OK;
+    static const char asked[] = "OMPI_MCA_opal_signal"; /* the signals whose stacks are printed */
+    struct sigaction before[FATAL];
+    const bool restore = !getenv(asked);
+    int level;
+    choose_file_access();
+    (void)setenv(asked, "", 0);
+    for (int i = 0; i < FATAL; i++) (void)sigaction(fatal[i], NULL, &before[i]);
+    TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
+    for (int i = 0; restore && i < FATAL; i++) (void)sigaction(fatal[i], &before[i], NULL);
+done:
+    return st;
+}
+
 static tw_status start_mpi(tw_comm *comm)
 {
     tw_status st = TW_OK;
     int initialized, level;
     TRY_MPI(MPI_Initialized(&initialized));
     if (!initialized) {
-        choose_file_access();
-        TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
+        TW_TRY(init_mpi());
         comm->finalize = true;
     }
     TRY_MPI(MPI_Query_thread(&level));

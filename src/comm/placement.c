@@ -126,10 +126,18 @@ static void look(placement *p, const tw_comm *comm, int threads, const char *pre
     }
 }
 
+enum { FAR = 4 }; /* threads of a CPU that no launcher's rounding explains */
+
 static void warn_of_rank(const placement *p, int rank)
 {
     int cpus = CPU_COUNT(&p->cpus);
-    if (p->threads > cpus)
+    if (p->threads >= FAR * cpus)
+        tw_log_warn(
+            "WARNING: rank %d on %s: %d threads on %d CPU%s, %d times as many: they wait for "
+            "each other, and everything takes many times as long; set OMP_NUM_THREADS (or "
+            "compute.threads) to %d",
+            rank, p->host, p->threads, cpus, cpus == 1 ? "" : "s", p->threads / cpus, cpus);
+    else if (p->threads > cpus)
         tw_log_warn("rank %d on %s: %d threads on %d CPU%s: give it as many (srun "
                     "--cpus-per-task=%d, mpirun --map-by ppr:N:node:PE=%d), or set "
                     "OMP_NUM_THREADS",
@@ -189,11 +197,13 @@ done:
 
 /* A positive number in a variable (OMP_NUM_THREADS may be a list for nested levels: its first), or
  * 0. */
+enum { THREADS_MAX = 4096 }; /* as compute.threads */
+
 static int number_of(const char *variable)
 {
     const char *text = getenv(variable);
     long n = text ? strtol(text, NULL, 10) : 0;
-    return n > 0 && n < 1 << 16 ? (int)n : 0;
+    return n > 0 && n <= THREADS_MAX ? (int)n : 0;
 }
 
 /* Node-local facts that decide whether there are CPUs to spare. Collective on the node. */
@@ -228,6 +238,7 @@ tw_status tw_comm_default_threads(const tw_comm *comm, int *threads_out)
 {
     tw_status st = TW_OK;
     int cpus, total, sharing, threads = number_of("OMP_NUM_THREADS");
+    const char *text = getenv("OMP_NUM_THREADS");
     cpu_set_t mine;
 
     if (!threads) threads = number_of("SRUN_CPUS_PER_TASK");
@@ -237,6 +248,11 @@ tw_status tw_comm_default_threads(const tw_comm *comm, int *threads_out)
     comm_allowed_cpus(&mine);
     if (!threads) threads = CPU_COUNT(&mine) / sharing;
     *threads_out = threads > 1 ? threads : 1;
+    if (text && *text && !number_of("OMP_NUM_THREADS") && comm->rank == 0)
+        tw_log_warn(
+            "OMP_NUM_THREADS is '%.40s', expected a number from 1 to %d: it is passed over, "
+            "and rank 0 takes %d",
+            text, THREADS_MAX, *threads_out);
 done:
     return st;
 }

@@ -101,6 +101,12 @@ tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t hei
     return write_grid(path, TW_OUTPUT_SAME, pixels, 1, height, width, channels, 1);
 }
 
+tw_status tw_png_write_as(const char *path, tw_output_mode mode, const uint8_t *pixels,
+                          int64_t height, int64_t width, int64_t channels)
+{
+    return write_grid(path, mode, pixels, 1, height, width, channels, 1);
+}
+
 tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t count, int64_t height,
                             int64_t width, int64_t channels, int64_t columns)
 {

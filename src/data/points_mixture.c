@@ -21,8 +21,19 @@ static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
     point[1] = (float)(1.5 * sin(angle) + 0.1 * z[1]);
 }
 
+static void node(int k, double *weight, double mean[2], double *std)
+{
+    const double angle = 6.283185307179586 * k / COMPONENTS;
+    *weight = 1.0 / COMPONENTS;
+    mean[0] = 1.5 * cos(angle);
+    mean[1] = 1.5 * sin(angle);
+    *std = 0.1;
+}
+
 const tw_points_generator tw_points_mixture = {
     .name = "mixture",
     .summary = "eight Gaussians of deviation 0.1 on the circle of radius 1.5",
     .classes = COMPONENTS,
-    .draw = draw};
+    .draw = draw,
+    .nodes = COMPONENTS,
+    .node = node};

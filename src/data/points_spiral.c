@@ -18,8 +18,22 @@ static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
     point[1] = (float)(radius * sin(angle) + 0.05 * z[1]);
 }
 
+/* The midpoint rule in u. */
+enum { NODES = 4096 };
+
+static void node(int k, double *weight, double mean[2], double *std)
+{
+    const double s = sqrt((k + 0.5) / NODES);
+    *weight = 1.0 / NODES;
+    mean[0] = 2 * s * cos(12.566370614359172 * s);
+    mean[1] = 2 * s * sin(12.566370614359172 * s);
+    *std = 0.05;
+}
+
 const tw_points_generator tw_points_spiral = {.name = "spiral",
                                               .summary =
                                                   "a spiral of two turns and radius 2, noise 0.05",
                                               .classes = 1,
-                                              .draw = draw};
+                                              .draw = draw,
+                                              .nodes = NODES,
+                                              .node = node};

@@ -224,6 +224,23 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *w, const char *key, cons
     return tw_h5_write_text(w->file, w->path, key, text);
 }
 
+tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *w, const char *name,
+                                        const double *values)
+{
+    tw_status st = TW_OK;
+    const hsize_t n = (hsize_t)w->spec.count;
+    hid_t array = H5I_INVALID_HID;
+    TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
+                 strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
+             TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+    TW_TRY(create_dataset(&array, w->file, name, H5T_IEEE_F64LE, 1, &n, 0, 0));
+    TRY_H5(H5Dwrite(array, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), TW_EIO,
+           "%s: /%s cannot be written", w->path, name);
+done:
+    tw_h5_close(&array);
+    return st;
+}
+
 /* Writes rows first … first + count − 1 of a dataset. */
 static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t type, int64_t first,
                             int64_t count, const void *rows)

@@ -77,7 +77,7 @@ tw_status tw_h5_fail(tw_status code, const char *format, ...)
     char words[WORDS_MAX] = "", text[1536];
     va_list args;
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
-    if (strstr(words, of_system) && code == TW_EDATA)
+    if (code == TW_EDATA && (strstr(words, of_system) || strstr(words, "MPI error string is '")))
         code = TW_EIO; /* the disk is at fault, and the file may be good */
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);

@@ -285,7 +285,7 @@ tw_status tw_h5_chunks_read(tw_h5_chunks *c, const int64_t *offset, const void *
              "%s: damaged: a chunk of %s has %llu bytes, which cannot unpack to %zu", c->path,
              c->object, (unsigned long long)stored, c->bytes);
     TW_TRY(reserve(c, 0, stored));
-    TRY_H5(H5Dread_chunk(c->dataset, c->transfer, at, &mask, c->buffers[0]), TW_EIO,
+    TRY_H5(H5Dread_chunk(c->dataset, c->transfer, at, &mask, c->buffers[0]), TW_EDATA,
            "%s: a chunk of %s cannot be read", c->path, c->object);
     TW_TRY(unpack(c, stored, mask, &buffer));
     *out = c->buffers[buffer];

@@ -19,7 +19,7 @@ tw_status tw_h5_read_box(hid_t dataset, hid_t transfer, hid_t type, int rank, co
            "%s: %s cannot be read", path, object);
     TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: %s cannot be read", path,
            object);
-    TRY_H5(H5Dread(dataset, type, memory, space, transfer, out), TW_EIO,
+    TRY_H5(H5Dread(dataset, type, memory, space, transfer, out), TW_EDATA,
            "%s: rows %lld to %lld of %s cannot be read", path, (long long)box->start[0],
            (long long)(box->start[0] + box->extent[0] - 1), object);
 done:

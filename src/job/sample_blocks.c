@@ -1,6 +1,4 @@
-/* Drawing blocks. The ranks take the missing ones in turns and agree after each, so that the
- * failure or the signal of one ends all within a block; blocks take the same time on alike ranks,
- * so little is waited for. */
+/* Drawing blocks, and what is shown meanwhile. */
 #include <math.h>
 
 #include "job/sample_job_internal.h"
@@ -14,8 +12,8 @@ enum { LINE_SECONDS = 5 };
 static void show(sample_job *d, double fraction)
 {
     const double now = tw_clock_seconds(), batch = (double)d->parts.batch;
-    const double blocks = (double)d->blocks_before + (double)d->blocks_active * fraction,
-                 total = (double)d->missing_count;
+    const double blocks = (double)d->work.before + (double)d->work.active * fraction,
+                 total = (double)d->work.missing_count;
     if (now - d->last < LINE_SECONDS) return;
     d->last = now;
     const double rate = blocks * batch / (now - d->start);
@@ -49,14 +47,20 @@ done:
     return st;
 }
 
-static tw_status sample_block(sample_job *d, int64_t k)
+tw_status sample_block(void *self, int64_t k)
 {
     tw_status st = TW_OK;
+    sample_job *d = self;
     const int64_t first = k * d->parts.batch;
+    tw_sampler_numbers numbers;
+    sample_report report;
+    tw_sampler_forget(d->sampler);
     TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
     TW_TRY(check_finite(d, first));
     tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
-    TW_TRY(sample_parts_write(&d->parts, k, d->stored));
+    numbers = tw_sampler_report(d->sampler);
+    TW_TRY(sample_report_of(&report, &numbers));
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored, &report));
 done:
     return st;
 }
@@ -65,19 +69,15 @@ tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("drawing %lld samples in blocks of %lld, %lld evaluations each; %lld are there",
-                (long long)(d->missing_count * d->parts.batch), (long long)d->parts.batch,
-                (long long)tw_sampler_evaluations(d->sampler), (long long)d->result.found);
-    for (int64_t i = 0; i < d->missing_count; i += d->ranks) {
-        d->blocks_before = i;
-        d->blocks_active = d->missing_count - i < d->ranks ? d->missing_count - i : d->ranks;
-        if (i + d->rank < d->missing_count) st = sample_block(d, d->missing[i + d->rank]);
-        TW_TRY(sample_agree(d, st));
-    }
-    d->result.drawn = d->missing_count * d->parts.batch;
+    tw_log_info("drawing %lld samples in blocks of %lld; %lld are there",
+                (long long)(d->work.missing_count * d->parts.batch), (long long)d->parts.batch,
+                (long long)d->result.found);
+    TW_TRY(block_work_run(&d->work));
+    d->result.drawn = d->work.missing_count * d->parts.batch;
     d->result.seconds = tw_clock_seconds() - d->start;
-    tw_log_info("drew %lld samples in %.1f s, %.3g a second", (long long)d->result.drawn,
-                d->result.seconds, (double)d->result.drawn / d->result.seconds);
+    tw_log_info("drew %lld samples in %.1f s, %.3g a second, %.4g evaluations each",
+                (long long)d->result.drawn, d->result.seconds,
+                (double)d->result.drawn / d->result.seconds, tw_sampler_evaluations(d->sampler));
 done:
     return st;
 }

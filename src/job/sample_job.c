@@ -142,34 +142,25 @@ done:
     return st;
 }
 
-/* Each rank looks at every ranks-th block. flags [blocks]: 1 where it is there */
-static tw_status look_at_parts(const sample_job *d, double *flags)
+static tw_status check_block(void *self, int64_t k, bool *there)
 {
-    tw_status st = TW_OK;
-    for (int64_t i = d->rank; i < block_count(d); i += d->ranks) {
-        bool there;
-        TW_TRY(sample_parts_check(&there, &d->parts, first_block(d) + i));
-        flags[i] = there;
-    }
-done:
-    return st;
+    return sample_parts_check(there, &((const sample_job *)self)->parts, k);
 }
 
 static tw_status list_missing(sample_job *d)
 {
     tw_status st = TW_OK;
-    double *flags = NULL;
-    const int64_t blocks = block_count(d);
-    st = tw_alloc(&flags, blocks, sizeof *flags, "the list of parts");
-    if (st == TW_OK) st = tw_alloc(&d->missing, blocks, sizeof *d->missing, "the list of parts");
-    TW_TRY(sample_agree(d, st));
-    TW_TRY(sample_agree(d, look_at_parts(d, flags)));
-    if (d->comm) TW_TRY(tw_comm_sum(d->comm, flags, blocks));
-    for (int64_t i = 0; i < blocks; i++)
-        if (flags[i] == 0) d->missing[d->missing_count++] = first_block(d) + i;
-    d->result.found = (blocks - d->missing_count) * d->parts.batch;
+    d->work = (block_work){.comm = d->comm,
+                           .rank = d->rank,
+                           .ranks = d->ranks,
+                           .self = d,
+                           .check = check_block,
+                           .make = sample_block,
+                           .first = first_block(d),
+                           .count = block_count(d)};
+    TW_TRY(block_work_list(&d->work));
+    d->result.found = (d->work.count - d->work.missing_count) * d->parts.batch;
 done:
-    tw_free(&flags);
     return st;
 }
 
@@ -179,13 +170,13 @@ static tw_status sample_missing(sample_job *d)
 {
     tw_status st = TW_OK;
     TW_TRY(list_missing(d));
-    if (d->missing_count == 0) goto done;
+    if (d->work.missing_count == 0) goto done;
     TW_TRY(sample_agree(d, d->rank == 0 ? sample_pictures_are_new(d) : TW_OK));
     TW_CHECK(
         d->restored, TW_ENOINPUT,
         "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
-        d->parts.directory, (long long)(d->missing[0] * d->parts.batch),
-        (long long)((d->missing[0] + 1) * d->parts.batch - 1));
+        d->parts.directory, (long long)(d->work.missing[0] * d->parts.batch),
+        (long long)((d->work.missing[0] + 1) * d->parts.batch - 1));
     if (d->rank == 0) st = tw_output_check_folder(d->parts.directory);
     TW_TRY(sample_agree(d, st));
     TW_TRY(sample_blocks(d));
@@ -298,6 +289,6 @@ done:
     sample_parts_close(&d.parts);
     tw_free(&d.x);
     tw_free(&d.stored);
-    tw_free(&d.missing);
+    block_work_free(&d.work);
     return st;
 }

@@ -2,6 +2,7 @@
 #ifndef JOB_SAMPLE_JOB_INTERNAL_H
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
+#include "job/parts.h"
 #include "job/sample_parts.h"
 #include "run/run_config.h"
 #include "tweedie/job.h"
@@ -24,13 +25,10 @@ typedef struct sample_job {
     tw_sampler *sampler;
     float *x; /* one block, model units */
     void *stored;
-    int64_t *missing; /* blocks */
-    int64_t missing_count;
+    block_work work;
 
     /* what is shown while drawing */
-    int64_t blocks_before; /* done before this round, on all ranks */
-    int64_t blocks_active; /* of this round */
-    double start, last;    /* tw_clock_seconds of the beginning and of the last line */
+    double start, last; /* tw_clock_seconds of the beginning and of the last line */
 } sample_job;
 
 tw_status sample_agree(const sample_job *d, tw_status st);
@@ -38,7 +36,9 @@ tw_status sample_agree(const sample_job *d, tw_status st);
 /* sample_blocks.c: what the sampler calls after each step; self is the job. */
 tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
                        const float *x);
-/* Draws the missing blocks, each rank one at a time. Collective. */
+/* Draws block k; self is the job. */
+tw_status sample_block(void *self, int64_t k);
+/* Draws the missing blocks. Collective. */
 tw_status sample_blocks(sample_job *d);
 
 /* sample_pictures.c: grid and single images. Collective. */

@@ -8,31 +8,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "job/parts.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
 /* Text attributes of parts and of the joined file. */
-static const char key_sampling[] = "sampling", key_first[] = "first";
+static const char key_sampling[] = "sampling", key_first[] = "first", key_reported[] = "reported";
 
 enum { JOIN_BYTES = 1 << 22 };
 
 tw_status sample_parts_name(sample_parts *p, const char *out)
 {
     p->out = out;
-    return tw_format(p->directory, sizeof p->directory, "%s.parts", out);
+    return parts_directory(p->directory, out);
 }
 
 static tw_status name_part(char *path, const sample_parts *p, int64_t k)
 {
-    return tw_format(path, TW_PATH_MAX, "%s/part-%012lld.h5", p->directory,
-                     (long long)(k * p->batch));
-}
-
-static bool is_part(const char *name)
-{
-    const size_t n = strlen(name);
-    return strncmp(name, "part-", 5) == 0 && n > 8 && strcmp(name + n - 3, ".h5") == 0;
+    return parts_path(path, p->directory, k * p->batch);
 }
 
 /* ---- what a file says ---- */
@@ -74,7 +68,7 @@ tw_status sample_parts_adopt(sample_parts *p)
     DIR *directory = opendir(p->directory);
     TW_CHECK(directory, TW_ENOINPUT, "%s: cannot be read: %s", p->directory, strerror(errno));
     for (const struct dirent *e; !p->adopted && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name)) continue;
+        if (!parts_is_part(e->d_name)) continue;
         TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
         if (open_file(&p->adopted, path, true) != TW_OK) tw_log_warn("%s", tw_error_message());
     }
@@ -179,7 +173,18 @@ done:
     return st;
 }
 
-tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored)
+static tw_status tell(tw_dataset_writer *w, const sample_report *report)
+{
+    tw_status st = TW_OK;
+    char text[SAMPLE_REPORT_TEXT];
+    TW_TRY(sample_report_write(text, report));
+    if (text[0]) TW_TRY(tw_dataset_writer_set_text(w, key_reported, text));
+done:
+    return st;
+}
+
+tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
+                             const sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -187,6 +192,7 @@ tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *store
     TW_TRY(name_part(path, p, k));
     TW_TRY(begin(&w, p, path, TW_OUTPUT_OWN, k * p->batch, p->batch));
     TW_TRY(tw_dataset_writer_append(w, p->batch, stored, NULL));
+    TW_TRY(tell(w, report));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
 done:
     tw_dataset_writer_abort(&w);
@@ -238,12 +244,15 @@ done:
 }
 
 static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
-                           char *buffer, int64_t room)
+                           char *buffer, int64_t room, sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
+    char text[TW_DATASET_TEXT_MAX];
     const int64_t k = at / p->batch;
     TW_TRY(need_part(&file, p, k, true));
+    TW_TRY(tw_dataset_get_text(file, key_reported, text, sizeof text));
+    sample_report_add(report, text);
     while (at < end && at / p->batch == k) {
         const range r = next_range(p, at, end, room);
         TW_TRY(tw_dataset_read_stored(file, r.first, r.count, buffer, NULL));
@@ -260,7 +269,8 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    char *buffer = NULL;
+    char *buffer = NULL, text[SAMPLE_REPORT_TEXT];
+    sample_report report = {0};
     const size_t bytes = tw_dataset_sample_bytes(&p->spec);
     const int64_t end = first + count, room = bytes < JOIN_BYTES ? JOIN_BYTES / (int64_t)bytes : 1;
     for (int64_t k = first / p->batch; k * p->batch < end; k++) { /* before anything is written */
@@ -273,8 +283,11 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
     TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
     TW_TRY(begin(&w, p, p->out, mode, first, count));
     for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
-        TW_TRY(copy_part(p, w, at, end, buffer, room));
+        TW_TRY(copy_part(p, w, at, end, buffer, room, &report));
+    TW_TRY(tell(w, &report));
     TW_TRY(tw_dataset_writer_finish(&w, digest));
+    TW_TRY(sample_report_write(text, &report));
+    if (text[0]) tw_log_info("the sampler reports %s", text);
 done:
     tw_dataset_writer_abort(&w);
     tw_free(&buffer);
@@ -299,7 +312,7 @@ tw_status sample_parts_remove_others(const sample_parts *p)
     char path[TW_PATH_MAX];
     DIR *directory = opendir(p->directory);
     for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name)) continue;
+        if (!parts_is_part(e->d_name)) continue;
         TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
         if (!is_other(p, path)) continue;
         TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
@@ -310,23 +323,7 @@ done:
     return st;
 }
 
-/* Also what a killed job left under temporary names, which begin with a dot. */
 tw_status sample_parts_remove(const sample_parts *p)
 {
-    tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
-    DIR *directory = opendir(p->directory);
-    TW_CHECK(directory || errno == ENOENT, TW_EIO, "%s: cannot be read: %s", p->directory,
-             strerror(errno));
-    for (const struct dirent *e; directory && (e = readdir(directory)) != NULL;) {
-        if (!is_part(e->d_name) && strncmp(e->d_name, ".part-", 6) != 0) continue;
-        TW_TRY(tw_format(path, sizeof path, "%s/%s", p->directory, e->d_name));
-        TW_CHECK(unlink(path) == 0 || errno == ENOENT, TW_EIO, "%s: cannot be removed: %s", path,
-                 strerror(errno));
-    }
-    TW_CHECK(!directory || rmdir(p->directory) == 0 || errno == ENOENT || errno == ENOTEMPTY,
-             TW_EIO, "%s: cannot be removed: %s", p->directory, strerror(errno));
-done:
-    if (directory) closedir(directory);
-    return st;
+    return parts_remove(p->directory);
 }

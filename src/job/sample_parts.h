@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "job/sample_report.h"
 #include "tweedie/data.h"
 #include "tweedie/file.h"
 
@@ -30,8 +31,10 @@ void sample_parts_close(sample_parts *p);
  * @return TW_EUSAGE for one that was drawn with other weights or settings */
 tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k);
 
-/* Writes block k. @param stored  [batch][…] as stored */
-tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored);
+/* Writes block k. @param stored  [batch][…] as stored
+ * @param report  what the sampler reported of it */
+tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
+                             const sample_report *report);
 
 /* Reads samples first … first + count − 1 in model units. @param[out] x  [count][dims] */
 tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count, float *x);

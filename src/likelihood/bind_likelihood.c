@@ -6,6 +6,21 @@
 #define FIELD(key, type, member) NULL, key, type, offsetof(tw_likelihood_config, member)
 
 static const tw_config_field fields[] = {
+    {FIELD("kind", TW_CONFIG_CHOICE, kind), "auto", .choices = "auto|ode|bound",
+     .help = "ode: exact, of continuous processes; bound: the variational bound of discrete ones"},
+    {FIELD("variance", TW_CONFIG_CHOICE, variance), "auto",
+     .choices = "auto|fixedlarge|fixedsmall|learned",
+     .help =
+         "bound: variance of a step; auto: learned where the network learns it, else fixedlarge"},
+    {FIELD("clip", TW_CONFIG_CHOICE, clip), "auto", .choices = "auto|yes|no",
+     .help = "bound: clip the estimate of x0 to [-1, 1]; auto: where the data are bytes"},
+    {FIELD("cdf", TW_CONFIG_CHOICE, cdf), "exact", .choices = "exact|published",
+     .help =
+         "bound: of the last step's bins, exact, or the published approximation with its floor"},
+    {FIELD("timesteps", TW_CONFIG_STRING, which), "",
+     .help = "bound, DDIM codes: which steps are kept, as \"250\", \"ddim50\"; empty: all"},
+    {FIELD("inversions", TW_CONFIG_INT64, inversions), "0", 0, 1000,
+     .help = "DDIM codes: fixed-point iterations of each inverted step; 0: as published"},
     {FIELD("trace", TW_CONFIG_CHOICE, trace), "auto", .choices = "auto|exact|hutchinson",
      .help =
          "divergence of the flow: by D products, or estimated; auto: exact up to 16 dimensions"},
@@ -29,7 +44,8 @@ tw_status tw_likelihood_bind(tw_likelihood_config *out, tw_config *config)
                                    .key = "solver",
                                    .default_name = "dopri5",
                                    .help = "solver of the ODE",
-                                   .kinds = tw_solver_kinds};
+                                   .kinds = tw_solver_kinds,
+                                   .shared = true};
     tw_likelihood_config_free(out);
     TW_TRY(tw_config_bind_in(config, "likelihood", fields, sizeof fields / sizeof *fields, out));
     TW_TRY(tw_choice_bind(&out->solver, config, &solver));

@@ -38,8 +38,9 @@ static tw_status check(const tw_likelihood *l)
     tw_status st = TW_OK;
     const tw_process *p = l->process;
     TW_CHECK(!tw_process_is_discrete(p), TW_ECONFIG,
-             "process.kind: %s has no probability-flow ODE; continuous processes have one (vp, "
-             "subvp, ve, edm, flow), and discrete ones a variational bound",
+             "likelihood.kind: %s has no probability-flow ODE; continuous processes have one (vp, "
+             "subvp, ve, edm, flow), and discrete ones a variational bound: likelihood.kind = "
+             "bound",
              p->kind->kind.name);
     TW_CHECK(l->score->vjp, TW_ECONFIG,
              "a likelihood needs vector-Jacobian products of the score, and this one has none");

@@ -45,10 +45,18 @@ tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)
     const tw_weighting *w = (const tw_weighting *)c->weighting.kind;
     const tw_times *times = (const tw_times *)c->times.kind;
     if (k->check) TW_TRY(k->check(c->kind.config, m));
-    TW_CHECK(k->weighted || strcmp(w->kind.name, "simple") == 0, TW_ECONFIG,
-             "objective.weighting: %s weights squared errors, and objective.kind = %s has none; "
-             "leave it out, or take objective.kind = denoising",
-             w->kind.name, k->kind.name);
+    TW_CHECK(k->weighted || k->of_score || strcmp(w->kind.name, "simple") == 0, TW_ECONFIG,
+             "objective.weighting: objective.kind = %s has its own weights; leave %s out, or take "
+             "objective.kind = denoising",
+             k->kind.name, w->kind.name);
+    TW_CHECK(k->weighted || c->reduce == TW_REDUCE_MEAN, TW_ECONFIG,
+             "objective.reduce: objective.kind = %s is a sum of its own; leave it out, or take "
+             "objective.kind = denoising",
+             k->kind.name);
+    TW_CHECK(k->learns_variance || m->variance == TW_VARIANCE_FIXED, TW_ECONFIG,
+             "prediction.variance: objective.kind = %s does not train a learned variance; take "
+             "objective.kind = hybrid or variational",
+             k->kind.name);
     if (w->check) TW_TRY(w->check(c->weighting.config, m));
     if (times->check) TW_TRY(times->check(c->times.config, m->process));
 done:

@@ -2,6 +2,7 @@
 #include "tweedie/objective.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tweedie/clock.h"
@@ -10,7 +11,7 @@
 /* The memory of the plan's inputs; NULL where the graph does not read one. */
 struct tw_objective_inputs {
     tw_model_inputs model;
-    float *target, *z, *x0, *weight, *score_x, *score_f, *probe;
+    float *target, *z, *x0, *weight, *score_x, *score_f, *probe[TW_OBJECTIVE_PROBES];
     const float *own[TW_OBJECTIVE_INPUTS];
 };
 
@@ -29,8 +30,22 @@ struct tw_objective {
     double *history;
     int64_t history_count;
     int probe;
+    bool clean;
     double perturb_seconds;
 };
+
+/* An operation has no second derivative: says which, and what would work. */
+static tw_status refuse_network(const tw_objective *o)
+{
+    char why[256];
+    snprintf(why, sizeof why, "%s", tw_error_message());
+    return tw_error_set(
+        TW_ECONFIG,
+        "objective.kind: %s of prediction.kind = %s differentiates the network more "
+        "than once, which network.kind = %s cannot (%s); take network.kind = mlp, "
+        "or objective.kind = denoising of another prediction than energy",
+        o->kind->kind.name, o->model->prediction->kind.name, o->model->net->kind.name, why);
+}
 
 static tw_status build(tw_plan **out, const tw_objective *o)
 {
@@ -41,11 +56,12 @@ static tw_status build(tw_plan **out, const tw_objective *o)
                                      .profile = o->options.profile};
     TW_TRY(tw_graph_create(&g));
     tw_value *losses = o->kind->build(g, o->config->kind.config, o->model, o->options.batch);
+    if (losses) tw_graph_output(g, "losses", losses);
+    if (losses && o->options.gradients) tw_graph_gradient_of_params(g, losses);
     TW_TRY(tw_graph_status(g));
-    tw_graph_output(g, "losses", losses);
-    if (o->options.gradients) tw_graph_gradient_of_params(g, losses);
     TW_TRY(tw_plan_create(out, g, o->model->params, &options));
 done:
+    if (st == TW_EUNSUPPORTED) st = refuse_network(o);
     tw_graph_destroy(&g);
     return st;
 }
@@ -60,10 +76,26 @@ static void find_inputs(tw_objective *o)
     in->weight = tw_plan_input(o->plan, "weight");
     in->score_x = tw_plan_input(o->plan, "score_x");
     in->score_f = tw_plan_input(o->plan, "score_f");
-    in->probe = tw_plan_input(o->plan, "probe");
+    for (int k = 0; k < TW_OBJECTIVE_PROBES; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "probe.%d", k);
+        in->probe[k] = tw_plan_input(o->plan, name);
+    }
     for (int k = 0; o->kind->inputs && o->kind->inputs[k]; k++)
         in->own[k] = tw_plan_input(o->plan, o->kind->inputs[k]);
     o->losses = tw_plan_output(o->plan, "losses");
+}
+
+static tw_status make_history(tw_objective *o)
+{
+    tw_status st = TW_OK;
+    int64_t derived = 0;
+    o->history_count = o->times->remembers(o->config->times.config, o->model->process, &derived);
+    TW_TRY(tw_alloc(&o->history, o->history_count + derived, sizeof *o->history,
+                    "a history of losses"));
+    tw_objective_observe(o, 0, NULL, NULL);
+done:
+    return st;
 }
 
 static tw_status allocate(tw_objective *o)
@@ -77,10 +109,7 @@ static tw_status allocate(tw_objective *o)
     TW_TRY(tw_alloc(&o->loss, n, sizeof *o->loss, "an objective's losses"));
     TW_TRY(tw_alloc(&o->noise, numbers, sizeof *o->noise, "an objective's noise"));
     TW_TRY(tw_alloc(&o->noisy, numbers, sizeof *o->noisy, "an objective's samples"));
-    if (o->times->remembers)
-        o->history_count = o->times->remembers(o->config->times.config, o->model->process);
-    if (o->history_count)
-        TW_TRY(tw_alloc(&o->history, o->history_count, sizeof *o->history, "a history of losses"));
+    if (o->times->remembers) TW_TRY(make_history(o));
 done:
     return st;
 }
@@ -98,6 +127,7 @@ tw_status tw_objective_create(tw_objective **out, tw_model *m, const tw_objectiv
     o->weighting = (const tw_weighting *)config->weighting.kind;
     o->times = (const tw_times *)config->times.kind;
     o->options = *options;
+    o->clean = o->kind->clean && o->kind->clean(config->kind.config);
     o->probe = o->kind->probe ? o->kind->probe(config->kind.config) : TW_PROBE_NONE;
     TW_TRY(allocate(o));
     TW_TRY(build(&o->plan, o));
@@ -198,19 +228,20 @@ static double reduction(const tw_objective *o)
     return o->kind->weighted ? factor[o->config->reduce] : 1; /* the graph takes the mean */
 }
 
-/* A probe's direction, uniform on the unit sphere where asked. */
-static void fill_probe(const tw_objective *o, const tw_rng_stream *s, float *v)
+/* Probe k of a sample: numbers k D … of its stream. */
+static void fill_probe(const tw_objective *o, const tw_rng_stream *s, int64_t k, float *v)
 {
     const int64_t dims = o->model->dims;
     double squares = 0;
     if (o->probe == TW_PROBE_RADEMACHER) {
-        tw_rng_rademacher(v, s, 0, dims);
+        tw_rng_rademacher(v, s, k * dims, dims);
         return;
     }
-    tw_rng_normal(v, s, 0, dims);
+    tw_rng_normal(v, s, k * dims, dims);
     if (o->probe != TW_PROBE_SPHERE) return;
-    for (int64_t k = 0; k < dims; k++) squares += (double)v[k] * (double)v[k];
-    for (int64_t k = 0; k < dims; k++) v[k] = (float)((double)v[k] / sqrt(squares));
+    for (int64_t d = 0; d < dims; d++) squares += (double)v[d] * (double)v[d];
+    const double scale = sqrt((double)dims / squares);
+    for (int64_t d = 0; d < dims; d++) v[d] = (float)(scale * (double)v[d]);
 }
 
 static void fill_target(const tw_objective *o, double t, const float *x0, const float *z, float *to)
@@ -231,7 +262,7 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     const int64_t dims = o->model->dims, at = i * dims;
     const double t = o->t[i];
     const tw_model_view view = tw_model_view_at(o->model, t);
-    const float *z = o->noise + at, *seen = o->kind->clean ? x0 : o->noisy + at;
+    const float *z = o->noise + at, *seen = o->clean ? x0 : o->noisy + at;
     const float scale = (float)view.input;
     double weight = s->weight * o->importance[i] * reduction(o);
     tw_model_inputs_set(&in->model, o->model, i, t);
@@ -241,12 +272,13 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     if (in->x0) memcpy(in->x0 + at, x0, (size_t)dims * sizeof *x0);
     if (in->score_x) in->score_x[i] = (float)view.score_x;
     if (in->score_f) in->score_f[i] = (float)view.score_f;
-    if (o->kind->weighted)
+    if (o->kind->weighted || o->kind->of_score)
         weight *= o->weighting->weight(o->config->weighting.config, o->model, t, &view);
+    if (o->kind->of_score) weight /= view.score_f * view.score_f;
     in->weight[i] = (float)weight;
-    if (in->probe) {
+    for (int k = 0; k < TW_OBJECTIVE_PROBES && in->probe[k]; k++) {
         const tw_rng_stream probe = stream(s, TW_RNG_PROBE, i);
-        fill_probe(o, &probe, in->probe + at);
+        fill_probe(o, &probe, k, in->probe[k] + at);
     }
     if (o->kind->fill) {
         const tw_objective_sample sample = {.i = i,

@@ -16,6 +16,7 @@ static struct {
 
 static void open_once(void)
 {
+    tw_dnnl_catch();
     process.st = dnnl_engine_create(&process.engine, dnnl_cpu, 0);
     if (process.st == dnnl_success)
         process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);

@@ -22,6 +22,12 @@ typedef struct tw_md {
 
 const char *tw_dnnl_status_text(dnnl_status_t st);
 
+/* For failures that have no way back: one sentence to standard error, exit code 70. */
+__attribute__((noreturn, format(printf, 1, 2))) void tw_dnnl_fail(const char *format, ...);
+
+/* From now on an exception that leaves oneDNN ends the process like tw_dnnl_fail. */
+void tw_dnnl_catch(void);
+
 /* What oneDNN computes bf16 with here, within $ONEDNN_MAX_CPU_ISA: nothing (below AVX-512), f32
  * instructions of AVX-512, dot products (AVX512_BF16), tiles (AMX). Each is faster than the one
  * before. */

@@ -1,8 +1,6 @@
 /* Primitives with their memories. */
 #include "ops/dnnl_primitive.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ops/convert.h"
@@ -108,6 +106,5 @@ void tw_primitive_run(tw_primitive *p, void *const *data, void *scratch)
     }
     /* Arguments were checked when the primitive was made, so only a broken library comes here;
      * wrong numbers must not go on. */
-    fprintf(stderr, "tweedie: oneDNN failed to execute %s\n", p->implementation);
-    abort();
+    tw_dnnl_fail("tweedie: oneDNN failed to execute %s", p->implementation);
 }

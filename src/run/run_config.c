@@ -36,6 +36,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     }
     if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
+    if (parts & TW_RUN_LIKELIHOOD) TW_TRY(tw_likelihood_bind(&c->likelihood, config));
 done:
     return st;
 }
@@ -46,4 +47,5 @@ void tw_run_config_free(tw_run_config *c)
     tw_choice_free(&c->optimizer);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
+    tw_likelihood_config_free(&c->likelihood);
 }

@@ -5,6 +5,7 @@
 
 #include "run/compute.h"
 #include "run/train_config.h"
+#include "tweedie/likelihood.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
 #include "tweedie/optim.h"
@@ -17,6 +18,7 @@ typedef struct tw_run_config {
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
     tw_sampler_config sample;
+    tw_likelihood_config likelihood;
 } tw_run_config;
 
 /* Which parts are bound. The objective and the sampler need the model's keys for their defaults. */
@@ -26,7 +28,8 @@ typedef enum tw_run_part {
     TW_RUN_MODEL = 4,
     TW_RUN_OBJECTIVE = 8,
     TW_RUN_SAMPLE = 16,
-    TW_RUN_ALL = 31
+    TW_RUN_LIKELIHOOD = 32,
+    TW_RUN_ALL = 63
 } tw_run_part;
 
 /* Binds the parts, after texts of older versions have been brought to today's words

@@ -69,10 +69,10 @@ tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_stat
     }
     s->count = count_arrays(s, &floats);
     s->bytes = (size_t)floats * sizeof(float);
-    TW_TRY(tw_alloc(&s->arrays, s->count, sizeof *s->arrays, "arrays of a run"));
+    TW_TRY(tw_alloc(&s->arrays, s->count + 1, sizeof *s->arrays, "arrays of a run"));
     TW_TRY(tw_alloc(&s->views, s->count, sizeof *s->views, "arrays of a run"));
     TW_TRY(tw_alloc(&s->flats, s->count, sizeof *s->flats, "arrays of a run"));
-    TW_TRY(tw_alloc(&s->dims, s->count, sizeof *s->dims, "arrays of a run"));
+    TW_TRY(tw_alloc(&s->dims, s->count + 1, sizeof *s->dims, "arrays of a run"));
     TW_TRY(tw_alloc_arena(&s->plain, s->bytes, "the copy that a checkpoint is written from"));
     memset(s->plain, 0, s->bytes); /* here, not in the first save, which training waits for: pages
                                       take longer to come than to fill */
@@ -95,19 +95,45 @@ void tw_state_destroy(tw_state **state)
     tw_free(&s->flats);
     tw_free(&s->dims);
     tw_free(&s->plain);
+    tw_free(&s->numbers_plain);
     tw_free(state);
+}
+
+tw_status tw_state_add_numbers(tw_state *s, const char *group, const char *name, double *values,
+                               int64_t count)
+{
+    tw_status st = TW_OK;
+    float *plain = NULL;
+    TW_TRY(tw_alloc(&plain, count, sizeof *plain, "the copy that a checkpoint is written from"));
+    s->numbers = values;
+    s->numbers_plain = plain;
+    s->number_count = count;
+    s->dims[s->count][0] = count;
+    s->arrays[s->count] = (tw_checkpoint_array){group, name, 1, s->dims[s->count], plain};
+    s->bytes += (size_t)count * sizeof *plain;
+    s->count++;
+done:
+    return st;
+}
+
+/* How many arrays are views of the parameter store. */
+static int64_t view_arrays(const tw_state *s)
+{
+    return s->numbers ? s->count - 1 : s->count;
 }
 
 void tw_state_snapshot(tw_state *s)
 {
-    for (int64_t k = 0; k < s->count; k++)
+    for (int64_t k = 0; k < view_arrays(s); k++)
         tw_params_to_plain(s->views[k], s->flats[k], s->arrays[k].data);
+    for (int64_t k = 0; k < s->number_count; k++) s->numbers_plain[k] = (float)s->numbers[k];
 }
 
 void tw_state_restore(tw_state *s)
 {
-    for (int64_t k = 0; k < s->count; k++)
+    for (int64_t k = 0; k < view_arrays(s); k++)
         tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
+    for (int64_t k = 0; k < s->number_count; k++) s->numbers[k] = (double)s->numbers_plain[k];
 }
 
 tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights)

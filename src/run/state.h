@@ -44,12 +44,20 @@ typedef struct tw_state {
     float **flats;               /* [count], the group's */
     int64_t (*dims)[TW_RANK_MAX];
     float *plain;
+    double *numbers; /* of tw_state_add_numbers: the last array */
+    float *numbers_plain;
+    int64_t number_count;
 } tw_state;
 
 /* @param params  borrowed, with every `flat` */
 tw_status tw_state_create(tw_state **out, const tw_params *params, const tw_state_group *groups,
                           int group_count);
 void tw_state_destroy(tw_state **state); /* accepts NULL inside */
+
+/* Adds one array GROUP/NAME of `count` numbers that are exact in f32, once, before the first
+ * snapshot. @param values  borrowed; group and name too */
+tw_status tw_state_add_numbers(tw_state *s, const char *group, const char *name, double *values,
+                               int64_t count);
 
 /* Copies the flat arrays into the plain ones. Allocates nothing. */
 void tw_state_snapshot(tw_state *state);

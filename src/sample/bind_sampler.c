@@ -90,22 +90,42 @@ done:
     return st;
 }
 
+static tw_status bind_corrector(tw_sampler_config *c, tw_config *config, const tw_loop *l,
+                                bool named)
+{
+    tw_status st = TW_OK;
+    const char *usual = named || !l->usual_corrector ? "none" : l->usual_corrector;
+    const char *owner = "samplers with a corrector of their choice (sample.kind = pc)";
+    const char *steps = l->usual_corrector_steps ? l->usual_corrector_steps : "1";
+    const tw_config_field times = {FIELD("corrector_steps", TW_CONFIG_INT64, corrector_steps),
+                                   steps, 1, 100000, .help = "corrector's steps at each time"};
+    TW_TRY(bind_part(&c->corrector, config, l->corrector && !l->only_corrector, "corrector", usual,
+                     "steps at one time", tw_corrector_kinds, owner));
+    if (l->only_corrector)
+        TW_TRY(tw_choice_adopt(&c->corrector, config, "sample",
+                               find(tw_corrector_kinds, l->only_corrector)));
+    const tw_corrector *k = (const tw_corrector *)c->corrector.kind;
+    if (l->grid && k && k->correct)
+        TW_TRY(tw_config_bind_in(config, "sample", &times, 1, c));
+    else
+        TW_TRY(tw_config_know(config, "sample", &times, 1, "samplers with a corrector", true));
+done:
+    return st;
+}
+
 static tw_status bind_parts(tw_sampler_config *c, tw_config *config, const tw_predictor *named)
 {
     tw_status st = TW_OK;
     const tw_loop *l = (const tw_loop *)c->loop.kind;
-    const char *corrector = named || !l->usual_corrector ? "none" : l->usual_corrector;
     TW_TRY(bind_predictor(c, config, named));
-    TW_TRY(bind_part(&c->corrector, config, l->corrector, "corrector", corrector,
-                     "steps at one time", tw_corrector_kinds,
-                     "samplers with a corrector (sample.kind = pc)"));
+    TW_TRY(bind_corrector(c, config, l, named != NULL));
     TW_TRY(bind_part(&c->solver, config, l->solver, "solver",
                      l->usual_solver ? l->usual_solver : "dopri5", "solver of the ODE",
                      tw_solver_kinds, "samplers with an ODE (sample.kind = ode)"));
     const tw_corrector *k = (const tw_corrector *)c->corrector.kind;
-    TW_TRY(bind_part(&c->rule, config, l->rule || (k && k->rule), "step_rule",
-                     l->usual_rule ? l->usual_rule : "snr", "step size of Langevin dynamics",
-                     tw_rule_kinds, "Langevin dynamics"));
+    const char *rule = l->usual_rule ? l->usual_rule : k && k->usual_rule ? k->usual_rule : "snr";
+    TW_TRY(bind_part(&c->rule, config, l->rule || (k && k->rule), "step_rule", rule,
+                     "step size of Langevin dynamics", tw_rule_kinds, "Langevin dynamics"));
     const tw_predictor *p = (const tw_predictor *)c->predictor.kind;
     TW_TRY(bind_part(&c->spacing, config, l->grid, "spacing",
                      p && p->spacing ? p->spacing : "uniform", "spacing of the times",

@@ -1,14 +1,21 @@
 /* The step of the published Langevin corrector (Song et al. 2021, algorithms 4 and 5): so long that
  * the ratio of the score's part to the noise's is `snr`,
  *
- *   ε = 2 a (snr ‖z‖ / ‖s‖)²,   a = α_t² of VP processes' discrete chains; here 1 where α = 1.
+ *   ε = 2 a (snr ‖z‖ / ‖s‖)²,   a of step_scale.h.
  *
  * The published code takes the means of ‖z‖ and ‖s‖ over the batch, so that a sample depends on its
- * neighbours; here each sample has its own unless `coupled` asks for theirs. */
+ * neighbours; here each sample has its own unless `coupled` asks for theirs. A sample's own score
+ * nearly vanishes at a mode, which in few dimensions is often enough for steps without bound to
+ * throw samples out: so ‖s‖ counts as no less than half of what it is for data of variance 1,
+ * √D / √(α² + σ²). In the dimensions of images that changes nothing.
+ *
+ * A step ε(x) makes Langevin dynamics sample p/ε ∝ p ‖s‖² instead of p: of a Gaussian, (D + 2) / D
+ * of the variance. So of points in few dimensions the rule sigma, or `coupled`, is the right one.
+ */
 #include <math.h>
 #include <stddef.h>
 
-#include "sample/sampler.h"
+#include "sample/step_scale.h"
 
 typedef struct snr_config {
     double snr;
@@ -33,22 +40,24 @@ static void size(const void *config, const tw_batch *b, const tw_point *at, cons
                  double *step)
 {
     const snr_config *c = config;
+    const double a = step_scale(b->process, at), spread = hypot(at->alpha, at->sigma),
+                 least = 0.5 * sqrt((double)b->dims) / spread;
     double of_z = 0, of_s = 0;
-    (void)at;
     for (int64_t i = 0; i < b->n; i++) {
         const double nz = norm(z + i * b->dims, b->dims), ns = norm(b->s + i * b->dims, b->dims);
-        const double r = ns > 0 ? c->snr * nz / ns : 0;
+        const double r = c->snr * nz / fmax(ns, least);
         of_z += nz;
         of_s += ns;
-        step[i] = 2 * r * r;
+        step[i] = 2 * a * r * r;
     }
     if (!c->coupled) return;
     const double r = of_s > 0 ? c->snr * of_z / of_s : 0;
-    for (int64_t i = 0; i < b->n; i++) step[i] = 2 * r * r;
+    for (int64_t i = 0; i < b->n; i++) step[i] = 2 * a * r * r;
 }
 
 const tw_rule tw_rule_snr = {
     .kind = {"snr", "a signal-to-noise ratio", fields, sizeof fields / sizeof *fields,
              sizeof(snr_config)},
+    .of_state = true,
     .size = size,
 };

@@ -25,8 +25,10 @@ static tw_status check(const tw_sampler *s)
 {
     tw_status st = TW_OK;
     const tw_sampler_config *c = s->config;
-    const tw_part_use use = {
-        .process = s->process, .score = s->score, .grid = s->grid.point ? &s->grid : NULL};
+    const tw_part_use use = {.process = s->process,
+                             .score = s->score,
+                             .grid = s->grid.point ? &s->grid : NULL,
+                             .rule = s->rule};
     if (s->loop->check) TW_TRY(s->loop->check(c->loop.config, &use));
     if (s->predictor && s->predictor->check) TW_TRY(s->predictor->check(c->predictor.config, &use));
     if (s->corrector && s->corrector->check) TW_TRY(s->corrector->check(c->corrector.config, &use));
@@ -83,6 +85,7 @@ static void fill_batch(tw_sampler *s)
     s->b.x = s->scratch[0];
     s->b.s = s->scratch[1];
     s->b.evaluations = &s->evaluations;
+    s->b.numbers = &s->numbers;
 }
 
 tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
@@ -97,6 +100,7 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
     s->score = score;
     s->dims = score->dims;
     s->batch = options->batch ? options->batch : config->batch;
+    s->asked_steps = options->steps ? options->steps : config->steps;
     TW_CHECK(s->dims >= 1 && s->batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers",
              (long long)s->batch, (long long)s->dims);
     choose(s);
@@ -147,6 +151,16 @@ double tw_sampler_evaluations(const tw_sampler *s)
     return s->samples ? (double)s->evaluations / (double)s->samples : 0;
 }
 
+tw_sampler_numbers tw_sampler_report(const tw_sampler *s)
+{
+    return s->numbers;
+}
+
+void tw_sampler_forget(tw_sampler *s)
+{
+    s->numbers.found = 0;
+}
+
 /* ---- description ---- */
 
 static tw_status describe_choice(tw_text *out, const char *key, const tw_choice *c)
@@ -168,10 +182,13 @@ tw_status tw_sampler_describe(tw_text *out, const tw_sampler *s)
     TW_TRY(tw_choice_describe(out, &c->loop));
     TW_TRY(describe_choice(out, "predictor", &c->predictor));
     TW_TRY(describe_choice(out, "corrector", &c->corrector));
+    if (s->corrector && s->corrector->correct && s->loop->grid)
+        TW_TRY(tw_text_add(out, " corrector_steps=%lld", (long long)c->corrector_steps));
     TW_TRY(describe_choice(out, "step_rule", &c->rule));
     TW_TRY(describe_choice(out, "solver", &c->solver));
     TW_TRY(describe_choice(out, "spacing", &c->spacing));
-    if (s->grid.point) TW_TRY(tw_text_add(out, " steps=%lld", (long long)s->grid.steps));
+    TW_TRY(tw_text_add(out, " steps=%lld",
+                       (long long)(s->grid.point ? s->grid.steps : s->total_steps)));
     if (*c->which) TW_TRY(tw_text_add(out, " timesteps=%s", c->which));
     tw_text_from_double(epsilon, c->epsilon);
     if (c->epsilon > 0) TW_TRY(tw_text_add(out, " epsilon=%s", epsilon));
@@ -187,25 +204,27 @@ done:
 
 /* ---- running ---- */
 
-/* x ~ N(0, prior_std² I) or uniform, each row from its own stream. */
+/* x ~ N(0, prior_std² I) or uniform, each sample from its own stream; where samples stand in rows,
+ * all of a row from that of its first. */
 void tw_sampler_prior(const tw_sampler *s, tw_batch *b)
 {
     const tw_process *p = s->process;
-    const tw_rng_stream stream = {.seed = b->seed, .purpose = TW_RNG_SAMPLER_PRIOR};
     const float std = (float)p->prior_std, low = (float)p->prior_low,
                 range = (float)(p->prior_high - p->prior_low);
-    if (range > 0) {
-        for (int64_t i = 0; i < b->n; i++) {
-            tw_rng_stream row = stream;
-            row.position = b->index[i];
-            tw_rng_uniform(b->x + i * b->dims, &row, 0, b->dims);
+#pragma omp parallel for schedule(static) if (b->n * b->dims > 8192)
+    for (int64_t i = 0; i < b->n; i++) {
+        float *x = b->x + i * b->dims;
+        const int64_t column = b->columns > 0 ? b->index[i] % b->columns : 0;
+        const tw_rng_stream stream = {
+            .seed = b->seed, .purpose = TW_RNG_SAMPLER_PRIOR, .position = b->index[i] - column};
+        if (range > 0) {
+            tw_rng_uniform(x, &stream, 0, b->dims);
+            for (int64_t k = 0; k < b->dims; k++) x[k] = low + range * x[k];
+        } else {
+            tw_rng_normal(x, &stream, 0, b->dims);
+            for (int64_t k = 0; std != 1.0f && k < b->dims; k++) x[k] *= std;
         }
-        for (int64_t i = 0; i < b->n * b->dims; i++) b->x[i] = low + range * b->x[i];
-        return;
     }
-    tw_rng_normal_rows(b->x, &stream, b->index, b->n, b->dims);
-    if (std == 1.0f) return;
-    for (int64_t i = 0; i < b->n * b->dims; i++) b->x[i] *= std;
 }
 
 /* A whole batch of indices from `first`, of which the caller takes the first `wanted`. */
@@ -215,6 +234,7 @@ static tw_status run_batch(tw_sampler *s, int64_t first, int64_t wanted)
     s->first = first;
     s->wanted = wanted;
     for (int64_t i = 0; i < b->n; i++) b->index[i] = first + i;
+    b->columns = 0;
     tw_sampler_prior(s, b);
     b->scratch = s->predictor_scratch;
     b->number = s->predictor_number;
@@ -253,12 +273,25 @@ tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k)
     return s->predictor->step(s->config->predictor.config, &s->grid, k, b);
 }
 
-tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at)
+tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t j,
+                                  int64_t count)
 {
+    tw_point step = *at;
+    step.name = at->name * count + j;
+    b->unchanged = j > 0;
     b->scratch = s->corrector_scratch;
     b->number = s->corrector_number;
-    return s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config, at,
-                                 b);
+    return s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config,
+                                 &step, b);
+}
+
+tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at)
+{
+    tw_status st = TW_OK;
+    const int64_t count = s->corrector->correct ? s->config->corrector_steps : 0;
+    for (int64_t j = 0; j < count; j++) TW_TRY(tw_sampler_correct_once(s, b, at, j, count));
+done:
+    return st;
 }
 
 tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done)

@@ -39,16 +39,22 @@ typedef struct tw_batch {
     double *t;             /* [n] */
     int64_t *index;        /* [n], global sample indices */
     double *number; /* [n][TW_BATCH_NUMBERS] of the part that is called, kept from step to step */
-    int64_t *evaluations; /* of the score, per sample, over all runs */
+    int64_t *evaluations;        /* of the score, per sample, over all runs */
+    tw_sampler_numbers *numbers; /* what is reported */
+    int64_t columns;             /* 0, or of rows whose noise is mixed: tw_batch_noise */
+    bool unchanged;              /* of a corrector: x and the time are as its last step left them */
 } tw_batch;
 
 enum { TW_BATCH_NUMBERS = 4 };
+
+typedef struct tw_rule tw_rule;
 
 /* Whether a part can be used. */
 typedef struct tw_part_use {
     const tw_process *process;
     const tw_score *score;     /* what it can do: vjp, eval_variance, eval_energy may be NULL */
     const tw_times_grid *grid; /* NULL where the loop has none */
+    const tw_rule *rule;       /* NULL where no part asks for one */
 } tw_part_use;
 
 /* One step of the reverse process: predictor_NAME.c defines tw_predictor_NAME. */
@@ -66,15 +72,16 @@ typedef struct tw_predictor {
 extern const tw_kinds tw_predictor_kinds;
 
 /* How far a Langevin corrector goes: rule_NAME.c defines tw_rule_NAME. */
-typedef struct tw_rule {
+struct tw_rule {
     tw_kind kind;
+    bool of_state; /* the step depends on x: no Metropolis test corrects that */
     tw_status (*check)(const void *config, const tw_part_use *use);
     /* The step ε of x ← x + ε s + √(2 ε) z for each sample.
      * @param[in] s, z  [n][dims]
      * @param[out] step [n] */
     void (*size)(const void *config, const tw_batch *b, const tw_point *at, const float *z,
                  double *step);
-} tw_rule;
+};
 extern const tw_kinds tw_rule_kinds;
 
 /* Steps at one time that leave its distribution alone: corrector_NAME.c defines
@@ -83,7 +90,10 @@ typedef struct tw_corrector {
     tw_kind kind;
     tw_status (*check)(const void *config, const tw_part_use *use);
     int scratch;
-    bool rule; /* asks for a step rule */
+    bool rule;              /* asks for a step rule */
+    const char *usual_rule; /* NULL: the loop's */
+    /* One step; sample.corrector_steps are made at each time. at->name is the step's own: its noise
+     * has the names 2 at->name and 2 at->name + 1. NULL: does nothing. */
     tw_status (*correct)(const void *config, const tw_rule *rule, const void *rule_config,
                          const tw_point *at, tw_batch *b);
 } tw_corrector;
@@ -104,6 +114,9 @@ typedef struct tw_loop {
     tw_kind kind;
     bool predictor, corrector, rule, solver, grid; /* the parts that it is made of */
     const char *usual_predictor, *usual_corrector, *usual_rule, *usual_solver;
+    const char *only_corrector;        /* the one that it is made of: no key chooses it */
+    const char *usual_corrector_steps; /* NULL: 1 */
+    int64_t usual_steps;               /* times of a continuous process; 0: as the predictor says */
     tw_status (*check)(const void *config, const tw_part_use *use);
     int scratch;
     int64_t (*steps)(const void *config,
@@ -129,6 +142,7 @@ struct tw_sampler {
     tw_times_grid grid;
     tw_bounds clip;
     int64_t dims, batch, total_steps;
+    int64_t asked_steps; /* sample.steps, or the options'; 0: as usual */
     tw_batch b;
     float *arrays;   /* all [batch][dims] there are */
     float **scratch; /* views of it */
@@ -136,6 +150,7 @@ struct tw_sampler {
     double *predictor_number, *corrector_number;
     int64_t samples; /* that evaluations were counted over */
     int64_t evaluations;
+    tw_sampler_numbers numbers;
     tw_sampler_watcher *watch;
     void *watch_self;
     int64_t first, wanted; /* of the batch that runs */
@@ -146,7 +161,11 @@ struct tw_sampler {
 /* One step of the predictor, or one visit of the corrector at point k. */
 tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k);
 tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at);
-/* x ~ the prior, for the indices in b->index. */
+/* Step j of `count` of the corrector at one time; j > 0 promises that nothing moved x since step
+ * j − 1. */
+tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t j,
+                                  int64_t count);
+/* x ~ the prior, for the indices in b->index, in rows where b->columns is set. */
 void tw_sampler_prior(const tw_sampler *s, tw_batch *b);
 /* Step `done` of total_steps is done: tells the watcher. */
 tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done);
@@ -155,6 +174,12 @@ tw_status tw_sampler_step_done(tw_sampler *s, const tw_batch *b, int64_t done);
 
 /* b->s = the score of x at one time for all. */
 tw_status tw_batch_score(tw_batch *b, const float *x, double t);
+/* The same, with x̂_0 clipped: s = (α clip((x + σ² s) / α) − x) / σ². */
+tw_status tw_batch_clipped_score(tw_batch *b, const float *x, const tw_point *at);
+/* b->s and the energy [n] of x; of scores that have one. */
+tw_status tw_batch_energy(tw_batch *b, const float *x, double t, double *energy);
+/* Adds to the mean that tw_sampler_report gives under this name, a literal. */
+void tw_batch_report(tw_batch *b, const char *name, double sum, double count);
 
 /* x̂_0 = (x + σ² s) / α, clipped: Tweedie's formula.  x ← a x̂_0 + b x + c z, z ~ N(0, I) of the
  * stream (seed, TW_RNG_SAMPLER_NOISE, index, name); c = 0 draws none. */
@@ -162,8 +187,16 @@ typedef struct tw_linear_step {
     double x0, x, noise;
 } tw_linear_step;
 void tw_batch_linear(tw_batch *b, const tw_point *at, const tw_linear_step *step);
+/* x ← a x + b s + c z in these terms: s = (α x̂_0 − x) / σ². */
+static inline tw_linear_step tw_linear_of_score(const tw_point *at, double x, double s, double z)
+{
+    const double v = at->sigma * at->sigma;
+    return (tw_linear_step){.x0 = s * at->alpha / v, .x = x - s / v, .noise = z};
+}
 
-/* z [n][dims] of a stream of each sample. `name` may be any number below 2^44. */
+/* z [n][dims] of a stream of each sample. `name` may be any number below 2^44. Where b->columns is
+ * set, samples stand in rows of as many, which share two streams: column c has cos θ of one and
+ * sin θ of the other, θ = π/2 · c / (columns − 1). */
 void tw_batch_noise(const tw_batch *b, float *z, tw_rng_purpose purpose, int64_t name);
 
 /* ---- times ---- */

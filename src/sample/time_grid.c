@@ -69,7 +69,9 @@ done:
 static int64_t usual_steps(const tw_sampler_config *c, const tw_process *p)
 {
     const tw_predictor *predictor = (const tw_predictor *)c->predictor.kind;
+    const tw_loop *loop = (const tw_loop *)c->loop.kind;
     if (tw_process_is_discrete(p)) return p->steps;
+    if (loop->usual_steps) return loop->usual_steps;
     return predictor && predictor->steps ? predictor->steps : 1000;
 }
 

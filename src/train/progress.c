@@ -71,10 +71,9 @@ tw_status tw_progress_open_lines(int *out, const char *path)
     tw_status st = TW_OK;
     struct stat info;
     off_t end = 0;
-    int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened for appending: %s", path, strerror(errno));
-    TW_CHECK(fstat(file, &info) == 0 && S_ISREG(info.st_mode), TW_EIO, "%s: is not a regular file",
-             path);
+    int file = -1;
+    TW_TRY(tw_file_open_own(&file, path, O_RDWR | O_CREAT | O_APPEND));
+    TW_CHECK(fstat(file, &info) == 0, TW_EIO, "%s: cannot be looked at: %s", path, strerror(errno));
     TW_TRY(find_last_line(&end, file, info.st_size, path));
     if (end < info.st_size) {
         TW_CHECK(ftruncate(file, end) == 0, TW_EIO, "%s: cannot be cut back: %s", path,

@@ -43,10 +43,21 @@ static int groups_of(const tw_trainer *t, tw_state_group *groups, char names[TW_
 
 static tw_status make_state(tw_state **out, const tw_trainer *t)
 {
+    tw_status st = TW_OK;
+    tw_state *state = NULL;
+    double *history;
+    int64_t count;
     tw_state_group groups[GROUPS_MAX];
     char names[TW_EMA_MAX][64];
     int n = groups_of(t, groups, names);
-    return tw_state_create(out, t->stepper.model->params, groups, n);
+    TW_TRY(tw_state_create(&state, t->stepper.model->params, groups, n));
+    history = tw_objective_history(t->stepper.objective, &count);
+    if (count) TW_TRY(tw_state_add_numbers(state, "objective", "times", history, count));
+    *out = state;
+    state = NULL;
+done:
+    tw_state_destroy(&state);
+    return st;
 }
 
 static tw_status check_disk(const tw_trainer *t, const tw_state *state)
@@ -233,6 +244,7 @@ tw_status tw_trainer_load(tw_trainer *t, const char *path)
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_broadcast(t->comm, facts, sizeof facts, 0));
     TW_TRY(tw_stepper_broadcast(&t->stepper, true));
+    TW_TRY(tw_stepper_share_history(&t->stepper));
     t->stepper.step = (int64_t)facts[0];
     t->past.restarts = (int64_t)facts[1] + 1;
     t->past.resumed = true;

@@ -53,6 +53,8 @@ typedef struct tw_stepper {
     float *array[TW_OPTIMIZER_ARRAYS]; /* the optimiser's own */
     float *ema[TW_EMA_MAX];            /* on the node of rank zero, shared by its ranks */
     float *x0;                         /* one microbatch */
+    double *observed; /* times [batch] and losses [batch] of a step by position, where the objective
+                         keeps a history of them; else NULL */
 
     int64_t step; /* optimiser steps done */
 } tw_stepper;
@@ -73,6 +75,16 @@ tw_status tw_stepper_broadcast(tw_stepper *s, bool arrays);
  * @return TW_EDIVERGED where loss or gradient are not finite or too large for the optimiser, with
  * nothing updated; what reading failed with; the same on all ranks */
 tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out);
+
+/* observe.c: what the objective's distribution of times learns from a step, the same on all ranks.
+ */
+tw_status tw_stepper_make_observed(tw_stepper *s);
+/* Notes times and losses of the microbatch that has just run. Not collective. */
+void tw_stepper_note(tw_stepper *s, int64_t position, int64_t count);
+/* Tells the objective all of the global batch. Collective. */
+tw_status tw_stepper_observe(tw_stepper *s);
+/* Rank zero's history, as read from a checkpoint, to all. Collective. */
+tw_status tw_stepper_share_history(tw_stepper *s);
 
 /* gradient_tree.c: the gradients of this rank's microbatches, added in a balanced binary tree over
  * their positions. The reduction goes on with the same tree over the ranks, so that the sum does

@@ -42,6 +42,7 @@ static tw_status differentiate(tw_stepper *s, double *loss, tw_step_result *r)
         TW_TRY(s->hooks.read(s->hooks.self, s->step, first, count, s->x0));
         r->read_seconds += tw_clock_seconds() - start;
         *loss += tw_objective_run(s->objective, &step, s->x0);
+        tw_stepper_note(s, step.position, count);
         if (s->tree && !last) tw_gradient_tree_keep(s->tree, k);
     }
 done:
@@ -139,6 +140,7 @@ tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out)
     r.norm_seconds = tw_clock_seconds() - reduced;
     r.learning_rate = tw_learning_rate_at(&rate, s->step);
     TW_TRY(judge(s, &r));
+    TW_TRY(tw_stepper_observe(s));
     tw_watchdog_heartbeat(s->watchdog, "update", s->step + 1, s->c->watchdog);
     const double judged = tw_clock_seconds();
     update(s, &r);

@@ -407,8 +407,46 @@ static void a_crash_of_the_reader_is_an_error_like_any_other(void **state)
     assert_int_equal(open_it(), TW_OK);
 }
 
-int main(void)
+static void what_has_a_seal_alone_is_not_drained(void **state)
 {
+    char store[300], copy[600];
+    int64_t copied = -1, skipped = -1;
+    (void)state;
+    snprintf(store, sizeof store, "%s/store", run);
+    snprintf(copy, sizeof copy, "%s/step-000000040.h5", store);
+    refuse(make_config_external, "");
+    assert_int_equal(tw_checkpoint_drain(run, store, &copied, &skipped), TW_OK);
+    assert_int_equal(copied, 0);
+    assert_int_equal(access(copy, F_OK), -1);
+    assert_int_equal(tw_checkpoint_write(run, f.arrays, FIXTURE_ARRAYS, &f.meta), TW_OK);
+    assert_int_equal(tw_checkpoint_drain(run, store, &copied, &skipped), TW_OK);
+    assert_int_equal(copied, 1);
+}
+
+/* For tests/cli/hostile.sh: RUN/checkpoints/step-000000040.h5 with one of these faults. */
+static int make_one(const char *directory, const char *name)
+{
+    static const struct {
+        const char *name;
+        void (*change)(hid_t file);
+    } makers[] = {{"external", make_config_external},
+                  {"virtual", make_losses_virtual},
+                  {"link", make_scale_an_external_link}};
+    fixture_fill(&f, 40);
+    snprintf(run, sizeof run, "%s", directory);
+    snprintf(path, sizeof path, "%s/checkpoints/step-000000040.h5", run);
+    snprintf(other, sizeof other, "%s/secret", run);
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        if (strcmp(makers[i].name, name) != 0) continue;
+        refuse(makers[i].change, "");
+        return 0;
+    }
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "make") == 0) return make_one(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_that_claims_more_than_it_has_is_refused, setup,
                                         teardown),
@@ -419,6 +457,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_behind_a_valid_seal_never_ends_the_process,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_has_a_seal_alone_is_not_drained, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_of_the_reader_is_an_error_like_any_other, setup,
                                         teardown),
     };

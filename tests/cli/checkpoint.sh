@@ -71,7 +71,7 @@ expect_equal "temporary files" "$(find . -name '*.tmp' | wc -l)" 0
 
 # the same step, trained again after a loss, replaces its copy; that of another run does not
 mv run/checkpoints/step-000000300.h5 kept.h5
-cp run/checkpoints/step-000000200.h5 run/checkpoints/step-000000300.h5
+cp losses/checkpoints/step-000000300.h5 run/checkpoints/step-000000300.h5
 expect_exit 0 "$TWEEDIE" checkpoint drain "$PWD/run" --to durable
 expect_output "1 files copied to durable, 2 were there already"
 mv kept.h5 run/checkpoints/step-000000300.h5
@@ -108,14 +108,17 @@ expect_output "$FILE: is damaged: its bytes do not have the hash that its head s
 expect_message "1 of 2 files do not verify"
 expect_exit 65 "$TWEEDIE" checkpoint verify run --json
 expect_output '"valid": false'
-expect_exit 0 "$TWEEDIE" checkpoint list run
+expect_exit 65 "$TWEEDIE" checkpoint list run # all of them, and then that one is damaged
 expect_output "DAMAGED"
+expect_output "valid  "
+expect_message "1 checkpoint cannot be used (tweedie checkpoint verify says why)"
 mkfifo run/checkpoints/step-000000010.h5
 ln -s nowhere run/checkpoints/step-000000020.h5
 mkdir run/checkpoints/step-000000030.h5
-expect_exit 0 "$TWEEDIE" checkpoint list run
+expect_exit 65 "$TWEEDIE" checkpoint list run
 expect_equal "lines with odd things among them" "$(wc -l <"$OUT")" 5
-expect_exit 0 "$TWEEDIE" checkpoint list run --json
+expect_exit 65 "$TWEEDIE" checkpoint list run --json
+expect_equal "JSON lines of damaged ones" "$(wc -l <"$OUT")" 1
 expect_exit 65 "$TWEEDIE" checkpoint verify run
 expect_message "4 of 5 files do not verify"
 rm -r run/checkpoints/step-0000000[123]0.h5

@@ -74,3 +74,16 @@ if [ -w /dev/full ]; then
     expect_exit 74 full
     expect_message "tweedie: standard output"
 fi
+
+# a closed standard stream is no number for the next file: what is said would be written into it
+mkdir -p pictures/a
+cp "$SOURCE/jobs/quickstart.png" pictures/a/picture.png
+echo "left out, which is said while the samples are being written" >pictures/a/notes.txt
+import() { "$TWEEDIE" import closed.h5 --force --format images pictures; }
+expect_exit 0 import
+mv closed.h5 open.h5
+for streams in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+    closed() { eval "import $streams"; }
+    expect_exit 0 closed
+    expect_exit 0 cmp closed.h5 open.h5
+done

@@ -47,7 +47,7 @@ batch = 4
 steps = 4
 END
 expect_exit 0 "$TWEEDIE" import circles.h5 --format circles --count 400
-expect_exit 0 "$TWEEDIE" train points.ini --run points
+expect_exit 0 "$TWEEDIE" train points.ini --run points compute.precision=f32
 expect_exit 0 "$TWEEDIE" train images.ini --run images
 
 # one job on 1, 2 and 4 ranks, and with another number of threads
@@ -71,7 +71,7 @@ h5diff -d 1e-3 points.1.h5 batch.h5 /points || fail "another batch gives other s
 # fields come back in their own units: one denoising lands at the data's mean, here (100, -50)
 awk 'BEGIN { srand(1); for (i = 0; i < 500; i++) print 100 + 3 * (rand() - 0.5), -50 + 40 * (rand() - 0.5) }' >field.txt
 expect_exit 0 "$TWEEDIE" import field.h5 --format points field.txt --normalise standard
-expect_exit 0 "$TWEEDIE" train points.ini --run field data.path=field.h5 objective.kind=onestep network.time_dim=0 train.steps=600
+expect_exit 0 "$TWEEDIE" train points.ini --run field data.path=field.h5 objective.kind=onestep network.time_dim=0 train.steps=600 compute.precision=f32
 expect_exit 0 "$TWEEDIE" sample field --count 500 --out drawn.h5
 expect_exit 0 "$TWEEDIE" evaluate drawn.h5 --reference field.h5 --json
 LAST="evaluate drawn.h5"

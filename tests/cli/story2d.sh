@@ -10,7 +10,7 @@ expect_exit 0 "$TWEEDIE" import circles.h5 --format circles --count 20000 --test
 
 # shorter than shipped
 distance() { # NAME STEPS
-    expect_exit 0 "$TWEEDIE" train "$CONFIG/circles-$1.ini" --run "$1" data.path=circles.h5 train.steps="$2" log.grid_every=0
+    expect_exit 0 "$TWEEDIE" train "$CONFIG/circles-$1.ini" --run "$1" data.path=circles.h5 train.steps="$2" log.grid_every=0 compute.precision=f32
     expect_exit 0 "$TWEEDIE" sample "$1" --count 4096 --out "$1.h5" --grid "$1.png" sample.batch=1024
     [ -s "$1.png" ] || fail "no heat map"
     expect_exit 0 "$TWEEDIE" evaluate "$1.h5" --reference circles.h5 --split all --json

@@ -139,12 +139,54 @@ static void the_help_is_made_from_the_table(void **state)
     tw_free(&text);
 }
 
+/* What is for every kind of a command that has kinds: on purpose, one by one. A new option of such
+ * a command says in its row whose it is (.kinds), or is named here. */
+static const struct {
+    const char *command, *option;
+} general[] = {
+    {"bench", "repetitions"},   {"bench", "json"},           {"checkpoint", "json"},
+    {"inspect", "fingerprint"}, {"inspect", "plan"},         {"inspect", "keys"},
+    {"inspect", "ranks"},       {"import", "format"},        {"import", "force"},
+    {"import", "name"},         {"import", "source"},        {"import", "license"},
+    {"import", "split"},        {"import", "test-fraction"}, {"import", "classes"},
+    {"import", "class-names"},  {"import", "seed"},          {"import", "keep-order"},
+    {"import", "gzip"},         {"import", "normalise"},     {"plot", "out"},
+    {"plot", "force"},          {"plot", "title"},           {"plot", "json"},
+};
+
+static bool is_general(const tw_command *c, const tw_option *o)
+{
+    for (size_t i = 0; i < sizeof general / sizeof *general; i++)
+        if (strcmp(general[i].command, c->name) == 0 && strcmp(general[i].option, o->name) == 0)
+            return true;
+    return false;
+}
+
+static void every_option_of_a_command_with_kinds_says_whose_it_is(void **state)
+{
+    size_t met = 0;
+    (void)state;
+    for (int k = 0; k < tw_cmd_count; k++) {
+        const tw_command *c = tw_cmd_table[k];
+        bool kinds = false;
+        for (int i = 0; i < c->option_count; i++) kinds = kinds || c->options[i].kinds;
+        for (int i = 0; kinds && i < c->option_count; i++) {
+            const tw_option *o = &c->options[i];
+            if (o->kinds ? is_general(c, o) : !is_general(c, o))
+                fail_msg("tweedie %s --%s: of which kinds is it?", c->name, o->name);
+            met += o->kinds == NULL;
+        }
+    }
+    assert_int_equal(met, sizeof general / sizeof *general); /* and nothing named here is gone */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_arguments_and_assignments_are_told_apart),
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(bad_words_are_refused_with_what_was_wanted),
+        cmocka_unit_test(every_option_of_a_command_with_kinds_says_whose_it_is),
         cmocka_unit_test(the_help_is_made_from_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ batch = 2
 [checkpoint]
 every = 250
 [compute]
-watchdog = 4
+watchdog = 8
 END
 
 # failing RANK CALL RUN: on this rank alone, this call of a file named big.h5 and all that follow it fail with $ERROR

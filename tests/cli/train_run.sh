@@ -1,6 +1,7 @@
 # What a run leaves: metrics, log, pictures, frozen configuration; what resuming refuses; what a dry run says.
 . "$(dirname "$0")/train/lib.sh"
 make_tiny
+make_points
 set -- tiny.ini optimizer.warmup=4 log.validate_every=4 log.grid_every=8 log.grid_count=4 log.grid_steps=3 sample.batch=4
 
 expect_exit 0 train 2 dry "$@" --dry-run
@@ -9,6 +10,15 @@ expect_message "a checkpoint is 3 MB; 3 are kept"
 expect_message "core-hours"
 expect_message "nothing was written"
 [ ! -e dry ] || fail "a dry run made a run directory"
+# threads that no CPU is for, and a number of them that is none
+one=$(taskset -pc $$ | sed 's/.*: //; s/[,-].*//')
+expect_exit 0 taskset -c "$one" env OMP_NUM_THREADS=8 "$TWEEDIE" train points.ini --run dry --dry-run
+expect_message "WARNING: rank 0 on "
+expect_message "8 threads on 1 CPU, 8 times as many: they wait for each other"
+for n in abc 100000; do
+    expect_exit 0 env OMP_NUM_THREADS=$n "$TWEEDIE" train points.ini --run dry --dry-run
+    expect_message "OMP_NUM_THREADS is '$n', expected a number from 1 to 4096: it is passed over, and rank 0 takes "
+done
 expect_exit 78 train 2 dry "$@" --dry-run sample.kind=euler
 expect_exit 78 train 2 dry "$@" --dry-run data.validation_split=dev
 expect_exit 66 train 2 dry "$@" --dry-run data.path=none.h5
@@ -98,9 +108,9 @@ for which in raw ema:0.9999; do
     rm -rf begun
     expect_exit 0 train 2 begun tiny.ini --init sound --init-weights $which optimizer.warmup=9 train.steps=1 # a step at rate zero
     expect_message "started from sound ($which)"
-    expect_exit 0 "$TWEEDIE" checkpoint export sound --weights $which --out wanted.h5
+    expect_exit 0 "$TWEEDIE" checkpoint export sound --weights $which --out wanted.h5 --force
     for met in raw ema:0.9999; do
-        expect_exit 0 "$TWEEDIE" checkpoint export begun --weights $met --out met.h5
+        expect_exit 0 "$TWEEDIE" checkpoint export begun --weights $met --out met.h5 --force
         expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 met.h5
         expect_output "step: 8 and 1"
         expect_output "different: 0 arrays"

@@ -3,6 +3,7 @@
  * the others into the time limit. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -168,6 +169,24 @@ static void exit_before_the_end_becomes_code_70(void **state)
     assert_int_equal(WEXITSTATUS(status), 70);
 }
 
+/* Open MPI's own prints a stack, and waits for ever where the heap is corrupted. Looked at outside
+ * of cmocka, which has handlers too. */
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+enum { FATAL = sizeof fatal / sizeof *fatal };
+static struct sigaction before_mpi[FATAL], after_mpi[FATAL];
+
+static void look_at_handlers(struct sigaction *out)
+{
+    for (int i = 0; i < FATAL; i++) sigaction(fatal[i], NULL, &out[i]);
+}
+
+static void mpi_leaves_no_handler_of_fatal_signals(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FATAL; i++)
+        assert_true(after_mpi[i].sa_handler == before_mpi[i].sa_handler);
+}
+
 /* For tests/cli/train_collectives.sh: the last rank does something else than the others. */
 static int be_victim(const char *how)
 {
@@ -192,11 +211,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_differing_value_is_found_and_its_rank_named),
         cmocka_unit_test(placement_is_reported_and_threads_are_at_least_one),
         cmocka_unit_test(exit_before_the_end_becomes_code_70),
+        cmocka_unit_test(mpi_leaves_no_handler_of_fatal_signals),
     };
+    look_at_handlers(before_mpi);
     if (tw_comm_create(&comm) != TW_OK) {
         fprintf(stderr, "%s\n", tw_error_message());
         return 1;
     }
+    look_at_handlers(after_mpi);
     int failed = argc > 2 && strcmp(argv[1], "victim") == 0
                      ? be_victim(argv[2])
                      : cmocka_run_group_tests(tests, NULL, NULL);

@@ -597,7 +597,7 @@ static void formats_are_listed(void **state)
         found += strcmp(name, "idx") == 0 || strcmp(name, "circles") == 0;
         assert_true(strlen(summary) > 10);
     }
-    assert_int_equal(count, 8);
+    assert_int_equal(count, 10);
     assert_int_equal(found, 2);
 }
 

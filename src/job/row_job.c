@@ -1,0 +1,493 @@
+/* Jobs over the rows of a dataset: what is wanted, what is there, what is missing; then compute and
+ * merge. */
+#include "job/row_job.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "h5/h5.h"
+#include "run/compute.h"
+#include "tweedie/clock.h"
+#include "tweedie/log.h"
+#include "tweedie/memory.h"
+#include "tweedie/signals.h"
+
+/* As samplers that keep a batch full: the tail of a block leaves slots empty. */
+enum { BLOCK_BATCHES = 8, LINE_SECONDS = 5 };
+
+static const char made_with_others[] = "was made with other weights, data or settings";
+
+static tw_status agree(const row_job *j, tw_status st)
+{
+    return j->comm ? tw_comm_agree(j->comm, st) : st;
+}
+
+/* ---- the score: the network's, and a place to stop at, as a block may take minutes ---- */
+
+static tw_status go_on(void)
+{
+    return tw_signals_stop()
+               ? tw_error_set(TW_ESTOPPED,
+                              "stopped by a signal; the same command goes on with what "
+                              "is missing")
+               : TW_OK;
+}
+
+static tw_status eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
+                      float *score)
+{
+    tw_status st = TW_OK;
+    const tw_score *s = tw_model_score_view(((row_job *)self)->network);
+    TW_TRY(go_on());
+    TW_TRY(s->eval(s->self, n, x, t, index, score));
+done:
+    return st;
+}
+
+static tw_status vjp(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
+                     const float *v, float *score, float *out)
+{
+    tw_status st = TW_OK;
+    const tw_score *s = tw_model_score_view(((row_job *)self)->network);
+    TW_TRY(go_on());
+    TW_TRY(s->vjp(s->self, n, x, t, index, v, score, out));
+done:
+    return st;
+}
+
+static tw_status eval_variance(void *self, int64_t n, const float *x, const double *t,
+                               const int64_t *index, float *score, float *v)
+{
+    tw_status st = TW_OK;
+    const tw_score *s = tw_model_score_view(((row_job *)self)->network);
+    TW_TRY(go_on());
+    TW_TRY(s->eval_variance(s->self, n, x, t, index, score, v));
+done:
+    return st;
+}
+
+static tw_score make_score(row_job *j)
+{
+    const tw_score *s = tw_model_score_view(j->network);
+    return (tw_score){.self = j,
+                      .dims = s->dims,
+                      .eval = eval,
+                      .vjp = s->vjp ? vjp : NULL,
+                      .eval_variance = s->eval_variance ? eval_variance : NULL};
+}
+
+/* ---- the data ---- */
+
+tw_status row_job_check_samples(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *met = tw_dataset_get_spec(j->data), *want = &j->restored->samples;
+    TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
+                 met->channels == want->channels,
+             TW_EDATA,
+             "%s: holds %s of %lld x %lld x %lld, the network takes %s of %lld x %lld x %lld",
+             j->options->data, tw_dataset_kind_name(met->kind), (long long)met->height,
+             (long long)met->width, (long long)met->channels, tw_dataset_kind_name(want->kind),
+             (long long)want->height, (long long)want->width, (long long)want->channels);
+done:
+    return st;
+}
+
+tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_dataset_read_stored(j->data, first, n, j->stored, NULL));
+    tw_dataset_normalise(&j->restored->samples, n, j->stored, x);
+done:
+    return st;
+}
+
+double row_job_log_scale(const row_job *j)
+{
+    const tw_dataset_spec *s = &j->restored->samples;
+    double sum = 0;
+    for (int64_t c = 0; s->scale && c < s->channels; c++) sum += log(fabs((double)s->scale[c]));
+    return s->kind == TW_DATASET_UINT8 ? 0 : sum * (double)(s->height * s->width);
+}
+
+static bool has_split(const tw_dataset_spec *s, const char *name)
+{
+    for (int i = 0; i < s->split_count; i++)
+        if (strcmp(s->splits[i].name, name) == 0) return true;
+    return false;
+}
+
+/* Collective. */
+static tw_status open_data(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_row_job_options *o = j->options;
+    tw_dataset_options opening = {.path = o->data, .split = "all"};
+    if (o->split && *o->split) opening.split = o->split;
+    TW_TRY(tw_dataset_open(&j->data, j->comm, &opening));
+    if ((!o->split || !*o->split) && j->task->split &&
+        has_split(tw_dataset_get_spec(j->data), j->task->split)) {
+        opening.split = j->task->split;
+        tw_dataset_destroy(&j->data);
+        TW_TRY(tw_dataset_open(&j->data, j->comm, &opening));
+    }
+    j->rows = tw_dataset_count(j->data);
+done:
+    return st;
+}
+
+static tw_status choose_rows(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_row_job_options *o = j->options;
+    j->first = o->first;
+    TW_CHECK(o->first >= 0 && o->first < j->rows, TW_EUSAGE, "row %lld: %s has rows 0 to %lld",
+             (long long)o->first, o->data, (long long)(j->rows - 1));
+    j->count = o->count > 0 ? o->count : j->rows - o->first;
+    TW_CHECK(j->count <= j->rows - o->first, TW_EUSAGE,
+             "%lld rows from row %lld: %s has rows 0 to %lld", (long long)o->count,
+             (long long)o->first, o->data, (long long)(j->rows - 1));
+done:
+    return st;
+}
+
+/* ---- planning ---- */
+
+/* In float32 where nothing else is asked for: the noise of bf16 makes a solver's steps small, and a
+ * code worthless. */
+static tw_status read_settings(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_row_job_options *o = j->options;
+    TW_TRY(tw_restore_config(&j->config, j->restored, "likelihood", "likelihood compute",
+                             o->assignment_count, o->assignments));
+    TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_LIKELIHOOD | TW_RUN_COMPUTE, NULL));
+    TW_TRY(tw_config_finish(j->config));
+    if (j->run.compute.precision == TW_PRECISION_AUTO) j->run.compute.precision = TW_PRECISION_F32;
+done:
+    return st;
+}
+
+static tw_status allocate(row_job *j)
+{
+    tw_status st = TW_OK;
+    int64_t numbers;
+    TW_TRY(tw_multiply(&numbers, j->block, j->dims, "a block of samples"));
+    TW_TRY(tw_alloc(&j->x, numbers, sizeof *j->x, "a block of samples"));
+    TW_TRY(tw_alloc(&j->stored, numbers, sizeof(float), "a block of samples"));
+    for (int i = 0; i < j->columns.count; i++)
+        TW_TRY(tw_alloc(&j->values[i], j->block, column_row_bytes(&j->columns.column[i]),
+                        "a block of results"));
+done:
+    return st;
+}
+
+/* The line that parts are compared by. */
+static tw_status describe(row_job *j)
+{
+    const tw_dataset_split *split = tw_dataset_get_split(j->data);
+    return tw_format(j->settings, sizeof j->settings,
+                     "weights=%s data=%s rows=%lld:%lld %s precision=%s", j->restored->digest,
+                     tw_dataset_get_spec(j->data)->digest, (long long)split->first,
+                     (long long)split->last, j->text.data, tw_precision_name(j->precision));
+}
+
+static tw_status plan(row_job *j)
+{
+    tw_status st = TW_OK;
+    tw_model *m = j->restored->model;
+    j->dims = m->dims;
+    if (j->task->check) TW_TRY(j->task->check(j));
+    TW_TRY(choose_rows(j));
+    TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision));
+    j->score = make_score(j);
+    j->block = BLOCK_BATCHES * j->run.likelihood.batch;
+    TW_TRY(j->task->plan(j));
+    TW_TRY(describe(j));
+    TW_TRY(allocate(j));
+done:
+    return st;
+}
+
+static tw_status prepare(row_job *j)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_restore(&j->restored, j->comm, j->options->weights, j->options->which));
+    TW_TRY(agree(j, read_settings(j)));
+    TW_TRY(tw_compute_prepare(&j->precision, NULL, &j->run.compute, j->comm));
+    TW_TRY(open_data(j));
+    TW_TRY(agree(j, plan(j)));
+done:
+    return st;
+}
+
+/* ---- parts ---- */
+
+static int64_t rows_of(const row_job *j, int64_t k)
+{
+    const int64_t left = j->rows - k * j->block;
+    return left < j->block ? left : j->block;
+}
+
+/* The attributes of a part and of OUT. */
+static tw_status read_head(hid_t file, const char *path, char *settings, int64_t *first,
+                           int64_t *count)
+{
+    tw_status st = TW_OK;
+    char text[64];
+    char *end = text;
+    TW_TRY(tw_h5_read_text(file, path, "the file", "settings", settings, TW_DATASET_TEXT_MAX));
+    TW_TRY(tw_h5_read_text(file, path, "the file", "range", text, sizeof text));
+    end = strchr(text, ' ');
+    TW_CHECK(end, TW_EDATA, "%s: attribute \"range\" is '%s'", path, text);
+    *end++ = '\0';
+    TW_CHECK(tw_text_to_int64(text, first) && tw_text_to_int64(end, count), TW_EDATA,
+             "%s: attribute \"range\" is '%s %s'", path, text, end);
+done:
+    return st;
+}
+
+/* A part that is damaged is as good as missing; one of other settings is an error. */
+static tw_status open_part(bool *there, column_reader *r, const row_job *j, int64_t k,
+                           const char *path)
+{
+    tw_status st = TW_OK;
+    char settings[TW_DATASET_TEXT_MAX] = "";
+    int64_t first = -1, count = -1;
+    hid_t file = H5I_INVALID_HID;
+    *there = false;
+    if (!tw_file_exists(path)) goto done;
+    TW_TRY(tw_h5_start());
+    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    st = file < 0 ? tw_h5_fail(TW_EDATA, "%s: cannot be read as HDF5", path)
+                  : read_head(file, path, settings, &first, &count);
+    if (st == TW_OK &&
+        (strcmp(settings, j->settings) != 0 || first != k * j->block || count != rows_of(j, k))) {
+        st = parts_differ(path, made_with_others, settings, j->settings);
+        goto done;
+    }
+    if (st == TW_OK) st = column_reader_open(r, path, &j->columns);
+    *there = st == TW_OK;
+    if (st != TW_OK) tw_log_warn("%s; it is made again", tw_error_message());
+    st = TW_OK;
+done:
+    tw_h5_close(&file);
+    return st;
+}
+
+static tw_status check_block(void *self, int64_t k, bool *there)
+{
+    tw_status st = TW_OK;
+    row_job *j = self;
+    char path[TW_PATH_MAX];
+    column_reader r;
+    bool open = false;
+    TW_TRY(parts_path(path, j->directory, k * j->block));
+    TW_TRY(open_part(&open, &r, j, k, path));
+    if (open && (r.rows != rows_of(j, k) || column_reader_verify(&r, j->values) != TW_OK)) {
+        tw_log_warn("%s; it is made again", tw_error_message());
+        column_reader_close(&r);
+        open = false;
+    }
+    *there = open;
+done:
+    if (open) column_reader_close(&r);
+    return st;
+}
+
+static tw_status write_part(const row_job *j, int64_t k)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX], range[64];
+    column_writer *w = NULL;
+    TW_TRY(parts_path(path, j->directory, k * j->block));
+    TW_TRY(column_writer_create(&w, path, TW_OUTPUT_OWN, &j->columns, rows_of(j, k)));
+    TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)(k * j->block),
+                     (long long)rows_of(j, k)));
+    TW_TRY(tw_h5_write_text(column_writer_file(w), path, "settings", j->settings));
+    TW_TRY(tw_h5_write_text(column_writer_file(w), path, "range", range));
+    TW_TRY(column_writer_append(w, rows_of(j, k), j->values));
+    TW_TRY(column_writer_finish(&w));
+done:
+    column_writer_abort(&w);
+    return st;
+}
+
+static void show(row_job *j)
+{
+    const double now = tw_clock_seconds(), done = (double)(j->work.before + j->work.active),
+                 total = (double)j->work.missing_count;
+    if (now - j->last < LINE_SECONDS || j->rank != 0) return;
+    j->last = now;
+    tw_log_info("%.0f of %.0f blocks of %lld rows, %.0f s left", done, total, (long long)j->block,
+                (total - done) * (now - j->start) / done);
+}
+
+static tw_status make_block(void *self, int64_t k)
+{
+    tw_status st = TW_OK;
+    row_job *j = self;
+    TW_TRY(go_on());
+    TW_TRY(j->task->compute(j, k * j->block, rows_of(j, k)));
+    TW_TRY(write_part(j, k));
+    show(j);
+done:
+    return st;
+}
+
+static tw_status make_missing(row_job *j)
+{
+    tw_status st = TW_OK;
+    const int64_t first = j->first / j->block;
+    j->work = (block_work){.comm = j->comm,
+                           .rank = j->rank,
+                           .ranks = j->ranks,
+                           .self = j,
+                           .check = check_block,
+                           .make = make_block,
+                           .first = first,
+                           .count = (j->first + j->count - 1) / j->block + 1 - first};
+    TW_TRY(block_work_list(&j->work));
+    if (j->work.missing_count == 0) goto done;
+    TW_TRY(agree(j, j->rank == 0 ? tw_output_check_folder(j->directory) : TW_OK));
+    j->start = j->last = tw_clock_seconds();
+    tw_log_info("%s %lld rows, %lld blocks of %lld; %lld are there", j->task->verb,
+                (long long)j->count, (long long)j->work.count, (long long)j->block,
+                (long long)(j->work.count - j->work.missing_count));
+    TW_TRY(block_work_run(&j->work));
+    tw_log_info("made %lld blocks in %.1f s", (long long)j->work.missing_count,
+                tw_clock_seconds() - j->start);
+done:
+    return st;
+}
+
+tw_status row_job_each_part(row_job *j, tw_status (*take)(void *self, int64_t first, int64_t n),
+                            void *self)
+{
+    tw_status st = TW_OK;
+    char path[TW_PATH_MAX];
+    column_reader r;
+    bool open = false;
+    const int64_t end = j->first + j->count;
+    for (int64_t at = j->first; at < end;) {
+        const int64_t k = at / j->block, from = at - k * j->block;
+        int64_t n = rows_of(j, k) - from;
+        if (n > end - at) n = end - at;
+        TW_TRY(parts_path(path, j->directory, k * j->block));
+        TW_TRY(open_part(&open, &r, j, k, path));
+        TW_CHECK(open, TW_ENOINPUT, "%s: is missing", path);
+        TW_TRY(column_reader_read(&r, from, n, j->values));
+        column_reader_close(&r);
+        open = false;
+        TW_TRY(take(self, at, n));
+        at += n;
+    }
+done:
+    if (open) column_reader_close(&r);
+    return st;
+}
+
+/* ---- OUT ---- */
+
+/* A file under the final name must be what this job makes, or something that it may replace. */
+static tw_status look_at_out(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_row_job_options *o = j->options;
+    char settings[TW_DATASET_TEXT_MAX] = "";
+    int64_t first = -1, count = -1;
+    hid_t file = H5I_INVALID_HID;
+    if (!o->join || !tw_file_exists(o->out)) goto done;
+    TW_TRY(tw_h5_start());
+    file = H5Fopen(o->out, H5F_ACC_RDONLY, H5P_DEFAULT);
+    const bool ours = file >= 0 && read_head(file, o->out, settings, &first, &count) == TW_OK;
+    if (ours && strcmp(settings, j->settings) == 0 && first == j->first && count == j->count) {
+        j->result.complete = true;
+        goto done;
+    }
+    if (o->replace) goto done;
+    TW_CHECK(ours, TW_EUSAGE,
+             "%s: exists already, and is no result of this command; --force replaces it", o->out);
+    if (strcmp(settings, j->settings) != 0)
+        TW_TRY(parts_differ(o->out, made_with_others, settings, j->settings));
+    TW_CHECK(
+        first >= j->first && first + count <= j->first + j->count, TW_EUSAGE,
+        "%s: exists already and holds the rows %lld to %lld, not all of which were asked for now; "
+        "--force replaces it",
+        o->out, (long long)first, (long long)(first + count - 1));
+    j->fewer = true;
+done:
+    tw_h5_close(&file);
+    return st;
+}
+
+tw_output_mode row_job_output_mode(const row_job *j)
+{
+    return j->options->replace || j->fewer ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
+}
+
+/* The inputs are never replaced, whatever --force says. */
+static tw_status judge_out(row_job *j)
+{
+    tw_status st = TW_OK;
+    const char *const inputs[] = {j->options->data, j->options->weights};
+    TW_TRY(look_at_out(j));
+    if (j->options->join && !j->result.complete)
+        TW_TRY(tw_output_check(j->options->out, row_job_output_mode(j), inputs, 2));
+done:
+    return st;
+}
+
+static tw_status share_completeness(row_job *j)
+{
+    tw_status st = TW_OK;
+    double complete = j->result.complete;
+    if (j->comm) TW_TRY(tw_comm_max(j->comm, &complete, 1));
+    j->result.complete = complete > 0;
+done:
+    return st;
+}
+
+static tw_status merge(row_job *j)
+{
+    tw_status st = TW_OK;
+    if (j->rank == 0) st = j->result.complete ? j->task->report(j) : j->task->merge(j);
+    TW_TRY(agree(j, st));
+    if (j->options->clean) TW_TRY(agree(j, j->rank == 0 ? parts_remove(j->directory) : TW_OK));
+done:
+    return st;
+}
+
+tw_status row_job_run(row_job *j)
+{
+    tw_status st = TW_OK;
+    const tw_row_job_options *o = j->options;
+    j->rank = j->comm ? tw_comm_rank(j->comm) : 0;
+    j->ranks = j->comm ? tw_comm_size(j->comm) : 1;
+    TW_CHECK(!o->clean || o->join, TW_EUSAGE, "parts are removed only when they are merged");
+    TW_TRY(parts_directory(j->directory, o->out));
+    TW_TRY(agree(j, tw_signals_install()));
+    TW_TRY(prepare(j));
+    TW_TRY(agree(j, j->rank == 0 ? judge_out(j) : TW_OK));
+    TW_TRY(share_completeness(j));
+    if (!j->result.complete) TW_TRY(make_missing(j));
+    if (o->join) TW_TRY(merge(j));
+    j->result.first = j->first;
+    j->result.count = j->count;
+done:
+    return st;
+}
+
+void row_job_close(row_job *j)
+{
+    tw_dataset_destroy(&j->data);
+    tw_model_score_destroy(&j->network);
+    tw_run_config_free(&j->run);
+    tw_config_destroy(&j->config);
+    tw_restore_destroy(&j->restored);
+    tw_text_free(&j->text);
+    for (int i = 0; i < COLUMNS_MAX; i++) tw_free(&j->values[i]);
+    tw_free(&j->x);
+    tw_free(&j->stored);
+    block_work_free(&j->work);
+}

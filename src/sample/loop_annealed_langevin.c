@@ -1,0 +1,71 @@
+/* Annealed Langevin dynamics (Song and Ermon 2019, algorithm 1): from the largest noise level to
+ * the smallest, T steps of Langevin dynamics at each (sample.corrector_steps; NCSN has 100, NCSNv2
+ * 3 to 5), and where sample.denoise says so the last step of NCSNv2 (Song and Ermon 2020),
+ * Tweedie's formula x + σ_L² s.
+ *
+ * `interpolate` = n lays samples in rows of n, i / n and i % n, for pictures of interpolation
+ * (NCSNv2, appendix B): a row shares its start and two streams of noise, which are mixed by the
+ * cosine and sine of an angle from 0 to π/2, so that neighbours differ by that alone and each
+ * sample by itself has the right distribution. */
+#include <stddef.h>
+
+#include "sample/sampler.h"
+
+typedef struct annealed_config {
+    int64_t columns;
+} annealed_config;
+
+static const tw_config_field fields[] = {
+    {NULL, "interpolate", TW_CONFIG_INT64, offsetof(annealed_config, columns), "0", 0, 1000000,
+     .help = "samples of a row that interpolates between two noises; 0: independent samples"},
+};
+
+static tw_status check(const void *config, const tw_part_use *use)
+{
+    (void)use;
+    if (((const annealed_config *)config)->columns != 1) return TW_OK;
+    return tw_error_set(TW_ECONFIG, "sample.interpolate: a row of 1 has nothing to interpolate; "
+                                    "take 2 or more, or 0 for independent samples");
+}
+
+/* All times are levels, the last too where it is not the data. */
+static int64_t levels(const void *config, const tw_sampler *s)
+{
+    (void)config;
+    return s->grid.steps + 1;
+}
+
+static tw_status run(const void *config, tw_sampler *s, tw_batch *b)
+{
+    tw_status st = TW_OK;
+    const tw_linear_step denoise = {.x0 = 1};
+    b->columns = ((const annealed_config *)config)->columns;
+    if (b->columns > 0) tw_sampler_prior(s, b);
+    for (int64_t k = 0; k <= s->grid.steps; k++) {
+        const tw_point *at = &s->grid.point[k];
+        if (at->data) {
+            TW_TRY(tw_batch_score(b, b->x, at[-1].t));
+            tw_batch_linear(b, &at[-1], &denoise);
+        } else {
+            TW_TRY(tw_sampler_correct(s, b, at));
+        }
+        TW_TRY(tw_sampler_step_done(s, b, k + 1));
+    }
+done:
+    return st;
+}
+
+const tw_loop tw_loop_annealed_langevin = {
+    .kind = {"annealed_langevin", "Langevin dynamics from level to level (NCSN)", fields,
+             sizeof fields / sizeof *fields, sizeof(annealed_config)},
+    .corrector = true,
+    .rule = true,
+    .grid = true,
+    .usual_corrector = "langevin",
+    .usual_rule = "ncsn",
+    .usual_corrector_steps = "100",
+    .usual_steps = 100, /* of a continuous process */
+    .check = check,
+    .steps = levels,
+    .run = run,
+};
