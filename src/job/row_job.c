@@ -93,10 +93,32 @@ done:
     return st;
 }
 
+void row_job_condition(row_job *j, int64_t first, int64_t n)
+{
+    const tw_labels labels = {.list = j->label, .first = first, .count = n};
+    if (j->label) tw_model_score_condition(j->network, &labels);
+}
+
+/* log p(x | y) is that of a sample's own class y. */
+static tw_status check_labels(const row_job *j)
+{
+    tw_status st = TW_OK;
+    const int64_t classes = j->restored->model->classes,
+                  there = tw_dataset_get_spec(j->data)->num_classes;
+    TW_CHECK(!classes || there == classes, TW_EDATA,
+             there ? "%s: holds %lld classes, and the network is told one of %lld"
+                   : "%s: holds no labels (%lld classes), and the network is told one of %lld "
+                     "classes",
+             j->options->data, (long long)there, (long long)classes);
+done:
+    return st;
+}
+
 tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_dataset_read_stored(j->data, first, n, j->stored, NULL));
+    TW_TRY(tw_dataset_read_stored(j->data, first, n, j->stored, j->label));
+    row_job_condition(j, first, n);
     tw_dataset_normalise(&j->restored->samples, n, j->stored, x);
 done:
     return st;
@@ -175,6 +197,8 @@ static tw_status allocate(row_job *j)
     TW_TRY(tw_multiply(&numbers, j->block, j->dims, "a block of samples"));
     TW_TRY(tw_alloc(&j->x, numbers, sizeof *j->x, "a block of samples"));
     TW_TRY(tw_alloc(&j->stored, numbers, sizeof(float), "a block of samples"));
+    if (j->restored->model->classes)
+        TW_TRY(tw_alloc(&j->label, j->block, sizeof *j->label, "labels of samples"));
     for (int i = 0; i < j->columns.count; i++)
         TW_TRY(tw_alloc(&j->values[i], j->block, column_row_bytes(&j->columns.column[i]),
                         "a block of results"));
@@ -198,6 +222,7 @@ static tw_status plan(row_job *j)
     tw_model *m = j->restored->model;
     j->dims = m->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
+    TW_TRY(check_labels(j));
     TW_TRY(choose_rows(j));
     TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision));
     j->score = make_score(j);
@@ -489,5 +514,6 @@ void row_job_close(row_job *j)
     for (int i = 0; i < COLUMNS_MAX; i++) tw_free(&j->values[i]);
     tw_free(&j->x);
     tw_free(&j->stored);
+    tw_free(&j->label);
     block_work_free(&j->work);
 }

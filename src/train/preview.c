@@ -19,6 +19,7 @@ struct tw_preview {
     tw_objective *objective;
     tw_dataset *data; /* the validation split, or NULL */
     float *x0;
+    int32_t *label;
     tw_model_score *score;
     tw_sampler *sampler;
     float *samples; /* rank zero */
@@ -76,6 +77,8 @@ static tw_status plan_validation(tw_preview *p)
     TW_TRY(tw_objective_create(&p->objective, p->model, &p->run.objective, &options));
     TW_TRY(tw_alloc(&p->x0, t->stepper.micro * t->stepper.model->dims, sizeof *p->x0,
                     "a batch of the validation split"));
+    TW_TRY(
+        tw_alloc(&p->label, t->stepper.micro, sizeof *p->label, "a batch of the validation split"));
 done:
     return st;
 }
@@ -89,7 +92,10 @@ static tw_status plan_grid(tw_preview *p)
     const tw_sampler_options options = {
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
+    tw_labels labels;
+    TW_TRY(tw_run_labels(&labels, t->run.sample_class, p->model));
     TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision));
+    tw_model_score_condition(p->score, &labels);
     TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
                              &options));
     if (tw_comm_rank(t->comm) == 0)
@@ -163,6 +169,7 @@ void tw_preview_destroy(tw_preview **preview)
     tw_run_config_free(&p->run);
     tw_config_destroy(&p->config);
     tw_free(&p->x0);
+    tw_free(&p->label);
     tw_free(&p->samples);
     tw_free(preview);
 }
@@ -199,8 +206,9 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
                                         .position = first,
                                         .count = n,
                                         .weight = 1,
+                                        .label = p->label,
                                         .validation = true};
-        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, NULL));
+        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
         *sum += tw_objective_run(p->objective, &step, p->x0);
     }
 done:

@@ -28,9 +28,10 @@ static void destroy(bench *b)
 }
 
 /* The samples are noise, the same in each step: nothing is read. */
-static tw_status keep_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0)
+static tw_status keep_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0,
+                              int32_t *label)
 {
-    (void)self, (void)step, (void)first, (void)count, (void)x0;
+    (void)self, (void)step, (void)first, (void)count, (void)x0, (void)label;
     return TW_OK;
 }
 

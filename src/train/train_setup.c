@@ -141,6 +141,20 @@ static tw_status check_tree(const tw_trainer *t)
     return TW_OK;
 }
 
+/* What the network is told of a sample is the label that the data have. */
+static tw_status check_classes(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const int64_t classes = t->stepper.model->classes,
+                  there = tw_dataset_get_spec(t->data)->num_classes;
+    TW_CHECK(!classes || there == classes, TW_ECONFIG,
+             there ? "network.classes: %lld, and %s has %lld classes"
+                   : "network.classes: %lld, and the samples of %s have no labels (%lld classes)",
+             (long long)classes, t->c->data_path, (long long)there);
+done:
+    return st;
+}
+
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -161,6 +175,7 @@ static tw_status open_data(tw_trainer *t)
     st = tw_dataset_open(&t->data, t->comm, &data);
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(t->config, "data", "path", st);
     TW_TRY(st);
+    TW_TRY(check_classes(t));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     tw_stepper *s = &t->stepper;
     s->first_position = tw_loader_first_position(t->loader);
