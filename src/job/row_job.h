@@ -62,6 +62,12 @@ struct row_job {
 tw_status row_job_run(row_job *j);
 void row_job_close(row_job *j);
 
+/* row_data.c: the dataset and the split, which rows of it, and whether the labels are there that
+ * the network is told. Opening is collective. */
+tw_status row_job_open_data(row_job *j);
+tw_status row_job_choose_rows(row_job *j);
+tw_status row_job_check_labels(const row_job *j);
+
 /* The data must hold samples such as the network takes. */
 tw_status row_job_check_samples(row_job *j);
 
