@@ -222,7 +222,7 @@ tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *bet
 /* Instance normalisation that keeps the channels' means (InstanceNorm++ of Song and Ermon 2019),
  * and ELU behind it where asked: γ (x̂ + α μ̂) + β, μ̂ being the means normalised over the channels,
  * of which there are at least 2. scales f32: γ, α, β of each image as [N, 3C], or of all images as
- * [3, C]. It has no second derivative. */
+ * [3C]. It has no second derivative. */
 tw_value *tw_instance_norm_plus(tw_graph *g, tw_value *x, tw_value *scales, double eps, bool elu);
 
 /* softmax(scale · x) over the last dimension. */

@@ -67,7 +67,7 @@ static tw_value *example(tw_graph *g, int variant)
     if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
     const tw_shape s = tw_shape_make(cases[variant].x, cases[variant].rank);
     const int64_t c = tw_shape_channels(s);
-    tw_value *p = cases[variant].shared ? tw_param(g, "scales", TW_SHAPE(3, c), tw_init_ones)
+    tw_value *p = cases[variant].shared ? tw_param(g, "scales", TW_SHAPE(3 * c), tw_init_ones)
                                         : tw_input(g, "scales", TW_F32, TW_SHAPE(s.dims[0], 3 * c));
     return tw_instance_norm_plus(g, tw_input(g, "x", TW_ACT, s), p, 1e-5, cases[variant].elu);
 }
