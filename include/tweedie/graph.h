@@ -192,6 +192,8 @@ tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_affine(tw_graph *g, tw_value *x, double scale, double shift);
 /* e^x */
 tw_value *tw_exp(tw_graph *g, tw_value *x);
+/* max(x, lowest)^p, lowest > 0; of a few numbers of each sample */
+tw_value *tw_power(tw_graph *g, tw_value *x, double p, double lowest);
 /* x itself, of which gradients know nothing. */
 tw_value *tw_detach(tw_graph *g, tw_value *x);
 /* Repeats dimensions of 1 up to `shape`; its adjoint sums x down to `shape`. */
@@ -237,6 +239,8 @@ tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale);
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
+/* Puts x at [first, first + its channels) of a last dimension of `total` zeros. */
+tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
 
 /* Each spatial position repeated `factor` times in every spatial dimension; and the mean over
  * factor^d windows. */
