@@ -19,9 +19,11 @@
 static const char *shape_of(const char *path)
 {
     const char *name = strrchr(path, '/') + 1;
-    return strncmp(name, "cifar", 5) == 0   ? "data.shape=32,32,3"
-           : strncmp(name, "mnist", 5) == 0 ? "data.shape=28,28,1"
-                                            : "data.shape=2";
+    return strncmp(name, "cifar", 5) == 0          ? "data.shape=32,32,3"
+           : strncmp(name, "mnist", 5) == 0        ? "data.shape=28,28,1"
+           : strncmp(name, "celebahq256", 11) == 0 ? "data.shape=256,256,3"
+           : strncmp(name, "ffhq1024", 8) == 0     ? "data.shape=1024,1024,3"
+                                                   : "data.shape=2";
 }
 
 static void check(const char *path, const char *precision)
@@ -34,8 +36,9 @@ static void check(const char *path, const char *precision)
     snprintf(text, sizeof text, "compute.precision=%s", precision);
     if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
         fail_msg("%s", tw_error_message());
+    const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {
-        .batch = 4, .global_batch = 4, .precision = setup.precision, .gradients = true};
+        .batch = batch, .global_batch = batch, .precision = setup.precision, .gradients = true};
     if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
         tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
