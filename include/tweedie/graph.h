@@ -72,6 +72,9 @@ typedef struct tw_init {
     tw_init_kind kind;
     double bound;     /* of TW_INIT_UNIFORM */
     double mean, std; /* of TW_INIT_NORMAL */
+    /* Where period > 0: of each `period` elements only the first `live` begin so, the others are
+     * zero (scales and shifts in one table). */
+    int64_t period, live;
 } tw_init;
 
 /* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale /
@@ -167,6 +170,12 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after);
 tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                   const tw_conv_geometry *geometry);
 
+/* The adjoint of a convolution of that geometry that maps [N, extent…, I] to x's shape [N,
+ * spatial…, O], plus b: w is [O, I, kernel…], b [I] or NULL. PyTorch's ConvTranspose, extent[]
+ * saying what its output_padding does. */
+tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                             const tw_conv_geometry *geometry, const int64_t *extent);
+
 /* op(a) op(b), op = transposition of the last two dimensions where asked. b has rank 2 and serves
  * all of a's matrices, or both have the same leading dimensions. */
 tw_value *tw_matmul(tw_graph *g, tw_value *a, tw_value *b, bool transpose_a, bool transpose_b);
@@ -210,6 +219,12 @@ tw_value *tw_silu(tw_graph *g, tw_value *x);
 tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
                         double eps);
 
+/* Instance normalisation that keeps the channels' means (InstanceNorm++ of Song and Ermon 2019),
+ * and ELU behind it where asked: γ (x̂ + α μ̂) + β, μ̂ being the means normalised over the channels,
+ * of which there are at least 2. scales f32: γ, α, β of each image as [N, 3C], or of all images as
+ * [3, C]. It has no second derivative. */
+tw_value *tw_instance_norm_plus(tw_graph *g, tw_value *x, tw_value *scales, double eps, bool elu);
+
 /* softmax(scale · x) over the last dimension. */
 tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
 
@@ -238,6 +253,15 @@ typedef struct tw_fir_geometry {
     double tap[8];         /* symmetric */
 } tw_fir_geometry;
 tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry);
+
+/* Windows of `window` positions (odd) around each position, at stride 1: their largest number, and
+ * their sum over window^d, where positions outside count as nothing and as zeros. */
+tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
+tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
+
+/* Linear interpolation in each spatial dimension to the extents extent[0 … rank - 2), the outermost
+ * positions staying where they are (PyTorch's bilinear with align_corners). */
+tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
 /* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
  * (run's seed, step, global position of the sample, number of the dropout layer in the graph,

@@ -14,6 +14,7 @@ typedef struct tw_net_inputs {
     tw_value *t; /* f32 [N]: the time as published (tw_process_condition, or the prediction's) */
     tw_value *log_sigma; /* f32 [N]: ln σ(t), for Fourier embeddings of the noise level */
     tw_value *index;     /* i32 [N]: index of the noise level of a discrete process, for tables */
+    int64_t levels;      /* of a discrete process, of which index is one; 0: continuous */
     tw_value *label;     /* i32 [N]: the class of each sample, below `classes`; NULL: no classes */
     int64_t classes;     /* rows of a table by class */
     bool unlabelled;     /* the last row of them means "of no class" */

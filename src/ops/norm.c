@@ -135,7 +135,7 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
         .bytes_stride = bytes_stride,
         .threshold = (uint8_t)j->threshold,
         .keep = j->keep,
-        .activation = p->activation,
+        .activation = p->activation ? TW_NORM_SILU : TW_NORM_NONE,
         .shift = f,
         .a = f + p->width,
         .b = f + 2 * p->width,
