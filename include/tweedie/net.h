@@ -30,9 +30,15 @@ typedef struct tw_net {
      */
     tw_status (*check)(const void *config, tw_shape sample);
 
-    /* Builds the network: f32, the shape of x with in->outputs channels. Errors stay with the
-     * graph. */
+    /* What each side of a sample must be a multiple of: 2^k where sides are halved k times. NULL:
+     * 1. After an error of the configuration any number may be returned. */
+    int64_t (*multiple)(const void *config);
+
+    /* Builds the network: f32, the shape of x with in->outputs channels, or logits. Errors stay
+     * with the graph. */
     tw_value *(*build)(tw_graph *g, const void *config, const tw_net_inputs *in);
+
+    bool logits; /* a classifier: the output is f32 [N, in->outputs] */
 } tw_net;
 
 extern const tw_kinds tw_net_kinds;
