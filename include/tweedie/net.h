@@ -72,7 +72,11 @@ void tw_reference_names_free(tw_reference_names *p);
 tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t out, tw_init weight,
                           tw_init bias);
 
-/* A convolution with parameters PATH.weight [out, in, k, k] and PATH.bias; padding keeps the extent
+/* The shape of a convolution's weights, [out, in, extent…] for as many dimensions as x has (not
+ * NULL): signals, images, volumes. */
+tw_shape tw_layer_kernel(const tw_value *x, int64_t out, int64_t extent);
+
+/* A convolution with parameters PATH.weight [out, in, k…] and PATH.bias; padding keeps the extent
  * at stride 1. */
 tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel,
                         tw_init weight);

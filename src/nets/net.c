@@ -51,13 +51,19 @@ tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t ou
     return tw_linear(g, x, w, param(g, path, "bias", TW_SHAPE(out), bias));
 }
 
+tw_shape tw_layer_kernel(const tw_value *x, int64_t out, int64_t extent)
+{
+    tw_shape s = {.rank = x->shape.rank, .dims = {out, tw_shape_channels(x->shape)}};
+    for (int d = 2; d < s.rank; d++) s.dims[d] = extent;
+    return s;
+}
+
 tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel,
                         tw_init weight)
 {
     if (!x) return NULL;
     const tw_conv_geometry same = tw_conv_square(1, (kernel - 1) / 2, kernel / 2);
-    tw_value *w = param(g, path, "weight",
-                        TW_SHAPE(out, tw_shape_channels(x->shape), kernel, kernel), weight);
+    tw_value *w = param(g, path, "weight", tw_layer_kernel(x, out, kernel), weight);
     return tw_conv(g, x, w, param(g, path, "bias", TW_SHAPE(out), tw_init_zeros), &same);
 }
 

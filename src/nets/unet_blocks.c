@@ -53,14 +53,6 @@ static tw_value *param(const tw_unet *u, const char *path, const char *leaf, tw_
     return tw_param(u->g, under(name, path, leaf), shape, init);
 }
 
-/* [out, in, k, …] for as many dimensions as x has. */
-static tw_shape kernel_shape(const tw_value *x, int64_t out, int64_t kernel)
-{
-    tw_shape s = {.rank = x->shape.rank, .dims = {out, tw_unet_channels(x)}};
-    for (int d = 2; d < s.rank; d++) s.dims[d] = kernel;
-    return s;
-}
-
 static tw_value *conv(const tw_unet *u, const char *path, tw_value *x, tw_shape w,
                       const tw_conv_geometry *geometry, bool zero)
 {
@@ -73,7 +65,7 @@ tw_value *tw_unet_conv(const tw_unet *u, const char *path, const char *published
                        int64_t out, int64_t kernel, int64_t stride, int64_t padding, bool zero)
 {
     if (!x) return NULL;
-    const tw_shape w = kernel_shape(x, out, kernel);
+    const tw_shape w = tw_layer_kernel(x, out, kernel);
     const tw_conv_geometry geometry =
         tw_conv_square(stride, padding < 0 ? 0 : padding, padding < 0 ? -padding : padding);
     publish_pair(u, published, path, w, 0);
@@ -173,7 +165,7 @@ static tw_value *pointwise(const tw_unet *u, const char *path, const char *publi
     if (!u->names->conv1d) w.rank = 2;
     for (int k = 0; k < parts; k++)
         publish_pair(u, under(q, published, names[k]), path, w, k * rows);
-    return conv(u, path, x, kernel_shape(x, out, 1), &geometry, zero);
+    return conv(u, path, x, tw_layer_kernel(x, out, 1), &geometry, zero);
 }
 
 tw_value *tw_unet_attention(const tw_unet *u, const char *path, const char *published, tw_value *x,
