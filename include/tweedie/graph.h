@@ -224,6 +224,14 @@ tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
 
+/* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
+ * beyond x's dimensions are ignored): zeros, or x reflected about its first and last position as
+ * often as it takes. */
+typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT } tw_padding;
+tw_value *tw_pad(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3],
+                 tw_padding kind);
+tw_value *tw_crop(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);
+
 /* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
  * (run's seed, step, global position of the sample, number of the dropout layer in the graph,
  * element) and is never stored. Identity where a run does not train. */

@@ -43,6 +43,19 @@ typedef struct tw_net {
 
 extern const tw_kinds tw_net_kinds;
 
+/* What becomes of samples whose sides are no multiples of the network's (tw_net.multiple): they are
+ * refused, or padded on both sides and the output cropped. */
+typedef enum tw_net_padding { TW_NET_PAD_NO, TW_NET_PAD_ZERO, TW_NET_PAD_REFLECT } tw_net_padding;
+
+/* The shape that the network sees. */
+tw_shape tw_net_padded(const tw_net *net, const void *config, tw_net_padding pad, tw_shape sample);
+
+/* net->check and net->build between padding and cropping; in->sample is the samples' own shape.
+ * Logits are not cropped. */
+tw_status tw_net_check(const tw_net *net, const void *config, tw_net_padding pad, tw_shape sample);
+tw_value *tw_net_build(const tw_net *net, const void *config, tw_net_padding pad, tw_graph *g,
+                       const tw_net_inputs *in);
+
 /* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed.
  */
 typedef struct tw_published {
