@@ -39,7 +39,13 @@ typedef enum tw_layout { TW_PLAIN, TW_BLOCKED } tw_layout;
 typedef struct tw_graph tw_graph;
 typedef struct tw_node tw_node;
 
-typedef enum tw_role { TW_ROLE_NODE, TW_ROLE_INPUT, TW_ROLE_PARAM, TW_ROLE_CONSTANT } tw_role;
+typedef enum tw_role {
+    TW_ROLE_NODE,
+    TW_ROLE_INPUT,
+    TW_ROLE_PARAM,    /* a trained parameter */
+    TW_ROLE_CONSTANT, /* a frozen one */
+    TW_ROLE_STATE     /* a running statistic */
+} tw_role;
 
 /* A symbolic tensor; read-only for users of a graph. */
 typedef struct tw_value {
@@ -105,9 +111,15 @@ bool tw_graph_reads(const tw_graph *g, const char *name);
  * alone. */
 tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init);
 
-/* As tw_param for an array that belongs to the network and is not trained (Fourier frequencies).
- * Its gradient is never asked for. */
+/* As tw_param for a frozen parameter: it belongs to the network and is saved with it, is not
+ * trained (Fourier frequencies, layers taken from elsewhere), and its gradient is never asked for.
+ */
 tw_value *tw_constant(tw_graph *g, const char *name, tw_shape shape, tw_init init);
+
+/* As tw_constant for what is neither trained nor fixed: a running statistic, which whoever trains
+ * writes to the store between two steps. Saved; no optimiser touches it, and the EMA of it is a
+ * copy. */
+tw_value *tw_state_param(tw_graph *g, const char *name, tw_shape shape, tw_init init);
 
 /* Names a value so that a plan keeps it and its user can read it after a run. */
 void tw_graph_output(tw_graph *g, const char *name, tw_value *value);
@@ -126,7 +138,6 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
 int tw_graph_param_count(const tw_graph *g);
-tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 

@@ -103,11 +103,13 @@ typedef struct tw_labels {
     int32_t one; /* else the same for all; TW_NO_CLASS where there is a label dropout */
     const int32_t
         *list; /* or, where not NULL, each by itself: the label of sample first + i at i */
-    int64_t first;
+    int64_t first, count;
 } tw_labels;
 /* What a score of a model with classes is conditioned on, p(x | label); at first each class in
  * turn. The list is borrowed. */
 void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
+/* The class of one sample, or TW_NO_CLASS. */
+int32_t tw_label_of(const tw_labels *labels, const tw_model *m, int64_t index);
 
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);

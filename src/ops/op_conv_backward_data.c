@@ -45,7 +45,7 @@ static tw_status infer(tw_node *n)
     const tw_shape w = n->in[1]->shape;
     for (int d = 0; d < w.rank - 2; d++) gx.dims[1 + d] = n->attr.i[CONV_EXTENT + d];
     gx.dims[gx.rank - 1] = w.dims[1];
-    if (n->in[1]->role != TW_ROLE_PARAM)
+    if (n->in[1]->role == TW_ROLE_NODE || n->in[1]->role == TW_ROLE_INPUT)
         return tw_op_shape_error(n, "the weights must be a parameter");
     if (n->nin > 2 && !(as_forward(&n->attr, w) && tw_shape_equal(gx, n->in[2]->shape)))
         return tw_op_shape_error(n, "a sum is possible at stride 1 and with the same shape");
