@@ -140,7 +140,9 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
  * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
+/* The trained parameters in order of creation. */
 int tw_graph_param_count(const tw_graph *g);
+tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 
