@@ -140,7 +140,9 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
  * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
+/* The trained parameters in order of creation. */
 int tw_graph_param_count(const tw_graph *g);
+tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 
@@ -217,7 +219,7 @@ tw_value *tw_activation(tw_graph *g, tw_value *x, tw_activation_kind kind);
 tw_value *tw_silu(tw_graph *g, tw_value *x);
 
 /* Group normalisation (Wu & He 2018), biased variance, over the channels of a group and all spatial
- * positions. gamma, beta [C]. */
+ * positions. gamma, beta f32 [C], or [N, C] where a condition gives each sample its own. */
 tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
                         double eps);
 
@@ -236,6 +238,13 @@ tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
  * heads divides C; scale > 0. It has no second derivative. */
 tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale);
 
+/* Both published orders along the 3C channels: q, k and v in front and heads within each, or heads
+ * in front and each head's q, k and v within it (improved-diffusion's, "legacy" in
+ * guided-diffusion). */
+typedef enum tw_qkv_order { TW_QKV_BY_PART, TW_QKV_BY_HEAD } tw_qkv_order;
+tw_value *tw_attention_ordered(tw_graph *g, tw_value *qkv, int64_t heads, double scale,
+                               tw_qkv_order order);
+
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
@@ -247,6 +256,17 @@ tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
 
+/* A filter in each spatial dimension between whole factors (upfirdn of StyleGAN2): zeros between
+ * the positions, the filter, every `down`-th value kept; zeros outside. Extents become (extent · up
+ * + before + after − taps) / down + 1. */
+typedef struct tw_fir_geometry {
+    int64_t up, down;      /* 1 to 4 */
+    int64_t before, after; /* zero padding at factor `up`; negative: cut off */
+    int64_t taps;          /* 1 to 8 */
+    double tap[8];         /* symmetric */
+} tw_fir_geometry;
+tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry);
+
 /* Windows of `window` positions (odd) around each position, at stride 1: their largest number, and
  * their sum over window^d, where positions outside count as nothing and as zeros. */
 tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
@@ -256,6 +276,14 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
  * positions staying where they are (PyTorch's bilinear with align_corners). */
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
+/* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
+ * beyond x's dimensions are ignored): zeros, or x reflected about its first and last position as
+ * often as it takes. */
+typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT } tw_padding;
+tw_value *tw_pad(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3],
+                 tw_padding kind);
+tw_value *tw_crop(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);
+
 /* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
  * (run's seed, step, global position of the sample, number of the dropout layer in the graph,
  * element) and is never stored. Identity where a run does not train. */
@@ -264,6 +292,11 @@ tw_value *tw_dropout(tw_graph *g, tw_value *x, double rate);
 /* [sin(t f) ‖ cos(t f)], f_i = exp(-ln(max_period) i / (half - 1)), computed in f32 as the
  * published code does. t [N] f32 -> [N, dim]; an odd dim gets a last column of zeros. */
 tw_value *tw_embed_sinusoidal(tw_graph *g, tw_value *t, int64_t dim, double max_period);
+/* The same where published code differs: f_i = exp((-ln(max_period) i) / (half - shift)), rounded
+ * to f32 in that order, the cosines in front where `cosines_first` (improved-diffusion: shift 0,
+ * cosines first; diffusers: freq_shift and flip_sin_to_cos). */
+tw_value *tw_embed_timestep(tw_graph *g, tw_value *t, int64_t dim, double max_period, double shift,
+                            bool cosines_first);
 /* [sin(2π t w) ‖ cos(2π t w)] with constant frequencies w [dim / 2] (Tancik et al. 2020). */
 tw_value *tw_embed_fourier(tw_graph *g, tw_value *t, tw_value *frequencies);
 /* Row index[n] of a table [rows, dim]. Indices outside of the table give zeros (the importer and

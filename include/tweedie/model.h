@@ -19,6 +19,7 @@ typedef struct tw_model {
     const tw_prediction *prediction;
     tw_process *process;
     int variance;         /* tw_variance */
+    int pad;              /* tw_net_padding, of samples with other sides than the network's */
     int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
     double label_dropout; /* probability that a sample of training is one of no class */
     tw_shape sample;      /* without the batch */

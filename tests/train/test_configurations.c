@@ -42,8 +42,9 @@ static void check(const char *path, const char *precision)
     snprintf(text, sizeof text, "compute.precision=%s", precision);
     if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
         fail_msg("%s", tw_error_message());
+    const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {
-        .batch = 4, .global_batch = 4, .precision = setup.precision, .gradients = true};
+        .batch = batch, .global_batch = batch, .precision = setup.precision, .gradients = true};
     if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
         tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
