@@ -19,6 +19,13 @@
     "[network]\nkind = unet\nbase = 16\ngroups = 8\nmult = 1, 2\nblocks = 1\nattention = 4, "      \
     "8\ndropout = 0.2\n"
 
+/* Factors behind sums, filtered resampling, pyramids. */
+#define NCSNPP                                                                                     \
+    "[network]\nkind = ncsnpp\nbase = 16\nmult = 1, 2\nblocks = 1\nattention = 4\ndropout = "      \
+    "0.2\nfir = yes\n"
+#define SKIPS NCSNPP "progressive = output_skip\nprogressive_input = input_skip\n"
+#define RESIDUALS NCSNPP "progressive = residual\nprogressive_input = residual\n"
+
 typedef struct network {
     const char *text;
     tw_shape sample;
@@ -35,6 +42,10 @@ static network networks(int i)
         return (network){WIDE, TW_SHAPE(8, 8, 1)};
     case 3:
         return (network){WIDE "attention_placement = score_sde\n", TW_SHAPE(8, 8, 3)};
+    case 4:
+        return (network){SKIPS, TW_SHAPE(8, 8, 3)};
+    case 5:
+        return (network){RESIDUALS, TW_SHAPE(8, 8, 1)};
     default:
         return (network){0};
     }
