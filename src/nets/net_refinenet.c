@@ -140,7 +140,7 @@ static tw_value *norm(const builder *b, const char *path, tw_value *x, bool acti
     tw_value *scales =
         b->plan->conditional
             ? tw_embed_table(b->g, tw_param(b->g, p, TW_SHAPE(b->levels, 3 * c), init), b->index)
-            : tw_param(b->g, p, TW_SHAPE(3, c), init);
+            : tw_param(b->g, p, TW_SHAPE(3 * c), init);
     return tw_instance_norm_plus(b->g, x, scales, eps, activate);
 }
 
