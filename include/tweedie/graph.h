@@ -72,6 +72,9 @@ typedef struct tw_init {
     tw_init_kind kind;
     double bound;     /* of TW_INIT_UNIFORM */
     double mean, std; /* of TW_INIT_NORMAL */
+    /* Where period > 0: of each `period` elements only the first `live` begin so, the others are
+     * zero (scales and shifts in one table). */
+    int64_t period, live;
 } tw_init;
 
 /* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale /
@@ -137,7 +140,9 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
  * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
+/* The trained parameters in order of creation. */
 int tw_graph_param_count(const tw_graph *g);
+tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 
@@ -166,6 +171,12 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after);
 /* y = w * x + b. x [N, spatial…, I], w a value [O, I, kernel…], b [O] or NULL. */
 tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                   const tw_conv_geometry *geometry);
+
+/* The adjoint of a convolution of that geometry that maps [N, extent…, I] to x's shape [N,
+ * spatial…, O], plus b: w is [O, I, kernel…], b [I] or NULL. PyTorch's ConvTranspose, extent[]
+ * saying what its output_padding does. */
+tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                             const tw_conv_geometry *geometry, const int64_t *extent);
 
 /* op(a) op(b), op = transposition of the last two dimensions where asked. b has rank 2 and serves
  * all of a's matrices, or both have the same leading dimensions. */
@@ -210,6 +221,12 @@ tw_value *tw_silu(tw_graph *g, tw_value *x);
 tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
                         double eps);
 
+/* Instance normalisation that keeps the channels' means (InstanceNorm++ of Song and Ermon 2019),
+ * and ELU behind it where asked: γ (x̂ + α μ̂) + β, μ̂ being the means normalised over the channels,
+ * of which there are at least 2. scales f32: γ, α, β of each image as [N, 3C], or of all images as
+ * [3, C]. It has no second derivative. */
+tw_value *tw_instance_norm_plus(tw_graph *g, tw_value *x, tw_value *scales, double eps, bool elu);
+
 /* softmax(scale · x) over the last dimension. */
 tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
 
@@ -234,6 +251,26 @@ tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
  * factor^d windows. */
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
+
+/* A filter in each spatial dimension between whole factors (upfirdn of StyleGAN2): zeros between
+ * the positions, the filter, every `down`-th value kept; zeros outside. Extents become (extent · up
+ * + before + after − taps) / down + 1. */
+typedef struct tw_fir_geometry {
+    int64_t up, down;      /* 1 to 4 */
+    int64_t before, after; /* zero padding at factor `up`; negative: cut off */
+    int64_t taps;          /* 1 to 8 */
+    double tap[8];         /* symmetric */
+} tw_fir_geometry;
+tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry);
+
+/* Windows of `window` positions (odd) around each position, at stride 1: their largest number, and
+ * their sum over window^d, where positions outside count as nothing and as zeros. */
+tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
+tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
+
+/* Linear interpolation in each spatial dimension to the extents extent[0 … rank - 2), the outermost
+ * positions staying where they are (PyTorch's bilinear with align_corners). */
+tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
 /* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
  * beyond x's dimensions are ignored): zeros, or x reflected about its first and last position as

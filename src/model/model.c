@@ -114,6 +114,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
                               .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
                               .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
                               .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
+                              .levels = m->process->steps,
                               .label =
                                   m->classes ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
                               .classes = m->classes + unlabelled,
