@@ -135,6 +135,11 @@ static void parameter_counts_are_the_published_ones(void **state)
         {ADM "base = 192\nmult = 1, 2, 3, 4\nblocks = 3\nattention_downsample = 2, 4, 8\n"
              "head_channels = 64\nresblock_updown = yes\nclasses = 1000\n" LEARNED,
          64, 295904454},
+        {ADM "base = 256\nmult = 1, 1, 2, 2, 4, 4\nblocks = 2\nattention_downsample = 8, 16, 32\n"
+             "head_channels = 64\nresblock_updown = yes\n" LEARNED,
+         256, 552814086}, /* the paper says 552 million */
+        /* diffusers' example train_unconditional, which is Ho's of 256 x 256 in size */
+        {"[network]\nkind = diffusers_unet\n", 64, 113673219},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tw_config *c = NULL;
