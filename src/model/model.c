@@ -112,18 +112,18 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
-    const tw_net_inputs in = {.x = v.x,
-                              .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
-                              .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
-                              .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
-                              .levels = m->process->steps,
-                              .label =
-                                  m->classes && !m->net->logits ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
-                              .classes = m->classes + unlabelled,
-                              .unlabelled = unlabelled,
-                              .sample = m->sample,
-                              .outputs = outputs(m),
-                              .reference_names = names};
+    const tw_net_inputs in = {
+        .x = v.x,
+        .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
+        .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
+        .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
+        .levels = m->process->steps,
+        .label = m->classes && !m->net->logits ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
+        .classes = m->classes + unlabelled,
+        .unlabelled = unlabelled,
+        .sample = m->sample,
+        .outputs = outputs(m),
+        .reference_names = names};
     v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
     take_output(&v, g, m);
     return v;
@@ -192,10 +192,11 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
-    TW_CHECK(!m->net->logits || m->classes > 1, TW_ECONFIG,
-             "network.classes: network.kind = %s is a classifier; its number of classes, 2 or more, "
-             "was expected",
-             m->net->kind.name);
+    TW_CHECK(
+        !m->net->logits || m->classes > 1, TW_ECONFIG,
+        "network.classes: network.kind = %s is a classifier; its number of classes, 2 or more, "
+        "was expected",
+        m->net->kind.name);
     TW_TRY(check(m));
     m->sample = sample;
     m->dims = tw_shape_count(sample);
