@@ -1,3 +1,4 @@
+# waits
 # A rank that stops in a command other than train: the others miss it, whatever the command, and all end with 70 within seconds.
 . "$(dirname "$0")/train/lib.sh"
 make_points
