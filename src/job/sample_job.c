@@ -88,6 +88,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
+    TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
