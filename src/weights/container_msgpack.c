@@ -85,7 +85,7 @@ static tw_status array(reader *r, tw_item **out)
 {
     tw_status st = TW_OK;
     int64_t shape[TW_TENSOR_RANK_MAX], count = 1;
-    int rank;
+    int rank = 0;
     char shown[100];
     tw_item *list = NULL;
     tw_storage *s = NULL;
@@ -115,7 +115,7 @@ done:
 static tw_status extension(reader *r, tw_item **out, uint64_t n)
 {
     tw_status st = TW_OK;
-    const uint8_t *type, *payload;
+    const uint8_t *type = NULL, *payload = NULL;
     TW_TRY(take(r, &type, 1));
     TW_TRY(take(r, &payload, n));
     reader inner = {r->a, payload, (int64_t)n, 0, r->depth};

@@ -58,7 +58,7 @@ static tw_status read_tensor(tw_archive *a, tw_link *l, const uint8_t *data, int
 {
     tw_status st = TW_OK;
     int64_t shape[TW_TENSOR_RANK_MAX], count = 1;
-    int rank;
+    int rank = 0;
     tw_storage *s = NULL;
     const tw_item *type = tw_item_find(l->value, "dtype");
     TW_CHECK(type && type->type == TW_ITEM_TEXT, TW_EDATA, "it has no dtype");

@@ -27,7 +27,7 @@ tw_status tw_arena_count(tw_arena *arena, int64_t bytes)
 tw_status tw_arena_take(tw_arena *arena, void *out, int64_t count, size_t size)
 {
     tw_status st = TW_OK;
-    int64_t bytes;
+    int64_t bytes = 0;
     char *at;
     if (count < 0 || __builtin_mul_overflow(count, (int64_t)size, &bytes) ||
         bytes > arena->left - ALIGNED)

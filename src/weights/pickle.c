@@ -1,6 +1,6 @@
 /* The stack machine: opcodes of protocols 0 to 5 that make inert values. Layouts as in
  * pickletools. */
-#include "weights/pickle.h"
+#include "weights/pickle_machine.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,140 +8,13 @@
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
-typedef struct pile {
-    tw_item **items;
-    int64_t count, room;
-} pile;
-
-struct tw_pickle {
-    tw_archive *a;
-    const tw_pickle_host *host;
-    const uint8_t *bytes;
-    int64_t size, at; /* `at` is behind what was read */
-    pile stack, memo;
-    int64_t memoized;
-    bool stopped;
-};
-
-/* What MARK pushes; no item of a file. */
-static tw_item mark;
-
-/* ---- bytes, stack and memo ---- */
-
-static tw_status take(tw_pickle *p, const uint8_t **out, uint64_t n)
-{
-    if (n > (uint64_t)(p->size - p->at))
-        return tw_error_set(TW_EDATA, "a pickle asks for %llu bytes, and %lld are left",
-                            (unsigned long long)n, (long long)(p->size - p->at));
-    *out = p->bytes + p->at;
-    p->at += (int64_t)n;
-    return TW_OK;
-}
-
-static tw_status take_number(tw_pickle *p, uint64_t *out, int bytes)
-{
-    tw_status st = TW_OK;
-    const uint8_t *b = NULL;
-    TW_TRY(take(p, &b, (uint64_t)bytes));
-    *out = 0;
-    for (int k = bytes - 1; k >= 0; k--) *out = *out << 8 | b[k];
-done:
-    return st;
-}
-
-/* A line of text without its newline. */
-static tw_status take_line(tw_pickle *p, const char **out, int64_t *length)
-{
-    const uint8_t *line = p->bytes + p->at, *end = memchr(line, '\n', (size_t)(p->size - p->at));
-    if (!end) return tw_error_set(TW_EDATA, "a pickle ends inside a line of text");
-    *out = (const char *)line;
-    *length = end - line;
-    p->at += *length + 1;
-    return TW_OK;
-}
-
-static tw_status reserve(tw_pickle *p, pile *s, int64_t wanted)
-{
-    tw_status st = TW_OK;
-    tw_item **more = NULL;
-    if (wanted <= s->room) return TW_OK;
-    const int64_t room = wanted < 32 ? 64 : 2 * wanted;
-    TW_TRY(tw_arena_count(&p->a->arena, (room - s->room) * (int64_t)sizeof *more));
-    TW_TRY(tw_alloc(&more, room, sizeof *more, "a pickle's stack"));
-    if (s->count) memcpy(more, s->items, (size_t)s->count * sizeof *more);
-    tw_free(&s->items);
-    s->items = more;
-    s->room = room;
-done:
-    return st;
-}
-
-static tw_status push(tw_pickle *p, tw_item *item)
-{
-    const tw_status st = reserve(p, &p->stack, p->stack.count + 1);
-    if (st == TW_OK) p->stack.items[p->stack.count++] = item;
-    return st;
-}
-
-static tw_status pop(tw_pickle *p, tw_item **out)
-{
-    *out = NULL;
-    if (p->stack.count == 0 || p->stack.items[p->stack.count - 1] == &mark)
-        return tw_error_set(TW_EDATA, "a pickle takes from an empty stack");
-    *out = p->stack.items[--p->stack.count];
-    return TW_OK;
-}
-
-/* The value on top stays there. */
-static tw_status top(tw_pickle *p, tw_item **out)
-{
-    const tw_status st = pop(p, out);
-    if (st == TW_OK) p->stack.count++;
-    return st;
-}
-
-/* The items above the newest mark, which go with it; they stay readable until the next push. */
-static tw_status pop_mark(tw_pickle *p, tw_item ***items, int64_t *count)
-{
-    int64_t k = p->stack.count;
-    while (k > 0 && p->stack.items[k - 1] != &mark) k--;
-    if (k == 0) return tw_error_set(TW_EDATA, "a pickle takes from a stack without a mark");
-    *items = p->stack.items + k;
-    *count = p->stack.count - k;
-    p->stack.count = k - 1;
-    return TW_OK;
-}
-
-static tw_status put(tw_pickle *p, uint64_t index)
-{
-    tw_status st = TW_OK;
-    tw_item *item = NULL;
-    TW_TRY(top(p, &item));
-    TW_CHECK(index <= (uint64_t)p->size, TW_EDATA, "a pickle's memo has no entry %llu",
-             (unsigned long long)index);
-    TW_TRY(reserve(p, &p->memo, (int64_t)index + 1));
-    if (p->memo.count <= (int64_t)index) p->memo.count = (int64_t)index + 1;
-    p->memo.items[index] = item;
-    p->memoized++;
-done:
-    return st;
-}
-
-static tw_status get(tw_pickle *p, uint64_t index)
-{
-    if (index >= (uint64_t)p->memo.count || !p->memo.items[index])
-        return tw_error_set(TW_EDATA, "a pickle recalls the memo entry %llu, which was not stored",
-                            (unsigned long long)index);
-    return push(p, p->memo.items[index]);
-}
-
 /* ---- values ---- */
 
 static tw_status push_new(tw_pickle *p, tw_item_type type, tw_item **out)
 {
     tw_item *item = NULL;
     tw_status st = tw_item_new(&p->a->arena, &item, type);
-    if (st == TW_OK) st = push(p, item);
+    if (st == TW_OK) st = tw_pickle_push(p, item);
     if (st == TW_OK && out) *out = item;
     return st;
 }
@@ -173,7 +46,7 @@ static tw_status op_integer(tw_pickle *p, int arg)
 {
     tw_status st = TW_OK;
     uint64_t bits = 0;
-    TW_TRY(take_number(p, &bits, arg < 0 ? -arg : arg));
+    TW_TRY(tw_pickle_take_number(p, &bits, arg < 0 ? -arg : arg));
     TW_TRY(push_integer(p, arg < 0 ? (int64_t)(int32_t)(uint32_t)bits : (int64_t)bits));
 done:
     return st;
@@ -186,8 +59,8 @@ static tw_status op_long(tw_pickle *p, int arg)
     uint64_t n = 0, bits = 0;
     const uint8_t *b = NULL;
     tw_item *item = NULL;
-    TW_TRY(take_number(p, &n, arg));
-    TW_TRY(take(p, &b, n));
+    TW_TRY(tw_pickle_take_number(p, &n, arg));
+    TW_TRY(tw_pickle_take(p, &b, n));
     const bool negative = n > 0 && b[n - 1] & 0x80;
     if (n <= 8) {
         if (negative) bits = ~(uint64_t)0;
@@ -210,7 +83,7 @@ static tw_status op_float(tw_pickle *p, int arg)
     uint64_t bits = 0;
     tw_item *item = NULL;
     (void)arg;
-    TW_TRY(take(p, &b, 8));
+    TW_TRY(tw_pickle_take(p, &b, 8));
     for (int k = 0; k < 8; k++) bits = bits << 8 | b[k];
     TW_TRY(push_new(p, TW_ITEM_NUMBER, &item));
     memcpy(&item->as.number, &bits, sizeof bits);
@@ -224,8 +97,8 @@ static tw_status push_span(tw_pickle *p, tw_item_type type, int length_bytes)
     uint64_t n = 0;
     const uint8_t *b = NULL;
     tw_item *item = NULL;
-    TW_TRY(take_number(p, &n, length_bytes));
-    TW_TRY(take(p, &b, n));
+    TW_TRY(tw_pickle_take_number(p, &n, length_bytes));
+    TW_TRY(tw_pickle_take(p, &b, n));
     TW_CHECK(type != TW_ITEM_TEXT || tw_text_is_utf8((const char *)b, (int64_t)n), TW_EDATA,
              "a pickle holds a text that is not UTF-8");
     TW_TRY(push_new(p, type, &item));
@@ -266,7 +139,7 @@ static tw_status make_list(tw_pickle *p, tw_item **items, int64_t count)
     tw_item *list = NULL;
     TW_TRY(tw_item_new(&p->a->arena, &list, TW_ITEM_LIST));
     for (int64_t i = 0; i < count; i++) TW_TRY(tw_item_append(&p->a->arena, list, NULL, items[i]));
-    TW_TRY(push(p, list));
+    TW_TRY(tw_pickle_push(p, list));
 done:
     return st;
 }
@@ -275,7 +148,7 @@ static tw_status op_tuple_of(tw_pickle *p, int arg)
 {
     tw_status st = TW_OK;
     tw_item *items[3];
-    for (int k = arg - 1; k >= 0; k--) TW_TRY(pop(p, &items[k]));
+    for (int k = arg - 1; k >= 0; k--) TW_TRY(tw_pickle_pop(p, &items[k]));
     TW_TRY(make_list(p, items, arg));
 done:
     return st;
@@ -287,7 +160,7 @@ static tw_status op_tuple(tw_pickle *p, int arg)
     tw_item **items = NULL;
     int64_t count = 0;
     (void)arg;
-    TW_TRY(pop_mark(p, &items, &count));
+    TW_TRY(tw_pickle_pop_mark(p, &items, &count));
     TW_TRY(make_list(p, items, count));
 done:
     return st;
@@ -297,7 +170,7 @@ static tw_status append(tw_pickle *p, tw_item **items, int64_t count)
 {
     tw_status st = TW_OK;
     tw_item *list;
-    TW_TRY(top(p, &list));
+    TW_TRY(tw_pickle_top(p, &list));
     TW_CHECK(list->type == TW_ITEM_LIST, TW_EDATA, "a pickle appends to %s",
              tw_item_type_name(list));
     for (int64_t i = 0; i < count; i++) TW_TRY(tw_item_append(&p->a->arena, list, NULL, items[i]));
@@ -308,7 +181,7 @@ done:
 static tw_status op_append(tw_pickle *p, int arg)
 {
     tw_item *item = NULL;
-    const tw_status st = pop(p, &item);
+    const tw_status st = tw_pickle_pop(p, &item);
     (void)arg;
     return st == TW_OK ? append(p, &item, 1) : st;
 }
@@ -317,7 +190,7 @@ static tw_status op_appends(tw_pickle *p, int arg)
 {
     tw_item **items = NULL;
     int64_t count = 0;
-    const tw_status st = pop_mark(p, &items, &count);
+    const tw_status st = tw_pickle_pop_mark(p, &items, &count);
     (void)arg;
     return st == TW_OK ? append(p, items, count) : st;
 }
@@ -326,7 +199,7 @@ static tw_status set(tw_pickle *p, tw_item **pairs, int64_t count)
 {
     tw_status st = TW_OK;
     tw_item *dict;
-    TW_TRY(top(p, &dict));
+    TW_TRY(tw_pickle_top(p, &dict));
     TW_CHECK(dict->type == TW_ITEM_DICT && count % 2 == 0, TW_EDATA, "a pickle sets %s of %s",
              count % 2 ? "half an entry" : "an entry", tw_item_type_name(dict));
     for (int64_t i = 0; i < count; i += 2)
@@ -340,8 +213,8 @@ static tw_status op_setitem(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     tw_item *pair[2];
     (void)arg;
-    TW_TRY(pop(p, &pair[1]));
-    TW_TRY(pop(p, &pair[0]));
+    TW_TRY(tw_pickle_pop(p, &pair[1]));
+    TW_TRY(tw_pickle_pop(p, &pair[0]));
     TW_TRY(set(p, pair, 2));
 done:
     return st;
@@ -351,7 +224,7 @@ static tw_status op_setitems(tw_pickle *p, int arg)
 {
     tw_item **items = NULL;
     int64_t count = 0;
-    const tw_status st = pop_mark(p, &items, &count);
+    const tw_status st = tw_pickle_pop_mark(p, &items, &count);
     (void)arg;
     return st == TW_OK ? set(p, items, count) : st;
 }
@@ -365,10 +238,10 @@ static tw_status op_global(tw_pickle *p, int arg)
     int64_t module_length = 0, name_length = 0;
     tw_item *item = NULL;
     (void)arg;
-    TW_TRY(take_line(p, &module, &module_length));
-    TW_TRY(take_line(p, &name, &name_length));
+    TW_TRY(tw_pickle_take_line(p, &module, &module_length));
+    TW_TRY(tw_pickle_take_line(p, &name, &name_length));
     TW_TRY(tw_pickle_name_find(p->a, &item, module, module_length, name, name_length));
-    TW_TRY(push(p, item));
+    TW_TRY(tw_pickle_push(p, item));
 done:
     return st;
 }
@@ -378,13 +251,13 @@ static tw_status op_stack_global(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     tw_item *module, *name, *item;
     (void)arg;
-    TW_TRY(pop(p, &name));
-    TW_TRY(pop(p, &module));
+    TW_TRY(tw_pickle_pop(p, &name));
+    TW_TRY(tw_pickle_pop(p, &module));
     TW_CHECK(module->type == TW_ITEM_TEXT && name->type == TW_ITEM_TEXT, TW_EDATA,
              "a pickle takes a name from %s", tw_item_type_name(name));
     TW_TRY(tw_pickle_name_find(p->a, &item, module->as.text.data, module->as.text.length,
                                name->as.text.data, name->as.text.length));
-    TW_TRY(push(p, item));
+    TW_TRY(tw_pickle_push(p, item));
 done:
     return st;
 }
@@ -395,15 +268,15 @@ static tw_status op_call(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     tw_item *args, *name, *item;
     (void)arg;
-    TW_TRY(pop(p, &args));
-    TW_TRY(pop(p, &name));
+    TW_TRY(tw_pickle_pop(p, &args));
+    TW_TRY(tw_pickle_pop(p, &name));
     TW_CHECK(args->type == TW_ITEM_LIST && name->type == TW_ITEM_NAME, TW_EDATA,
              "a pickle calls %s", tw_item_type_name(name));
     TW_CHECK(name->as.name.row && name->as.name.row->call, TW_EDATA,
              "a pickle calls a name that makes nothing (%s)",
              name->as.name.row ? name->as.name.row->name : name->as.name.dtype->name);
     TW_TRY(name->as.name.row->call(p->a, &item, args));
-    TW_TRY(push(p, item));
+    TW_TRY(tw_pickle_push(p, item));
 done:
     return st;
 }
@@ -413,8 +286,8 @@ static tw_status op_build(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     tw_item *state, *value;
     (void)arg;
-    TW_TRY(pop(p, &state));
-    TW_TRY(top(p, &value));
+    TW_TRY(tw_pickle_pop(p, &state));
+    TW_TRY(tw_pickle_top(p, &value));
     TW_TRY(tw_pickle_build(p->a, &value, state));
 done:
     return st;
@@ -425,11 +298,11 @@ static tw_status op_persistent(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     tw_item *id, *item;
     (void)arg;
-    TW_TRY(pop(p, &id));
+    TW_TRY(tw_pickle_pop(p, &id));
     TW_CHECK(p->host && p->host->persistent, TW_EDATA,
              "a pickle refers to data outside of itself, and there are none");
     TW_TRY(p->host->persistent(p->host->self, &item, id));
-    TW_TRY(push(p, item));
+    TW_TRY(tw_pickle_push(p, item));
 done:
     return st;
 }
@@ -441,7 +314,7 @@ static tw_status op_proto(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     uint64_t version = 0;
     (void)arg;
-    TW_TRY(take_number(p, &version, 1));
+    TW_TRY(tw_pickle_take_number(p, &version, 1));
     TW_CHECK(version <= 5, TW_EDATA, "a pickle of protocol %llu; 0 to 5 are read",
              (unsigned long long)version);
 done:
@@ -453,7 +326,7 @@ static tw_status op_frame(tw_pickle *p, int arg)
     tw_status st = TW_OK;
     uint64_t n = 0;
     (void)arg;
-    TW_TRY(take_number(p, &n, 8));
+    TW_TRY(tw_pickle_take_number(p, &n, 8));
     TW_CHECK(n <= (uint64_t)(p->size - p->at), TW_EDATA,
              "a pickle's frame of %llu bytes ends behind the %lld that are left",
              (unsigned long long)n, (long long)(p->size - p->at));
@@ -464,27 +337,27 @@ done:
 static tw_status op_mark(tw_pickle *p, int arg)
 {
     (void)arg;
-    return push(p, &mark);
+    return tw_pickle_push(p, &tw_pickle_mark);
 }
 
 static tw_status op_put(tw_pickle *p, int arg)
 {
     uint64_t index = 0;
-    const tw_status st = take_number(p, &index, arg);
-    return st == TW_OK ? put(p, index) : st;
+    const tw_status st = tw_pickle_take_number(p, &index, arg);
+    return st == TW_OK ? tw_pickle_put(p, index) : st;
 }
 
 static tw_status op_memoize(tw_pickle *p, int arg)
 {
     (void)arg;
-    return put(p, (uint64_t)p->memoized);
+    return tw_pickle_put(p, (uint64_t)p->memoized);
 }
 
 static tw_status op_get(tw_pickle *p, int arg)
 {
     uint64_t index = 0;
-    const tw_status st = take_number(p, &index, arg);
-    return st == TW_OK ? get(p, index) : st;
+    const tw_status st = tw_pickle_take_number(p, &index, arg);
+    return st == TW_OK ? tw_pickle_get(p, index) : st;
 }
 
 static tw_status op_stop(tw_pickle *p, int arg)
@@ -525,12 +398,12 @@ static tw_status run(tw_pickle *p, tw_item **out)
         const uint8_t *code = NULL;
         at = p->at;
         TW_CHECK(p->at < p->size, TW_EDATA, "a pickle ends without STOP");
-        TW_TRY(take(p, &code, 1));
+        TW_TRY(tw_pickle_take(p, &code, 1));
         const opcode *o = &opcodes[*code];
         TW_CHECK(o->run, TW_EDATA, "a pickle has the opcode 0x%02x, which no weights need", *code);
         TW_TRY(o->run(p, o->arg));
     }
-    TW_TRY(pop(p, out));
+    TW_TRY(tw_pickle_pop(p, out));
     TW_CHECK(p->stack.count == 0, TW_EDATA, "a pickle stops with a full stack");
 done:
     if (st == TW_EDATA) tw_error_prefix("byte %lld of the pickle: ", (long long)at);

@@ -103,18 +103,20 @@ const tw_dtype *tw_dtype_find(tw_dtype_word which, const char *word, int64_t len
 /* ---- views ---- */
 
 /* In the widest arithmetic: sizes and strides are whatever somebody wrote. */
+__extension__ typedef __int128 wide;
+
 static tw_status check_view(tw_tensor *t)
 {
     tw_status st = TW_OK;
     char shape[128];
-    __int128 count = 1, last = t->offset;
+    wide count = 1, last = t->offset;
     for (int k = 0; k < t->rank; k++) {
         TW_CHECK(t->shape[k] >= 0 && t->stride[k] >= 0, TW_EDATA,
                  "a tensor has a negative size or stride");
         count *= t->shape[k];
         TW_CHECK(count <= INT64_MAX, TW_EDATA, "a tensor of shape %s has more elements than 2^63",
                  tw_tensor_shape_text(t, shape));
-        last += (__int128)(t->shape[k] - 1) * t->stride[k];
+        last += (wide)(t->shape[k] - 1) * t->stride[k];
         if (last > INT64_MAX) last = INT64_MAX; /* no storage is as long; the sum cannot overflow */
     }
     t->count = (int64_t)count;
