@@ -19,11 +19,19 @@ typedef struct tw_fingerprint {
     double param_grad_norm;  /* √Σ (∂L/∂θ)² over trainable parameters */
 } tw_fingerprint;
 
-/* Fills the model's parameters by the rule (they are lost) and measures. The batch is as large as
- * `times`, which are given as the embedding receives them. Not collective.
+typedef struct tw_fingerprint_inputs {
+    int64_t n; /* the batch */
+    /* [n]: what the network is told of time: `t` as the embedding receives it; a Fourier embedding
+     * of the noise level takes its logarithm, a table its integer */
+    const double *times;
+    const int64_t *labels; /* [n] of a model with classes, else NULL */
+} tw_fingerprint_inputs;
+
+/* Fills the model's parameters by the rule (they are lost) and measures. Not collective.
  * @param options  of the plans that compute it
  * @return TW_EUNSUPPORTED for a network without published names */
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n,
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
+                                 const tw_fingerprint_inputs *inputs,
                                  const tw_plan_options *options);
 
 #endif

@@ -96,6 +96,9 @@ tw_value *tw_input(tw_graph *g, const char *name, tw_type type, tw_shape shape);
 /* The input of that name, or NULL. */
 tw_value *tw_graph_input(const tw_graph *g, const char *name);
 
+/* Whether an operation reads the input of that name. */
+bool tw_graph_reads(const tw_graph *g, const char *name);
+
 /* A trainable parameter, f32, at most rank 5, in plain layout [out, in, kernel…]. Its name is a
  * path in the module tree
  * ("down.0.res1.conv1.weight") and unique in the graph. The storage layout is chosen here, by shape

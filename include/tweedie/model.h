@@ -18,9 +18,11 @@ typedef struct tw_model {
     const tw_net *net;
     const tw_prediction *prediction;
     tw_process *process;
-    int variance;    /* tw_variance */
-    tw_shape sample; /* without the batch */
-    int64_t dims;    /* numbers of a sample */
+    int variance;         /* tw_variance */
+    int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
+    double label_dropout; /* probability that a sample of training is one of no class */
+    tw_shape sample;      /* without the batch */
+    int64_t dims;         /* numbers of a sample */
     tw_params *params;
     tw_choice network, predicted; /* what net and prediction were chosen by, with their keys */
 } tw_model;
@@ -47,7 +49,8 @@ typedef struct tw_model_values {
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */
 } tw_model_values;
 
-/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma" and "index".
+/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index" and, where there
+ * are classes, "label".
  * @param names  collects the published parameter names where not NULL */
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
                                tw_reference_names *names);
@@ -59,11 +62,14 @@ tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_va
 /* The memory of a plan's model inputs; NULL where the network does not read one. */
 typedef struct tw_model_inputs {
     float *x, *t, *log_sigma;
-    int32_t *index;
+    int32_t *index, *label;
 } tw_model_inputs;
 void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
-/* Writes what the network is told of time t for sample i of the batch. */
-void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t);
+/* Writes what the network is told of sample i of the batch: its time t, and its class, which
+ * nothing reads where there are no classes. TW_NO_CLASS needs a label dropout. */
+void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,
+                         int32_t label);
+enum { TW_NO_CLASS = -1 };
 
 /* ---- what the output means ---- */
 
@@ -89,14 +95,29 @@ typedef struct tw_model_score tw_model_score;
 tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
                                 tw_precision precision);
 void tw_model_score_destroy(tw_model_score **score);
+
+/* Which class a sample is of, by its global index. */
+typedef struct tw_labels {
+    bool each;   /* all classes in turn: index modulo the number of classes */
+    int32_t one; /* else the same for all; TW_NO_CLASS where there is a label dropout */
+    const int32_t
+        *list; /* or, where not NULL, each by itself: the label of sample first + i at i */
+    int64_t first;
+} tw_labels;
+/* What a score of a model with classes is conditioned on, p(x | label); at first each class in
+ * turn. The list is borrowed. */
+void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
+
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);
 /* What samplers and likelihood take. Borrowed. vjp is planned when it is first called. */
 const tw_score *tw_model_score_view(const tw_model_score *score);
-/* The network's F, its noise ẑ or its denoised x̂_0 at given points: x, out [n][dims]. */
+/* The network's F, its noise ẑ or its denoised x̂_0 at given points: x, out [n][dims]; t, index
+ * [n]. */
 typedef enum tw_model_quantity { TW_MODEL_OUTPUT, TW_MODEL_NOISE, TW_MODEL_X0 } tw_model_quantity;
 tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which, int64_t n,
-                                  const float *x, const double *t, float *out);
+                                  const float *x, const double *t, const int64_t *index,
+                                  float *out);
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
 

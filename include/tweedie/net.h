@@ -14,6 +14,9 @@ typedef struct tw_net_inputs {
     tw_value *t; /* f32 [N]: the time as published (tw_process_condition, or the prediction's) */
     tw_value *log_sigma; /* f32 [N]: ln σ(t), for Fourier embeddings of the noise level */
     tw_value *index;     /* i32 [N]: index of the noise level of a discrete process, for tables */
+    tw_value *label;     /* i32 [N]: the class of each sample, below `classes`; NULL: no classes */
+    int64_t classes;     /* rows of a table by class */
+    bool unlabelled;     /* the last row of them means "of no class" */
     tw_shape sample;     /* the shape of x without N */
     int64_t outputs;     /* channels of the output (points: its numbers) */
     struct tw_reference_names
@@ -67,6 +70,10 @@ tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t ou
  * at stride 1. */
 tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel,
                         tw_init weight);
+
+/* What is known of a sample's class, f32 [N, width]: rows of the table PATH.weight [classes,
+ * width], from N(0, 1). `in->label` must not be NULL. */
+tw_value *tw_layer_class(tw_graph *g, const char *path, const tw_net_inputs *in, int64_t width);
 
 /* Group normalisation with parameters PATH.weight (ones) and PATH.bias (zeros). */
 tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups,

@@ -105,6 +105,15 @@ tw_value *tw_graph_input(const tw_graph *g, const char *name)
     return NULL;
 }
 
+bool tw_graph_reads(const tw_graph *g, const char *name)
+{
+    const tw_value *v = tw_graph_input(g, name);
+    for (const tw_node *n = g->first; v && n; n = n->next)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] == v) return true;
+    return false;
+}
+
 /* Blocks of 16 fit only where both channel counts are multiples of 16; a 1x1 kernel's gradient is a
  * matrix product and stays plain. */
 static tw_layout storage_layout(tw_shape s)

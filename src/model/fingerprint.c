@@ -106,17 +106,23 @@ done:
 }
 
 /* Fills the inputs by rule and runs. */
-static void execute(tw_plan *p, const double *times, int64_t n)
+static void execute(tw_plan *p, const tw_fingerprint_inputs *f)
 {
     const tw_plan_run run = {0};
-    const tw_shape s = tw_plan_shape(p, "x");
-    float *x = tw_plan_input(p, "x"), *seed = tw_plan_input(p, "seed"), *t = tw_plan_input(p, "t");
-    for (int64_t i = 0; i < tw_shape_count(s); i++) {
-        const double at = (double)channels_first(s, i);
-        x[i] = (float)sin(0.3 + 0.11 * at);
-        seed[i] = (float)sin(1 + 0.23 * at);
+    tw_model_inputs in;
+    const tw_shape s = tw_plan_shape(p, "x"), of_seed = tw_plan_shape(p, "seed");
+    float *seed = tw_plan_input(p, "seed");
+    tw_model_inputs_find(&in, p);
+    for (int64_t i = 0; i < tw_shape_count(s); i++)
+        in.x[i] = (float)sin(0.3 + 0.11 * (double)channels_first(s, i));
+    for (int64_t i = 0; i < tw_shape_count(of_seed); i++)
+        seed[i] = (float)sin(1 + 0.23 * (double)channels_first(of_seed, i));
+    for (int64_t i = 0; i < f->n; i++) {
+        if (in.t) in.t[i] = (float)f->times[i];
+        if (in.log_sigma) in.log_sigma[i] = (float)log(f->times[i]);
+        if (in.index) in.index[i] = (int32_t)f->times[i];
+        if (in.label) in.label[i] = (int32_t)f->labels[i];
     }
-    for (int64_t i = 0; i < n; i++) t[i] = (float)times[i];
     tw_plan_refresh(p);
     tw_plan_execute(p, &run);
 }
@@ -144,7 +150,8 @@ static void measure_outputs(tw_fingerprint *f, const tw_model *m, const tw_plan 
     f->param_grad_norm = sqrt(sum_squares(m->params->gradient, m->params->trainable));
 }
 
-tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double *times, int64_t n,
+tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
+                                 const tw_fingerprint_inputs *inputs,
                                  const tw_plan_options *options)
 {
     tw_status st = TW_OK;
@@ -152,12 +159,12 @@ tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m, const double 
     tw_fingerprint f = {0};
     TW_TRY(fill_params(m));
     if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
-    TW_TRY(plan(&p, m, n, options, true));
-    execute(p, times, n);
+    TW_TRY(plan(&p, m, inputs->n, options, true));
+    execute(p, inputs);
     measure_outputs(&f, m, p);
     tw_plan_destroy(&p);
-    TW_TRY(plan(&p, m, n, options, false));
-    execute(p, times, n);
+    TW_TRY(plan(&p, m, inputs->n, options, false));
+    execute(p, inputs);
     f.input_grad_sumsq =
         sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
     *out = f;

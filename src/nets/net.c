@@ -61,6 +61,13 @@ tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out,
     return tw_conv(g, x, w, param(g, path, "bias", TW_SHAPE(out), tw_init_zeros), &same);
 }
 
+tw_value *tw_layer_class(tw_graph *g, const char *path, const tw_net_inputs *in, int64_t width)
+{
+    const tw_init normal = {.kind = TW_INIT_NORMAL, .std = 1};
+    return tw_embed_table(g, param(g, path, "weight", TW_SHAPE(in->classes, width), normal),
+                          in->label);
+}
+
 tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups,
                               double eps)
 {

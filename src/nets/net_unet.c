@@ -237,7 +237,13 @@ static void embed_time(builder *b, const tw_net_inputs *in)
     tw_value *e = tw_cast(b->g, tw_embed_sinusoidal(b->g, in->t, b->c->base, 10000), TW_ACT);
     e = tw_silu(b->g, linear(b, "time.linear1", "", e, width));
     next_module(b);
-    b->time = tw_silu(b->g, linear(b, "time.linear2", "", e, width));
+    e = linear(b, "time.linear2", "", e, width);
+    if (in->label) {
+        e = tw_add(b->g, e, tw_cast(b->g, tw_layer_class(b->g, "class", in, width), TW_ACT));
+        tw_publish(b->reference_names, b->g, "class_embedding.weight", "class.weight",
+                   TW_SHAPE(in->classes, width), 0, false);
+    }
+    b->time = tw_silu(b->g, e);
     next_module(b);
 }
 
