@@ -217,6 +217,17 @@ tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
 
+/* A filter in each spatial dimension between whole factors (upfirdn of StyleGAN2): zeros between
+ * the positions, the filter, every `down`-th value kept; zeros outside. Extents become (extent · up
+ * + before + after − taps) / down + 1. */
+typedef struct tw_fir_geometry {
+    int64_t up, down;      /* 1 to 4 */
+    int64_t before, after; /* zero padding at factor `up`; negative: cut off */
+    int64_t taps;          /* 1 to 8 */
+    double tap[8];         /* symmetric */
+} tw_fir_geometry;
+tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry);
+
 /* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
  * (run's seed, step, global position of the sample, number of the dropout layer in the graph,
  * element) and is never stored. Identity where a run does not train. */

@@ -37,7 +37,8 @@ typedef struct tw_net {
 
 extern const tw_kinds tw_net_kinds;
 
-/* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed.
+/* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed
+ * or with its rows in another order.
  */
 typedef struct tw_published {
     char name[TW_NAME_MAX];  /* the published state's key */
@@ -45,7 +46,15 @@ typedef struct tw_published {
     tw_shape shape;          /* published */
     int64_t first;           /* first row (output channel) of ours */
     bool transposed;         /* published as [in, out] */
+    /* Rows that lie as [rows / (parts · block)][parts][block] there and as [parts][…][block] here:
+     * q, k and v of a channel (block 1) or of a head (its channels) one after the other. 0: as
+     * here. */
+    int64_t parts, block;
+    bool buffer; /* a buffer there, which is none of the parameters */
 } tw_published;
+
+/* Which element of our parameter, in plain layout, is element i of the published array. */
+int64_t tw_published_index(const tw_published *e, int64_t i);
 
 /* The list of a network's published parameters, in the published order. Zero-initialise; release
  * with tw_reference_names_free. */
@@ -58,6 +67,8 @@ typedef struct tw_reference_names {
 /* Adds an entry; does nothing where p is NULL. Failure of memory fails the graph. */
 void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
                 tw_shape shape, int64_t first, bool transposed);
+/* The same with all that an entry can say. */
+void tw_publish_entry(tw_reference_names *p, tw_graph *g, const tw_published *entry);
 void tw_reference_names_free(tw_reference_names *p);
 
 /* ---- layers that networks share ---- */

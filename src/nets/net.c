@@ -6,8 +6,7 @@
 
 #include "tweedie/memory.h"
 
-void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
-                tw_shape shape, int64_t first, bool transposed)
+void tw_publish_entry(tw_reference_names *p, tw_graph *g, const tw_published *entry)
 {
     if (!p || tw_graph_status(g) != TW_OK) return;
     if (p->count == p->capacity) {
@@ -22,10 +21,29 @@ void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char
         p->items = more;
         p->capacity = capacity;
     }
-    tw_published *e = &p->items[p->count++];
-    *e = (tw_published){.shape = shape, .first = first, .transposed = transposed};
-    snprintf(e->name, sizeof e->name, "%s", name);
-    snprintf(e->param, sizeof e->param, "%s", param);
+    p->items[p->count++] = *entry;
+}
+
+void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
+                tw_shape shape, int64_t first, bool transposed)
+{
+    tw_published e = {.shape = shape, .first = first, .transposed = transposed};
+    snprintf(e.name, sizeof e.name, "%s", name);
+    snprintf(e.param, sizeof e.param, "%s", param);
+    tw_publish_entry(p, g, &e);
+}
+
+int64_t tw_published_index(const tw_published *e, int64_t i)
+{
+    const int64_t count = tw_shape_count(e->shape), rows = e->shape.rank ? e->shape.dims[0] : 1;
+    if (e->transposed) return e->first * rows + i % e->shape.dims[1] * rows + i / e->shape.dims[1];
+    const int64_t row = count / rows;
+    int64_t r = i / row;
+    if (e->parts > 1) {
+        const int64_t group = e->parts * e->block, outer = r / group;
+        r = (r / e->block % e->parts * (rows / group) + outer) * e->block + r % e->block;
+    }
+    return (e->first + r) * row + i % row;
 }
 
 void tw_reference_names_free(tw_reference_names *p)
