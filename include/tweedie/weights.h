@@ -23,8 +23,8 @@ typedef struct tw_weights_import_options {
 
 typedef struct tw_weights_import_result {
     char container[32], system[32];
-    tw_text network; /* one line: what was recognised */
-    tw_text unused;  /* tensors that no parameter takes, known not to be needed: "sigmas, …" */
+    tw_text network;  /* one line: what was recognised */
+    tw_text unused;   /* tensors that no parameter takes, known not to be needed: "sigmas, …" */
     char weights[64]; /* "raw", "ema:0.9999" */
     int64_t tensors, parameters; /* used */
     int64_t height, width, channels, classes;

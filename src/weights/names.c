@@ -1,4 +1,4 @@
-/* A published array is a slice of a parameter of ours, perhaps transposed. */
+/* A published array is a slice of a parameter of ours, perhaps transposed or in another order. */
 #include "weights/names.h"
 
 #include <stdarg.h>
@@ -6,15 +6,6 @@
 #include <string.h>
 
 #include "tweedie/memory.h"
-
-/* Which element of our parameter, in plain layout, is element i of the published array. */
-static int64_t element(const tw_published *e, const tw_param_view *v, int64_t i)
-{
-    const int64_t row = v->count / v->shape.dims[0];
-    if (e->transposed) /* [in, out] -> [out, in] */
-        i = i % e->shape.dims[1] * e->shape.dims[0] + i / e->shape.dims[1];
-    return e->first * row + i;
-}
 
 /* ---- what does not fit ---- */
 
@@ -117,7 +108,7 @@ static tw_status take_one(taking *k, const tw_published *e)
     if (st != TW_OK) tw_error_prefix("%s: ", e->name);
     if (st != TW_OK) goto done;
     tw_params_to_plain(v, k->m->params->value, k->plain);
-    for (int64_t i = 0; i < t->count; i++) k->plain[element(e, v, i)] = k->values[i];
+    for (int64_t i = 0; i < t->count; i++) k->plain[tw_published_index(e, i)] = k->values[i];
     tw_params_from_plain(v, k->plain, k->m->params->value);
     k->taken.tensors++;
     k->taken.values += t->count;
@@ -148,14 +139,17 @@ done:
     return st;
 }
 
-tw_status tw_names_take(tw_taken *out, tw_model *m, tw_found *found, const tw_system *system)
+tw_status tw_names_take(tw_taken *out, tw_model *m, tw_found *found, const tw_source *source,
+                        const tw_system *system)
 {
     tw_status st = TW_OK;
     tw_reference_names names = {0};
-    taking k = {.m = m, .found = found, .next = found->ordered ? found->ordered->as.list.first : NULL};
+    taking k = {
+        .m = m, .found = found, .next = found->ordered ? found->ordered->as.list.first : NULL};
     TW_TRY(tw_model_reference_names(&names, m));
     TW_CHECK(names.count > 0, TW_ECONFIG, "network.kind: %s has no published parameter names",
              m->net->kind.name);
+    if (system->arrange) TW_TRY(system->arrange(found, source, &names));
     TW_TRY(tw_alloc(&k.values, m->params->size, sizeof *k.values, "a tensor"));
     TW_TRY(tw_alloc(&k.plain, m->params->size, sizeof *k.plain, "a parameter"));
     for (int i = 0; i < names.count; i++) TW_TRY(take_one(&k, &names.items[i]));
@@ -181,5 +175,5 @@ void tw_names_give(const tw_model *m, const tw_published *e, float *plain, float
     const tw_param_view *v = tw_params_find(m->params, e->param);
     const int64_t n = tw_shape_count(e->shape);
     tw_params_to_plain(v, m->params->value, plain);
-    for (int64_t i = 0; i < n; i++) out[i] = plain[element(e, v, i)];
+    for (int64_t i = 0; i < n; i++) out[i] = plain[tw_published_index(e, i)];
 }

@@ -13,7 +13,8 @@ typedef struct tw_taken {
 /* Fills the model's parameters from what was found: all of them, and with all of the tensors but
  * those that the system ignores.
  * @return TW_EDATA with lists of what is missing, left over, or of another shape */
-tw_status tw_names_take(tw_taken *out, tw_model *m, tw_found *found, const tw_system *system);
+tw_status tw_names_take(tw_taken *out, tw_model *m, tw_found *found, const tw_source *source,
+                        const tw_system *system);
 
 /* One published array of a model, row by row. @param[out] out  tw_shape_count(e->shape) floats
  * @param plain  scratch of m->params->size floats */

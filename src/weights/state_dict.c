@@ -36,7 +36,7 @@ tw_status tw_state_dict_add_all(tw_state_dict *d, const tw_item *dict, const cha
     const size_t n = strlen(prefix);
     TW_CHECK(dict && dict->type == TW_ITEM_DICT, TW_EDATA, "its weights are %s",
              tw_item_type_name(dict));
-    TW_CHECK(dict->as.list.count < 100000, TW_EDATA, "it names %lld tensors",
+    TW_CHECK(dict->as.list.count < 20000, TW_EDATA, "it names %lld tensors",
              (long long)dict->as.list.count);
     for (const tw_link *l = dict->as.list.first; l; l = l->next) {
         if (l->value->type != TW_ITEM_TENSOR) continue;

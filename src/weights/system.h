@@ -4,19 +4,19 @@
 #ifndef WEIGHTS_SYSTEM_H
 #define WEIGHTS_SYSTEM_H
 
-#include "tweedie/graph.h"
+#include "tweedie/net.h"
 #include "tweedie/text.h"
 #include "weights/container.h"
 
 /* What is imported: one file, or a folder with configurations beside it. */
 typedef struct tw_source {
-    const char *path;       /* as the user said */
-    char file[4096];        /* the weights themselves */
-    tw_archive *archive;    /* opened */
-    tw_arena arena;         /* of the configurations */
-    char *text[2];          /* what they are read from */
-    tw_item *config;        /* diffusers: unet/config.json; else NULL */
-    tw_item *scheduler;     /* diffusers: scheduler/scheduler_config.json; may be NULL */
+    const char *path;    /* as the user said */
+    char file[4096];     /* the weights themselves */
+    tw_archive *archive; /* opened */
+    tw_arena arena;      /* of the configurations */
+    char *text[2];       /* what they are read from */
+    tw_item *config;     /* diffusers: unet/config.json; else NULL */
+    tw_item *scheduler;  /* diffusers: scheduler/scheduler_config.json; may be NULL */
 } tw_source;
 
 /* Tensors by their published names. */
@@ -40,17 +40,19 @@ tw_named_tensor *tw_state_dict_find(const tw_state_dict *d, const char *name);
 /* The size of dimension k of a tensor, or -1 where there is none. */
 int64_t tw_state_dict_size(const tw_state_dict *d, const char *name, int k);
 /* printf's name. */
-__attribute__((format(printf, 2, 3))) tw_named_tensor *
-tw_state_dict_findf(const tw_state_dict *d, const char *format, ...);
+__attribute__((format(printf, 2, 3))) tw_named_tensor *tw_state_dict_findf(const tw_state_dict *d,
+                                                                           const char *format, ...);
 void tw_state_dict_free(tw_state_dict *d);
 
-/* What a system has found; zero-initialised. */
+/* What a system has found; zero-initialised but for what it is asked. */
 typedef struct tw_found {
+    bool configured; /* asked: the user gives the configuration, only tensors are wanted */
     tw_state_dict state;
     const tw_item *ordered; /* values without names for the trained parameters, in the published
                                order; NULL: all are in `state` */
     bool has_ema;           /* EMA weights that were not asked for */
-    char weights[64];       /* "raw", "ema:0.9999", "ema:unknown" */
+    const tw_item *flax;    /* a tree of modules that `arrange` takes the state from, or NULL */
+    tw_text weights;        /* "raw", "ema:0.9999", "ema:unknown" */
     int64_t step;           /* of its training; 0: not said */
     tw_text config;         /* INI; data.shape in it says what samples are */
     bool size_assumed;      /* data.shape is a guess */
@@ -66,6 +68,10 @@ typedef struct tw_system {
     /* @param ema  the EMA weights are asked for, where a file has both
      * @return TW_EDATA where the file is none of its own, or has no EMA */
     tw_status (*read)(tw_found *out, const tw_source *s, bool ema);
+
+    /* Completes found->state when the network is known: for files whose names follow another order
+     * than ours. NULL: nothing to do. */
+    tw_status (*arrange)(tw_found *found, const tw_source *s, const tw_reference_names *names);
 
     /* Tensors that are no parameters of ours: buffers, tables that follow from the configuration.
      * NULL: there are none. */

@@ -62,8 +62,8 @@ static tw_status find_file(tw_source *s)
                                         "diffusion_pytorch_model.bin"};
     tw_status st = TW_OK;
     char net[4096];
-    const bool pipeline = snprintf(net, sizeof net, "%s/unet", s->path) < (int)sizeof net &&
-                          is_directory(net);
+    const bool pipeline =
+        snprintf(net, sizeof net, "%s/unet", s->path) < (int)sizeof net && is_directory(net);
     if (!pipeline) TW_TRY(tw_format(net, sizeof net, "%s", s->path));
     TW_TRY(read_json(s, 0, &s->config, "%s/config.json", net));
     TW_TRY(read_json(s, 1, &s->scheduler, "%s/scheduler/scheduler_config.json", s->path));
@@ -123,9 +123,9 @@ static tw_status choose_system(const tw_system **out, const tw_source *s, const 
     for (int i = 0; i < tw_system_count; i++) {
         const tw_system *one = tw_system_table[i];
         const bool named = from && *from;
-        const tw_claim claim = !named                          ? one->claims(s)
+        const tw_claim claim = !named                         ? one->claims(s)
                                : strcmp(from, one->name) == 0 ? TW_CLAIM_SURE
-                                                               : TW_CLAIM_NO;
+                                                              : TW_CLAIM_NO;
         if (claim <= best) continue;
         best = claim;
         *out = one;
@@ -180,7 +180,7 @@ static tw_status make_model(importing *k)
     tw_status st = TW_OK;
     const tw_config_ints *shape = &k->run.train.shape;
     TW_TRY(tw_model_create(k->run.model, tw_shape_make(shape->values, (int)shape->count), 0));
-    st = tw_names_take(&k->taken, k->run.model, &k->found, k->system);
+    st = tw_names_take(&k->taken, k->run.model, &k->found, &k->source, k->system);
     if (st != TW_OK) tw_error_prefix("%s: ", k->source.file);
 done:
     return st;
@@ -197,10 +197,13 @@ static tw_status describe(tw_checkpoint_meta *meta, const importing *k)
                                      .width = shape[1],
                                      .channels = shape[2],
                                      .num_classes = k->run.model->classes};
-    *meta = (tw_checkpoint_meta){.step = k->found.step, .ranks = 1, .threads = 1, .precision = "f32",
+    *meta = (tw_checkpoint_meta){.step = k->found.step,
+                                 .ranks = 1,
+                                 .threads = 1,
+                                 .precision = "f32",
                                  .config = k->config_text};
     TW_TRY(tw_format(meta->versions, sizeof meta->versions, "tweedie %s", tw_version()));
-    TW_TRY(tw_format(meta->weights, sizeof meta->weights, "%s", k->found.weights));
+    TW_TRY(tw_format(meta->weights, sizeof meta->weights, "%s", k->found.weights.data));
     TW_TRY(tw_format(meta->source, sizeof meta->source, "%.500s", k->source.file));
     TW_TRY(tw_state_describe_samples(meta, &samples));
 done:
@@ -234,10 +237,10 @@ static tw_status report(tw_weights_import_result *out, importing *k)
 {
     tw_status st = TW_OK;
     const int64_t *shape = k->run.train.shape.values;
-    TW_TRY(tw_format(out->container, sizeof out->container, "%s",
-                     k->source.archive->container->name));
+    TW_TRY(
+        tw_format(out->container, sizeof out->container, "%s", k->source.archive->container->name));
     TW_TRY(tw_format(out->system, sizeof out->system, "%s", k->system->name));
-    TW_TRY(tw_format(out->weights, sizeof out->weights, "%s", k->found.weights));
+    TW_TRY(tw_format(out->weights, sizeof out->weights, "%s", k->found.weights.data));
     out->network = k->found.network;
     k->found.network = (tw_text){0};
     out->unused = k->taken.unused;
@@ -248,8 +251,8 @@ static tw_status report(tw_weights_import_result *out, importing *k)
     out->width = shape[1];
     out->channels = shape[2];
     out->classes = k->run.model->classes;
-    out->size_assumed = k->found.size_assumed && k->o->assignment_count == 0 &&
-                        !(k->o->config && *k->o->config);
+    out->size_assumed =
+        k->found.size_assumed && k->o->assignment_count == 0 && !(k->o->config && *k->o->config);
     out->has_ema = k->found.has_ema;
 done:
     return st;
@@ -258,7 +261,7 @@ done:
 tw_status tw_weights_import(tw_weights_import_result *out, const tw_weights_import_options *o)
 {
     tw_status st = TW_OK;
-    importing k = {.o = o};
+    importing k = {.o = o, .found.configured = o->config && *o->config};
     const tw_output_mode mode = o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
     TW_TRY(tw_output_check(o->out, mode, &o->path, 1));
     TW_TRY(open_source(&k.source, o->path));
@@ -277,6 +280,7 @@ done:
     tw_text_free(&k.taken.unused);
     tw_text_free(&k.found.config);
     tw_text_free(&k.found.network);
+    tw_text_free(&k.found.weights);
     tw_state_dict_free(&k.found.state);
     close_source(&k.source);
     return st;
