@@ -28,7 +28,8 @@ typedef struct tw_weights_import_result {
     char weights[64]; /* "raw", "ema:0.9999" */
     int64_t tensors, parameters; /* used */
     int64_t height, width, channels, classes;
-    bool size_assumed, has_ema; /* nothing said the size; EMA weights were there and not taken */
+    tw_text assumed; /* what nothing said and was taken as published; data NULL: nothing */
+    bool has_ema;    /* EMA weights were there and not taken */
 } tw_weights_import_result;
 
 /* Makes a weights file of a published one.

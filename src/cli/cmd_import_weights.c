@@ -47,7 +47,7 @@ static tw_status print_json(const char *path, const tw_weights_import_result *r)
     tw_json_int64(&j, NULL, r->channels);
     tw_json_end(&j);
     tw_json_int64(&j, "classes", r->classes);
-    tw_json_bool(&j, "shape_assumed", r->size_assumed);
+    tw_json_string(&j, "assumed", r->assumed.data);
     tw_json_end(&j);
     TW_TRY(tw_json_finish(&j));
     printf("%s\n", j.text.data);
@@ -90,11 +90,10 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         TW_TRY(print_json(o.out, &r));
     else
         print(o.out, &r);
-    if (r.size_assumed)
-        tw_log_warn(
-            "%s does not say the size of its samples: %lld x %lld is assumed; "
-            "data.shape=H,W,C says another, and network.attention= the heights of attention",
-            a.values[0], (long long)r.height, (long long)r.width);
+    if (r.assumed.data)
+        tw_log_warn("%s does not say, and what is published is assumed: %s; section.key=value says "
+                    "other",
+                    a.values[0], r.assumed.data);
     if (r.has_ema)
         tw_log_warn("%s also holds EMA weights, which samples are usually made with: --ema takes "
                     "them",

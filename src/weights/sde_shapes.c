@@ -70,7 +70,7 @@ static tw_status add_list(tw_text *t, const char *key, const int64_t *values, in
     TW_TRY(tw_text_add(t, "%s = ", key));
     for (int64_t i = 0; i < count; i++)
         TW_TRY(tw_text_add(t, "%s%lld", i ? ", " : "", (long long)values[i]));
-    TW_TRY(tw_text_add(t, "\n"));
+    TW_TRY(tw_text_add(t, "%s\n", count ? "" : "none"));
 done:
     return st;
 }
@@ -84,7 +84,6 @@ static tw_status add_network(tw_text *t, const plan *p, const sde_facts *f)
     TW_TRY(tw_text_add(t, "[network]\nkind = %s\nbase = %lld\nblocks = %lld\n",
                        p->biggan ? "ncsnpp" : "unet", (long long)f->base, (long long)p->blocks));
     TW_TRY(add_list(t, "mult", p->mult, p->levels));
-    if (n == 0) heights[n++] = 1; /* a height that no level has */
     TW_TRY(add_list(t, "attention", heights, n));
     if (!p->biggan) TW_TRY(tw_text_add(t, "attention_placement = score_sde\n"));
     if (!p->biggan) goto done;
@@ -125,7 +124,9 @@ tw_status sde_configure(tw_found *out, const sde_facts *f)
     TW_TRY(add_process(&out->config, f));
     TW_TRY(tw_text_add(&out->config, "[data]\nshape = %lld, %lld, %lld\n", (long long)p.height,
                        (long long)p.height, (long long)f->channels));
-    out->size_assumed = true;
+    TW_TRY(tw_text_add(&out->assumed, "samples of %lld x %lld (data.shape, network.attention)",
+                       (long long)p.height, (long long)p.height));
+    if (f->fourier) TW_TRY(tw_text_add(&out->assumed, ", filters (network.fir)"));
     TW_TRY(tw_text_add(&out->network, "%s: %lld levels of %lld block%s, %lld channels",
                        !p.biggan    ? "DDPM"
                        : f->fourier ? "NCSN++"

@@ -55,7 +55,8 @@ typedef struct tw_found {
     tw_text weights;        /* "raw", "ema:0.9999", "ema:unknown" */
     int64_t step;           /* of its training; 0: not said */
     tw_text config;         /* INI; data.shape in it says what samples are */
-    bool size_assumed;      /* data.shape is a guess */
+    tw_text assumed;        /* what nothing says and is taken as published, for people; with the
+                               keys that say other */
     tw_text network;        /* one line for people */
 } tw_found;
 

@@ -251,8 +251,8 @@ static tw_status report(tw_weights_import_result *out, importing *k)
     out->width = shape[1];
     out->channels = shape[2];
     out->classes = k->run.model->classes;
-    out->size_assumed =
-        k->found.size_assumed && k->o->assignment_count == 0 && !(k->o->config && *k->o->config);
+    out->assumed = k->found.assumed;
+    k->found.assumed = (tw_text){0};
     out->has_ema = k->found.has_ema;
 done:
     return st;
@@ -281,6 +281,7 @@ done:
     tw_text_free(&k.found.config);
     tw_text_free(&k.found.network);
     tw_text_free(&k.found.weights);
+    tw_text_free(&k.found.assumed);
     tw_state_dict_free(&k.found.state);
     close_source(&k.source);
     return st;
@@ -290,4 +291,5 @@ void tw_weights_import_free(tw_weights_import_result *result)
 {
     tw_text_free(&result->network);
     tw_text_free(&result->unused);
+    tw_text_free(&result->assumed);
 }
