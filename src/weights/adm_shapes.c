@@ -143,11 +143,13 @@ tw_status adm_read(tw_found *out, const tw_source *s, bool ema, const char *atte
                        (long long)p.levels, (long long)p.blocks, p.blocks > 1 ? "s" : "",
                        (long long)p.base, p.outputs > p.channels ? ", learned variance" : "",
                        p.classes ? ", class-conditional" : ""));
+    if (!out->height)
+        TW_TRY(tw_text_add(&out->assumed, "samples of %lld x %lld (data.shape), ",
+                           (long long)p.side, (long long)p.side));
     TW_TRY(tw_text_add(&out->assumed,
-                       "samples of %lld x %lld (data.shape), heads and order of attention "
-                       "(network.heads, network.head_channels, network.attention_order), a linear "
-                       "schedule of 1000 steps (process.schedule, process.timesteps)",
-                       (long long)p.side, (long long)p.side));
+                       "heads and order of attention (network.heads, network.head_channels, "
+                       "network.attention_order), a linear schedule of 1000 steps "
+                       "(process.schedule, process.timesteps)"));
 done:
     return st;
 }

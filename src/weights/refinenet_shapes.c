@@ -32,7 +32,8 @@ tw_status refinenet_configure(tw_found *out, const char *variant, int64_t levels
                        (long long)levels, 2 * sigma_max, 2 * sigma_min));
     TW_TRY(tw_text_add(&out->network, "%s: %lld channels, %lld noise levels %g to %g", variant,
                        (long long)base, (long long)levels, sigma_max, sigma_min));
-    TW_TRY(tw_text_add(&out->assumed, "samples of %d x %d (data.shape)", side, side));
+    if (!out->height)
+        TW_TRY(tw_text_add(&out->assumed, "samples of %d x %d (data.shape)", side, side));
 done:
     return st;
 }

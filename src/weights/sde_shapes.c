@@ -34,7 +34,7 @@ done:
     return st;
 }
 
-static tw_status read_levels(plan *p, const sde_facts *f)
+static tw_status read_levels(plan *p, const sde_facts *f, int64_t height)
 {
     tw_status st = TW_OK;
     const int64_t stride = p->blocks + p->biggan;
@@ -47,7 +47,7 @@ static tw_status read_levels(plan *p, const sde_facts *f)
         p->attends[l] = first->attends;
     }
     /* the lowest resolution of the published networks is 4 x 4 */
-    p->height = INT64_C(4) << (p->levels - 1);
+    p->height = height ? height : INT64_C(4) << (p->levels - 1);
 done:
     return st;
 }
@@ -118,15 +118,17 @@ tw_status sde_configure(tw_found *out, const sde_facts *f)
     plan p = {0};
     if (out->configured) return TW_OK;
     TW_TRY(count_levels(&p, f));
-    TW_TRY(read_levels(&p, f));
+    TW_TRY(read_levels(&p, f, out->height));
     place_attention(&p, f);
     TW_TRY(add_network(&out->config, &p, f));
     TW_TRY(add_process(&out->config, f));
     TW_TRY(tw_text_add(&out->config, "[data]\nshape = %lld, %lld, %lld\n", (long long)p.height,
                        (long long)p.height, (long long)f->channels));
-    TW_TRY(tw_text_add(&out->assumed, "samples of %lld x %lld (data.shape, network.attention)",
-                       (long long)p.height, (long long)p.height));
-    if (f->fourier) TW_TRY(tw_text_add(&out->assumed, ", filters (network.fir)"));
+    if (!out->height)
+        TW_TRY(tw_text_add(&out->assumed, "samples of %lld x %lld (data.shape)",
+                           (long long)p.height, (long long)p.height));
+    if (f->fourier)
+        TW_TRY(tw_text_add(&out->assumed, "%sfilters (network.fir)", out->height ? "" : ", "));
     TW_TRY(tw_text_add(&out->network, "%s: %lld levels of %lld block%s, %lld channels",
                        !p.biggan    ? "DDPM"
                        : f->fourier ? "NCSN++"

@@ -47,6 +47,7 @@ void tw_state_dict_free(tw_state_dict *d);
 /* What a system has found; zero-initialised but for what it is asked. */
 typedef struct tw_found {
     bool configured; /* asked: the user gives the configuration, only tensors are wanted */
+    int64_t height;  /* asked: of the samples, where the user says it; 0: guess */
     tw_state_dict state;
     const tw_item *ordered; /* values without names for the trained parameters, in the published
                                order; NULL: all are in `state` */

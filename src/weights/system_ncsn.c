@@ -19,8 +19,10 @@ static tw_status read(tw_found *out, const tw_source *s, bool ema)
     const int64_t levels = tw_state_dict_size(&out->state, "normalizer.embed.weight", 0);
     TW_CHECK(levels > 1, TW_EDATA, "its normalisations are not conditional: is it NCSNv2's?");
     TW_TRY(refinenet_configure(out, "ncsn", levels, 1, 0.01));
-    TW_TRY(tw_text_add(&out->assumed, ", noise levels of 1 to 0.01 in the paper's units "
-                                      "(process.sigma_max, process.sigma_min: twice as large)"));
+    TW_TRY(tw_text_add(&out->assumed,
+                       "%snoise levels of 1 to 0.01 in the paper's units "
+                       "(process.sigma_max, process.sigma_min: twice as large)",
+                       out->assumed.length ? ", " : ""));
 done:
     return st;
 }

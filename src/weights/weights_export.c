@@ -173,13 +173,28 @@ done:
 
 /* ---- the configuration ---- */
 
+/* The length of the value at `text`: lists hold spaces, so up to the next word with a '='. */
+static int value_length(const char *text)
+{
+    size_t n = 0;
+    for (;;) {
+        n += strcspn(text + n, " ");
+        if (!text[n]) break;
+        const size_t word = strcspn(text + n + 1, " ");
+        if (memchr(text + n + 1, '=', word)) break;
+        n++;
+    }
+    return (int)n;
+}
+
 const char *tw_described(const tw_text *description, const char *key, char value[256])
 {
     const size_t n = strlen(key);
     value[0] = '\0';
     for (const char *at = description->data; (at = strchr(at, ' ')); at++)
         if (strncmp(at + 1, key, n) == 0 && at[1 + n] == '=') {
-            snprintf(value, 256, "%.*s", (int)strcspn(at + 2 + n, " "), at + 2 + n);
+            const char *from = at + 2 + n;
+            snprintf(value, 256, "%.*s", value_length(from), from);
             break;
         }
     return value;

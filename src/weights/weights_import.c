@@ -2,6 +2,7 @@
  * the configuration that they find, fill it by the published names, write it. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -175,6 +176,16 @@ done:
     return st;
 }
 
+/* The height that an assignment gives, which heights of attention follow from; 0: none does. */
+static int64_t asked_height(const tw_weights_import_options *o)
+{
+    int64_t height = 0;
+    for (int i = 0; i < o->assignment_count; i++)
+        if (strncmp(o->assignments[i], "data.shape=", 11) == 0)
+            height = strtoll(o->assignments[i] + 11, NULL, 10);
+    return height > 0 && height < 1 << 20 ? height : 0;
+}
+
 static tw_status make_model(importing *k)
 {
     tw_status st = TW_OK;
@@ -261,7 +272,8 @@ done:
 tw_status tw_weights_import(tw_weights_import_result *out, const tw_weights_import_options *o)
 {
     tw_status st = TW_OK;
-    importing k = {.o = o, .found.configured = o->config && *o->config};
+    importing k = {
+        .o = o, .found.configured = o->config && *o->config, .found.height = asked_height(o)};
     const tw_output_mode mode = o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
     TW_TRY(tw_output_check(o->out, mode, &o->path, 1));
     TW_TRY(open_source(&k.source, o->path));
