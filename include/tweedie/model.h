@@ -19,6 +19,7 @@ typedef struct tw_model {
     const tw_prediction *prediction;
     tw_process *process;
     int variance;         /* tw_variance */
+    int pad;              /* tw_net_padding, of samples with other sides than the network's */
     int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
     double label_dropout; /* probability that a sample of training is one of no class */
     tw_shape sample;      /* without the batch */
@@ -102,11 +103,13 @@ typedef struct tw_labels {
     int32_t one; /* else the same for all; TW_NO_CLASS where there is a label dropout */
     const int32_t
         *list; /* or, where not NULL, each by itself: the label of sample first + i at i */
-    int64_t first;
+    int64_t first, count;
 } tw_labels;
 /* What a score of a model with classes is conditioned on, p(x | label); at first each class in
  * turn. The list is borrowed. */
 void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
+/* The class of one sample, or TW_NO_CLASS. */
+int32_t tw_label_of(const tw_labels *labels, const tw_model *m, int64_t index);
 
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);

@@ -22,7 +22,8 @@ static const char *inherited(const tw_sample_job_options *o)
 {
     for (int i = 0; i < o->assignment_count; i++)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
-            return "sample.batch sample.seed sample.clip sample.clip_min sample.clip_max "
+            return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
+                   "sample.clip_max "
                    "compute.precision";
     return "sample compute.precision";
 }
@@ -49,6 +50,7 @@ static tw_status describe(sample_job *d, tw_precision precision)
     const tw_checkpoint_meta *meta = &d->restored->meta;
     tw_text text = {0};
     TW_TRY(tw_sampler_describe(&text, d->sampler));
+    if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s",
                      d->restored->digest, text.data, tw_precision_name(precision)));
     TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps", meta->weights,
@@ -66,8 +68,10 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     int64_t numbers = 0;
     const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
     p->spec = d->restored->samples;
-    p->spec.num_classes = 0;
+    TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
+    p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
     TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
+    tw_model_score_condition(d->score, &d->labels);
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
@@ -75,6 +79,8 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
     TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
+    if (p->spec.num_classes)
+        TW_TRY(tw_alloc(&d->label, p->batch, sizeof *d->label, "labels of samples"));
     TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
 done:
     return st;
@@ -289,6 +295,7 @@ done:
     sample_parts_close(&d.parts);
     tw_free(&d.x);
     tw_free(&d.stored);
+    tw_free(&d.label);
     block_work_free(&d.work);
     return st;
 }

@@ -13,19 +13,25 @@ static double phase_of(const char *key)
     return 2 * M_PI * (double)(h % 1000) / 1000;
 }
 
-static bool ends_in_weight(const char *key)
+static bool ends_in(const char *key, const char *end)
 {
-    const size_t n = strlen(key);
-    return n >= 6 && strcmp(key + n - 6, "weight") == 0;
+    const size_t n = strlen(key), m = strlen(end);
+    return n >= m && strcmp(key + n - m, end) == 0;
 }
 
+/* Tables of conditional normalisations hold scales in their first two thirds and shifts behind;
+ * vectors are scales by their names, or shifts. */
 static double rule(const tw_published *e, const tw_param_view *v, double phase, int64_t count,
                    int64_t i)
 {
     const double s = sin(phase + 0.7 * (double)i);
     if (!v->trainable) return 4 * s; /* Fourier frequencies */
+    if (e->shape.rank == 2 && ends_in(e->name, "embed.weight"))
+        return (i % e->shape.dims[1] < 2 * (e->shape.dims[1] / 3) ? 1 : 0) + 0.1 * s;
     if (e->shape.rank >= 2) return s / sqrt((double)count / (double)e->shape.dims[0]);
-    return (ends_in_weight(e->name) ? 1 : 0) + 0.1 * s;
+    const bool scale =
+        ends_in(e->name, "weight") || ends_in(e->name, "alpha") || ends_in(e->name, "gamma");
+    return (scale ? 1 : 0) + 0.1 * s;
 }
 
 /* Writes one published array into the plain copy of the parameter that holds it. */

@@ -17,7 +17,11 @@ static const tw_config_field variance_field = {
     .fixed = true,
     .help = "variance of ancestral steps: the process's, or learned between its bounds"};
 
-static const tw_config_field class_fields[] = {
+static const tw_config_field network_fields[] = {
+    {NULL, "pad", TW_CONFIG_CHOICE, offsetof(tw_model, pad), "no", .choices = "no|zero|reflect",
+     .fixed = true,
+     .help = "samples whose sides the network cannot halve as often as it does: refused, or padded "
+             "and the output cropped"},
     {NULL, "classes", TW_CONFIG_INT64, offsetof(tw_model, classes), "0", 0, 1e6, .fixed = true,
      .help = "classes of the samples that the network is told; 0: none, whatever the data have"},
     {NULL, "label_dropout", TW_CONFIG_DOUBLE, offsetof(tw_model, label_dropout), "0", 0, 1,
@@ -52,7 +56,8 @@ tw_status tw_model_configure(tw_model **out, tw_config *config)
     prediction.default_name = usual_prediction(m);
     TW_TRY(tw_choice_bind(&m->predicted, config, &prediction));
     TW_TRY(tw_config_bind_in(config, "prediction", &variance_field, 1, m));
-    TW_TRY(tw_config_bind_in(config, "network", class_fields, 2, m));
+    TW_TRY(tw_config_bind_in(config, "network", network_fields,
+                             sizeof network_fields / sizeof *network_fields, m));
     m->net = (const tw_net *)m->network.kind;
     m->prediction = (const tw_prediction *)m->predicted.kind;
     *out = m;
@@ -106,6 +111,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
                               .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
                               .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
                               .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
+                              .levels = m->process->steps,
                               .label =
                                   m->classes ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
                               .classes = m->classes + unlabelled,
@@ -113,7 +119,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
                               .sample = m->sample,
                               .outputs = outputs(m),
                               .reference_names = names};
-    v.net = m->net->build(g, m->network.config, &in);
+    v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
     take_output(&v, g, m);
     return v;
 }
@@ -157,7 +163,7 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    TW_TRY(m->net->check(m->network.config, sample));
+    TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
     TW_TRY(check(m));
     m->sample = sample;
     m->dims = tw_shape_count(sample);

@@ -83,11 +83,12 @@ done:
     return st;
 }
 
-static int32_t label_of(const tw_model_score *s, int64_t index)
+int32_t tw_label_of(const tw_labels *l, const tw_model *m, int64_t index)
 {
-    const tw_labels *l = &s->labels;
-    if (l->list) return l->list[index - l->first];
-    return l->each && s->model->classes ? (int32_t)(index % s->model->classes) : l->one;
+    if (!m->classes) return TW_NO_CLASS;
+    if (l->list)
+        return index >= l->first && index < l->first + l->count ? l->list[index - l->first] : 0;
+    return l->each ? (int32_t)(index % m->classes) : l->one;
 }
 
 /* Inputs of one batch, c_in x, times and classes, then runs. What is missing to a full batch
@@ -101,7 +102,8 @@ static void compute(const tw_model_score *s, const evaluation *e, int64_t n, con
         const int64_t row = i < n ? i : n - 1;
         const float scale = (float)tw_model_view_at(s->model, t[row]).input;
         for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
-        tw_model_inputs_set(&e->in, s->model, i, t[row], label_of(s, index[row]));
+        tw_model_inputs_set(&e->in, s->model, i, t[row],
+                            tw_label_of(&s->labels, s->model, index[row]));
     }
     for (int64_t i = 0; v && i < s->batch; i++)
         memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);

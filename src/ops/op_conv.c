@@ -48,7 +48,7 @@ static tw_status infer(tw_node *n)
     tw_shape y = x;
     if (x.rank < 3 || w.rank != x.rank || w.dims[1] != tw_shape_channels(x))
         return tw_op_shape_error(n, "wants x [N, spatial…, I], w [O, I, kernel…] and b [O]");
-    if (n->in[1]->role != TW_ROLE_PARAM)
+    if (n->in[1]->role == TW_ROLE_NODE || n->in[1]->role == TW_ROLE_INPUT)
         return tw_op_shape_error(n, "the weights must be a parameter");
     if (bias && (n->in[2]->shape.rank != 1 || bias[0] != w.dims[0]))
         return tw_op_shape_error(n, "the bias must be [%d]", (int)w.dims[0]);

@@ -74,7 +74,7 @@ static void a_class_hangs_on_the_index_of_a_sample(void **state)
             for (int j = 0; j < i; j++) assert_true(same(&s, i, j) == (i % 3 == j % 3));
         scores(&s, &(tw_labels){.one = 2});
         for (int i = 1; i < N; i++) assert_true(same(&s, i, 0));
-        scores(&s, &(tw_labels){.list = list, .first = 9}); /* 2, 0, 0, 1, 1, 2 */
+        scores(&s, &(tw_labels){.list = list, .first = 9, .count = N + 2}); /* 2, 0, 0, 1, 1, 2 */
         for (int i = 0; i < N; i++)
             for (int j = 0; j < i; j++) assert_true(same(&s, i, j) == (list[i + 1] == list[j + 1]));
         tear_down(&s);
