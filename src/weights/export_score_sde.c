@@ -175,19 +175,23 @@ enum { SIGMAS = 1000 };
 static tw_status fill_sigmas(double sigma[SIGMAS], int64_t *count, const tw_exporting *e)
 {
     tw_status st = TW_OK;
-    tw_text d = {0};
+    tw_text d = {0}, network = {0};
     char value[256];
     const tw_choice process = {&e->r->model->process->kind->kind,
                                (void *)(uintptr_t)e->r->model->process->config};
     *count = 0;
     if (strcmp(process.kind->name, "ve") != 0) return TW_OK;
     TW_TRY(tw_choice_describe(&d, &process));
+    TW_TRY(tw_choice_describe(&network, &e->r->model->network));
+    double unit = strtod(tw_described(&network, "sigma_unit", value), NULL);
+    if (!(unit > 0)) unit = 1;
     const double from = log(strtod(tw_described(&d, "sigma_max", value), NULL)),
                  to = log(strtod(tw_described(&d, "sigma_min", value), NULL));
-    for (int k = 0; k < SIGMAS; k++) sigma[k] = exp(from + (to - from) * k / (SIGMAS - 1));
+    for (int k = 0; k < SIGMAS; k++) sigma[k] = exp(from + (to - from) * k / (SIGMAS - 1)) / unit;
     *count = SIGMAS;
 done:
     tw_text_free(&d);
+    tw_text_free(&network);
     return st;
 }
 

@@ -5,7 +5,9 @@
  * the shortcut though channels stay, which no other has. What has no parameters (filters, the side
  * of the images, the rescaling of skips) is taken as in the published configurations, which know
  * positional embeddings with the VP SDE and Fourier features, filters and division by sigma with
- * the VE SDE. */
+ * the VE SDE. Those of VE were trained on data in 0 to 1: in model units, -1 to 1, noise levels are
+ * twice theirs and scores half, which a network over sigma gives by itself; its Fourier features
+ * are told of half the level. */
 #include "weights/sde_shapes.h"
 
 typedef struct plan {
@@ -90,7 +92,7 @@ static tw_status add_network(tw_text *t, const plan *p, const sde_facts *f)
     TW_TRY(tw_text_add(t, "library = score_sde\nresblock = biggan\nskip_rescale = yes\n"));
     if (f->fourier)
         TW_TRY(tw_text_add(t, "embedding = fourier\nfir = yes\nscale_by_sigma = yes\n"
-                              "centered = no\n"));
+                              "centered = yes\nsigma_unit = 2\n"));
     TW_TRY(tw_text_add(t, "progressive_input = %s\nprogressive = %s\n",
                        f->joins    ? "input_skip"
                        : f->chains ? "residual"
@@ -108,8 +110,8 @@ static tw_status add_process(tw_text *t, const sde_facts *f)
     return tw_text_add(t,
                        "[process]\nkind = ve\nsigma_min = %.9g\nsigma_max = %.9g\n"
                        "[prediction]\nkind = score\n",
-                       f->sigma_min > 0 ? f->sigma_min : 0.01,
-                       f->sigma_max > 0 ? f->sigma_max : 50);
+                       2 * (f->sigma_min > 0 ? f->sigma_min : 0.01),
+                       2 * (f->sigma_max > 0 ? f->sigma_max : 50));
 }
 
 tw_status sde_configure(tw_found *out, const sde_facts *f)

@@ -1,6 +1,7 @@
 /* EDM (Karras et al. 2022): network-snapshot-*.pkl, whose weights are the EMA, and
  * training-state-*.pt, whose are not. A network is an object with its attributes: parameters and
  * buffers by name, modules within modules; and the arguments that it was made with. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,26 +150,33 @@ static double attribute(const tw_item *module, const char *name, double usual)
     return tw_item_number(tw_item_find(module, name), &value) ? value : usual;
 }
 
-/* The preconditioning says which process and prediction these are. */
+/* The preconditioning says what the network's output means; noise levels are EDM's own clock. */
 static tw_status add_process(tw_text *t, const tw_item *net)
 {
+    tw_status st = TW_OK;
     char class[64];
     const int64_t n = net->as.object.length;
+    const double low = attribute(net, "sigma_min", 0), high = attribute(net, "sigma_max", 0);
     snprintf(class, sizeof class, "%.*s", (int)(n < 60 ? n : 60), net->as.object.data);
+    TW_TRY(tw_text_add(t, "[process]\nkind = edm\n"));
+    if (low > 0) TW_TRY(tw_text_add(t, "sigma_min = %.12g\n", low));
+    if (high > low && isfinite(high)) TW_TRY(tw_text_add(t, "sigma_max = %.12g\n", high));
+    TW_TRY(tw_text_add(t, "[prediction]\n"));
     if (strcmp(class, "VPPrecond") == 0)
-        return tw_text_add(t,
-                           "[process]\nkind = vp\nbeta_min = %.9g\nbeta_max = %.9g\n"
-                           "[prediction]\nkind = epsilon\n",
-                           attribute(net, "beta_min", 0.1),
-                           attribute(net, "beta_min", 0.1) + attribute(net, "beta_d", 19.9));
-    if (strcmp(class, "EDMPrecond") == 0)
-        return tw_text_add(t,
-                           "[process]\nkind = edm\n[prediction]\nkind = edm\nsigma_data = %.9g\n",
-                           attribute(net, "sigma_data", 0.5));
-    return tw_error_set(TW_EDATA,
-                        "its preconditioning %s is not supported (VPPrecond and EDMPrecond are); "
-                        "--config may say another",
-                        class);
+        TW_TRY(tw_text_add(t, "kind = edm_vp\nbeta_min = %.12g\nbeta_d = %.12g\nlevels = %.12g\n",
+                           attribute(net, "beta_min", 0.1), attribute(net, "beta_d", 19.9),
+                           attribute(net, "M", 1000)));
+    else if (strcmp(class, "VEPrecond") == 0)
+        TW_TRY(tw_text_add(t, "kind = edm_ve\n"));
+    else if (strcmp(class, "iDDPMPrecond") == 0)
+        TW_TRY(tw_text_add(t, "kind = edm_iddpm\n"));
+    else if (strcmp(class, "EDMPrecond") == 0)
+        TW_TRY(
+            tw_text_add(t, "kind = edm\nsigma_data = %.12g\n", attribute(net, "sigma_data", 0.5)));
+    else
+        TW_FAIL(TW_EDATA, "its preconditioning %s is unknown; --config may say another", class);
+done:
+    return st;
 }
 
 static tw_status configure(tw_found *out, const tw_item *net)
