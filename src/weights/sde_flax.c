@@ -67,7 +67,8 @@ static tw_status configure(tw_found *out, const tw_item *tree)
 {
     sde_facts f = {0};
     const tw_item *join = find_module(tree, prefixes[JOIN], 0),
-                  *down = find_module(tree, prefixes[DOWN], 0);
+                  *down = find_module(tree, prefixes[DOWN], 0),
+                  *up = find_module(tree, prefixes[UP], 0);
     f.fourier = find_module(tree, prefixes[FOURIER], 0) != NULL;
     f.base = size(tree, "Conv_0/kernel", 3);
     f.channels = size(tree, "Conv_0/kernel", 2);
@@ -77,7 +78,9 @@ static tw_status configure(tw_found *out, const tw_item *tree)
     f.heads = count(tree, NORM);
     f.joins = count(tree, JOIN);
     f.join_rows = (int)size(join, "Conv_0/kernel", 3);
-    if (tw_item_find(down, "Conv2d_0")) f.chains = count(tree, DOWN);
+    if (tw_item_find(down, "Conv2d_0")) f.chains++;
+    if (tw_item_find(up, "Conv2d_0")) f.chains++, f.last_chain = f.block_count;
+    if (f.chains == 1) f.first_chain = f.last_chain;
     if (tw_item_find(down, "Conv_0")) f.resamplings = 2 * count(tree, DOWN);
     return sde_configure(out, &f);
 }

@@ -93,11 +93,14 @@ static tw_status add_network(tw_text *t, const plan *p, const sde_facts *f)
     if (f->fourier)
         TW_TRY(tw_text_add(t, "embedding = fourier\nfir = yes\nscale_by_sigma = yes\n"
                               "centered = yes\nsigma_unit = 2\n"));
+    const int down = (int)(p->levels * p->blocks + p->levels - 1); /* blocks on the way down */
     TW_TRY(tw_text_add(t, "progressive_input = %s\nprogressive = %s\n",
-                       f->joins    ? "input_skip"
-                       : f->chains ? "residual"
-                                   : "none",
-                       f->heads > 1 ? "output_skip" : "none"));
+                       f->joins                              ? "input_skip"
+                       : f->chains && f->first_chain <= down ? "residual"
+                                                             : "none",
+                       f->chains && f->last_chain > down ? "residual"
+                       : f->heads > 1                    ? "output_skip"
+                                                         : "none"));
     if (f->joins > 0 && f->blocks[p->blocks + 1].in == 2 * f->join_rows)
         TW_TRY(tw_text_add(t, "progressive_combine = cat\n"));
 done:

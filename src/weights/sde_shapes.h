@@ -24,7 +24,8 @@ typedef struct sde_facts {
     bool attention_placed;       /* blocks[].attends are known */
     int resamplings;             /* layers of a 3x3 convolution between blocks */
     int joins, join_rows;        /* 1x1 convolutions of an input pyramid, channels of the first */
-    int chains;                  /* filtered convolutions of a residual pyramid */
+    int chains;                  /* filtered convolutions of residual pyramids */
+    int first_chain, last_chain; /* blocks before them */
     int heads;                   /* normalisation and convolution to an output */
     double sigma_min, sigma_max; /* 0: not said */
 } sde_facts;

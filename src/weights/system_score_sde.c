@@ -62,10 +62,10 @@ static tw_status read_module(sde_facts *f, const tw_state_dict *d, int n)
         if (f->block_count > 0) f->blocks[f->block_count - 1].attends = true;
         f->attention_count++;
     } else if (has(d, n, "Conv2d_0.weight")) {
-        f->chains++;
+        if (f->chains++ == 0) f->first_chain = f->block_count;
+        f->last_chain = f->block_count;
     } else if (size(d, n, "Conv_0.weight", 2) == 1) {
-        f->join_rows = (int)size(d, n, "Conv_0.weight", 0);
-        f->joins++;
+        if (f->joins++ == 0) f->join_rows = (int)size(d, n, "Conv_0.weight", 0);
     } else if (has(d, n, "Conv_0.weight")) {
         f->resamplings++;
     } else if (weight == 4 && f->base == 0) {

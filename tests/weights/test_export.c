@@ -113,6 +113,33 @@ static void score_sde_round_trip_is_bitwise(void **state)
     same_weights(a, c);
 }
 
+static void every_ncsnpp_is_recognised_by_its_shapes(void **state)
+{
+    (void)state;
+    static const char *const in[] = {"none", "input_skip", "input_skip\nprogressive_combine = cat",
+                                     "residual"},
+                             *const out[] = {"none", "output_skip", "residual"};
+    char shape[] = "data.shape=16,16,3";
+    for (int i = 0; i < 4; i++)
+        for (int o = 0; o < 3; o++) {
+            char text[512], a[256], b[256], to[256], file[256], name[64];
+            snprintf(text, sizeof text,
+                     "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2, 2\nblocks = 2\n"
+                     "attention = 8\nembedding = fourier\nfir = yes\nscale_by_sigma = yes\n"
+                     "sigma_unit = 2\nprogressive = %s\nprogressive_input = %s\n"
+                     "[process]\nkind = ve\nsigma_min = 0.02\nsigma_max = 696\n",
+                     out[o], in[i]);
+            snprintf(name, sizeof name, "pp-%d-%d", i, o);
+            make_weights(under(a, "pp.h5"), text, TW_SHAPE(16, 16, 3));
+            export(a, "score_sde", under(to, name));
+            snprintf(name, sizeof name, "pp-%d-%d/checkpoint.pth", i, o);
+            import(under(file, name), under(b, "pp-again.h5"), true, shape);
+            same_weights(a, b);
+            unlink(a);
+            unlink(b);
+        }
+}
+
 static void diffusers_round_trip_is_bitwise(void **state)
 {
     (void)state;
@@ -192,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(score_sde_round_trip_is_bitwise),
+        cmocka_unit_test(every_ncsnpp_is_recognised_by_its_shapes),
         cmocka_unit_test(diffusers_round_trip_is_bitwise),
         cmocka_unit_test(safetensors_hold_every_parameter_by_our_names),
         cmocka_unit_test(what_a_format_cannot_hold_is_refused),
