@@ -14,7 +14,7 @@ static tw_claim claims(const tw_source *s)
 static tw_status read(tw_found *out, const tw_source *s, bool ema)
 {
     return adm_read(out, s, ema, "heads = 4\nattention_order = legacy\n",
-                    "schedule = linear\ntimesteps = 1000\n");
+                    "schedule = linear\ntimesteps = 1000\nrescale_timesteps = yes\n");
 }
 
 const tw_system tw_system_improved_diffusion = {

@@ -46,6 +46,7 @@ precision = f32
 END
 expect_exit 0 "$TWEEDIE" train train.ini --run run --init unet2d.h5
 expect_message "started from unet2d.h5 (raw)"
+grep -q "started from unet2d.h5 (raw)" run/train.log || fail "the run does not say what it began with"
 sed -i 's/8, 12/8, 16/' train.ini
 expect_exit 65 "$TWEEDIE" train train.ini --run other --init unet2d.h5
 expect_message "has the shape"
