@@ -144,13 +144,42 @@ static const struct law {
 };
 enum { LAWS = sizeof laws / sizeof *laws };
 
-/* What net `which` must return at time t. EDM's preconditioning tells ln(σ / α) / 4 everywhere. */
+/* Which of improved DDPM's 1001 noise levels, from the smallest on, is nearest to r. */
+static double nearest_of_iddpm(double r)
+{
+    enum { M = 1000 };
+    double u = 0, least = INFINITY;
+    int found = 0;
+    for (int j = M; j >= 0; j--) {
+        if (fabs(u - r) <= least) {
+            least = fabs(u - r);
+            found = j;
+        }
+        const double a = sin(0.5 * M_PI * (j - 1) / M / 1.008), b = sin(0.5 * M_PI * j / M / 1.008),
+                     q = a * a / (b * b);
+        u = sqrt((u * u + 1) / (q > 0.001 ? q : 0.001) - 1);
+    }
+    return M - 1 - found;
+}
+
+/* What EDM's preconditionings tell (Karras et al. 2022, table 1), of r = σ / α; NAN: of none. */
+static double told_by_edm(const char *prediction, double r)
+{
+    if (strcmp(prediction, "edm") == 0) return log(r) / 4;
+    if (strcmp(prediction, "edm_ve") == 0) return log(r / 2);
+    if (strcmp(prediction, "edm_vp") == 0)
+        return 999 * (sqrt(0.1 * 0.1 + 2 * 19.9 * log(1 + r * r)) - 0.1) / 19.9;
+    if (strcmp(prediction, "edm_iddpm") == 0) return nearest_of_iddpm(r);
+    return NAN;
+}
+
+/* What net `which` must return at time t. */
 static double told_by(const struct law *law, const char *prediction, int which, double t)
 {
     const point q = law->at(t);
     if (which == 1) return log(q.sigma);
-    if (which == 0 && strcmp(prediction, "edm") == 0) return log(q.sigma / q.alpha) / 4;
-    return q.t;
+    const double edm = told_by_edm(prediction, q.sigma / q.alpha);
+    return which == 0 && isfinite(edm) ? edm : q.t;
 }
 
 /* ---- a model ---- */
@@ -306,7 +335,7 @@ static tw_status listen(void *self, int64_t n, const float *x, const double *t,
     const tw_score *view = tw_model_score_view(s->score);
     assert_true(n <= N);
     ok(view->eval(view->self, n, x, t, index, score));
-    ok(tw_model_score_quantity(s->score, TW_MODEL_OUTPUT, n, x, t, out));
+    ok(tw_model_score_quantity(s->score, TW_MODEL_OUTPUT, n, x, t, index, out));
     for (int64_t i = 1; i < n * D; i++) assert_true(out[i] == out[0]);
     /* the score is of the same output: s = (F stands for a x_0 + b z), by Tweedie's formula */
     const tw_model_view q = tw_model_view_at(s->m, t[0]);
