@@ -29,9 +29,11 @@ typedef struct tw_fingerprint_inputs {
      * level its entry of that index where the process is a table of noise levels */
     const double *times;
     const int64_t *labels; /* [n] of a model with classes, else NULL */
+    bool keep;             /* measure the parameters that the model has */
 } tw_fingerprint_inputs;
 
-/* Fills the model's parameters by the rule (they are lost) and measures. Not collective.
+/* Fills the model's parameters by the rule (they are lost) unless told to keep them, and measures.
+ * Not collective.
  * @param options  of the plans that compute it
  * @return TW_EUNSUPPORTED for a network without published names */
 tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,

@@ -18,6 +18,9 @@ static const tw_config_field variance_field = {
     .help = "variance of ancestral steps: the process's, or learned between its bounds"};
 
 static const tw_config_field network_fields[] = {
+    {NULL, "shape", TW_CONFIG_INTS, offsetof(tw_model, seen), "", 1, 1e9, .fixed = true,
+     .help = "how the network sees the numbers of a sample: L, C (signals), H, W, C, or D, H, W, C "
+             "(volumes); empty: as the data say"},
     {NULL, "pad", TW_CONFIG_CHOICE, offsetof(tw_model, pad), "no", .choices = "no|zero|reflect",
      .fixed = true,
      .help = "samples whose sides the network cannot halve as often as it does: refused, or padded "
@@ -161,10 +164,33 @@ done:
     return st;
 }
 
+/* The same numbers in their order under the shape that network.shape gives. */
+static tw_status see(tw_shape *sample, const tw_config_ints *seen)
+{
+    char text[64];
+    tw_shape s = {.rank = (int)seen->count};
+    int64_t numbers = 1;
+    if (!seen->count) return TW_OK;
+    if (seen->count > TW_RANK_MAX - 1)
+        return tw_error_set(TW_ECONFIG, "network.shape: %lld dimensions, at most %d",
+                            (long long)seen->count, TW_RANK_MAX - 1);
+    for (int d = 0; d < s.rank; d++) {
+        s.dims[d] = seen->values[d];
+        if (tw_multiply(&numbers, numbers, s.dims[d], "network.shape") != TW_OK) return TW_ECONFIG;
+    }
+    if (numbers != tw_shape_count(*sample))
+        return tw_error_set(
+            TW_ECONFIG, "network.shape: %lld numbers, and a sample of the data has %lld: %s",
+            (long long)numbers, (long long)tw_shape_count(*sample), tw_shape_text(*sample, text));
+    *sample = s;
+    return TW_OK;
+}
+
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
+    TW_TRY(see(&sample, &m->seen));
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
     TW_CHECK(
         !m->net->logits || m->classes > 1, TW_ECONFIG,

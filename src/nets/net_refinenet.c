@@ -86,10 +86,10 @@ typedef struct builder {
 
 static int64_t multiple(const void *config)
 {
-    const refinenet_plan *plan = &plans[((const refinenet_config *)config)->variant];
+    const refinenet_config *c = config;
     int64_t factor = 1;
-    for (int k = 0; k < plan->count; k++)
-        if (plan->stages[k].halve) factor *= 2;
+    for (int k = 0; k < plans[c->variant].count; k++)
+        if (plans[c->variant].stages[k].halve) factor *= 2;
     return factor;
 }
 
@@ -102,7 +102,7 @@ static tw_status check(const void *config, tw_shape sample)
     if (sample.dims[0] % factor || sample.dims[1] % factor)
         return tw_error_set(TW_ECONFIG,
                             "network.variant: the image's height and width must be multiples of "
-                            "%lld, and it is %lld x %lld (network.pad = reflect or zero pads it)",
+                            "%lld, and it is %lld x %lld (network.pad pads it)",
                             (long long)factor, (long long)sample.dims[0],
                             (long long)sample.dims[1]);
     return TW_OK;

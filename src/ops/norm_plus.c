@@ -73,6 +73,7 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
     const float *f = coefficients_of(j, image);
     double *s = sums_of(j, image, chunk);
     const tw_norm_tile t = {
+        .gain = 1,
         .pixels = left < p->chunk_pixels ? left : p->chunk_pixels,
         .channels = p->channels,
         .x = tw_at_const(j->x->x, at, p->dtype),

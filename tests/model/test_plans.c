@@ -19,6 +19,12 @@
     "[network]\nkind = unet\nbase = 16\ngroups = 8\nmult = 1, 2\nblocks = 1\nattention = 4, "      \
     "8\ndropout = 0.2\n"
 
+/* Factors behind sums, filtered resampling, pyramids. */
+#define NCSNPP                                                                                     \
+    "[network]\nkind = ncsnpp\nbase = 16\nmult = 1, 2\nblocks = 1\nattention = 4\ndropout = "      \
+    "0.2\nfir = yes\n"
+#define SKIPS NCSNPP "progressive = output_skip\nprogressive_input = input_skip\n"
+#define RESIDUALS NCSNPP "progressive = residual\nprogressive_input = residual\n"
 #define REFINE "[process]\nkind = ladder\n[network]\nkind = refinenet\nbase = 4\n"
 
 typedef struct network {
@@ -38,8 +44,12 @@ static network networks(int i)
     case 3:
         return (network){WIDE "attention_placement = score_sde\n", TW_SHAPE(8, 8, 3)};
     case 4:
-        return (network){REFINE "variant = ncsn\n", TW_SHAPE(4, 8, 1)};
+        return (network){SKIPS, TW_SHAPE(8, 8, 3)};
     case 5:
+        return (network){RESIDUALS, TW_SHAPE(8, 8, 1)};
+    case 6:
+        return (network){REFINE "variant = ncsn\n", TW_SHAPE(4, 8, 1)};
+    case 7:
         return (network){REFINE "variant = ncsnv2\n", TW_SHAPE(4, 8, 3)};
     default:
         return (network){0};
