@@ -5,8 +5,8 @@
  * the library parses it. It appears under its final name only when it was closed, fsynced, read
  * back and compared; it is never changed in place, and never holds a value that is not finite.
  *
- * - RUN/checkpoints/step-000001000.h5: /params/NAME, /ema/RATE/NAME, /adam/m/NAME, /adam/v/NAME,
- *   and /objective/times where an objective remembers losses; f32
+ * - RUN/checkpoints/step-000001000.h5: /params/NAME, /ema/RATE/NAME, the arrays of the optimiser
+ *   (/adam/m/NAME, /adam/v/NAME), and /objective/times where an objective remembers losses; f32
  * - RUN/latest: the newest one's path inside RUN: for people; nothing here relies on it
  *
  * Nothing here is collective unless it says so: rank zero works and the caller agrees
@@ -100,9 +100,6 @@ tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const 
  * @param[out] finished  true when the file is there under its final name
  * @return TW_EDIVERGED naming the array that holds a value that is not finite */
 tw_status tw_checkpoint_writer_step(tw_checkpoint_writer *writer, bool *finished);
-
-/* Final path of the file. Borrowed. */
-const char *tw_checkpoint_writer_path(const tw_checkpoint_writer *writer);
 
 /* Accepts NULL inside. */
 void tw_checkpoint_writer_destroy(tw_checkpoint_writer **writer);

@@ -39,7 +39,6 @@ int tw_comm_rank(const tw_comm *comm);
 int tw_comm_size(const tw_comm *comm);
 int tw_comm_node(const tw_comm *comm);
 int tw_comm_nodes(const tw_comm *comm);
-int tw_comm_node_rank(const tw_comm *comm);
 int tw_comm_node_size(const tw_comm *comm);
 const char *tw_comm_host(const tw_comm *comm);
 

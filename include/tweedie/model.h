@@ -18,9 +18,13 @@ typedef struct tw_model {
     const tw_net *net;
     const tw_prediction *prediction;
     tw_process *process;
-    int variance;    /* tw_variance */
-    tw_shape sample; /* without the batch */
-    int64_t dims;    /* numbers of a sample */
+    int variance;         /* tw_variance */
+    int pad;              /* tw_net_padding, of samples with other sides than the network's */
+    int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
+    double label_dropout; /* probability that a sample of training is one of no class */
+    tw_config_ints seen;  /* the shape that the network sees, of as many numbers; none: sample's */
+    tw_shape sample;      /* what it sees, without the batch */
+    int64_t dims;         /* numbers of a sample */
     tw_params *params;
     tw_choice network, predicted; /* what net and prediction were chosen by, with their keys */
 } tw_model;
@@ -30,8 +34,8 @@ typedef struct tw_model {
  * @param[out] out  tw_model_destroy, in any case; before the configuration is destroyed */
 tw_status tw_model_configure(tw_model **out, tw_config *config);
 
-/* Builds the network for samples of this shape ([H, W, C] or [D]) and creates the parameter store,
- * filled from `seed`.
+/* Builds the network for samples of this shape ([H, W, C] or [D]), which it sees as network.shape
+ * says, and creates the parameter store, filled from `seed`.
  * @return TW_ECONFIG where the configuration does not fit the samples */
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed);
 void tw_model_destroy(tw_model **model);
@@ -41,13 +45,14 @@ void tw_model_destroy(tw_model **model);
 /* Values of a model's graph; borrowed from it, NULL after an error. */
 typedef struct tw_model_values {
     tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t */
-    tw_value *net;      /* the network's output itself */
+    tw_value *net;      /* the network's output itself; logits f32 [n, classes] of a classifier */
     tw_value *output;   /* F, f32 [n, sample…] */
     tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */
 } tw_model_values;
 
-/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma" and "index".
+/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index" and, where there
+ * are classes, "label".
  * @param names  collects the published parameter names where not NULL */
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
                                tw_reference_names *names);
@@ -59,11 +64,14 @@ tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_va
 /* The memory of a plan's model inputs; NULL where the network does not read one. */
 typedef struct tw_model_inputs {
     float *x, *t, *log_sigma;
-    int32_t *index;
+    int32_t *index, *label;
 } tw_model_inputs;
 void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
-/* Writes what the network is told of time t for sample i of the batch. */
-void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t);
+/* Writes what the network is told of sample i of the batch: its time t, and its class, which
+ * nothing reads where there are no classes. TW_NO_CLASS needs a label dropout. */
+void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,
+                         int32_t label);
+enum { TW_NO_CLASS = -1 };
 
 /* ---- what the output means ---- */
 
@@ -89,14 +97,31 @@ typedef struct tw_model_score tw_model_score;
 tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
                                 tw_precision precision);
 void tw_model_score_destroy(tw_model_score **score);
+
+/* Which class a sample is of, by its global index. */
+typedef struct tw_labels {
+    bool each;   /* all classes in turn: index modulo the number of classes */
+    int32_t one; /* else the same for all; TW_NO_CLASS where there is a label dropout */
+    const int32_t
+        *list; /* or, where not NULL, each by itself: the label of sample first + i at i */
+    int64_t first, count;
+} tw_labels;
+/* What a score of a model with classes is conditioned on, p(x | label); at first each class in
+ * turn. The list is borrowed. */
+void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
+/* The class of one sample, or TW_NO_CLASS. */
+int32_t tw_label_of(const tw_labels *labels, const tw_model *m, int64_t index);
+
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);
 /* What samplers and likelihood take. Borrowed. vjp is planned when it is first called. */
 const tw_score *tw_model_score_view(const tw_model_score *score);
-/* The network's F, its noise ẑ or its denoised x̂_0 at given points: x, out [n][dims]. */
+/* The network's F, its noise ẑ or its denoised x̂_0 at given points: x, out [n][dims]; t, index
+ * [n]. */
 typedef enum tw_model_quantity { TW_MODEL_OUTPUT, TW_MODEL_NOISE, TW_MODEL_X0 } tw_model_quantity;
 tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which, int64_t n,
-                                  const float *x, const double *t, float *out);
+                                  const float *x, const double *t, const int64_t *index,
+                                  float *out);
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
 

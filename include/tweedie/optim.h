@@ -1,12 +1,5 @@
-/* The optimiser: Adam, clipping, learning rate and exponential moving averages over flat float
- * arrays. It sees neither graph nor names.
- *
- * Adam (Kingma and Ba 2015, algorithm 1, with PyTorch's placement of epsilon) with decoupled weight
- * decay λ (Loshchilov and Hutter 2019):
- *
- *   g = scale · gradient
- *   m = m + (1 − β1)(g − m)          v = β2 v + (1 − β2) g²
- *   θ = (1 − lr λ) θ − lr / (1 − β1^k) · m / (√v / √(1 − β2^k) + ε)
+/* Optimisers, clipping, learning rates and exponential moving averages (EMA) over flat float
+ * arrays. Nothing here sees graph or names.
  *
  * All functions are elementwise or combine fixed blocks in a fixed order: results are bitwise the
  * same at any number of threads and on any instruction set. None is collective, allocates or fails;
@@ -17,37 +10,69 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tweedie/kind.h"
 #include "tweedie/status.h"
 
-/* The published defaults: TW_ADAM_DEFAULTS. */
+enum { TW_EMA_MAX = 8, TW_OPTIMIZER_ARRAYS = 4 };
+
+/* One update of a range of n parameters, and in the same pass over memory the EMA of the new ones:
+ * bitwise what tw_ema_update does after it. */
+typedef struct tw_update {
+    int64_t k;             /* number of this update, from 1 */
+    double learning_rate;  /* of this update */
+    double gradient_scale; /* factor on every gradient: 1 / ranks, clipping */
+    int64_t n;
+    float *theta;                      /* [n] */
+    const float *gradient;             /* [n] */
+    float *array[TW_OPTIMIZER_ARRAYS]; /* [n] each, the optimiser's own; zero before update 1 */
+    int rates;                         /* 0 … TW_EMA_MAX */
+    double decay[TW_EMA_MAX];          /* [rates], from tw_ema_decay */
+    float *ema[TW_EMA_MAX];            /* [rates] of [n] */
+} tw_update;
+
+/* An optimiser: optimizer_NAME.c defines tw_optimizer_NAME. Its update is elementwise, so that each
+ * rank may update the slices that it holds. */
+typedef struct tw_optimizer {
+    tw_kind kind; /* keys of [optimizer], beside those that every optimiser has */
+
+    /* The names of its arrays ("adam/m"), groups of a checkpoint; NULL at the end, at most
+     * TW_OPTIMIZER_ARRAYS. An array has as many floats as there are trained parameters. */
+    const char *const *arrays;
+
+    double largest; /* magnitude of a gradient that the arrays can hold */
+    const char
+        *limits; /* what of it is said: "Adam's second moment holds the squares of numbers" */
+
+    /* Do the keys go together? NULL: always. @return TW_ECONFIG saying what would; "optimizer.kind:
+     * " is put before it */
+    tw_status (*check)(const void *config);
+
+    void (*update)(const void *config, const tw_update *u);
+} tw_optimizer;
+extern const tw_kinds tw_optimizer_kinds;
+
+int tw_optimizer_array_count(const tw_optimizer *o);
+
+/* Adam (Kingma and Ba 2015, algorithm 1, with PyTorch's placement of epsilon), with decoupled
+ * weight decay λ (Loshchilov and Hutter 2019):
+ *
+ *   g = scale · gradient
+ *   m = m + (1 − β1)(g − m)          v = β2 v + (1 − β2) g²
+ *   θ = (1 − lr λ) θ − lr / (1 − β1^k) · m / (√v / √(1 − β2^k) + ε)
+ *
+ * What optimizer.kind = adam (λ = 0) and adamw are made of. */
 typedef struct tw_adam {
     double beta1, beta2; /* [0, 1) */
     double epsilon;      /* > 0 */
     double weight_decay; /* λ >= 0, decoupled */
 } tw_adam;
 
+/* The published values. */
 #define TW_ADAM_DEFAULTS                                                                           \
     ((tw_adam){.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.0})
 
-enum { TW_EMA_MAX = 8 };
-
-/* One update of n parameters.
- * @param k               number of this update, from 1
- * @param learning_rate   of this update
- * @param gradient_scale  factor on every gradient: 1 / ranks, clipping
- * @param[in,out] theta, m, v  [n]; m and v start at zero
- * @param[in] gradient    [n] */
-void tw_adam_update(const tw_adam *adam, int64_t k, double learning_rate, double gradient_scale,
-                    int64_t n, float *theta, float *m, float *v, const float *gradient);
-
-/* The same, and in the same pass over memory `rates` averages of the new parameters: bitwise what
- * tw_ema_update does after it.
- * @param rates       0 … TW_EMA_MAX
- * @param[in] decay   [rates], from tw_ema_decay
- * @param[in,out] ema [rates] arrays of [n] */
-void tw_adam_update_ema(const tw_adam *adam, int64_t k, double learning_rate, double gradient_scale,
-                        int64_t n, float *theta, float *m, float *v, const float *gradient,
-                        int rates, const double *decay, float *const *ema);
+/* Arrays 0 and 1 of `u` are m and v. */
+void tw_adam_update(const tw_adam *adam, const tw_update *u);
 
 /* ema = ema + (1 − decay)(θ − ema), over [n]. */
 void tw_ema_update(int64_t n, float *ema, const float *theta, double decay);
@@ -69,9 +94,6 @@ void tw_optim_block_squares(const float *x, int64_t n, int64_t block, double *su
 double tw_optim_clip_scale(double norm, double clip);
 
 typedef enum tw_decay { TW_DECAY_CONSTANT, TW_DECAY_LINEAR, TW_DECAY_COSINE } tw_decay;
-
-/* "constant", "linear" or "cosine". @return TW_ECONFIG with the three names */
-tw_status tw_decay_find(tw_decay *out, const char *name);
 
 typedef struct tw_learning_rate {
     double base;    /* the rate after warm-up */

@@ -1,7 +1,7 @@
 /* The parameters of a network: one flat f32 buffer with named views, and one of the same layout for
  * their gradients.
  *
- * Adam's moments and moving averages are arrays of the same length, owned by others. A view's
+ * An optimiser's arrays and EMA are as long as what is trained, and owned by others. A view's
  * storage layout is tw_layout's; files hold the plain one. Padding between views is zero and stays
  * so. Nothing here is collective: every rank holds the same store. */
 #ifndef TWEEDIE_PARAMS_H
@@ -17,22 +17,24 @@ typedef struct tw_param_view {
     tw_layout layout;
     tw_init init;
     int64_t offset, count; /* in floats; offset is a multiple of TW_PARAM_ALIGNMENT */
-    bool trainable;
+    tw_role role;          /* TW_ROLE_PARAM, TW_ROLE_CONSTANT or TW_ROLE_STATE */
+    bool trainable;        /* the first of these */
 } tw_param_view;
 
 typedef struct tw_params {
     int view_count;
-    tw_param_view *views; /* in order of declaration; constants included */
+    tw_param_view *views; /* in order of declaration, of all roles */
     int64_t size;         /* floats in `value`, padding included */
-    int64_t trainable;    /* floats in front that are trained: the length of gradients, moments and
-                             averages */
-    float *value;         /* [size], owned, or borrowed from the moment of tw_params_use_value */
+    int64_t trainable; /* floats in front that are trained: the length of gradients, of the arrays
+                          of an optimiser and of EMA; the frozen ones follow */
+    int64_t state;     /* where the running statistics begin, which are the rest */
+    float *value;      /* [size], owned, or borrowed from the moment of tw_params_use_value */
     bool owns_value;
     float *gradient; /* [trainable], borrowed or owned, NULL until asked for */
     bool owns_gradient;
 } tw_params;
 
-/* Collects the parameters and constants that a graph declares. */
+/* Collects the parameters of all roles that a graph declares. */
 tw_status tw_params_create(tw_params **out, const tw_graph *g);
 void tw_params_destroy(tw_params **params);
 
@@ -54,8 +56,8 @@ const tw_param_view *tw_params_find(const tw_params *p, const char *name);
 /* Number of trainable scalars, padding not counted (what papers print). */
 int64_t tw_params_count(const tw_params *p);
 
-/* Copies view i of a flat array (values, a moment, an average) from its storage layout to the plain
- * one, and back. */
+/* Copies view i of a flat array (values, an optimiser's array, EMA) from its storage layout to the
+ * plain one, and back. */
 void tw_params_to_plain(const tw_param_view *view, const float *flat, float *plain);
 void tw_params_from_plain(const tw_param_view *view, const float *plain, float *flat);
 

@@ -26,9 +26,6 @@ tw_status tw_rundir_create(tw_rundir **out, const char *path);
 /* Accepts NULL inside. */
 void tw_rundir_destroy(tw_rundir **run);
 
-/* The path as given. Borrowed. */
-const char *tw_rundir_path(const tw_rundir *run);
-
 /* PATH/NAME in `out`. */
 tw_status tw_rundir_file(char *out, size_t size, const tw_rundir *run, const char *name);
 

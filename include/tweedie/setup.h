@@ -19,8 +19,7 @@ typedef struct tw_setup {
     const tw_objective_config *objective;
     const tw_sampler_config *sample;
     const char *data_path, *split;
-    double beta1, beta2, epsilon, weight_decay, clip; /* [optimizer] */
-    struct tw_run_config *run;                        /* all of the above, and what it owns */
+    struct tw_run_config *run; /* all of the above, and what it owns */
 } tw_setup;
 
 /* Reads, binds and checks a configuration, and builds its network for samples of data.shape, or of

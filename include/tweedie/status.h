@@ -24,12 +24,28 @@
     X(TW_EDIVERGED, 76, "the run diverged: do not resume blindly")                                 \
     X(TW_ECONFIG, 78, "the configuration is wrong")
 
-typedef enum tw_status {
+/* On the type, so that it counts for every function that returns one: a status that is ignored on
+ * purpose says (void). GCC takes the C23 spelling in C11 too, and Clang its own. */
+#if defined(__clang__)
+#define TW_NODISCARD __attribute__((warn_unused_result))
+#elif defined(__GNUC__) && __GNUC__ >= 11
+#define TW_NODISCARD [[nodiscard]]
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* "before C2X" */
+#else
+#define TW_NODISCARD
+#endif
+
+typedef enum TW_NODISCARD tw_status {
 #define TW_STATUS_ENUM(name, exit_code, text) name,
     TW_STATUS_LIST(TW_STATUS_ENUM)
 #undef TW_STATUS_ENUM
         TW_STATUS_COUNT
 } tw_status;
+
+#if !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 11
+#pragma GCC diagnostic pop
+#endif
 
 /* The name of a code as it is spelled in C ("TW_EDATA"). */
 const char *tw_status_name(tw_status st);

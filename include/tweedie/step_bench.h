@@ -15,7 +15,7 @@ typedef struct tw_step_bench {
     double images_per_second;
     int64_t peak_rss_bytes;
     char precision[8];
-    int kind_count; /* milliseconds of a step by kind of operation, largest first; "adam, ema",
+    int kind_count; /* milliseconds of a step by kind of operation, largest first; "update, ema",
                        "clipping", "noise", "packing" among them */
     struct {
         char name[32];
@@ -25,9 +25,11 @@ typedef struct tw_step_bench {
     char references[TW_STEP_BENCH_REFERENCES][128];
 } tw_step_bench;
 
-/* Measures a network's step on this process: `repetitions` times the convolutions and the whole
- * step (noise, forward, loss, backward, clipping, Adam, EMA, packing), in turn. Not collective.
- * @return as tw_loss_create */
-tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t repetitions);
+/* Times a network's convolutions and the step of training (noise, forward, loss, backward,
+ * reduction, clipping, update, EMA, packing) in turn, `repetitions` times, on one microbatch of
+ * noise on each rank. The figures are this rank's. Collective on `comm`.
+ * @return what planning and reducing return; TW_EDIVERGED where a step is not finite */
+tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
+                            int64_t repetitions);
 
 #endif

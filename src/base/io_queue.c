@@ -110,11 +110,6 @@ bool tw_io_is_pending(tw_io *io, const tw_io_job *job)
     return state_of(io, job) != IDLE;
 }
 
-bool tw_io_is_done(tw_io *io, const tw_io_job *job)
-{
-    return state_of(io, job) != QUEUED;
-}
-
 tw_status tw_io_wait(tw_io *io, tw_io_job *job)
 {
     pthread_mutex_lock(&io->lock);

@@ -151,11 +151,6 @@ done:
     return st;
 }
 
-const char *tw_checkpoint_writer_path(const tw_checkpoint_writer *w)
-{
-    return w->path;
-}
-
 /* ---- writing
  * ----------------------------------------------------------------------------------------------------------------------
  */

@@ -89,11 +89,6 @@ void tw_rundir_destroy(tw_rundir **run)
     tw_free(run);
 }
 
-const char *tw_rundir_path(const tw_rundir *run)
-{
-    return run->path;
-}
-
 tw_status tw_rundir_file(char *out, size_t size, const tw_rundir *run, const char *name)
 {
     return tw_format(out, size, "%s/%s", run->path, name);

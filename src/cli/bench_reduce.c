@@ -78,7 +78,6 @@ done:
 static void update(bench *b, tw_reducer *reducer, float *arrays)
 {
     const tw_adam adam = TW_ADAM_DEFAULTS;
-    const double decay = 0.999;
     const tw_reducer_slice *slices;
     const int count = tw_reducer_slices(reducer, &slices);
     const float *gradient = tw_reducer_gradient(reducer);
@@ -89,9 +88,18 @@ static void update(bench *b, tw_reducer *reducer, float *arrays)
                                sums + slices[k].block);
     tw_reducer_barrier(reducer);
     for (int k = 0; k < count; k++) {
-        float *a = arrays + slices[k].offset, *ema = a + 3 * b->count;
-        tw_adam_update_ema(&adam, 1, 1e-4, 1, slices[k].count, a, a + b->count, a + 2 * b->count,
-                           gradient + slices[k].offset, 1, &decay, &ema);
+        float *a = arrays + slices[k].offset;
+        const tw_update u = {.k = 1,
+                             .learning_rate = 1e-4,
+                             .gradient_scale = 1,
+                             .n = slices[k].count,
+                             .theta = a,
+                             .gradient = gradient + slices[k].offset,
+                             .array = {a + b->count, a + 2 * b->count},
+                             .rates = 1,
+                             .decay = {0.999},
+                             .ema = {a + 3 * b->count}};
+        tw_adam_update(&adam, &u);
     }
     tw_reducer_barrier(reducer);
 }

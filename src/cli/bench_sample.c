@@ -21,6 +21,7 @@ static tw_status measure(result *out, const tw_setup *setup, int64_t repetitions
     tw_conv_limit *limit = NULL;
     float *x = NULL, *y = NULL;
     double *t = NULL;
+    int64_t *index = NULL;
     const int64_t n = setup->batch * setup->model->dims;
     result r = {.limit_ms = 1e300, .eval_ms = 1e300, .batch = setup->batch};
     TW_TRY(tw_model_score_create(&score, setup->model, setup->batch, setup->precision));
@@ -28,11 +29,12 @@ static tw_status measure(result *out, const tw_setup *setup, int64_t repetitions
     TW_TRY(tw_alloc(&x, n, sizeof *x, "samples"));
     TW_TRY(tw_alloc(&y, n, sizeof *y, "samples"));
     TW_TRY(tw_alloc(&t, setup->batch, sizeof *t, "times"));
+    TW_TRY(tw_alloc(&index, setup->batch, sizeof *index, "indices"));
     for (int64_t i = 0; i < setup->batch; i++) t[i] = setup->model->process->end;
     for (int64_t k = 0; k <= repetitions; k++) { /* the first warms up */
         const double limited = 1e3 * tw_conv_limit_run(limit).forward;
         const double start = tw_clock_seconds();
-        TW_TRY(tw_model_score_quantity(score, TW_MODEL_OUTPUT, setup->batch, x, t, y));
+        TW_TRY(tw_model_score_quantity(score, TW_MODEL_OUTPUT, setup->batch, x, t, index, y));
         const double evaluated = 1e3 * (tw_clock_seconds() - start);
         if (k > 0 && limited < r.limit_ms) r.limit_ms = limited;
         if (k > 0 && evaluated < r.eval_ms) r.eval_ms = evaluated;
@@ -44,6 +46,7 @@ done:
     tw_free(&x);
     tw_free(&y);
     tw_free(&t);
+    tw_free(&index);
     return st;
 }
 
@@ -77,7 +80,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
     tw_setup setup = {0};
-    result r;
+    result r = {0};
     TW_CHECK(o->config, TW_EUSAGE, "bench sample: a configuration is needed");
     TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
     TW_TRY(measure(&r, &setup, o->repetitions));

@@ -59,7 +59,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     tw_step_bench r;
     TW_CHECK(o->config, TW_EUSAGE, "bench step: a configuration is needed");
     TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
-    TW_TRY(tw_step_bench_run(&r, &setup, o->repetitions));
+    TW_TRY(tw_step_bench_run(&r, &setup, comm, o->repetitions));
     if (tw_comm_rank(comm) != 0) goto done;
     if (o->json)
         TW_TRY(print_json(&r));

@@ -51,6 +51,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                             .assignment_count = a.assignment_count,
                                             .assignments = a.assignments,
                                             .times = o.times,
+                                            .labels = o.labels,
                                             .json = o.json};
         TW_CHECK(
             fingerprint + plan + keys + ranks + a.count == 1, TW_EUSAGE,
@@ -65,8 +66,6 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         TW_CHECK(!a.count || !a.assignment_count, TW_EUSAGE,
                  "%s: a file takes no settings; --plan, --keys, --ranks and --fingerprint do",
                  a.assignments[0]);
-        TW_CHECK(o.labels.count == 0, TW_EUSAGE,
-                 "inspect: no network of this version takes labels");
         if (fingerprint)
             TW_TRY(tw_inspect_fingerprint(&network));
         else if (plan)

@@ -9,6 +9,7 @@ typedef struct tw_inspect_network {
     int assignment_count;
     char *const *assignments;
     tw_config_doubles times;
+    tw_config_ints labels;
     bool json;
 } tw_inspect_network;
 

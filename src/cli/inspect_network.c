@@ -39,6 +39,22 @@ done:
     return st;
 }
 
+static tw_status check_labels(const tw_inspect_network *n, int64_t classes)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(classes || !n->labels.count, TW_EUSAGE,
+             "--labels: the network is told no classes (network.classes = 0)");
+    TW_CHECK(!classes || n->labels.count == n->times.count, TW_EUSAGE,
+             "inspect --fingerprint: --labels A,B is needed, a class for each of the %lld times",
+             (long long)n->times.count);
+    for (int64_t i = 0; i < n->labels.count; i++)
+        TW_CHECK(n->labels.values[i] >= 0 && n->labels.values[i] < classes, TW_EUSAGE,
+                 "--labels: class %lld; 0 to %lld was expected", (long long)n->labels.values[i],
+                 (long long)classes - 1);
+done:
+    return st;
+}
+
 tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
 {
     tw_status st = TW_OK;
@@ -47,8 +63,10 @@ tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
     TW_CHECK(n->times.count > 0, TW_EUSAGE,
              "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
+    TW_TRY(check_labels(n, setup.model->classes));
+    const tw_fingerprint_inputs inputs = {n->times.count, n->times.values, n->labels.values};
     const tw_plan_options options = {.precision = setup.precision};
-    TW_TRY(tw_fingerprint_measure(&f, setup.model, n->times.values, n->times.count, &options));
+    TW_TRY(tw_fingerprint_measure(&f, setup.model, &inputs, &options));
     TW_TRY(print_fingerprint(&f, n));
 done:
     tw_setup_close(&setup);

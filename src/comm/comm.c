@@ -224,11 +224,6 @@ int tw_comm_nodes(const tw_comm *comm)
     return comm->nodes;
 }
 
-int tw_comm_node_rank(const tw_comm *comm)
-{
-    return comm->node_rank;
-}
-
 int tw_comm_node_size(const tw_comm *comm)
 {
     return comm->node_size;

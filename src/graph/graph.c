@@ -105,6 +105,15 @@ tw_value *tw_graph_input(const tw_graph *g, const char *name)
     return NULL;
 }
 
+bool tw_graph_reads(const tw_graph *g, const char *name)
+{
+    const tw_value *v = tw_graph_input(g, name);
+    for (const tw_node *n = g->first; v && n; n = n->next)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] == v) return true;
+    return false;
+}
+
 /* Blocks of 16 fit only where both channel counts are multiples of 16; a 1x1 kernel's gradient is a
  * matrix product and stays plain. */
 static tw_layout storage_layout(tw_shape s)
@@ -115,16 +124,27 @@ static tw_layout storage_layout(tw_shape s)
                                                                                  : TW_PLAIN;
 }
 
-tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init)
+static tw_value *add_param(tw_graph *g, const char *name, tw_role role, tw_shape shape,
+                           tw_init init)
 {
-    tw_value *v = add_leaf(g, name, TW_ROLE_PARAM, TW_F32, shape, init);
+    tw_value *v = add_leaf(g, name, role, TW_F32, shape, init);
     if (v) v->layout = storage_layout(shape);
     return v;
 }
 
+tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init)
+{
+    return add_param(g, name, TW_ROLE_PARAM, shape, init);
+}
+
 tw_value *tw_constant(tw_graph *g, const char *name, tw_shape shape, tw_init init)
 {
-    return add_leaf(g, name, TW_ROLE_CONSTANT, TW_F32, shape, init);
+    return add_param(g, name, TW_ROLE_CONSTANT, shape, init);
+}
+
+tw_value *tw_state_param(tw_graph *g, const char *name, tw_shape shape, tw_init init)
+{
+    return add_param(g, name, TW_ROLE_STATE, shape, init);
 }
 
 void tw_graph_output(tw_graph *g, const char *name, tw_value *value)

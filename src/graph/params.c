@@ -13,14 +13,15 @@ static void describe(tw_param_view *v, const tw_leaf *l)
     v->layout = l->value.layout;
     v->init = l->init;
     v->count = tw_shape_count(l->value.shape);
-    v->trainable = l->value.role == TW_ROLE_PARAM;
+    v->role = l->value.role;
+    v->trainable = v->role == TW_ROLE_PARAM;
 }
 
-/* Trainable views lie in front, constants behind. */
-static int64_t place(tw_params *p, bool trainable, int64_t offset)
+/* Gives the views of a role their places, from `offset` on. @return where they end */
+static int64_t place(tw_params *p, tw_role role, int64_t offset)
 {
     for (int i = 0; i < p->view_count; i++) {
-        if (p->views[i].trainable != trainable) continue;
+        if (p->views[i].role != role) continue;
         p->views[i].offset = offset;
         offset +=
             (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
@@ -34,16 +35,15 @@ tw_status tw_params_create(tw_params **out, const tw_graph *g)
     tw_params *p = NULL;
     int n = 0, i = 0;
     TW_TRY(tw_graph_status(g));
-    for (const tw_leaf *l = g->leaves; l; l = l->next)
-        n += l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT;
+    for (const tw_leaf *l = g->leaves; l; l = l->next) n += l->value.role != TW_ROLE_INPUT;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a parameter store"));
     TW_TRY(tw_alloc(&p->views, n, sizeof *p->views, "the views of a parameter store"));
     p->view_count = n;
     for (const tw_leaf *l = g->leaves; l; l = l->next)
-        if (l->value.role == TW_ROLE_PARAM || l->value.role == TW_ROLE_CONSTANT)
-            describe(&p->views[i++], l);
-    p->trainable = place(p, true, 0);
-    p->size = place(p, false, p->trainable);
+        if (l->value.role != TW_ROLE_INPUT) describe(&p->views[i++], l);
+    p->trainable = place(p, TW_ROLE_PARAM, 0);
+    p->state = place(p, TW_ROLE_CONSTANT, p->trainable);
+    p->size = place(p, TW_ROLE_STATE, p->state);
     TW_TRY(tw_alloc(&p->value, p->size, sizeof *p->value, "the parameters"));
     p->owns_value = true;
     *out = p;
@@ -154,6 +154,8 @@ static void fill(const tw_param_view *v, const tw_rng_stream *stream, float *pla
             plain[k] = (float)(v->init.mean + v->init.std * (double)plain[k]);
         break;
     }
+    for (int64_t k = 0; v->init.period > 0 && k < v->count; k++)
+        if (k % v->init.period >= v->init.live) plain[k] = 0;
 }
 
 tw_status tw_params_initialise(tw_params *p, uint64_t seed)

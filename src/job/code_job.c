@@ -99,18 +99,21 @@ done:
 
 /* ---- computing ---- */
 
-/* Codes are in the prior's units already, so they are read as they are stored. */
+/* Codes are in the prior's units already, so they are read as they are stored. What lies between
+ * two is of the first one's class. */
 static tw_status read_codes(coding *c, int64_t first, int64_t n, float *z)
 {
     tw_status st = TW_OK;
     row_job *j = &c->job;
     const tw_decode_options *d = c->decode;
     if (d->steps == 0)
-        TW_TRY(tw_dataset_read_stored(j->data, first, n, z, NULL));
+        TW_TRY(tw_dataset_read_stored(j->data, first, n, z, j->label));
     else {
-        TW_TRY(tw_dataset_read_stored(j->data, d->from, 1, c->ends, NULL));
         TW_TRY(tw_dataset_read_stored(j->data, d->to, 1, c->ends + j->dims, NULL));
+        TW_TRY(tw_dataset_read_stored(j->data, d->from, 1, c->ends, j->label));
+        for (int64_t i = 1; j->label && i < n; i++) j->label[i] = j->label[0];
     }
+    row_job_condition(j, first, n);
     for (int64_t i = 0; d->steps > 0 && i < n; i++)
         tw_codes_interpolate(z + i * j->dims, c->ends, c->ends + j->dims, j->dims,
                              d->steps > 1 ? (double)(first + i) / (double)(d->steps - 1) : 0);
@@ -175,7 +178,7 @@ static tw_status begin(coding *c)
                                                .mode = row_job_output_mode(j)};
     tw_dataset_spec spec = j->restored->samples;
     spec.count = j->count;
-    spec.num_classes = 0;
+    spec.num_classes = j->label ? spec.num_classes : 0;
     spec.class_names = NULL;
     spec.split_count = 0;
     if (!c->decode) {
@@ -194,8 +197,16 @@ done:
     return st;
 }
 
+static tw_status read_labels(coding *c, int64_t first, int64_t n)
+{
+    row_job *j = &c->job;
+    if (c->decode) return read_codes(c, first, n, j->x);
+    return tw_dataset_read_stored(j->data, first, n, j->stored, j->label);
+}
+
 static tw_status take(void *self, int64_t first, int64_t n)
 {
+    tw_status st = TW_OK;
     coding *c = self;
     row_job *j = &c->job;
     for (int64_t i = 0; i < n; i++) {
@@ -204,9 +215,15 @@ static tw_status take(void *self, int64_t first, int64_t n)
         c->all_logp[first - j->first + i] = ((double *)j->values[LOGP])[i];
         c->all_error[first - j->first + i] = ((double *)j->values[ERROR])[i];
     }
-    if (!c->decode) return tw_dataset_writer_append(c->writer, n, j->values[NUMBERS], NULL);
-    tw_dataset_denormalise(&j->restored->samples, n, j->values[NUMBERS], j->stored);
-    return tw_dataset_writer_append(c->writer, n, j->stored, NULL);
+    if (j->label) TW_TRY(read_labels(c, first, n));
+    if (!c->decode)
+        TW_TRY(tw_dataset_writer_append(c->writer, n, j->values[NUMBERS], j->label));
+    else {
+        tw_dataset_denormalise(&j->restored->samples, n, j->values[NUMBERS], j->stored);
+        TW_TRY(tw_dataset_writer_append(c->writer, n, j->stored, j->label));
+    }
+done:
+    return st;
 }
 
 static tw_status merge(row_job *j)

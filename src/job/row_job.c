@@ -76,81 +76,6 @@ static tw_score make_score(row_job *j)
                       .eval_variance = s->eval_variance ? eval_variance : NULL};
 }
 
-/* ---- the data ---- */
-
-tw_status row_job_check_samples(row_job *j)
-{
-    tw_status st = TW_OK;
-    const tw_dataset_spec *met = tw_dataset_get_spec(j->data), *want = &j->restored->samples;
-    TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
-                 met->channels == want->channels,
-             TW_EDATA,
-             "%s: holds %s of %lld x %lld x %lld, the network takes %s of %lld x %lld x %lld",
-             j->options->data, tw_dataset_kind_name(met->kind), (long long)met->height,
-             (long long)met->width, (long long)met->channels, tw_dataset_kind_name(want->kind),
-             (long long)want->height, (long long)want->width, (long long)want->channels);
-done:
-    return st;
-}
-
-tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x)
-{
-    tw_status st = TW_OK;
-    TW_TRY(tw_dataset_read_stored(j->data, first, n, j->stored, NULL));
-    tw_dataset_normalise(&j->restored->samples, n, j->stored, x);
-done:
-    return st;
-}
-
-double row_job_log_scale(const row_job *j)
-{
-    const tw_dataset_spec *s = &j->restored->samples;
-    double sum = 0;
-    for (int64_t c = 0; s->scale && c < s->channels; c++) sum += log(fabs((double)s->scale[c]));
-    return s->kind == TW_DATASET_UINT8 ? 0 : sum * (double)(s->height * s->width);
-}
-
-static bool has_split(const tw_dataset_spec *s, const char *name)
-{
-    for (int i = 0; i < s->split_count; i++)
-        if (strcmp(s->splits[i].name, name) == 0) return true;
-    return false;
-}
-
-/* Collective. */
-static tw_status open_data(row_job *j)
-{
-    tw_status st = TW_OK;
-    const tw_row_job_options *o = j->options;
-    tw_dataset_options opening = {.path = o->data, .split = "all"};
-    if (o->split && *o->split) opening.split = o->split;
-    TW_TRY(tw_dataset_open(&j->data, j->comm, &opening));
-    if ((!o->split || !*o->split) && j->task->split &&
-        has_split(tw_dataset_get_spec(j->data), j->task->split)) {
-        opening.split = j->task->split;
-        tw_dataset_destroy(&j->data);
-        TW_TRY(tw_dataset_open(&j->data, j->comm, &opening));
-    }
-    j->rows = tw_dataset_count(j->data);
-done:
-    return st;
-}
-
-static tw_status choose_rows(row_job *j)
-{
-    tw_status st = TW_OK;
-    const tw_row_job_options *o = j->options;
-    j->first = o->first;
-    TW_CHECK(o->first >= 0 && o->first < j->rows, TW_EUSAGE, "row %lld: %s has rows 0 to %lld",
-             (long long)o->first, o->data, (long long)(j->rows - 1));
-    j->count = o->count > 0 ? o->count : j->rows - o->first;
-    TW_CHECK(j->count <= j->rows - o->first, TW_EUSAGE,
-             "%lld rows from row %lld: %s has rows 0 to %lld", (long long)o->count,
-             (long long)o->first, o->data, (long long)(j->rows - 1));
-done:
-    return st;
-}
-
 /* ---- planning ---- */
 
 /* In float32 where nothing else is asked for: the noise of bf16 makes a solver's steps small, and a
@@ -175,6 +100,8 @@ static tw_status allocate(row_job *j)
     TW_TRY(tw_multiply(&numbers, j->block, j->dims, "a block of samples"));
     TW_TRY(tw_alloc(&j->x, numbers, sizeof *j->x, "a block of samples"));
     TW_TRY(tw_alloc(&j->stored, numbers, sizeof(float), "a block of samples"));
+    if (j->restored->model->classes)
+        TW_TRY(tw_alloc(&j->label, j->block, sizeof *j->label, "labels of samples"));
     for (int i = 0; i < j->columns.count; i++)
         TW_TRY(tw_alloc(&j->values[i], j->block, column_row_bytes(&j->columns.column[i]),
                         "a block of results"));
@@ -198,7 +125,8 @@ static tw_status plan(row_job *j)
     tw_model *m = j->restored->model;
     j->dims = m->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
-    TW_TRY(choose_rows(j));
+    TW_TRY(row_job_check_labels(j));
+    TW_TRY(row_job_choose_rows(j));
     TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision));
     j->score = make_score(j);
     j->block = BLOCK_BATCHES * j->run.likelihood.batch;
@@ -216,7 +144,7 @@ static tw_status prepare(row_job *j)
     TW_TRY(tw_restore(&j->restored, j->comm, j->options->weights, j->options->which));
     TW_TRY(agree(j, read_settings(j)));
     TW_TRY(tw_compute_prepare(&j->precision, NULL, &j->run.compute, j->comm));
-    TW_TRY(open_data(j));
+    TW_TRY(row_job_open_data(j));
     TW_TRY(agree(j, plan(j)));
 done:
     return st;
@@ -490,5 +418,6 @@ void row_job_close(row_job *j)
     for (int i = 0; i < COLUMNS_MAX; i++) tw_free(&j->values[i]);
     tw_free(&j->x);
     tw_free(&j->stored);
+    tw_free(&j->label);
     block_work_free(&j->work);
 }

@@ -53,6 +53,7 @@ struct row_job {
     void *values[COLUMNS_MAX]; /* [block][width] each */
     float *x;                  /* [block][dims] */
     void *stored;              /* [block], as stored */
+    int32_t *label;            /* [block], of a model with classes; else NULL */
     block_work work;
     double start, last;
 };
@@ -61,11 +62,20 @@ struct row_job {
 tw_status row_job_run(row_job *j);
 void row_job_close(row_job *j);
 
+/* row_data.c: the dataset and the split, which rows of it, and whether the labels are there that
+ * the network is told. Opening is collective. */
+tw_status row_job_open_data(row_job *j);
+tw_status row_job_choose_rows(row_job *j);
+tw_status row_job_check_labels(const row_job *j);
+
 /* The data must hold samples such as the network takes. */
 tw_status row_job_check_samples(row_job *j);
 
 /* Rows of the data in the network's model units, whatever offsets their own file names. */
 tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x);
+
+/* Rows first … first + n − 1 of the job are of the classes in j->label. */
+void row_job_condition(row_job *j, int64_t first, int64_t n);
 
 /* What turns a density of model units into one of the data's: −Σ log scale; 0 for bytes. */
 double row_job_log_scale(const row_job *j);

@@ -60,7 +60,9 @@ tw_status sample_block(void *self, int64_t k)
     tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
     numbers = tw_sampler_report(d->sampler);
     TW_TRY(sample_report_of(&report, &numbers));
-    TW_TRY(sample_parts_write(&d->parts, k, d->stored, &report));
+    for (int64_t i = 0; d->label && i < d->parts.batch; i++)
+        d->label[i] = tw_label_of(&d->labels, d->restored->model, first + i);
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored, d->label, &report));
 done:
     return st;
 }

@@ -22,7 +22,8 @@ static const char *inherited(const tw_sample_job_options *o)
 {
     for (int i = 0; i < o->assignment_count; i++)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
-            return "sample.batch sample.seed sample.clip sample.clip_min sample.clip_max "
+            return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
+                   "sample.clip_max "
                    "compute.precision";
     return "sample compute.precision";
 }
@@ -40,6 +41,17 @@ done:
     return st;
 }
 
+/* " pad=reflect:[32, 32, 1]" where the network sees padded samples. */
+static tw_status describe_padding(tw_text *text, const tw_model *m)
+{
+    char shape[64];
+    const tw_shape seen =
+        tw_net_padded(m->net, m->network.config, (tw_net_padding)m->pad, m->sample);
+    if (tw_shape_equal(seen, m->sample)) return tw_text_add(text, "%s", "");
+    return tw_text_add(text, " pad=%s:%s", m->pad == TW_NET_PAD_ZERO ? "zero" : "reflect",
+                       tw_shape_text(seen, shape));
+}
+
 /* The line that parts are compared by: digest of the weights, then everything that a sample depends
  * on. */
 static tw_status describe(sample_job *d, tw_precision precision)
@@ -47,14 +59,17 @@ static tw_status describe(sample_job *d, tw_precision precision)
     tw_status st = TW_OK;
     sample_parts *p = &d->parts;
     const tw_checkpoint_meta *meta = &d->restored->meta;
-    tw_text text = {0};
+    tw_text text = {0}, padding = {0};
     TW_TRY(tw_sampler_describe(&text, d->sampler));
-    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s",
-                     d->restored->digest, text.data, tw_precision_name(precision)));
-    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps", meta->weights,
-                     (long long)meta->step));
+    if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
+    TW_TRY(describe_padding(&padding, d->restored->model));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s%s",
+                     d->restored->digest, text.data, tw_precision_name(precision), padding.data));
+    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps%s",
+                     meta->weights, (long long)meta->step, padding.data));
 done:
     tw_text_free(&text);
+    tw_text_free(&padding);
     return st;
 }
 
@@ -66,8 +81,10 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     int64_t numbers = 0;
     const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
     p->spec = d->restored->samples;
-    p->spec.num_classes = 0;
+    TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
+    p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
     TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
+    tw_model_score_condition(d->score, &d->labels);
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
@@ -76,6 +93,8 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
     TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
+    if (p->spec.num_classes)
+        TW_TRY(tw_alloc(&d->label, p->batch, sizeof *d->label, "labels of samples"));
     TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
 done:
     return st;
@@ -290,6 +309,7 @@ done:
     sample_parts_close(&d.parts);
     tw_free(&d.x);
     tw_free(&d.stored);
+    tw_free(&d.label);
     block_work_free(&d.work);
     return st;
 }

@@ -25,6 +25,8 @@ typedef struct sample_job {
     tw_sampler *sampler;
     float *x; /* one block, model units */
     void *stored;
+    tw_labels labels; /* which class a sample is of */
+    int32_t *label;   /* of the block; NULL where samples have none */
     block_work work;
 
     /* what is shown while drawing */

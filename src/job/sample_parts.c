@@ -159,6 +159,7 @@ static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const cha
                             .offset = p->spec.offset,
                             .scale = p->spec.scale,
                             .channel_text = p->spec.channel_text,
+                            .num_classes = p->spec.num_classes,
                             .name = "samples"};
     char text[64];
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));
@@ -184,14 +185,14 @@ done:
 }
 
 tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
-                             const sample_report *report)
+                             const int32_t *label, const sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
     char path[TW_PATH_MAX];
     TW_TRY(name_part(path, p, k));
     TW_TRY(begin(&w, p, path, TW_OUTPUT_OWN, k * p->batch, p->batch));
-    TW_TRY(tw_dataset_writer_append(w, p->batch, stored, NULL));
+    TW_TRY(tw_dataset_writer_append(w, p->batch, stored, label));
     TW_TRY(tell(w, report));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
 done:
@@ -243,8 +244,15 @@ done:
     return st;
 }
 
+/* Room for samples on their way from a part. */
+typedef struct copied {
+    char *stored;
+    int32_t *label; /* NULL where the samples have no classes */
+    int64_t room;
+} copied;
+
 static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t at, int64_t end,
-                           char *buffer, int64_t room, sample_report *report)
+                           const copied *to, sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset *file = NULL;
@@ -254,9 +262,9 @@ static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t 
     TW_TRY(tw_dataset_get_text(file, key_reported, text, sizeof text));
     sample_report_add(report, text);
     while (at < end && at / p->batch == k) {
-        const range r = next_range(p, at, end, room);
-        TW_TRY(tw_dataset_read_stored(file, r.first, r.count, buffer, NULL));
-        TW_TRY(tw_dataset_writer_append(w, r.count, buffer, NULL));
+        const range r = next_range(p, at, end, to->room);
+        TW_TRY(tw_dataset_read_stored(file, r.first, r.count, to->stored, to->label));
+        TW_TRY(tw_dataset_writer_append(w, r.count, to->stored, to->label));
         at += r.count;
     }
 done:
@@ -269,10 +277,11 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
-    char *buffer = NULL, text[SAMPLE_REPORT_TEXT];
+    char text[SAMPLE_REPORT_TEXT];
     sample_report report = {0};
     const size_t bytes = tw_dataset_sample_bytes(&p->spec);
-    const int64_t end = first + count, room = bytes < JOIN_BYTES ? JOIN_BYTES / (int64_t)bytes : 1;
+    const int64_t end = first + count;
+    copied to = {.room = bytes < JOIN_BYTES ? JOIN_BYTES / (int64_t)bytes : 1};
     for (int64_t k = first / p->batch; k * p->batch < end; k++) { /* before anything is written */
         char path[TW_PATH_MAX];
         TW_TRY(name_part(path, p, k));
@@ -280,17 +289,20 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
                  "%s: is missing: the samples %lld to %lld have not been drawn yet", path,
                  (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
     }
-    TW_TRY(tw_alloc(&buffer, room, bytes, "samples to be joined"));
+    TW_TRY(tw_alloc(&to.stored, to.room, bytes, "samples to be joined"));
+    if (p->spec.num_classes > 0)
+        TW_TRY(tw_alloc(&to.label, to.room, sizeof *to.label, "labels to be joined"));
     TW_TRY(begin(&w, p, p->out, mode, first, count));
     for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
-        TW_TRY(copy_part(p, w, at, end, buffer, room, &report));
+        TW_TRY(copy_part(p, w, at, end, &to, &report));
     TW_TRY(tell(w, &report));
     TW_TRY(tw_dataset_writer_finish(&w, digest));
     TW_TRY(sample_report_write(text, &report));
     if (text[0]) tw_log_info("the sampler reports %s", text);
 done:
     tw_dataset_writer_abort(&w);
-    tw_free(&buffer);
+    tw_free(&to.stored);
+    tw_free(&to.label);
     return st;
 }
 

@@ -18,6 +18,7 @@ struct tw_model_score {
     int64_t batch;
     tw_precision precision;
     evaluation forward, backward;
+    tw_labels labels;
     tw_score view;
 };
 
@@ -82,10 +83,18 @@ done:
     return st;
 }
 
-/* Inputs of one batch, c_in x and the times, then runs. What is missing to a full batch repeats the
- * last sample. */
+int32_t tw_label_of(const tw_labels *l, const tw_model *m, int64_t index)
+{
+    if (!m->classes) return TW_NO_CLASS;
+    if (l->list)
+        return index >= l->first && index < l->first + l->count ? l->list[index - l->first] : 0;
+    return l->each ? (int32_t)(index % m->classes) : l->one;
+}
+
+/* Inputs of one batch, c_in x, times and classes, then runs. What is missing to a full batch
+ * repeats the last sample. */
 static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
-                    const double *t, const float *v)
+                    const double *t, const int64_t *index, const float *v)
 {
     const tw_plan_run run = {0};
     const int64_t dims = s->model->dims;
@@ -93,7 +102,8 @@ static void compute(const tw_model_score *s, const evaluation *e, int64_t n, con
         const int64_t row = i < n ? i : n - 1;
         const float scale = (float)tw_model_view_at(s->model, t[row]).input;
         for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
-        tw_model_inputs_set(&e->in, s->model, i, t[row]);
+        tw_model_inputs_set(&e->in, s->model, i, t[row],
+                            tw_label_of(&s->labels, s->model, index[row]));
     }
     for (int64_t i = 0; v && i < s->batch; i++)
         memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
@@ -127,7 +137,7 @@ static int64_t part(const tw_model_score *s, int64_t first, int64_t n)
 }
 
 static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const double *t,
-                          float *score_out, float *v_out, double *energy_out)
+                          const int64_t *index, float *score_out, float *v_out, double *energy_out)
 {
     tw_status st = TW_OK;
     const int64_t dims = s->model->dims;
@@ -135,7 +145,7 @@ static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const do
     TW_TRY(check_times(s, t, n));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n);
-        compute(s, e, count, x + first * dims, t + first, NULL);
+        compute(s, e, count, x + first * dims, t + first, index + first, NULL);
         if (score_out)
             take_score(s, count, x + first * dims, t + first, e->output, score_out + first * dims);
         if (v_out)
@@ -150,22 +160,19 @@ done:
 static tw_status eval(void *self, int64_t n, const float *x, const double *t, const int64_t *index,
                       float *score_out)
 {
-    (void)index; /* the network takes no labels */
-    return evaluate(self, n, x, t, score_out, NULL, NULL);
+    return evaluate(self, n, x, t, index, score_out, NULL, NULL);
 }
 
 static tw_status eval_variance(void *self, int64_t n, const float *x, const double *t,
                                const int64_t *index, float *score_out, float *v_out)
 {
-    (void)index;
-    return evaluate(self, n, x, t, score_out, v_out, NULL);
+    return evaluate(self, n, x, t, index, score_out, v_out, NULL);
 }
 
 static tw_status eval_energy(void *self, int64_t n, const float *x, const double *t,
                              const int64_t *index, float *score_out, double *energy_out)
 {
-    (void)index;
-    return evaluate(self, n, x, t, score_out, NULL, energy_out);
+    return evaluate(self, n, x, t, index, score_out, NULL, energy_out);
 }
 
 /* vᵀ ∂s/∂x = score_x v + score_f c_in vᵀ J, J = ∂F/∂(c_in x). */
@@ -175,12 +182,11 @@ static tw_status vjp(void *self, int64_t n, const float *x, const double *t, con
     tw_status st = TW_OK;
     tw_model_score *s = self;
     const int64_t dims = s->model->dims;
-    (void)index;
     TW_TRY(check_times(s, t, n));
     if (!s->backward.plan) TW_TRY(plan_backward(s));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n), at = first * dims;
-        compute(s, &s->backward, count, x + at, t + first, v + at);
+        compute(s, &s->backward, count, x + at, t + first, index + first, v + at);
         for (int64_t i = 0; i < count; i++) {
             const tw_model_view q = tw_model_view_at(s->model, t[first + i]);
             combine(dims, q.score_x, q.score_f * q.input, v + at + i * dims,
@@ -197,10 +203,15 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
 {
     tw_status st = TW_OK;
     tw_model_score *s = NULL;
+    TW_CHECK(!m->net->logits, TW_ECONFIG,
+             "network.kind: %s is a classifier and has no score; a network that gives samples was "
+             "expected",
+             m->net->kind.name);
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a model's score"));
     s->model = m;
     s->batch = batch;
     s->precision = precision;
+    s->labels.each = true;
     TW_TRY(plan_forward(s));
     s->view = (tw_score){.self = s,
                          .dims = m->dims,
@@ -223,6 +234,11 @@ void tw_model_score_destroy(tw_model_score **score)
     tw_free(score);
 }
 
+void tw_model_score_condition(tw_model_score *s, const tw_labels *labels)
+{
+    s->labels = *labels;
+}
+
 void tw_model_score_refresh(tw_model_score *s)
 {
     tw_plan_refresh(s->forward.plan);
@@ -235,14 +251,14 @@ const tw_score *tw_model_score_view(const tw_model_score *s)
 }
 
 tw_status tw_model_score_quantity(tw_model_score *s, tw_model_quantity which, int64_t n,
-                                  const float *x, const double *t, float *out)
+                                  const float *x, const double *t, const int64_t *index, float *out)
 {
     tw_status st = TW_OK;
     const int64_t dims = s->model->dims;
     TW_TRY(check_times(s, t, n));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n);
-        compute(s, &s->forward, count, x + first * dims, t + first, NULL);
+        compute(s, &s->forward, count, x + first * dims, t + first, index + first, NULL);
         for (int64_t i = 0; i < count; i++) {
             const tw_model_view q = tw_model_view_at(s->model, t[first + i]);
             const double of_x[] = {0, q.noise_x, q.x0_x}, of_f[] = {1, q.noise_f, q.x0_f};

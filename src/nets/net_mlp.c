@@ -1,7 +1,8 @@
 /* A multilayer perceptron for points: x [N, D] → D numbers.
  *
  * depth hidden layers of `width`; where it is conditioned on time, each adds a projection of
- * activation(Linear(sinusoidal embedding of t)). Weights and biases begin as U(±1/√fan_in). */
+ * activation(Linear(sinusoidal embedding of t)), to which the row of the sample's class is added
+ * where it is conditioned on classes. Weights and biases begin as U(±1/√fan_in). */
 #include <stdio.h>
 
 #include "tweedie/net.h"
@@ -49,6 +50,10 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     if (c->time_dim) {
         time = tw_cast(g, tw_embed_sinusoidal(g, in->t, c->time_dim, 10000), TW_ACT);
         time = tw_activation(g, layer(g, "time.linear", time, c->width), kind);
+    }
+    if (in->label) {
+        tw_value *known = tw_cast(g, tw_layer_class(g, "class", in, c->width), TW_ACT);
+        time = time ? tw_add(g, time, known) : known;
     }
     for (int64_t k = 0; k < c->depth; k++) {
         snprintf(path, sizeof path, "hidden.%lld.linear", (long long)k);

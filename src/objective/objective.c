@@ -255,6 +255,18 @@ static void fill_target(const tw_objective *o, double t, const float *x0, const 
         for (int64_t k = 0; k < o->model->dims; k++) to[k] = of_x0 * x0[k] + of_z * z[k];
 }
 
+/* The class that the network is told; validation drops none. */
+static int32_t label_of(const tw_objective *o, const tw_objective_step *s, int64_t i)
+{
+    double u;
+    const tw_rng_stream name = {
+        .seed = s->seed, .purpose = TW_RNG_LABEL, .position = s->position + i, .step = s->step};
+    if (!s->label) return 0;
+    if (s->validation || o->model->label_dropout == 0) return s->label[i];
+    tw_rng_uniform_double(&u, &name, 0, 1);
+    return u < o->model->label_dropout ? TW_NO_CLASS : s->label[i];
+}
+
 /* What the inputs of sample i hold, given its x_0, z and x_t. */
 static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t i, const float *x0)
 {
@@ -265,7 +277,7 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     const float *z = o->noise + at, *seen = o->clean ? x0 : o->noisy + at;
     const float scale = (float)view.input;
     double weight = s->weight * o->importance[i] * reduction(o);
-    tw_model_inputs_set(&in->model, o->model, i, t);
+    tw_model_inputs_set(&in->model, o->model, i, t, label_of(o, s, i < s->count ? i : 0));
     for (int64_t k = 0; k < dims; k++) in->model.x[at + k] = scale * seen[k];
     if (in->target) fill_target(o, t, x0, z, in->target + at);
     if (in->z) memcpy(in->z + at, z, (size_t)dims * sizeof *z);

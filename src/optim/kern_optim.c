@@ -1,6 +1,6 @@
-/* Adam, EMA and sums of squares over a range of flat arrays. Memory bounds these loops, so the
- * build forbids contraction to fused multiply-add here at no cost, and vector body, scalar rest and
- * every instruction set give the same bits. */
+/* Optimisers, EMA and sums of squares over a range of flat arrays. Memory bounds these loops, so
+ * the build forbids contraction to fused multiply-add here at no cost, and vector body, scalar rest
+ * and every instruction set give the same bits. */
 #include <math.h>
 
 #include "optim/kern_optim.h"
@@ -23,10 +23,23 @@ static void adam(const adam_constants *constants, int64_t n, float *restrict the
     }
 }
 
-static void ema(float rate, int64_t n, float *restrict average, const float *restrict theta)
+static void sgd(const sgd_constants *constants, int64_t n, float *restrict theta, float *restrict b,
+                const float *restrict gradient)
+{
+    const sgd_constants c = *constants;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float g = c.scale * gradient[i] + c.penalty * theta[i];
+        const float b1 = c.momentum * b[i] + g;
+        b[i] = b1;
+        theta[i] -= c.step * (c.direct * g + c.buffered * b1);
+    }
+}
+
+static void ema(float rate, int64_t n, float *restrict mean, const float *restrict theta)
 {
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) average[i] += rate * (theta[i] - average[i]);
+    for (int64_t i = 0; i < n; i++) mean[i] += rate * (theta[i] - mean[i]);
 }
 
 enum { LANES = 32 };
@@ -46,4 +59,5 @@ static double sum_squares(const float *x, int64_t n)
     return sum[0];
 }
 
-const optim_kernels NAME(TW_ISA) = {.adam = adam, .ema = ema, .sum_squares = sum_squares};
+const optim_kernels NAME(TW_ISA) = {
+    .adam = adam, .sgd = sgd, .ema = ema, .sum_squares = sum_squares};

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* What an update is made of, rounded to float once. */
+/* What an update of Adam's is made of, rounded to float once. */
 typedef struct adam_constants {
     float scale; /* of the gradient */
     float beta2; /* and what is added with the gradient's square: */
@@ -16,9 +16,19 @@ typedef struct adam_constants {
     float epsilon;
 } adam_constants;
 
+/* Of optimizer_sgd.c. */
+typedef struct sgd_constants {
+    float scale;            /* of the gradient */
+    float penalty;          /* λ */
+    float momentum;         /* μ */
+    float direct, buffered; /* the direction is direct · g + buffered · b */
+    float step;             /* lr */
+} sgd_constants;
+
 typedef struct optim_kernels {
     void (*adam)(const adam_constants *c, int64_t n, float *theta, float *m, float *v,
                  const float *gradient);
+    void (*sgd)(const sgd_constants *c, int64_t n, float *theta, float *b, const float *gradient);
     void (*ema)(float rate, int64_t n, float *ema, const float *theta); /* rate = 1 − decay */
     double (*sum_squares)(const float *x, int64_t n);
 } optim_kernels;

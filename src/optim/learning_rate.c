@@ -1,23 +1,7 @@
 /* The learning rate of a step. */
 #include <math.h>
-#include <string.h>
 
 #include "tweedie/optim.h"
-
-tw_status tw_decay_find(tw_decay *out, const char *name)
-{
-    tw_status st = TW_OK;
-    static const char *const names[] = {"constant", "linear", "cosine"};
-    for (int i = 0; i < 3; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *out = (tw_decay)i;
-            return TW_OK;
-        }
-    TW_FAIL(TW_ECONFIG, "unknown learning-rate decay \"%s\": it is constant, linear or cosine",
-            name);
-done:
-    return st;
-}
 
 double tw_learning_rate_at(const tw_learning_rate *rate, int64_t k)
 {

@@ -1,5 +1,6 @@
 /* What version 0.1 wrote, in today's words. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "run/run_config.h"
@@ -47,11 +48,23 @@ done:
     return st;
 }
 
+/* Adam had a decoupled weight decay: with one above zero it was AdamW. */
+static tw_status modernise_optimizer(tw_config *config)
+{
+    const char *decay = tw_config_find(config, "optimizer", "weight_decay");
+    char *end;
+    if (!decay || tw_config_find(config, "optimizer", "kind")) return TW_OK;
+    if (strtod(decay, &end) == 0 && end > decay && !*end)
+        return tw_config_rename(config, "optimizer", "weight_decay", NULL, "weight_decay", NULL);
+    return tw_config_imply(config, "optimizer", "weight_decay", "optimizer", "kind", "adamw");
+}
+
 tw_status tw_run_modernise(tw_config *config)
 {
     tw_status st = TW_OK;
     const char *spacing = tw_config_find(config, "sample", "spacing");
     TW_TRY(modernise_objective(config));
+    TW_TRY(modernise_optimizer(config));
     if (spacing && (isdigit((unsigned char)*spacing) || strncmp(spacing, "ddim", 4) == 0))
         TW_TRY(tw_config_rename(config, "sample", "spacing", "sample", "timesteps", NULL));
 done:

@@ -132,19 +132,6 @@ done:
     return st;
 }
 
-static tw_status copy_weights(tw_model *m, const tw_weights *w)
-{
-    tw_status st = TW_OK;
-    tw_state *state = NULL;
-    const tw_state_group group = {"params", m->params->value};
-    TW_TRY(tw_state_create(&state, m->params, &group, 1));
-    TW_TRY(tw_weights_copy(w, state->arrays, state->count));
-    tw_state_restore(state);
-done:
-    tw_state_destroy(&state);
-    return st;
-}
-
 static tw_status build(tw_restored *r, tw_weights *w)
 {
     tw_status st = TW_OK;
@@ -161,7 +148,7 @@ static tw_status build(tw_restored *r, tw_weights *w)
     r->model = run.model;
     run.model = NULL;
     TW_TRY(tw_model_create(r->model, tw_state_sample_shape(&r->samples), 0));
-    TW_TRY(copy_weights(r->model, w));
+    TW_TRY(tw_state_load_weights(r->model->params, w));
     TW_TRY(digest_weights(r, w));
 done:
     tw_run_config_free(&run);

@@ -1,17 +1,72 @@
 /* Binding a whole configuration. */
 #include "run/run_config.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#include "tweedie/text.h"
+
+static const tw_config_field class_field = {
+    NULL,
+    "class",
+    TW_CONFIG_STRING,
+    offsetof(tw_run_config, sample_class),
+    "all",
+    .help = "models with classes: a class, none (of a model with network.label_dropout), or all "
+            "classes in turn"};
+
+tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m)
+{
+    tw_status st = TW_OK;
+    int64_t one = TW_NO_CLASS;
+    *out = (tw_labels){.each = strcmp(text, "all") == 0, .one = TW_NO_CLASS};
+    if (out->each) return TW_OK;
+    TW_CHECK(m->classes, TW_ECONFIG,
+             "sample.class: %s; the network was told no classes in training "
+             "(network.classes = 0)",
+             text);
+    if (strcmp(text, "none") == 0) {
+        TW_CHECK(m->label_dropout > 0, TW_ECONFIG,
+                 "sample.class: none; the network was always told a class in training "
+                 "(network.label_dropout = 0)");
+        return TW_OK;
+    }
+    TW_CHECK(tw_text_to_int64(text, &one) && one >= 0 && one < m->classes, TW_ECONFIG,
+             "sample.class: %s; 0 to %lld, all or none was expected", text,
+             (long long)m->classes - 1);
+    out->one = (int32_t)one;
+done:
+    return st;
+}
+
 static const char *usual_sampler(const tw_run_config *c, const char *usual)
 {
     if (usual) return usual;
     return c->model && c->model->process->kind ? c->model->process->kind->sampler : "ancestral";
 }
 
+static tw_status bind_optimizer(tw_choice *out, tw_config *config)
+{
+    tw_status st = TW_OK;
+    const tw_choice_rule rule = {
+        "optimizer",        "kind",       "adam", "how parameters follow gradients",
+        tw_optimizer_kinds, .fixed = true};
+    TW_TRY(tw_choice_bind(out, config, &rule));
+    const tw_optimizer *o = (const tw_optimizer *)out->kind;
+    if (o && o->check && o->check(out->config) != TW_OK)
+        TW_TRY(tw_config_error(config, "optimizer", "kind", "%s", tw_error_message()));
+done:
+    return st;
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_run_modernise(config));
-    if (parts & TW_RUN_TRAIN) TW_TRY(tw_train_config_bind(&c->train, config));
+    if (parts & TW_RUN_TRAIN) {
+        TW_TRY(tw_train_config_bind(&c->train, config));
+        TW_TRY(bind_optimizer(&c->optimizer, config));
+    }
     if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
     if (parts & TW_RUN_MODEL) {
         tw_model_destroy(&c->model);
@@ -19,6 +74,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     }
     if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
+    if (parts & TW_RUN_SAMPLE) TW_TRY(tw_config_bind_in(config, "sample", &class_field, 1, c));
     if (parts & TW_RUN_LIKELIHOOD) TW_TRY(tw_likelihood_bind(&c->likelihood, config));
 done:
     return st;
@@ -27,6 +83,7 @@ done:
 void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
+    tw_choice_free(&c->optimizer);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
     tw_likelihood_config_free(&c->likelihood);

@@ -8,14 +8,17 @@
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
+#include "tweedie/optim.h"
 #include "tweedie/sample.h"
 
 typedef struct tw_run_config {
     tw_train_config train;
+    tw_choice optimizer; /* a tw_optimizer, with `train` */
     tw_compute_config compute;
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
     tw_sampler_config sample;
+    const char *sample_class; /* of models with classes: tw_run_labels */
     tw_likelihood_config likelihood;
 } tw_run_config;
 
@@ -38,8 +41,13 @@ typedef enum tw_run_part {
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual);
 void tw_run_config_free(tw_run_config *c);
 
+/* What sample.class says of a model's samples: "all", each class in turn; a class; "none".
+ * @return TW_ECONFIG where the model has no such class */
+tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m);
+
 /* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
- * sample.spacing. Renames such entries; a text of today is left alone. */
+ * sample.spacing; and Adam had a weight_decay, which is adamw's now. Renames such entries; a text
+ * of today is left alone. */
 tw_status tw_run_modernise(tw_config *config);
 
 #endif

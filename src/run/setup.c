@@ -49,11 +49,6 @@ static tw_status parse(tw_setup *out, const char *text, const char *path, int as
     out->rank_independent = c->rank_independent;
     out->data_path = c->data_path;
     out->split = c->split;
-    out->beta1 = c->beta1;
-    out->beta2 = c->beta2;
-    out->epsilon = c->epsilon;
-    out->weight_decay = c->weight_decay;
-    out->clip = c->clip;
 done:
     return st;
 }

@@ -7,10 +7,10 @@
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
-/* Averages stand for the whole network, moments for what is trained. */
+/* "params" and EMA are whole networks, an optimiser's arrays hold what is trained. */
 static bool holds(const char *group, const tw_param_view *v)
 {
-    return v->trainable || strncmp(group, "adam/", 5) != 0;
+    return v->trainable || strcmp(group, "params") == 0 || strncmp(group, "ema/", 4) == 0;
 }
 
 static int64_t count_arrays(const tw_state *s, int64_t *floats)
@@ -134,6 +134,19 @@ void tw_state_restore(tw_state *s)
     for (int64_t k = 0; k < view_arrays(s); k++)
         tw_params_from_plain(s->views[k], s->arrays[k].data, s->flats[k]);
     for (int64_t k = 0; k < s->number_count; k++) s->numbers[k] = (double)s->numbers_plain[k];
+}
+
+tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights)
+{
+    tw_status st = TW_OK;
+    tw_state *state = NULL;
+    const tw_state_group group = {"params", params->value};
+    TW_TRY(tw_state_create(&state, params, &group, 1));
+    TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
+    tw_state_restore(state);
+done:
+    tw_state_destroy(&state);
+    return st;
 }
 
 tw_status tw_state_ema_name(char *out, size_t size, double rate)

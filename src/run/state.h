@@ -1,19 +1,22 @@
-/* Between the flat arrays of training and the named arrays of a file: parameters, averages and
- * moments.
+/* Between the flat arrays of training and the named arrays of a file: parameters, EMA and
+ * the arrays of the optimiser.
  *
  * In memory everything is flat, in the parameter store's layout; a file holds plain arrays under
  * the names of the views. A tw_state owns plain buffers for all of them, so that what is written is
  * a snapshot and training can go on:
  *
- *     const tw_state_group groups[] = {{"params", params->value}, {"ema/0.9999", ema}, {"adam/m",
- * m}, {"adam/v", v}}; TW_TRY(tw_state_create(&state, params, groups, 4)); tw_state_snapshot(state);
- * // flat → plain TW_TRY(tw_checkpoint_writer_create(&writer, run, state->arrays, state->count,
- * &meta)); … TW_TRY(tw_checkpoint_read(file, state->arrays, state->count));
- *     tw_state_restore(state);                                                     // plain → flat
+ *     const tw_state_group groups[] = {
+ *         {"params", params->value}, {"ema/0.9999", ema}, {"adam/m", m}, {"adam/v", v}};
+ *     TW_TRY(tw_state_create(&state, params, groups, 4));
+ *     tw_state_snapshot(state); // flat → plain
+ *     TW_TRY(tw_checkpoint_writer_create(&writer, run, state->arrays, state->count, &meta));
+ *     …
+ *     TW_TRY(tw_checkpoint_read(file, state->arrays, state->count));
+ *     tw_state_restore(state); // plain → flat
  *
- * "params" and the averages hold every view, so that each of them is a network that can be run;
- * constants, which averages do not have in memory, are the parameters' own. The moments hold what
- * is trained. Nothing here is collective. */
+ * "params" and EMA hold every view, so that each of them is a network that can be run; what is
+ * not trained, which EMA do not have in memory, is the parameters' own. The optimiser's arrays hold
+ * what is trained. Nothing here is collective. */
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
@@ -22,7 +25,7 @@
 #include "tweedie/params.h"
 
 typedef struct tw_state_group {
-    const char *name; /* "params", "ema/RATE", "adam/m", "adam/v" */
+    const char *name; /* "params", "ema/RATE", or an optimiser's array: "adam/m" */
     float *flat; /* borrowed: params->size floats for "params" (its values), params->trainable for
                     the others */
 } tw_state_group;
@@ -61,6 +64,9 @@ void tw_state_snapshot(tw_state *state);
 
 /* The way back. Constants come from "params" alone; with "ema/RATE" alone in the state, from it. */
 void tw_state_restore(tw_state *state);
+
+/* Weights that were loaded, all of them, into the parameters. @return as tw_weights_copy */
+tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights);
 
 /* The text "ema/RATE" for a rate, as in files and options: the shortest decimal that reads back the
  * same. */

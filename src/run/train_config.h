@@ -19,7 +19,7 @@ typedef struct tw_train_config {
     int64_t steps, batch, microbatch;
     bool rank_independent;
 
-    double learning_rate, beta1, beta2, epsilon, weight_decay, clip;
+    double learning_rate, clip; /* what every optimiser has; its own keys: tw_run_config */
     int64_t warmup;
     int decay; /* tw_decay */
 

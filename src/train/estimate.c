@@ -29,13 +29,14 @@ typedef struct need {
  * part of it that is copied while a checkpoint is written. */
 static double planned(const tw_trainer *t, double *state_out, double *plan_out, double *copy_out)
 {
-    const tw_plan_memory m = tw_plan_memory_use(tw_objective_plan(t->objective));
-    const double params = 4.0 * (double)t->model->params->size, gradients = params;
+    const tw_plan_memory m = tw_plan_memory_use(tw_objective_plan(t->stepper.objective));
+    const double params = 4.0 * (double)t->stepper.model->params->size, gradients = params;
     const double averages =
-        tw_reducer_first(t->reducer) ? params * (double)t->c.ema_rates.count : 0;
-    *state_out = tw_reducer_leads(t->reducer) ? 3 * params + averages : 0;
+        tw_reducer_first(t->stepper.reducer) ? params * (double)t->c->ema_rates.count : 0;
+    const double arrays = params * tw_optimizer_array_count(t->stepper.optimizer);
+    *state_out = tw_reducer_leads(t->stepper.reducer) ? params + arrays + averages : 0;
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
-    *copy_out = tw_comm_rank(t->comm) == 0 ? 3 * params + averages : 0;
+    *copy_out = tw_comm_rank(t->comm) == 0 ? params + arrays + averages : 0;
     return gradients + *state_out + *plan_out + *copy_out + tw_preview_bytes(t->preview) +
            (double)tw_loader_bytes(t->loader);
 }
@@ -78,9 +79,9 @@ static void tell_memory(const tw_trainer *t, double state, double plan, double c
     tw_log_info("memory of a rank: %s of gradients, %s of values and packed weights, %s of "
                 "samples; of a node: %s of parameters, moments and, "
                 "on the first, averages; rank zero copies %s more while it saves",
-                amount(a, 4.0 * (double)t->model->params->size), amount(b, plan),
+                amount(a, 4.0 * (double)t->stepper.model->params->size), amount(b, plan),
                 amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state), amount(e, copy));
-    tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c.keep);
+    tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c->keep);
 }
 
 tw_status tw_trainer_check_memory(const tw_trainer *t)
@@ -111,10 +112,10 @@ static tw_status measure_time(tw_trainer *t)
     tw_status st = TW_OK;
     double best = 1e300;
     tw_step_result r;
-    const double steps = (double)(t->c.steps - t->step);
+    const double steps = (double)(t->c->steps - t->stepper.step);
     if (steps <= 0) {
-        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step,
-                    (long long)t->c.steps);
+        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->stepper.step,
+                    (long long)t->c->steps);
         goto done;
     }
     for (int k = 0; k < STEPS; k++) {
@@ -124,7 +125,8 @@ static tw_status measure_time(tw_trainer *t)
     TW_TRY(tw_comm_max(t->comm, &best, 1));
     tw_log_info(
         "a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours",
-        best, steps, best * steps / 3600, best * steps / 3600 * t->threads * tw_comm_size(t->comm));
+        best, steps, best * steps / 3600,
+        best * steps / 3600 * t->stepper.threads * tw_comm_size(t->comm));
 done:
     return st;
 }
@@ -134,7 +136,7 @@ tw_status tw_trainer_estimate(tw_trainer *t)
     tw_status st = TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_saver_check_disk(t)));
     TW_TRY(measure_time(t));
-    if (!t->c.verify)
+    if (!t->c->verify)
         tw_log_info("the samples were not compared with the dataset's digest: data.verify=yes "
                     "does, and reads them all");
     tw_log_info("nothing was written");

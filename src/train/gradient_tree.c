@@ -3,7 +3,7 @@
  * level. For 2^n microbatches that is ((0+1)+(2+3))+…, with n buffers. */
 #include <string.h>
 
-#include "train/trainer.h"
+#include "train/stepper.h"
 #include "tweedie/memory.h"
 
 enum { LEVELS_MAX = 32 };

@@ -5,44 +5,44 @@
  * on how many ranks there are. */
 #include <string.h>
 
-#include "train/trainer.h"
+#include "train/stepper.h"
 #include "tweedie/memory.h"
 
-tw_status tw_trainer_make_observed(tw_trainer *t)
+tw_status tw_stepper_make_observed(tw_stepper *s)
 {
     int64_t count;
-    if (!tw_objective_history(t->objective, &count)) return TW_OK;
-    return tw_alloc(&t->observed, 2 * t->c.batch, sizeof *t->observed, "the losses of a step");
+    if (!tw_objective_history(s->objective, &count)) return TW_OK;
+    return tw_alloc(&s->observed, 2 * s->c->batch, sizeof *s->observed, "the losses of a step");
 }
 
-void tw_trainer_note(tw_trainer *t, int64_t position, int64_t count)
+void tw_stepper_note(tw_stepper *s, int64_t position, int64_t count)
 {
     const double *time, *loss;
-    if (!t->observed) return;
-    tw_objective_last(t->objective, &time, &loss);
-    memcpy(t->observed + position, time, (size_t)count * sizeof *time);
-    memcpy(t->observed + t->c.batch + position, loss, (size_t)count * sizeof *loss);
+    if (!s->observed) return;
+    tw_objective_last(s->objective, &time, &loss);
+    memcpy(s->observed + position, time, (size_t)count * sizeof *time);
+    memcpy(s->observed + s->c->batch + position, loss, (size_t)count * sizeof *loss);
 }
 
-tw_status tw_trainer_observe(tw_trainer *t)
+tw_status tw_stepper_observe(tw_stepper *s)
 {
     tw_status st = TW_OK;
-    if (!t->observed) return TW_OK;
-    TW_TRY(tw_comm_sum(t->comm, t->observed, 2 * t->c.batch));
-    tw_objective_observe(t->objective, t->c.batch, t->observed, t->observed + t->c.batch);
-    memset(t->observed, 0, 2 * (size_t)t->c.batch * sizeof *t->observed);
+    if (!s->observed) return TW_OK;
+    TW_TRY(tw_comm_sum(s->comm, s->observed, 2 * s->c->batch));
+    tw_objective_observe(s->objective, s->c->batch, s->observed, s->observed + s->c->batch);
+    memset(s->observed, 0, 2 * (size_t)s->c->batch * sizeof *s->observed);
 done:
     return st;
 }
 
-tw_status tw_trainer_share_history(tw_trainer *t)
+tw_status tw_stepper_share_history(tw_stepper *s)
 {
     tw_status st = TW_OK;
     int64_t count;
-    double *history = tw_objective_history(t->objective, &count);
+    double *history = tw_objective_history(s->objective, &count);
     if (!history) return TW_OK;
-    TW_TRY(tw_comm_broadcast(t->comm, history, (size_t)count * sizeof *history, 0));
-    tw_objective_observe(t->objective, 0, NULL, NULL);
+    TW_TRY(tw_comm_broadcast(s->comm, history, (size_t)count * sizeof *history, 0));
+    tw_objective_observe(s->objective, 0, NULL, NULL);
 done:
     return st;
 }

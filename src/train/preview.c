@@ -11,7 +11,7 @@
 #include "tweedie/memory.h"
 
 struct tw_preview {
-    tw_trainer *t;
+    const tw_trainer *t;
     tw_config *config; /* that the run's texts are borrowed from */
     tw_run_config run; /* a model and an objective of its own */
     tw_model *model;   /* the run's */
@@ -19,6 +19,7 @@ struct tw_preview {
     tw_objective *objective;
     tw_dataset *data; /* the validation split, or NULL */
     float *x0;
+    int32_t *label;
     tw_model_score *score;
     tw_sampler *sampler;
     float *samples; /* rank zero */
@@ -35,22 +36,22 @@ static bool has_split(const tw_dataset_spec *s, const char *name)
  * no validation. One that was asked for by another name is looked for, and missed. */
 static bool wants_validation(const tw_trainer *t)
 {
-    return t->c.validate_every > 0 &&
-           (strcmp(t->c.validation_split, "test") != 0 ||
-            has_split(tw_dataset_get_spec(t->data), t->c.validation_split));
+    return t->c->validate_every > 0 &&
+           (strcmp(t->c->validation_split, "test") != 0 ||
+            has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
 }
 
 static void warn_of_validation(const tw_trainer *t)
 {
-    if (t->c.validate_every > 0 && !wants_validation(t))
+    if (t->c->validate_every > 0 && !wants_validation(t))
         tw_log_warn("%s: there is no split \"%s\" to validate on (data.validation_split): no "
                     "validation loss; tweedie import --test-fraction 0.1 sets samples aside for it",
-                    t->c.data_path, t->c.validation_split);
+                    t->c->data_path, t->c->validation_split);
 }
 
 static bool wants_grid(const tw_trainer *t)
 {
-    return t->c.grid_every > 0;
+    return t->c->grid_every > 0;
 }
 
 /* The same model again, from the frozen text. */
@@ -62,7 +63,7 @@ static tw_status copy_model(tw_preview *p)
                            "config.ini"));
     TW_TRY(tw_run_config_bind(&p->run, p->config, TW_RUN_MODEL | TW_RUN_OBJECTIVE, NULL));
     p->model = p->run.model;
-    TW_TRY(tw_model_create(p->model, p->t->model->sample, (uint64_t)p->t->c.seed));
+    TW_TRY(tw_model_create(p->model, p->t->stepper.model->sample, (uint64_t)p->t->c->seed));
 done:
     return st;
 }
@@ -72,10 +73,12 @@ static tw_status plan_validation(tw_preview *p)
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
     const tw_objective_options options = {
-        .batch = t->micro, .global_batch = t->c.batch, .precision = t->precision};
+        .batch = t->stepper.micro, .global_batch = t->c->batch, .precision = t->stepper.precision};
     TW_TRY(tw_objective_create(&p->objective, p->model, &p->run.objective, &options));
-    TW_TRY(tw_alloc(&p->x0, t->micro * t->model->dims, sizeof *p->x0,
+    TW_TRY(tw_alloc(&p->x0, t->stepper.micro * t->stepper.model->dims, sizeof *p->x0,
                     "a batch of the validation split"));
+    TW_TRY(
+        tw_alloc(&p->label, t->stepper.micro, sizeof *p->label, "a batch of the validation split"));
 done:
     return st;
 }
@@ -83,17 +86,20 @@ done:
 static tw_status plan_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
-    tw_trainer *t = p->t;
+    const tw_trainer *t = p->t;
     const tw_process *process = p->model->process;
     const int64_t all = process->steps ? process->steps : INT64_MAX;
     const tw_sampler_options options = {
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
-        .steps = t->c.grid_steps < all && process->steps > 1 ? t->c.grid_steps : 0};
-    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->precision));
+        .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
+    tw_labels labels;
+    TW_TRY(tw_run_labels(&labels, t->run.sample_class, p->model));
+    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision));
+    tw_model_score_condition(p->score, &labels);
     TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
                              &options));
     if (tw_comm_rank(t->comm) == 0)
-        TW_TRY(tw_alloc(&p->samples, t->c.grid_count * p->model->dims, sizeof(float),
+        TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
                         "a grid of samples"));
 done:
     return st;
@@ -101,9 +107,9 @@ done:
 
 static tw_status open_validation(tw_preview *p)
 {
-    const tw_dataset_options options = {.path = p->t->c.data_path,
-                                        .split = p->t->c.validation_split,
-                                        .hints = p->t->c.hints,
+    const tw_dataset_options options = {.path = p->t->c->data_path,
+                                        .split = p->t->c->validation_split,
+                                        .hints = p->t->c->hints,
                                         .io = p->t->io};
     return tw_dataset_open(&p->data, p->t->comm, &options);
 }
@@ -118,7 +124,7 @@ done:
     return st;
 }
 
-tw_status tw_preview_create(tw_preview **out, tw_trainer *t)
+tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_preview *p = NULL;
@@ -148,7 +154,7 @@ double tw_preview_bytes(const tw_preview *p)
     double bytes = 4.0 * (double)p->model->params->size;
     if (p->objective) bytes += plan_bytes(tw_objective_plan(p->objective));
     if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
-    if (p->samples) bytes += 4.0 * (double)(p->t->c.grid_count * p->model->dims);
+    if (p->samples) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->dims);
     return bytes;
 }
 
@@ -163,6 +169,7 @@ void tw_preview_destroy(tw_preview **preview)
     tw_run_config_free(&p->run);
     tw_config_destroy(&p->config);
     tw_free(&p->x0);
+    tw_free(&p->label);
     tw_free(&p->samples);
     tw_free(preview);
 }
@@ -172,16 +179,16 @@ static tw_status copy_ema(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    const tw_params *from = t->model->params;
-    if (p->copied == t->step) return TW_OK;
+    const tw_params *from = t->stepper.model->params;
+    if (p->copied == t->stepper.step) return TW_OK;
     memcpy(p->model->params->value, from->value, (size_t)from->size * sizeof(float));
-    if (t->ema[0])
-        memcpy(p->model->params->value, t->ema[0], (size_t)from->trainable * sizeof(float));
+    if (t->stepper.ema[0])
+        memcpy(p->model->params->value, t->stepper.ema[0], (size_t)from->trainable * sizeof(float));
     TW_TRY(tw_comm_broadcast(t->comm, p->model->params->value,
                              (size_t)from->trainable * sizeof(float), 0));
     if (p->objective) tw_objective_refresh(p->objective);
     if (p->score) tw_model_score_refresh(p->score);
-    p->copied = t->step;
+    p->copied = t->stepper.step;
 done:
     return st;
 }
@@ -193,14 +200,15 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
     const tw_trainer *t = p->t;
     const int64_t ranks = tw_comm_size(t->comm), rank = tw_comm_rank(t->comm);
     const int64_t last = count * (rank + 1) / ranks;
-    for (int64_t first = count * rank / ranks; first < last; first += t->micro) {
-        const int64_t n = last - first < t->micro ? last - first : t->micro;
-        const tw_objective_step step = {.seed = (uint64_t)t->c.seed,
+    for (int64_t first = count * rank / ranks; first < last; first += t->stepper.micro) {
+        const int64_t n = last - first < t->stepper.micro ? last - first : t->stepper.micro;
+        const tw_objective_step step = {.seed = (uint64_t)t->c->seed,
                                         .position = first,
                                         .count = n,
                                         .weight = 1,
+                                        .label = p->label,
                                         .validation = true};
-        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, NULL));
+        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
         *sum += tw_objective_run(p->objective, &step, p->x0);
     }
 done:
@@ -217,7 +225,7 @@ tw_status tw_preview_validate(tw_preview *p, double *loss_out)
     tw_status st = TW_OK;
     double sum = 0;
     const int64_t there = tw_dataset_count(p->data),
-                  count = there < p->t->c.validate_count ? there : p->t->c.validate_count;
+                  count = there < p->t->c->validate_count ? there : p->t->c->validate_count;
     TW_TRY(copy_ema(p));
     TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, &sum)));
     TW_TRY(tw_comm_sum(p->t->comm, &sum, 1));
@@ -231,29 +239,31 @@ static void write_grid(const tw_preview *p)
 {
     char name[64], path[TW_PATH_MAX];
     const tw_trainer *t = p->t;
-    tw_status st = tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->step);
-    if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->rundir, name);
+    tw_status st =
+        tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
+    if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
     if (st == TW_OK)
-        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c.grid_count, p->samples);
+        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c->grid_count, p->samples);
     if (st == TW_OK) {
-        const double share = t->c.ema_rates.count ? tw_ema_initial_share(t->c.ema_rates.values[0],
-                                                                         t->c.ema_warmup, t->step)
-                                                  : 0;
-        tw_log_info("step %lld  samples in %s", (long long)t->step, path);
+        const double share =
+            t->c->ema_rates.count
+                ? tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->stepper.step)
+                : 0;
+        tw_log_info("step %lld  samples in %s", (long long)t->stepper.step, path);
         if (share >= TW_EMA_YOUNG)
             tw_log_info("  the average still holds %.3g %% of the initial weights", 100 * share);
     } else
-        tw_log_warn("no picture of step %lld: %s", (long long)t->step, tw_error_message());
+        tw_log_warn("no picture of step %lld: %s", (long long)t->stepper.step, tw_error_message());
 }
 
 tw_status tw_preview_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
-    tw_trainer *t = p->t;
+    const tw_trainer *t = p->t;
     TW_TRY(copy_ema(p));
     TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
-                        t->c.grid_count, p->samples));
-    if (t->rundir) write_grid(p);
+                        t->c->grid_count, p->samples));
+    if (t->past.rundir) write_grid(p);
 done:
     return st;
 }

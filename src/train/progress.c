@@ -23,7 +23,7 @@ typedef struct window {
 } window;
 
 struct tw_progress {
-    tw_trainer *t;
+    const tw_trainer *t;
     int file;          /* metrics.jsonl */
     bool failing;      /* its last line could not be written, which has been told */
     window line, json; /* since the last line on the terminal, and in the file */
@@ -87,28 +87,29 @@ done:
     return st;
 }
 
-tw_status tw_progress_create(tw_progress **out, tw_trainer *t)
+tw_status tw_progress_create(tw_progress **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_progress *p = NULL;
     char path[TW_PATH_MAX];
-    if (!t->rundir) return TW_OK;
+    if (!t->past.rundir) return TW_OK;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "the progress of training"));
     p->t = t;
     p->file = -1;
     p->last_line = tw_clock_seconds();
-    p->rows = t->loss_rows < HISTORY ? t->loss_rows : HISTORY;
+    p->rows = t->past.loss_rows < HISTORY ? t->past.loss_rows : HISTORY;
     if (p->rows)
-        memcpy(p->history, t->losses + 2 * (t->loss_rows - p->rows),
+        memcpy(p->history, t->past.losses + 2 * (t->past.loss_rows - p->rows),
                2 * (size_t)p->rows * sizeof *p->history);
     watch_history(p);
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "metrics.jsonl"));
+    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "metrics.jsonl"));
     TW_TRY(tw_progress_open_lines(&p->file, path));
-    tw_log_info("%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
-                "gradients by %s",
-                t->model->net->kind.name, (long long)tw_params_count(t->model->params),
-                tw_comm_size(t->comm), (long long)t->c.batch, (long long)t->micro,
-                tw_precision_name(t->precision), tw_reducer_description(t->reducer));
+    tw_log_info(
+        "%s: %lld parameters, %d ranks, %lld samples a step in microbatches of %lld, %s, "
+        "gradients by %s",
+        t->stepper.model->net->kind.name, (long long)tw_params_count(t->stepper.model->params),
+        tw_comm_size(t->comm), (long long)t->c->batch, (long long)t->stepper.micro,
+        tw_precision_name(t->stepper.precision), tw_reducer_description(t->stepper.reducer));
     *out = p;
     p = NULL;
 done:
@@ -135,7 +136,7 @@ static void add(window *w, const tw_step_result *r)
 
 static double left(const tw_progress *p)
 {
-    return p->pace * (double)(p->t->c.steps - p->t->step);
+    return p->pace * (double)(p->t->c->steps - p->t->stepper.step);
 }
 
 /* "1 h 05 min", "12 min", "40 s" */
@@ -162,10 +163,10 @@ static void print_line(tw_progress *p, const tw_step_result *r)
     duration(eta, left(p));
     tw_log_info("step %lld/%lld  loss %.4f  norm %.3g  %.1f images/s  read %.0f%% compute %.0f%% "
                 "communicate %.0f%%  %s left",
-                (long long)p->t->step, (long long)p->t->c.steps, w->loss / (double)w->steps,
-                r->gradient_norm, (double)(w->steps * p->t->c.batch) / w->seconds,
-                percent(w->read, w->seconds), percent(w->compute, w->seconds),
-                percent(w->communication, w->seconds), eta);
+                (long long)p->t->stepper.step, (long long)p->t->c->steps,
+                w->loss / (double)w->steps, r->gradient_norm,
+                (double)(w->steps * p->t->c->batch) / w->seconds, percent(w->read, w->seconds),
+                percent(w->compute, w->seconds), percent(w->communication, w->seconds), eta);
     p->line = (window){0};
     p->last_line = tw_clock_seconds();
 }
@@ -203,17 +204,17 @@ static void write_metrics(tw_progress *p, const tw_step_result *r)
     tw_json json = {0};
     const window *w = &p->json;
     tw_json_object(&json, NULL);
-    tw_json_int64(&json, "step", p->t->step);
-    tw_json_int64(&json, "samples", p->t->step * p->t->c.batch);
+    tw_json_int64(&json, "step", p->t->stepper.step);
+    tw_json_int64(&json, "samples", p->t->stepper.step * p->t->c->batch);
     tw_json_double(&json, "loss", w->loss / (double)w->steps);
     tw_json_double(&json, "gradient_norm", r->gradient_norm);
     tw_json_double(&json, "learning_rate", r->learning_rate);
-    tw_json_double(&json, "images_per_second", (double)(w->steps * p->t->c.batch) / w->seconds);
+    tw_json_double(&json, "images_per_second", (double)(w->steps * p->t->c->batch) / w->seconds);
     tw_json_double(&json, "share_read", w->read / w->seconds);
     tw_json_double(&json, "share_compute", w->compute / w->seconds);
     tw_json_double(&json, "share_communication", w->communication / w->seconds);
     tw_json_double(&json, "seconds_left", left(p));
-    tw_json_int64(&json, "restart", p->t->restarts);
+    tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);
     write_line(p, &json);
@@ -227,7 +228,7 @@ static void remember(tw_progress *p, const tw_step_result *r)
                 HISTORY * sizeof *p->history); /* the older half goes */
         p->rows = HISTORY / 2;
     }
-    p->history[2 * p->rows] = (double)p->t->step;
+    p->history[2 * p->rows] = (double)p->t->stepper.step;
     p->history[2 * p->rows++ + 1] = r->loss;
 }
 
@@ -237,32 +238,32 @@ static void warn_of_loss(tw_progress *p, const tw_step_result *r)
     if (!loss_watch_add(&p->watch, r->loss, &median)) return;
     tw_log_warn("step %lld: the loss is %.4g, more than %d times its median of the last %d steps "
                 "(%.4g): the training may be diverging (gradient norm %.3g)",
-                (long long)p->t->step, r->loss, LOSS_WATCH_FACTOR, p->watch.count, median,
+                (long long)p->t->stepper.step, r->loss, LOSS_WATCH_FACTOR, p->watch.count, median,
                 r->gradient_norm);
 }
 
 void tw_progress_step(tw_progress *p, const tw_step_result *r)
 {
     if (!p) return;
-    const bool last = p->t->step == p->t->c.steps || r->stop;
+    const bool last = p->t->stepper.step == p->t->c->steps || r->stop;
     p->pace = p->pace > 0 ? 0.95 * p->pace + 0.05 * r->seconds : r->seconds;
     remember(p, r);
     warn_of_loss(p, r);
     add(&p->line, r);
     add(&p->json, r);
-    if (p->t->step % p->t->c.log_every == 0 || last) write_metrics(p, r);
-    if (tw_clock_seconds() - p->last_line >= p->t->c.log_seconds || last) print_line(p, r);
+    if (p->t->stepper.step % p->t->c->log_every == 0 || last) write_metrics(p, r);
+    if (tw_clock_seconds() - p->last_line >= p->t->c->log_seconds || last) print_line(p, r);
 }
 
 void tw_progress_validation(tw_progress *p, double loss)
 {
     tw_json json = {0};
     if (!p) return;
-    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->step, loss);
+    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, loss);
     tw_json_object(&json, NULL);
-    tw_json_int64(&json, "step", p->t->step);
+    tw_json_int64(&json, "step", p->t->stepper.step);
     tw_json_double(&json, "validation_loss", loss);
-    tw_json_int64(&json, "restart", p->t->restarts);
+    tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);
     write_line(p, &json);

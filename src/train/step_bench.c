@@ -1,4 +1,5 @@
-/* A training step against its convolutions, interleaved, so that both see the same machine. */
+/* The trainer's own step against its convolutions, interleaved, so that both see the same machine.
+ */
 #include "tweedie/step_bench.h"
 
 #include <math.h>
@@ -7,83 +8,90 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "tweedie/clock.h"
+#include "train/stepper.h"
 #include "tweedie/memory.h"
-#include "tweedie/optim.h"
 
 typedef struct bench {
-    const tw_setup *setup;
-    tw_model *model; /* the setup's */
-    tw_objective *objective;
+    tw_train_config c; /* the configuration's, with the batch that is timed */
+    tw_stepper stepper;
     tw_conv_limit *limit;
-    float *m, *v, *ema, *x0;
-    int64_t n, batch;
-    double *limits, *steps; /* seconds of each repetition */
-    double clipping, update, packing;
+    double *limits, *steps;        /* seconds of each repetition */
+    double clipping, update, pack; /* seconds of all */
 } bench;
 
 static void destroy(bench *b)
 {
     tw_conv_limit_destroy(&b->limit);
-    tw_objective_destroy(&b->objective);
-    tw_free(&b->m);
-    tw_free(&b->v);
-    tw_free(&b->ema);
-    tw_free(&b->x0);
+    tw_stepper_close(&b->stepper);
     tw_free(&b->limits);
     tw_free(&b->steps);
 }
 
-static tw_status make(bench *b, const tw_setup *setup, int64_t repetitions)
+/* The samples are noise, the same in each step: nothing is read. */
+static tw_status keep_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0,
+                              int32_t *label)
+{
+    (void)self, (void)step, (void)first, (void)count, (void)x0, (void)label;
+    return TW_OK;
+}
+
+/* One microbatch of the configuration on each rank. The learning rate is so small that hundreds of
+ * steps on noise change nothing that is timed. */
+static void configure(bench *b, const tw_setup *setup, const tw_comm *comm)
+{
+    const int64_t ranks = tw_comm_size(comm), batch = setup->batch;
+    b->c = setup->run->train;
+    b->c.batch = batch * ranks;
+    b->c.learning_rate = 1e-6;
+    b->c.warmup = 0;
+    b->c.decay = TW_DECAY_CONSTANT;
+    b->c.watchdog = 0;
+    b->stepper = (tw_stepper){.comm = comm,
+                              .c = &b->c,
+                              .optimizer = (const tw_optimizer *)setup->run->optimizer.kind,
+                              .optimizer_config = setup->run->optimizer.config,
+                              .model = setup->model,
+                              .precision = setup->precision,
+                              .threads = setup->threads,
+                              .first_position = batch * tw_comm_rank(comm),
+                              .positions = batch,
+                              .micro = batch,
+                              .micro_count = 1,
+                              .hooks = {.read = keep_samples}};
+}
+
+static tw_status make(bench *b, const tw_setup *setup, const tw_comm *comm, int64_t repetitions)
 {
     tw_status st = TW_OK;
-    const tw_rng_stream stream = {.seed = 1, .purpose = TW_RNG_TEST};
-    b->setup = setup;
-    b->model = setup->model;
-    b->batch = setup->batch;
-    b->n = b->model->params->trainable;
-    TW_TRY(tw_params_use_gradient(b->model->params, NULL));
-    const tw_objective_options options = {.batch = b->batch,
-                                          .global_batch = b->batch,
-                                          .precision = setup->precision,
-                                          .gradients = true,
-                                          .profile = true};
-    TW_TRY(tw_objective_create(&b->objective, b->model, setup->objective, &options));
-    TW_TRY(tw_conv_limit_create(&b->limit, tw_objective_plan(b->objective)));
-    TW_TRY(tw_alloc(&b->m, b->n, sizeof(float), "moments"));
-    TW_TRY(tw_alloc(&b->v, b->n, sizeof(float), "moments"));
-    TW_TRY(tw_alloc(&b->ema, b->n, sizeof(float), "an average"));
-    TW_TRY(tw_alloc(&b->x0, b->batch * b->model->dims, sizeof(float), "a batch"));
-    TW_TRY(tw_alloc(&b->limits, repetitions, sizeof(double), "times"));
-    TW_TRY(tw_alloc(&b->steps, repetitions, sizeof(double), "times"));
-    tw_rng_normal(b->x0, &stream, 0, b->batch * b->model->dims);
-    tw_objective_refresh(b->objective);
+    const tw_rng_stream stream = {
+        .seed = 1, .purpose = TW_RNG_TEST, .position = tw_comm_rank(comm)};
+    tw_stepper *s = &b->stepper;
+    configure(b, setup, comm);
+    TW_TRY(tw_stepper_make_memory(s));
+    st = tw_stepper_plan(s, setup->objective, true);
+    if (st == TW_OK) st = tw_conv_limit_create(&b->limit, tw_objective_plan(s->objective));
+    if (st == TW_OK) st = tw_alloc(&b->limits, repetitions, sizeof(double), "times");
+    if (st == TW_OK) st = tw_alloc(&b->steps, repetitions, sizeof(double), "times");
+    TW_TRY(tw_comm_agree(comm, st));
+    tw_rng_normal(s->x0, &stream, 0, s->micro * s->model->dims);
+    tw_objective_refresh(s->objective);
 done:
     return st;
 }
 
-/* One whole step; returns its seconds. */
-static double step(bench *b, int64_t k)
+/* One step of the trainer's, which the ranks begin together. */
+static tw_status step(bench *b, double *seconds)
 {
-    const tw_objective_step s = {
-        .seed = 1, .step = k, .count = b->batch, .weight = 1.0 / (double)b->batch};
-    const tw_adam adam = {b->setup->beta1, b->setup->beta2, b->setup->epsilon,
-                          b->setup->weight_decay};
-    const double start = tw_clock_seconds(), decay = 0.9999;
-    tw_params *p = b->model->params;
-    tw_objective_run(b->objective, &s, b->x0);
-    const double differentiated = tw_clock_seconds();
-    const double norm = sqrt(tw_optim_sum_squares(p->gradient, b->n));
-    const double clipped = tw_clock_seconds();
-    tw_adam_update_ema(&adam, k + 1, 1e-6, tw_optim_clip_scale(norm, b->setup->clip), b->n,
-                       p->value, b->m, b->v, p->gradient, 1, &decay, &b->ema);
-    const double updated = tw_clock_seconds();
-    tw_objective_refresh(b->objective);
-    const double end = tw_clock_seconds();
-    b->clipping += clipped - differentiated;
-    b->update += updated - clipped;
-    b->packing += end - updated;
-    return end - start;
+    tw_status st = TW_OK;
+    tw_step_result r;
+    TW_TRY(tw_comm_barrier(b->stepper.comm));
+    TW_TRY(tw_stepper_step(&b->stepper, &r));
+    b->clipping += r.norm_seconds;
+    b->update += r.update_seconds;
+    b->pack += r.pack_seconds;
+    *seconds = r.seconds;
+done:
+    return st;
 }
 
 static int by_value(const void *a, const void *b)
@@ -123,7 +131,7 @@ static void sort_kinds(tw_step_bench *out)
 
 static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
 {
-    const tw_plan *p = tw_objective_plan(b->objective);
+    const tw_plan *p = tw_objective_plan(b->stepper.objective);
     const double per = 1e3 / (double)repetitions;
     for (int i = 0; i < tw_plan_task_count(p); i++) {
         const tw_plan_task_info t = tw_plan_task(p, i);
@@ -133,47 +141,63 @@ static void report_kinds(tw_step_bench *out, bench *b, int64_t repetitions)
         snprintf(out->references[out->reference_count++], sizeof out->references[0], "%d %s %s", i,
                  t.op, t.implementation);
     }
-    add_kind(out, "noise", per * tw_objective_perturb_seconds(b->objective));
+    add_kind(out, "noise", per * tw_objective_perturb_seconds(b->stepper.objective));
     add_kind(out, "clipping", per * b->clipping);
-    add_kind(out, "adam, ema", per * b->update);
-    add_kind(out, "packing", per * b->packing);
+    add_kind(out, "update, ema", per * b->update);
+    add_kind(out, "packing", per * b->pack);
     sort_kinds(out);
 }
 
-tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, int64_t repetitions)
+/* The fastest of each, and the medians. */
+static void summarise(tw_step_bench *r, bench *b, int64_t repetitions)
+{
+    const bool convolutions = r->forward_ms > 0;
+    r->ratio = convolutions ? r->step_ms / r->limit_ms : NAN;
+    r->ratio_median =
+        convolutions ? median(b->steps, repetitions) / median(b->limits, repetitions) : NAN;
+    r->batch = b->stepper.micro;
+    r->images_per_second = 1e3 * (double)b->c.batch / r->step_ms;
+    snprintf(r->precision, sizeof r->precision, "%s", tw_precision_name(b->stepper.precision));
+    report_kinds(r, b, repetitions);
+}
+
+static tw_status measure(tw_step_bench *r, bench *b, int64_t repetitions)
+{
+    tw_status st = TW_OK;
+    b->clipping = b->update = b->pack = 0;
+    tw_plan_profile_reset(tw_objective_plan(b->stepper.objective));
+    r->limit_ms = r->step_ms = 1e300;
+    for (int64_t k = 0; k < repetitions; k++) {
+        const tw_conv_limit_times t = tw_conv_limit_run(b->limit);
+        b->limits[k] = t.forward + t.backward_data + t.backward_weights;
+        TW_TRY(step(b, &b->steps[k]));
+        if (1e3 * b->steps[k] < r->step_ms) r->step_ms = 1e3 * b->steps[k];
+        if (1e3 * b->limits[k] >= r->limit_ms) continue;
+        r->limit_ms = 1e3 * b->limits[k];
+        r->forward_ms = 1e3 * t.forward;
+        r->backward_data_ms = 1e3 * t.backward_data;
+        r->backward_weights_ms = 1e3 * t.backward_weights;
+    }
+done:
+    return st;
+}
+
+tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
+                            int64_t repetitions)
 {
     tw_status st = TW_OK;
     bench b = {0};
     tw_step_bench r = {0};
     struct rusage usage;
-    TW_TRY(make(&b, setup, repetitions));
-    step(&b, 0);
+    double first;
+    TW_TRY(make(&b, setup, comm, repetitions));
+    TW_TRY(step(&b, &first));
     getrusage(RUSAGE_SELF,
               &usage); /* before the limit's own weights are touched: the step's memory */
     tw_conv_limit_run(b.limit);
-    b.clipping = b.update = b.packing = 0;
-    tw_plan_profile_reset(tw_objective_plan(b.objective));
-    r.limit_ms = r.step_ms = 1e300;
-    for (int64_t k = 0; k < repetitions; k++) {
-        const tw_conv_limit_times t = tw_conv_limit_run(b.limit);
-        b.limits[k] = t.forward + t.backward_data + t.backward_weights;
-        b.steps[k] = step(&b, k + 1);
-        if (1e3 * b.steps[k] < r.step_ms) r.step_ms = 1e3 * b.steps[k];
-        if (1e3 * b.limits[k] >= r.limit_ms) continue;
-        r.limit_ms = 1e3 * b.limits[k];
-        r.forward_ms = 1e3 * t.forward;
-        r.backward_data_ms = 1e3 * t.backward_data;
-        r.backward_weights_ms = 1e3 * t.backward_weights;
-    }
-    const bool convolutions = r.forward_ms > 0;
-    r.ratio = convolutions ? r.step_ms / r.limit_ms : NAN;
-    r.ratio_median =
-        convolutions ? median(b.steps, repetitions) / median(b.limits, repetitions) : NAN;
-    r.batch = b.batch;
-    r.images_per_second = 1e3 * (double)b.batch / r.step_ms;
+    TW_TRY(measure(&r, &b, repetitions));
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
-    snprintf(r.precision, sizeof r.precision, "%s", tw_precision_name(setup->precision));
-    report_kinds(&r, &b, repetitions);
+    summarise(&r, &b, repetitions);
     *out = r;
 done:
     destroy(&b);

@@ -4,6 +4,38 @@
 #include "train/trainer.h"
 #include "tweedie/clock.h"
 #include "tweedie/log.h"
+#include "tweedie/signals.h"
+
+/* Reads for the step; on rank zero a save that failed twice is told to all in the same reduction.
+ */
+static tw_status read_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0,
+                              int32_t *label)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = self;
+    if (first == 0 && t->saver) TW_TRY(tw_saver_poll(t->saver));
+    TW_TRY(tw_loader_next(t->loader, step, first, count, x0, label));
+done:
+    return st;
+}
+
+/* Asked by a signal, a file, the clock or the step number to stop or save? */
+static void find_requests(void *self, bool *stop, bool *save)
+{
+    const tw_trainer *t = self;
+    const tw_train_options *o = t->options;
+    const bool hours = o->max_hours > 0 && tw_clock_seconds() - t->start > o->max_hours * 3600;
+    const bool step = o->stop_at_step > 0 && t->stepper.step + 1 >= o->stop_at_step;
+    *stop = tw_signals_stop() || hours || step;
+    *save = tw_signals_take_save() ||
+            (t->past.rundir && tw_rundir_poll_request(t->past.rundir, "checkpoint-now"));
+}
+
+tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
+{
+    t->stepper.hooks = (tw_step_hooks){read_samples, find_requests, t};
+    return tw_stepper_step(&t->stepper, out);
+}
 
 static bool due(int64_t every, int64_t step, int64_t last)
 {
@@ -12,8 +44,8 @@ static bool due(int64_t every, int64_t step, int64_t last)
 
 static void save_if_due(tw_trainer *t, bool now)
 {
-    if (!now && t->step % t->c.checkpoint_every != 0) return;
-    tw_watchdog_heartbeat(t->watchdog, "save", t->step, TW_PATIENCE);
+    if (!now && t->stepper.step % t->c->checkpoint_every != 0) return;
+    tw_watchdog_heartbeat(t->stepper.watchdog, "save", t->stepper.step, TW_PATIENCE);
     if (t->saver) tw_saver_start(t->saver);
 }
 
@@ -21,13 +53,14 @@ static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
     double loss;
-    if (tw_preview_validates(t->preview) && due(t->c.validate_every, t->step, t->c.steps)) {
-        tw_watchdog_heartbeat(t->watchdog, "validation", t->step, TW_PATIENCE);
+    if (tw_preview_validates(t->preview) &&
+        due(t->c->validate_every, t->stepper.step, t->c->steps)) {
+        tw_watchdog_heartbeat(t->stepper.watchdog, "validation", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_validate(t->preview, &loss));
         tw_progress_validation(t->progress, loss);
     }
-    if (due(t->c.grid_every, t->step, t->c.steps)) {
-        tw_watchdog_heartbeat(t->watchdog, "grid", t->step, TW_PATIENCE);
+    if (due(t->c->grid_every, t->stepper.step, t->c->steps)) {
+        tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_grid(t->preview));
     }
 done:
@@ -38,7 +71,7 @@ done:
 static tw_status save_and_wait(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    tw_watchdog_heartbeat(t->watchdog, "last save", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->stepper.watchdog, "last save", t->stepper.step, TW_PATIENCE);
     if (t->saver) {
         tw_saver_start(t->saver);
         st = tw_saver_wait(t->saver);
@@ -49,23 +82,23 @@ static tw_status save_and_wait(tw_trainer *t)
 static tw_status loop(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    tw_step_result r = {.stop =
-                            t->options->stop_at_step > 0 && t->step >= t->options->stop_at_step};
-    if (t->step >= t->c.steps)
-        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->step,
-                    (long long)t->c.steps);
-    while (t->step < t->c.steps && !r.stop) {
+    tw_step_result r = {.stop = t->options->stop_at_step > 0 &&
+                                t->stepper.step >= t->options->stop_at_step};
+    if (t->stepper.step >= t->c->steps)
+        tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->stepper.step,
+                    (long long)t->c->steps);
+    while (t->stepper.step < t->c->steps && !r.stop) {
         TW_TRY(tw_trainer_step(t, &r));
         tw_progress_step(t->progress, &r);
         save_if_due(t, r.save);
         TW_TRY(preview_if_due(t));
     }
     TW_TRY(save_and_wait(t));
-    if (t->step < t->c.steps) {
-        tw_log_info("stopped at step %lld of %lld; the same command resumes", (long long)t->step,
-                    (long long)t->c.steps);
+    if (t->stepper.step < t->c->steps) {
+        tw_log_info("stopped at step %lld of %lld; the same command resumes",
+                    (long long)t->stepper.step, (long long)t->c->steps);
         TW_FAIL(TW_ESTOPPED, "stopped at step %lld of %lld with a complete checkpoint",
-                (long long)t->step, (long long)t->c.steps);
+                (long long)t->stepper.step, (long long)t->c->steps);
     }
 done:
     return st;

@@ -3,7 +3,7 @@
  * them. */
 #include <string.h>
 
-#include "train/trainer.h"
+#include "train/stepper.h"
 #include "tweedie/memory.h"
 
 /* Gradients become final nearly in the reverse order of the views, which is what the buckets
@@ -28,23 +28,24 @@ done:
     return st;
 }
 
-static tw_status make_reducer(tw_trainer *t)
+static tw_status make_reducer(tw_stepper *s)
 {
     tw_status st = TW_OK;
-    const tw_params *p = t->model->params;
+    const tw_params *p = s->model->params;
+    const int arrays = tw_optimizer_array_count(s->optimizer);
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
-    const tw_reducer_options options = {.mode = (tw_reducer_mode)t->c.communication,
-                                        .exchange = t->c.rank_independent ? TW_REDUCER_TREE
-                                                                          : TW_REDUCER_FASTEST,
-                                        .threads = t->threads,
+    const tw_reducer_options options = {.mode = (tw_reducer_mode)s->c->communication,
+                                        .exchange = s->c->rank_independent ? TW_REDUCER_TREE
+                                                                           : TW_REDUCER_FASTEST,
+                                        .threads = s->threads,
                                         .slices = true,
-                                        .shared = p->size + 2 * p->trainable,
-                                        .first = t->c.ema_rates.count * p->trainable};
+                                        .shared = p->size + arrays * p->trainable,
+                                        .first = s->c->ema_rates.count * p->trainable};
     st = tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient");
     if (st == TW_OK) st = cut_buckets(p, buckets, &count);
-    TW_TRY(tw_comm_agree(t->comm, st));
-    TW_TRY(tw_reducer_create(&t->reducer, t->comm, p->trainable, buckets, count, &options));
+    TW_TRY(tw_comm_agree(s->comm, st));
+    TW_TRY(tw_reducer_create(&s->reducer, s->comm, p->trainable, buckets, count, &options));
 done:
     tw_free(&buckets);
     return st;
@@ -52,45 +53,76 @@ done:
 
 /* Each rank first touches its slices, so that their pages come to its NUMA node. Constants, behind
  * what is trained, are nobody's slice. */
-static void fill(tw_trainer *t, float *value)
+static void fill(tw_stepper *s, float *value)
 {
-    const tw_params *p = t->model->params;
+    const tw_params *p = s->model->params;
     const tw_reducer_slice *slices;
-    const int count = tw_reducer_slices(t->reducer, &slices);
-    for (int s = 0; s < count; s++) {
-        const int64_t at = slices[s].offset;
-        const size_t bytes = (size_t)slices[s].count * sizeof(float);
+    const int count = tw_reducer_slices(s->reducer, &slices);
+    for (int k = 0; k < count; k++) {
+        const int64_t at = slices[k].offset;
+        const size_t bytes = (size_t)slices[k].count * sizeof(float);
         memcpy(value + at, p->value + at, bytes);
-        memset(t->m + at, 0, bytes);
-        memset(t->v + at, 0, bytes);
-        for (int k = 0; k < TW_EMA_MAX && t->ema[k]; k++)
-            memcpy(t->ema[k] + at, p->value + at, bytes);
+        for (int i = 0; i < TW_OPTIMIZER_ARRAYS && s->array[i]; i++)
+            memset(s->array[i] + at, 0, bytes);
+        for (int i = 0; i < TW_EMA_MAX && s->ema[i]; i++)
+            memcpy(s->ema[i] + at, p->value + at, bytes);
     }
-    if (tw_reducer_leads(t->reducer))
+    if (tw_reducer_leads(s->reducer))
         memcpy(value + p->trainable, p->value + p->trainable,
                (size_t)(p->size - p->trainable) * sizeof(float));
 }
 
-tw_status tw_trainer_make_memory(tw_trainer *t)
+tw_status tw_stepper_make_memory(tw_stepper *s)
 {
     tw_status st = TW_OK;
-    tw_params *p = t->model->params;
-    TW_TRY(make_reducer(t));
-    TW_TRY(tw_params_use_gradient(p, tw_reducer_gradient(t->reducer)));
-    float *value = tw_reducer_shared(t->reducer), *first = tw_reducer_first(t->reducer);
-    t->m = value + p->size;
-    t->v = t->m + p->trainable;
-    for (int64_t k = 0; first && k < t->c.ema_rates.count; k++)
-        t->ema[k] = first + k * p->trainable;
-    fill(t, value);
+    tw_params *p = s->model->params;
+    TW_TRY(make_reducer(s));
+    TW_TRY(tw_params_use_gradient(p, tw_reducer_gradient(s->reducer)));
+    float *value = tw_reducer_shared(s->reducer), *first = tw_reducer_first(s->reducer);
+    for (int k = 0; k < tw_optimizer_array_count(s->optimizer); k++)
+        s->array[k] = value + p->size + k * p->trainable;
+    for (int64_t k = 0; first && k < s->c->ema_rates.count; k++)
+        s->ema[k] = first + k * p->trainable;
+    fill(s, value);
     tw_params_use_value(p, value);
-    tw_reducer_barrier(t->reducer);
+    tw_reducer_barrier(s->reducer);
 done:
     return st;
 }
 
-tw_status tw_trainer_broadcast(tw_trainer *t, bool moments)
+tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, bool profile)
 {
-    const tw_params *p = t->model->params;
-    return tw_reducer_broadcast(t->reducer, p->value, p->size + (moments ? 2 * p->trainable : 0));
+    tw_status st = TW_OK;
+    const bool tree = s->c->rank_independent;
+    const tw_params *p = s->model->params;
+    const tw_objective_options options = {.batch = s->micro,
+                                          .global_batch = s->c->batch,
+                                          .precision = s->precision,
+                                          .gradients = true,
+                                          .accumulate = s->micro_count > 1 && !tree,
+                                          .profile = profile};
+    TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
+    TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
+    TW_TRY(tw_objective_create(&s->objective, s->model, objective, &options));
+    TW_TRY(tw_stepper_make_observed(s));
+    if (tree) TW_TRY(tw_gradient_tree_create(&s->tree, p->gradient, p->trainable, s->micro_count));
+done:
+    return st;
+}
+
+void tw_stepper_close(tw_stepper *s)
+{
+    tw_gradient_tree_destroy(&s->tree);
+    tw_objective_destroy(&s->objective);
+    tw_reducer_destroy(&s->reducer);
+    tw_free(&s->x0);
+    tw_free(&s->label);
+    tw_free(&s->observed);
+}
+
+tw_status tw_stepper_broadcast(tw_stepper *s, bool arrays)
+{
+    const tw_params *p = s->model->params;
+    const int count = arrays ? tw_optimizer_array_count(s->optimizer) : 0;
+    return tw_reducer_broadcast(s->reducer, p->value, p->size + count * p->trainable);
 }

@@ -68,9 +68,10 @@ tw_status tw_trainer_resolve_precision(tw_trainer *t, tw_config *run)
     tw_precision before = TW_PRECISION_AUTO;
     if (run) TW_TRY(frozen_precision(&before, t, run));
     if (t->run.compute.precision == TW_PRECISION_AUTO) t->run.compute.precision = (int)before;
-    TW_TRY(tw_compute_prepare(&t->precision, &t->threads, &t->run.compute, t->comm));
-    TW_TRY(assign(t->config, t->precision));
-    if (run) TW_TRY(assign(run, before == TW_PRECISION_AUTO ? t->precision : before));
+    TW_TRY(
+        tw_compute_prepare(&t->stepper.precision, &t->stepper.threads, &t->run.compute, t->comm));
+    TW_TRY(assign(t->config, t->stepper.precision));
+    if (run) TW_TRY(assign(run, before == TW_PRECISION_AUTO ? t->stepper.precision : before));
 done:
     return st;
 }

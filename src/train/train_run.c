@@ -81,9 +81,9 @@ tw_status tw_trainer_open_run(tw_trainer *t)
     if (tw_comm_rank(t->comm) != 0) return TW_OK;
     TW_TRY(refuse_nested(t->options->run));
     if (t->options->dry_run) return TW_OK;
-    TW_TRY(tw_rundir_create(&t->rundir, t->options->run));
+    TW_TRY(tw_rundir_create(&t->past.rundir, t->options->run));
     TW_TRY(tw_checkpoint_clean(t->options->run));
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "train.log"));
+    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "train.log"));
     TW_TRY(tw_log_open(path));
 done:
     return st;
@@ -111,9 +111,9 @@ tw_status tw_trainer_read_frozen(tw_trainer *t, char **out)
     if (tw_comm_rank(t->comm) == 0) st = look_for_checkpoints(t, &there);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_broadcast(t->comm, &there, sizeof there, 0));
-    t->has_checkpoints = there > 0;
+    t->past.has_checkpoints = there > 0;
     *out = NULL;
-    if (!t->has_checkpoints) return TW_OK;
+    if (!t->past.has_checkpoints) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_format(path, sizeof path, "%s/config.ini", t->options->run)));
     TW_TRY(tw_share_text(t->comm, out, path, true));
 done:
@@ -124,7 +124,7 @@ tw_status tw_trainer_freeze(const tw_trainer *t)
 {
     tw_status st = TW_OK;
     char path[TW_PATH_MAX];
-    TW_TRY(tw_rundir_file(path, sizeof path, t->rundir, "config.ini"));
+    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "config.ini"));
     TW_TRY(tw_file_write(path, t->config_text, strlen(t->config_text)));
 done:
     return st;

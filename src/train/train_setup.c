@@ -19,11 +19,15 @@ static tw_status bind(tw_trainer *t)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_run_config_bind(&t->run, t->config, TW_RUN_ALL, NULL));
-    t->c = t->run.train;
-    t->model = t->run.model;
-    if (t->c.steps < 1)
+    tw_stepper *s = &t->stepper;
+    s->comm = t->comm;
+    s->c = t->c = &t->run.train;
+    s->model = t->run.model;
+    s->optimizer = (const tw_optimizer *)t->run.optimizer.kind;
+    s->optimizer_config = t->run.optimizer.config;
+    if (t->c->steps < 1)
         TW_TRY(tw_config_error(t->config, "train", "steps", "must be given, at least 1"));
-    if (!*t->c.data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
+    if (!*t->c->data_path) TW_TRY(tw_config_error(t->config, "data", "path", "must be given"));
 done:
     return st;
 }
@@ -34,12 +38,12 @@ static tw_status check_microbatch(const tw_trainer *t, tw_config *run)
 {
     tw_status st = TW_OK;
     tw_train_config before = {0};
-    if (!t->c.rank_independent) return TW_OK;
+    if (!t->c->rank_independent) return TW_OK;
     TW_TRY(tw_train_config_bind(&before, run));
-    TW_CHECK(before.microbatch == t->c.microbatch, TW_ECONFIG,
+    TW_CHECK(before.microbatch == t->c->microbatch, TW_ECONFIG,
              "train.microbatch: %lld in the run and %lld here; with train.rank_independent it "
              "cannot change",
-             (long long)before.microbatch, (long long)t->c.microbatch);
+             (long long)before.microbatch, (long long)t->c->microbatch);
 done:
     return st;
 }
@@ -85,7 +89,7 @@ static tw_status finish_config(tw_trainer *t, tw_config *run)
         TW_TRY(tw_config_diff_fixed(run, t->config));
         TW_TRY(check_microbatch(t, run));
         TW_TRY(tw_train_config_bind(&before, run));
-        t->steps_before = before.steps;
+        t->past.steps_before = before.steps;
     }
     TW_TRY(tw_config_text(t->config, &t->config_text));
 done:
@@ -123,8 +127,8 @@ static bool power_of_two(int64_t n)
  * whole. */
 static tw_status check_tree(const tw_trainer *t)
 {
-    const int64_t batch = t->c.batch, micro = t->c.microbatch, ranks = tw_comm_size(t->comm);
-    if (!t->c.rank_independent) return TW_OK;
+    const int64_t batch = t->c->batch, micro = t->c->microbatch, ranks = tw_comm_size(t->comm);
+    if (!t->c->rank_independent) return TW_OK;
     if (micro < 1 || batch % micro || !power_of_two(batch / micro))
         return tw_error_set(TW_ECONFIG,
                             "train.rank_independent: train.microbatch must be given and cut "
@@ -137,58 +141,48 @@ static tw_status check_tree(const tw_trainer *t)
     return TW_OK;
 }
 
+/* What the network is told of a sample is the label that the data have. */
+static tw_status check_classes(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const int64_t classes = t->stepper.model->classes,
+                  there = tw_dataset_get_spec(t->data)->num_classes;
+    TW_CHECK(!classes || there == classes, TW_ECONFIG,
+             there ? "network.classes: %lld, and %s has %lld classes"
+                   : "network.classes: %lld, and the samples of %s have no labels (%lld classes)",
+             (long long)classes, t->c->data_path, (long long)there);
+done:
+    return st;
+}
+
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    const tw_dataset_options data = {.path = t->c.data_path,
-                                     .split = t->c.split,
-                                     .verify = t->c.verify,
-                                     .hints = t->c.hints,
+    const tw_dataset_options data = {.path = t->c->data_path,
+                                     .split = t->c->split,
+                                     .verify = t->c->verify,
+                                     .hints = t->c->hints,
                                      .io = t->io};
-    const tw_loader_options loader = {.batch = t->c.batch,
-                                      .seed = (uint64_t)t->c.seed,
-                                      .flip = t->c.flip,
-                                      .memory = t->c.memory << 20,
+    const tw_loader_options loader = {.batch = t->c->batch,
+                                      .seed = (uint64_t)t->c->seed,
+                                      .flip = t->c->flip,
+                                      .memory = t->c->memory << 20,
                                       .later = true};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
-    tw_watchdog_heartbeat(t->watchdog, "opening the data", t->step,
-                          t->c.verify ? TW_PATIENCE : t->c.watchdog);
+    tw_watchdog_heartbeat(t->stepper.watchdog, "opening the data", t->stepper.step,
+                          t->c->verify ? TW_PATIENCE : t->c->watchdog);
     st = tw_dataset_open(&t->data, t->comm, &data);
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(t->config, "data", "path", st);
     TW_TRY(st);
+    TW_TRY(check_classes(t));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
-    const int64_t positions = tw_loader_positions(t->loader);
-    t->micro = t->c.microbatch > 0 && t->c.microbatch < positions ? t->c.microbatch : positions;
-    t->micro_count = (positions + t->micro - 1) / t->micro;
-done:
-    return st;
-}
-
-static tw_status make_model(tw_trainer *t)
-{
-    tw_status st = TW_OK;
-    TW_TRY(tw_model_create(t->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)),
-                           (uint64_t)t->c.seed));
-    TW_TRY(tw_alloc(&t->x0, t->micro * t->model->dims, sizeof(float), "a microbatch"));
-done:
-    return st;
-}
-
-static tw_status make_objective(tw_trainer *t)
-{
-    tw_status st = TW_OK;
-    const bool tree = t->c.rank_independent;
-    const tw_objective_options options = {.batch = t->micro,
-                                          .global_batch = t->c.batch,
-                                          .precision = t->precision,
-                                          .gradients = true,
-                                          .accumulate = t->micro_count > 1 && !tree};
-    TW_TRY(tw_objective_create(&t->objective, t->model, &t->run.objective, &options));
-    TW_TRY(tw_trainer_make_observed(t));
-    if (tree)
-        TW_TRY(tw_gradient_tree_create(&t->tree, t->model->params->gradient,
-                                       t->model->params->trainable, t->micro_count));
+    tw_stepper *s = &t->stepper;
+    s->first_position = tw_loader_first_position(t->loader);
+    s->positions = tw_loader_positions(t->loader);
+    s->micro =
+        t->c->microbatch > 0 && t->c->microbatch < s->positions ? t->c->microbatch : s->positions;
+    s->micro_count = (s->positions + s->micro - 1) / s->micro;
 done:
     return st;
 }
@@ -198,7 +192,7 @@ static tw_status restore(tw_trainer *t)
     tw_status st = TW_OK;
     char path[TW_CHECKPOINT_PATH] = "";
     int64_t step = -1;
-    if (t->has_checkpoints)
+    if (t->past.has_checkpoints)
         TW_TRY(tw_checkpoint_find_newest_all(t->comm, t->options->run, path, sizeof path, &step));
     if (step >= 0)
         TW_TRY(tw_trainer_load(t, path));
@@ -215,32 +209,32 @@ done:
 static void warn_of_schedule(const tw_trainer *t)
 {
     static const char *const names[] = {"constant", "linear", "cosine"};
-    tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay, t->c.steps};
-    const double now = tw_learning_rate_at(&rate, t->step);
-    if (!t->resumed || t->c.decay == TW_DECAY_CONSTANT || t->steps_before == 0 ||
-        t->steps_before == t->c.steps || t->step >= t->c.steps)
+    tw_learning_rate rate = {t->c->learning_rate, t->c->warmup, (tw_decay)t->c->decay, t->c->steps};
+    const double now = tw_learning_rate_at(&rate, t->stepper.step);
+    if (!t->past.resumed || t->c->decay == TW_DECAY_CONSTANT || t->past.steps_before == 0 ||
+        t->past.steps_before == t->c->steps || t->stepper.step >= t->c->steps)
         return;
-    rate.steps = t->steps_before;
+    rate.steps = t->past.steps_before;
     tw_log_warn("train.steps: %lld in the run, %lld now: optimizer.decay = %s falls to zero at "
                 "train.steps, so the learning rate goes on at %.3g instead of %.3g (step %lld); "
                 "--init starts a new run from these weights, with a schedule of its own",
-                (long long)t->steps_before, (long long)t->c.steps, names[t->c.decay], now,
-                tw_learning_rate_at(&rate, t->step), (long long)t->step);
+                (long long)t->past.steps_before, (long long)t->c->steps, names[t->c->decay], now,
+                tw_learning_rate_at(&rate, t->stepper.step), (long long)t->stepper.step);
 }
 
 /* Samples, grids and validation take the first average. */
 static void warn_of_ema(const tw_trainer *t)
 {
     char rate[TW_TEXT_DOUBLE_MAX];
-    if (t->c.ema_rates.count == 0 || (t->options->init && *t->options->init)) return;
+    if (t->c->ema_rates.count == 0 || (t->options->init && *t->options->init)) return;
     const double share =
-        tw_ema_initial_share(t->c.ema_rates.values[0], t->c.ema_warmup, t->c.steps);
+        tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->c->steps);
     if (share < TW_EMA_YOUNG) return;
-    tw_text_from_double(rate, t->c.ema_rates.values[0]);
+    tw_text_from_double(rate, t->c->ema_rates.values[0]);
     tw_log_warn("ema.rates: after all %lld steps the average will still hold %.3g %% of the "
                 "initial weights (%s^%lld = %.3g), and samples, grids and the validation loss are "
                 "made with it: use ema.warmup=yes, or a smaller rate",
-                (long long)t->c.steps, 100 * share, rate, (long long)t->c.steps, share);
+                (long long)t->c->steps, 100 * share, rate, (long long)t->c->steps, share);
 }
 
 /* ---- opening and closing ---- */
@@ -262,12 +256,13 @@ static double first_limit(const tw_train_options *o)
 static tw_status start_watchdog(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    t->watchdog = tw_watchdog_find(t->comm);
-    if (!t->watchdog) {
+    t->stepper.watchdog = tw_watchdog_find(t->comm);
+    if (!t->stepper.watchdog) {
         TW_TRY(tw_watchdog_create(&t->own_watchdog, t->comm));
-        t->watchdog = t->own_watchdog;
+        t->stepper.watchdog = t->own_watchdog;
     }
-    tw_watchdog_heartbeat(t->watchdog, "reading the configuration", 0, first_limit(t->options));
+    tw_watchdog_heartbeat(t->stepper.watchdog, "reading the configuration", 0,
+                          first_limit(t->options));
 done:
     return st;
 }
@@ -276,10 +271,13 @@ done:
 static tw_status make_plans(tw_trainer *t)
 {
     tw_status st = TW_OK;
+    tw_stepper *s = &t->stepper;
     TW_TRY(open_data(t));
-    TW_TRY(tw_comm_agree(t->comm, make_model(t)));
-    TW_TRY(tw_trainer_make_memory(t));
-    TW_TRY(tw_comm_agree(t->comm, make_objective(t)));
+    st = tw_model_create(s->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)),
+                         (uint64_t)t->c->seed);
+    TW_TRY(tw_comm_agree(t->comm, st));
+    TW_TRY(tw_stepper_make_memory(s));
+    TW_TRY(tw_comm_agree(t->comm, tw_stepper_plan(s, &t->run.objective, false)));
     TW_TRY(tw_preview_create(&t->preview, t));
     TW_TRY(tw_trainer_check_memory(t));
 done:
@@ -293,20 +291,21 @@ tw_status tw_trainer_open(tw_trainer *t)
     /* a signal while starting is a request too, not the end */
     TW_TRY(tw_comm_agree(t->comm, tw_signals_install()));
     TW_TRY(read_config(t));
-    tw_watchdog_heartbeat(t->watchdog, "starting", t->step, t->c.watchdog);
+    tw_watchdog_heartbeat(t->stepper.watchdog, "starting", t->stepper.step, t->c->watchdog);
     TW_TRY(tw_comm_agree(t->comm, tw_io_create(&t->io)));
     TW_TRY(make_plans(t));
-    tw_watchdog_heartbeat(t->watchdog, "reading the data", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->stepper.watchdog, "reading the data", t->stepper.step, TW_PATIENCE);
     TW_TRY(tw_loader_read(t->loader));
     TW_TRY(restore(t));
     warn_of_schedule(t);
     warn_of_ema(t);
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
     TW_TRY(tw_comm_agree(t->comm, tw_saver_create(&t->saver, t)));
-    if (t->resumed && t->step < t->c.steps) st = t->rundir ? tw_trainer_freeze(t) : TW_OK;
+    if (t->past.resumed && t->stepper.step < t->c->steps)
+        st = t->past.rundir ? tw_trainer_freeze(t) : TW_OK;
     TW_TRY(tw_comm_agree(t->comm, st));
-    tw_reducer_watch(t->reducer, t->watchdog);
-    tw_objective_refresh(t->objective);
+    tw_reducer_watch(t->stepper.reducer, t->stepper.watchdog);
+    tw_objective_refresh(t->stepper.objective);
 done:
     return st;
 }
@@ -315,23 +314,19 @@ done:
  * which the program's own keeps until the last of its collectives. */
 void tw_trainer_close(tw_trainer *t)
 {
-    tw_watchdog_heartbeat(t->watchdog, "ending", t->step, TW_PATIENCE);
+    tw_watchdog_heartbeat(t->stepper.watchdog, "ending", t->stepper.step, TW_PATIENCE);
     tw_preview_destroy(&t->preview);
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
-    tw_gradient_tree_destroy(&t->tree);
-    tw_objective_destroy(&t->objective);
+    tw_stepper_close(&t->stepper);
     tw_run_config_free(&t->run);
-    tw_reducer_destroy(&t->reducer);
     tw_loader_destroy(&t->loader);
     tw_dataset_destroy(&t->data);
     tw_io_destroy(&t->io);
-    tw_free(&t->x0);
-    tw_free(&t->observed);
-    tw_free(&t->losses);
+    tw_free(&t->past.losses);
     tw_free(&t->config_text);
     tw_config_destroy(&t->config);
-    tw_rundir_destroy(&t->rundir);
+    tw_rundir_destroy(&t->past.rundir);
     if (t->own_watchdog) (void)tw_comm_barrier(t->comm);
     tw_watchdog_destroy(&t->own_watchdog);
 }

@@ -1,156 +1,158 @@
-/* One optimiser step, read as five calls: draw, differentiate, reduce, judge, update. */
-#include <float.h>
+/* One optimiser step, read as five calls: load, differentiate, reduce, judge, update. */
 #include <math.h>
 
-#include "train/trainer.h"
+#include "train/stepper.h"
 #include "tweedie/clock.h"
 #include "tweedie/optim.h"
-#include "tweedie/signals.h"
 
 enum { VALUE_LOSS, VALUE_STOP, VALUE_SAVE, VALUE_COUNT };
 
 static void ready(void *self, int64_t offset, int64_t count)
 {
-    tw_trainer *t = self;
-    if (t->tree) tw_gradient_tree_complete(t->tree, offset, count);
-    tw_reducer_ready(t->reducer, offset, count);
+    tw_stepper *s = self;
+    if (s->tree) tw_gradient_tree_complete(s->tree, offset, count);
+    tw_reducer_ready(s->reducer, offset, count);
 }
 
 static void between(void *self)
 {
-    const tw_trainer *t = self;
-    tw_reducer_poll(t->reducer);
+    const tw_stepper *s = self;
+    tw_reducer_poll(s->reducer);
 }
 
-/* Draws and differentiates the microbatches of this rank. A failure to read is carried into the
+/* Loads and differentiates the microbatches of this rank. A failure to read is carried into the
  * reduction, so nothing is skipped. */
-static tw_status differentiate(tw_trainer *t, double *loss, tw_step_result *r)
+static tw_status differentiate(tw_stepper *s, double *loss, tw_step_result *r)
 {
     tw_status st = TW_OK;
-    const int64_t positions = tw_loader_positions(t->loader);
-    for (int64_t k = 0; k < t->micro_count; k++) {
-        const int64_t first = k * t->micro, rest = positions - first,
-                      count = rest < t->micro ? rest : t->micro;
-        const bool last = k == t->micro_count - 1;
-        const tw_objective_step step = {.seed = (uint64_t)t->c.seed,
-                                        .step = t->step,
-                                        .position = tw_loader_first_position(t->loader) + first,
+    for (int64_t k = 0; k < s->micro_count; k++) {
+        const int64_t first = k * s->micro, rest = s->positions - first,
+                      count = rest < s->micro ? rest : s->micro;
+        const bool last = k == s->micro_count - 1;
+        const tw_objective_step step = {.seed = (uint64_t)s->c->seed,
+                                        .step = s->step,
+                                        .position = s->first_position + first,
                                         .count = count,
-                                        .weight = 1.0 / (double)t->c.batch,
-                                        .add_gradients = k > 0 && !t->tree,
+                                        .weight = 1.0 / (double)s->c->batch,
+                                        .label = s->label,
+                                        .add_gradients = k > 0 && !s->tree,
                                         .ready = last ? ready : NULL,
                                         .between = last ? between : NULL,
-                                        .self = t};
+                                        .self = s};
         const double start = tw_clock_seconds();
-        TW_TRY(tw_loader_next(t->loader, t->step, first, count, t->x0, NULL));
+        TW_TRY(s->hooks.read(s->hooks.self, s->step, first, count, s->x0, s->label));
         r->read_seconds += tw_clock_seconds() - start;
-        *loss += tw_objective_run(t->objective, &step, t->x0);
-        tw_trainer_note(t, step.position, count);
-        if (t->tree && !last) tw_gradient_tree_keep(t->tree, k);
+        *loss += tw_objective_run(s->objective, &step, s->x0);
+        tw_stepper_note(s, step.position, count);
+        if (s->tree && !last) tw_gradient_tree_keep(s->tree, k);
     }
 done:
     return st;
 }
 
-/* Asked by a signal, a file, the clock or the step number to stop or save? */
-static void requests(const tw_trainer *t, double *values)
+static void ask(const tw_stepper *s, double *values)
 {
-    const tw_train_options *o = t->options;
-    const bool hours = o->max_hours > 0 && tw_clock_seconds() - t->start > o->max_hours * 3600;
-    const bool step = o->stop_at_step > 0 && t->step + 1 >= o->stop_at_step;
-    values[VALUE_STOP] = tw_signals_stop() || hours || step;
-    values[VALUE_SAVE] = tw_signals_take_save() ||
-                         (t->rundir && tw_rundir_poll_request(t->rundir, "checkpoint-now"));
+    bool stop = false, save = false;
+    if (s->hooks.requests) s->hooks.requests(s->hooks.self, &stop, &save);
+    values[VALUE_STOP] = stop;
+    values[VALUE_SAVE] = save;
 }
 
-/* A loss or gradient that is not finite must not reach the parameters, nor a gradient whose squares
- * Adam's second moment cannot hold: with v infinite its parameters would stand still for ever, and
- * only the next checkpoint would notice. All ranks hold the same numbers and judge alike. */
-static tw_status judge(const tw_trainer *t, const tw_step_result *r)
+/* A loss or gradient that is not finite must not reach the parameters, nor one that the optimiser's
+ * arrays cannot hold: with Adam's v infinite its parameters would stand still for ever, and only
+ * the next checkpoint would notice. All ranks hold the same numbers and judge alike. */
+static tw_status judge(const tw_stepper *s, const tw_step_result *r)
 {
     static const char advice[] =
         "the last checkpoint stands; a new run with a lower optimizer.learning_rate or "
         "optimizer.clip may help (--init starts it from these weights)";
-    const double largest = sqrt((double)FLT_MAX); /* 1.8e19 */
+    const tw_optimizer *o = s->optimizer;
     if (!isfinite(r->loss) || !isfinite(r->gradient_norm))
         return tw_error_set(TW_EDIVERGED, "step %lld: the loss is %g and the gradient norm %g; %s",
-                            (long long)t->step + 1, r->loss, r->gradient_norm, advice);
-    if (r->gradient_norm * tw_optim_clip_scale(r->gradient_norm, t->c.clip) > largest)
+                            (long long)s->step + 1, r->loss, r->gradient_norm, advice);
+    if (r->gradient_norm * tw_optim_clip_scale(r->gradient_norm, s->c->clip) > o->largest)
         return tw_error_set(TW_EDIVERGED,
-                            "step %lld: the gradient norm is %g, and Adam's second moment holds "
-                            "the squares of numbers up to %.2g (the loss is %g); %s",
-                            (long long)t->step + 1, r->gradient_norm, largest, r->loss, advice);
+                            "step %lld: the gradient norm is %g, and %s up to %.2g (the loss is "
+                            "%g); %s",
+                            (long long)s->step + 1, r->gradient_norm, o->limits, o->largest,
+                            r->loss, advice);
     return TW_OK;
 }
 
 /* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks.
  */
-static double gradient_norm(tw_trainer *t)
+static double gradient_norm(tw_stepper *s)
 {
     const tw_reducer_slice *slices;
-    const int count = tw_reducer_slices(t->reducer, &slices);
+    const int count = tw_reducer_slices(s->reducer, &slices);
     int64_t blocks;
-    double *sums = tw_reducer_block_sums(t->reducer, &blocks), sum = 0;
+    double *sums = tw_reducer_block_sums(s->reducer, &blocks), sum = 0;
     for (int i = 0; i < count; i++)
-        tw_optim_block_squares(t->model->params->gradient + slices[i].offset, slices[i].count,
+        tw_optim_block_squares(s->model->params->gradient + slices[i].offset, slices[i].count,
                                TW_REDUCER_BLOCK, sums + slices[i].block);
-    tw_reducer_barrier(t->reducer);
+    tw_reducer_barrier(s->reducer);
     for (int64_t b = 0; b < blocks; b++) sum += sums[b];
     return sqrt(sum);
 }
 
 /* Each rank updates its slices of what the node shares. */
-static void update(tw_trainer *t, const tw_step_result *r)
+static void update(tw_stepper *s, const tw_step_result *r)
 {
-    const tw_adam adam = {t->c.beta1, t->c.beta2, t->c.epsilon, t->c.weight_decay};
-    const double scale = tw_optim_clip_scale(r->gradient_norm, t->c.clip);
-    const int64_t k = t->step + 1;
-    const tw_params *p = t->model->params;
-    const int rates = t->ema[0] ? (int)t->c.ema_rates.count : 0;
+    const tw_params *p = s->model->params;
     const tw_reducer_slice *slices;
-    const int count = tw_reducer_slices(t->reducer, &slices);
-    double decay[TW_EMA_MAX];
-    float *ema[TW_EMA_MAX];
-    for (int i = 0; i < rates; i++)
-        decay[i] = tw_ema_decay(t->c.ema_rates.values[i], t->c.ema_warmup, k);
-    for (int s = 0; s < count; s++) {
-        const int64_t at = slices[s].offset;
-        for (int i = 0; i < rates; i++) ema[i] = t->ema[i] + at;
-        tw_adam_update_ema(&adam, k, r->learning_rate, scale, slices[s].count, p->value + at,
-                           t->m + at, t->v + at, p->gradient + at, rates, decay, ema);
+    const int count = tw_reducer_slices(s->reducer, &slices);
+    tw_update u = {.k = s->step + 1,
+                   .learning_rate = r->learning_rate,
+                   .gradient_scale = tw_optim_clip_scale(r->gradient_norm, s->c->clip),
+                   .rates = s->ema[0] ? (int)s->c->ema_rates.count : 0};
+    for (int i = 0; i < u.rates; i++)
+        u.decay[i] = tw_ema_decay(s->c->ema_rates.values[i], s->c->ema_warmup, u.k);
+    for (int k = 0; k < count; k++) {
+        const int64_t at = slices[k].offset;
+        u.n = slices[k].count;
+        u.theta = p->value + at;
+        u.gradient = p->gradient + at;
+        for (int i = 0; i < TW_OPTIMIZER_ARRAYS && s->array[i]; i++) u.array[i] = s->array[i] + at;
+        for (int i = 0; i < u.rates; i++) u.ema[i] = s->ema[i] + at;
+        s->optimizer->update(s->optimizer_config, &u);
     }
-    tw_reducer_barrier(t->reducer);
-    tw_objective_refresh(t->objective);
+    tw_reducer_barrier(s->reducer);
 }
 
-tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
+tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out)
 {
     tw_status st = TW_OK;
     tw_step_result r = {0};
     double values[VALUE_COUNT] = {0};
-    const tw_learning_rate rate = {t->c.learning_rate, t->c.warmup, (tw_decay)t->c.decay,
-                                   t->c.steps};
+    const tw_learning_rate rate = {s->c->learning_rate, s->c->warmup, (tw_decay)s->c->decay,
+                                   s->c->steps};
     const double start = tw_clock_seconds();
-    tw_watchdog_heartbeat(t->watchdog, "step", t->step + 1, t->c.watchdog);
-    tw_reducer_begin(t->reducer, t->step);
-    st = t->saver ? tw_saver_poll(t->saver)
-                  : TW_OK; /* a failure of rank zero's is learnt by all in the reduction */
-    if (st == TW_OK) st = differentiate(t, &values[VALUE_LOSS], &r);
-    requests(t, values);
-    TW_TRY(tw_reducer_finish(t->reducer, st, values, VALUE_COUNT));
+    tw_watchdog_heartbeat(s->watchdog, "step", s->step + 1, s->c->watchdog);
+    tw_reducer_begin(s->reducer, s->step);
+    st = differentiate(s, &values[VALUE_LOSS], &r);
+    ask(s, values);
+    TW_TRY(tw_reducer_finish(s->reducer, st, values, VALUE_COUNT));
     r.loss = values[VALUE_LOSS];
     r.stop = values[VALUE_STOP] > 0;
     r.save = values[VALUE_SAVE] > 0;
-    tw_watchdog_heartbeat(t->watchdog, "norm", t->step + 1, t->c.watchdog);
-    r.gradient_norm = gradient_norm(t);
-    r.learning_rate = tw_learning_rate_at(&rate, t->step);
-    TW_TRY(judge(t, &r));
-    TW_TRY(tw_trainer_observe(t));
-    tw_watchdog_heartbeat(t->watchdog, "update", t->step + 1, t->c.watchdog);
-    update(t, &r);
-    t->step++;
-    r.seconds = tw_clock_seconds() - start;
-    r.communication_seconds = tw_reducer_exposed(t->reducer);
+    tw_watchdog_heartbeat(s->watchdog, "norm", s->step + 1, s->c->watchdog);
+    const double reduced = tw_clock_seconds();
+    r.gradient_norm = gradient_norm(s);
+    r.norm_seconds = tw_clock_seconds() - reduced;
+    r.learning_rate = tw_learning_rate_at(&rate, s->step);
+    TW_TRY(judge(s, &r));
+    TW_TRY(tw_stepper_observe(s));
+    tw_watchdog_heartbeat(s->watchdog, "update", s->step + 1, s->c->watchdog);
+    const double judged = tw_clock_seconds();
+    update(s, &r);
+    const double updated = tw_clock_seconds();
+    tw_objective_refresh(s->objective);
+    s->step++;
+    const double end = tw_clock_seconds();
+    r.update_seconds = updated - judged;
+    r.pack_seconds = end - updated;
+    r.seconds = end - start;
+    r.communication_seconds = tw_reducer_exposed(s->reducer);
     r.compute_seconds = r.seconds - r.read_seconds - r.communication_seconds;
     *out = r;
 done:

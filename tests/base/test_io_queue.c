@@ -72,7 +72,7 @@ static void a_failure_reaches_the_waiting_thread_with_its_message(void **state)
     tw_io_job job = {.run = fails, .self = &number};
     tw_io_submit(io, &job);
     assert_true(tw_io_is_pending(io, &job));
-    tw_error_set(TW_EIO, "another message of this thread");
+    (void)tw_error_set(TW_EIO, "another message of this thread");
     assert_int_equal(tw_io_wait(io, &job), TW_EDATA);
     assert_string_equal(tw_error_message(), "job 7 failed");
     assert_int_equal(tw_io_wait(io, &job), TW_OK); /* nothing was submitted since */

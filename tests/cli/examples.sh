@@ -55,3 +55,16 @@ sed 's/kind = mlp/kind = linear\nbias = no\nsquares = yes/; /^width/d; /^depth/d
 expect_exit 0 "$TWEEDIE_EXAMPLES" train linear.ini --run linear
 expect_exit 0 "$TWEEDIE_EXAMPLES" inspect --plan linear.ini
 expect_output "square"
+
+# the optimiser; its array is a group of the checkpoint
+sed 's/^\[optimizer\]/&\nkind = signsgd\nbeta = 0.8/' all.ini >signsgd.ini
+expect_exit 0 "$TWEEDIE_EXAMPLES" train signsgd.ini --run signsgd
+expect_exit 0 grep -qx "beta = 0.8" signsgd/config.ini
+expect_exit 0 h5dump -n signsgd/checkpoints/step-000000040.h5
+expect_output "/signsgd/momentum"
+
+# a status that is ignored is a warning, and one that is ignored on purpose is none
+printf '#include "tweedie/status.h"\ntw_status f(void);\nvoid g(void);\nvoid g(void) { (void)f(); }\n' >ignored.c
+expect_exit 0 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c
+sed -i 's/(void)f()/f()/' ignored.c
+expect_exit 1 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c

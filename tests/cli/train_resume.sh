@@ -21,7 +21,39 @@ for precision in f32 bf16; do
     done
 done
 
+# each optimiser has its own arrays in the checkpoint, and its own keys
+for n in 1 2; do
+    for kind in "adamw optimizer.beta1=0.8" "sgd optimizer.nesterov=yes optimizer.momentum=0.8"; do
+        rm -rf sgd parts
+        # shellcheck disable=SC2086
+        set -- tiny.ini compute.precision=f32 data.flip=yes optimizer.kind=$kind
+        expect_exit 0 train $n sgd "$@"
+        expect_exit 75 train $n parts "$@" --stop-at-step 3
+        expect_exit 0 train $n parts "$@"
+        same sgd parts
+    done
+done
+grep -qa momentum sgd/checkpoints/step-000000008.h5 || fail "the checkpoint has no momentum"
+expect_exit 78 train 1 parts "$@" optimizer.kind=adam optimizer.beta1=0.5
+expect_message "optimizer.momentum"
+expect_message "sgd"
+expect_exit 78 train 1 new tiny.ini optimizer.kind=sgd optimizer.momentum=0 optimizer.nesterov=yes
+expect_message "optimizer.kind: sgd with nesterov = yes needs a momentum above 0"
+
+# what an earlier version froze: Adam's weight decay, zero or not, and no kind
+for decay in 0 0.01; do
+    rm -rf old
+    expect_exit 75 train 1 old tiny.ini compute.precision=f32 optimizer.weight_decay=$decay --stop-at-step 3
+    sed -i '/^\[optimizer\]/,/^\[/{/^kind/d;/^weight_decay/d}' old/config.ini
+    sed -i "s/^\[optimizer\]/&\nweight_decay = $decay/" old/config.ini
+    expect_exit 0 train 1 old tiny.ini compute.precision=f32 optimizer.weight_decay=$decay
+    expect_message "resumed from old/checkpoints/step-000000003.h5"
+    [ $decay = 0 ] && kind=adam || kind=adamw
+    grep -qx "kind = $kind" old/config.ini || fail "optimizer.kind is not $kind"
+done
+
 # the comparison can fail: one thing else is another run
+set -- tiny.ini compute.precision=bf16 $VARIED
 rm -rf parts
 expect_exit 0 train 4 parts "$@" run.seed=1
 expect_exit 1 "$TWEEDIE" checkpoint diff whole parts

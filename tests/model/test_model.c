@@ -74,7 +74,7 @@ static void the_score_is_the_noise_divided_by_minus_sigma(void **state)
     setting s;
     for (int c = 0; c < 2; c++) {
         set_up(&s, with(text, cases[c].network, ddpm), cases[c].sample);
-        ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, noise));
+        ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, s.index, noise));
         ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, score));
         double size = 0;
         for (int64_t i = 0; i < N; i++) {
@@ -100,7 +100,7 @@ static void the_one_step_denoiser_has_one_time_and_its_own_sigma(void **state)
     assert_int_equal(s.m->process->steps, 1);
     assert_true(tw_process_alpha(s.m->process, 0) == 0.01 &&
                 tw_process_sigma(s.m->process, 0) == 2);
-    ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, noise));
+    ok(tw_model_score_quantity(s.score, TW_MODEL_NOISE, N, s.x, s.t, s.index, noise));
     ok(s.view->eval(s.view->self, N, s.x, s.t, s.index, score));
     for (int64_t k = 0; k < N * s.dims; k++) assert_true(score[k] == -0.5f * noise[k]);
     tear_down(&s);
@@ -215,8 +215,10 @@ static void models_that_do_not_fit_are_refused_by_the_key(void **state)
         tw_shape sample;
     } cases[] = {
         {MLP, "network.kind: mlp wants points", {.rank = 3, .dims = {8, 8, 1}}},
-        {UNET, "network.kind: unet wants images", {.rank = 1, .dims = {2}}},
-        {UNET, "9 x 8 is no multiple of 2", {.rank = 3, .dims = {9, 8, 1}}},
+        {UNET,
+         "network.kind: a U-Net is for signals, images and volumes",
+         {.rank = 1, .dims = {2}}},
+        {UNET, "the sides of [9, 8, 1] are no multiples of 2", {.rank = 3, .dims = {9, 8, 1}}},
         {MLP "[process]\nschedule = quartic\n",
          "process.schedule: there is no \"quartic\"",
          {.rank = 1, .dims = {2}}},

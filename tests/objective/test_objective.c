@@ -202,13 +202,14 @@ static void the_loss_is_the_error_of_the_predicted_noise(void **state)
     static setting s;
     static float z[N * DIMS_MAX], xt[N * DIMS_MAX], noise[N * DIMS_MAX];
     double t[N], wanted = 0;
+    const int64_t index[N] = {0};
     tw_model_score *score = NULL;
     set_up(&s, UNET "dropout = 0\n", TW_SHAPE(8, 8, 2), N);
     run(&s, N);
     const tw_objective_step step = step_of(0, N);
     tw_objective_perturb(s.objective, &step, N, s.x0, t, z, xt);
     ok(tw_model_score_create(&score, s.m, N, TW_PRECISION_F32));
-    ok(tw_model_score_quantity(score, TW_MODEL_NOISE, N, xt, t, noise));
+    ok(tw_model_score_quantity(score, TW_MODEL_NOISE, N, xt, t, index, noise));
     for (int64_t i = 0; i < N * s.m->dims; i++)
         wanted += pow((double)noise[i] - (double)z[i], 2) / (double)(N * s.m->dims);
     assert_true(fabs(s.sum - wanted) <= 1e-5 * wanted);

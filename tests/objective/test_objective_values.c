@@ -150,6 +150,7 @@ static void edm_is_the_published_loss(void **state)
     static rig r;
     double t[N], want = 0;
     float z[2 * N], xt[2 * N], f[2 * N];
+    const int64_t index[N] = {0};
     tw_model_score *score = NULL;
     (void)state;
     ok(make_rig(&r,
@@ -161,7 +162,7 @@ static void edm_is_the_published_loss(void **state)
     const tw_objective_step step = {.seed = 5, .step = 3, .count = N, .weight = 1};
     tw_objective_perturb(r.objective, &step, N, r.x0, t, z, xt);
     ok(tw_model_score_create(&score, r.m, N, TW_PRECISION_F32));
-    ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, xt, t, f));
+    ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, xt, t, index, f));
     for (int i = 0; i < 2 * N; i++) {
         const double sigma = t[i / 2], s = 0.5, sum = sigma * sigma + s * s;
         const double d = s * s / sum * (double)xt[i] + sigma * s / sqrt(sum) * (double)f[i];
@@ -239,8 +240,8 @@ static void look(rig *r, looked *l)
     tw_model_score *score = NULL;
     tw_objective_perturb(r->objective, &step, N, r->x0, l->t, l->z, l->xt);
     ok(tw_model_score_create(&score, r->m, N, TW_PRECISION_F32));
-    ok(tw_model_score_quantity(score, TW_MODEL_X0, N, l->xt, l->t, l->x0));
-    ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, l->xt, l->t, l->f));
+    ok(tw_model_score_quantity(score, TW_MODEL_X0, N, l->xt, l->t, l->index, l->x0));
+    ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, l->xt, l->t, l->index, l->f));
     const tw_score *s = tw_model_score_view(score);
     if (s->eval_variance) ok(s->eval_variance(s->self, N, l->xt, l->t, l->index, l->score, l->v));
     tw_model_score_destroy(&score);

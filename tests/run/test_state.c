@@ -89,9 +89,9 @@ static void a_snapshot_restores_every_float_of_every_group(void **state)
     tw_config_destroy(&config);
 }
 
-/* An average has no constants of its own in memory; its arrays in a file hold the parameters', and
- * moments none. */
-static void constants_belong_to_what_can_be_run(void **state)
+/* EMA have only what is trained in memory; in a file they hold the parameters' own frozen values
+ * and running statistics, and an optimiser's arrays neither. */
+static void frozen_parameters_and_statistics_are_saved_with_what_can_be_run(void **state)
 {
     (void)state;
     tw_graph *g = NULL;
@@ -99,20 +99,36 @@ static void constants_belong_to_what_can_be_run(void **state)
     tw_state *s = NULL;
     float ema[16] = {5, 6, 7}, m[16] = {8, 9, 10};
     ok(tw_graph_create(&g));
+    tw_state_param(g, "mean", TW_SHAPE(2), tw_init_ones);
     tw_constant(g, "frequencies", TW_SHAPE(2), tw_init_zeros);
     tw_param(g, "weight", TW_SHAPE(3), tw_init_zeros);
+    assert_int_equal(tw_graph_param_count(g), 1); /* of which gradients are taken */
     ok(tw_params_create(&p, g));
-    p->value[tw_params_find(p, "frequencies")->offset + 1] = 2.5f;
-    const tw_state_group groups[] = {{"params", p->value}, {"ema/0.9", ema}, {"adam/m", m}};
+    ok(tw_params_initialise(p, 1));
+    assert_int_equal(tw_params_count(p), 3);
+    const tw_param_view *mean = tw_params_find(p, "mean"),
+                        *frozen = tw_params_find(p, "frequencies");
+    assert_true(mean->role == TW_ROLE_STATE && frozen->role == TW_ROLE_CONSTANT);
+    assert_int_equal(frozen->offset, p->trainable);
+    assert_int_equal(mean->offset, p->state);
+    p->value[frozen->offset + 1] = 2.5f;
+    p->value[mean->offset + 1] = 3.5f;
+    const tw_state_group groups[] = {{"params", p->value}, {"ema/0.9", ema}, {"sgd/momentum", m}};
     ok(tw_state_create(&s, p, groups, 3));
-    assert_int_equal(s->count, 5);
+    assert_int_equal(s->count, 7);
     tw_state_snapshot(s);
     for (int64_t k = 0; k < s->count; k++) {
-        const bool constant = strcmp(s->arrays[k].name, "frequencies") == 0;
-        assert_true(!constant ||
-                    (strcmp(s->arrays[k].group, "adam/m") != 0 && s->arrays[k].data[1] == 2.5f));
-        if (!constant) assert_true(s->arrays[k].data[0] == (k < 2 ? 0 : k < 4 ? 5 : 8));
+        const tw_checkpoint_array *a = &s->arrays[k];
+        const bool trained = strcmp(a->name, "weight") == 0;
+        assert_true(trained || strcmp(a->group, "sgd/momentum") != 0);
+        if (trained)
+            assert_true(a->data[0] == (k < 3 ? 0 : k < 6 ? 5 : 8));
+        else
+            assert_true(a->data[1] == (strcmp(a->name, "mean") == 0 ? 3.5f : 2.5f));
     }
+    p->value[mean->offset + 1] = p->value[frozen->offset + 1] = 0;
+    tw_state_restore(s);
+    assert_true(p->value[mean->offset + 1] == 3.5f && p->value[frozen->offset + 1] == 2.5f);
     tw_state_destroy(&s);
     tw_params_destroy(&p);
     tw_graph_destroy(&g);
@@ -323,7 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_restores_every_float_of_every_group),
-        cmocka_unit_test(constants_belong_to_what_can_be_run),
+        cmocka_unit_test(frozen_parameters_and_statistics_are_saved_with_what_can_be_run),
         cmocka_unit_test(rates_are_named_by_their_shortest_decimal),
         cmocka_unit_test(samples_are_described_and_understood),
         cmocka_unit_test(a_restored_model_holds_the_weights_that_were_asked_for),

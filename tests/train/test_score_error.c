@@ -93,8 +93,14 @@ static void train(tw_model *m, tw_objective *objective)
         tw_objective_observe(objective, BATCH, t, loss);
         const double norm = sqrt(tw_optim_sum_squares(m->params->gradient, n)),
                      rate = 3e-3 * (1 - (double)k / STEPS);
-        tw_adam_update_ema(&adam, k + 1, rate, tw_optim_clip_scale(norm, 1), n, m->params->value,
-                           moments, moments + n, m->params->gradient, 0, NULL, NULL);
+        const tw_update update = {.k = k + 1,
+                                  .learning_rate = rate,
+                                  .gradient_scale = tw_optim_clip_scale(norm, 1),
+                                  .n = n,
+                                  .theta = m->params->value,
+                                  .gradient = m->params->gradient,
+                                  .array = {moments, moments + n}};
+        tw_adam_update(&adam, &update);
     }
     free(moments);
 }

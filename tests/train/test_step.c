@@ -27,10 +27,13 @@ enum { STEPS = 5, BATCH = 16, DIMS = 2, RATES = 2 };
 static const char text[] =
     "[run]\nseed = 9\n[data]\npath = points.h5\n[network]\nkind = mlp\nwidth = 24\ndepth = 2\n"
     "[train]\nsteps = 8\nbatch = 16\n"
-    "[optimizer]\nlearning_rate = 0.01\nwarmup = 2\ndecay = linear\nclip = 0.3\nweight_decay = "
-    "0.1\n"
-    "beta1 = 0.8\nbeta2 = 0.95\nepsilon = 0.001\n[ema]\nrates = 0.9, 0.25\nwarmup = yes\n"
+    "[optimizer]\nlearning_rate = 0.01\nwarmup = 2\ndecay = linear\nclip = 0.3\n[ema]\nrates = "
+    "0.9, 0.25\nwarmup = yes\n"
     "[compute]\nprecision = f32\nthreads = 1\n[log]\nevery = 1000\n";
+
+/* As earlier versions wrote it, without a kind: Adam with a weight decay is AdamW. */
+static const char adamw[] =
+    "optimizer.weight_decay=0.1 optimizer.beta1=0.8 optimizer.beta2=0.95 optimizer.epsilon=0.001";
 
 /* All ranks on one node; nodes of one rank; of two; of three, so that the last of four is alone;
  * dealt out over two nodes one by one; each rank a run of its own. */
@@ -143,7 +146,8 @@ static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name,
     static char path[1024], words[512], *list[16];
     int count = 0;
     snprintf(path, sizeof path, "%s-%s", run_path, name);
-    snprintf(words, sizeof words, "%s", assignments ? assignments : "");
+    const bool chosen = assignments && strstr(assignments, "optimizer.kind");
+    snprintf(words, sizeof words, "%s %s", chosen ? "" : adamw, assignments ? assignments : "");
     for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) list[count++] = w;
     *o = (tw_train_options){
         .config = config_path, .run = path, .assignment_count = count, .assignments = list};
@@ -164,14 +168,14 @@ static void agree(const char *what, int step, const float *met, const double *wa
 
 static void check_state(const tw_trainer *t, const reference *r)
 {
-    agree("theta", STEPS, t->model->params->value, r->theta, r->n);
-    agree("m", STEPS, t->m, r->m, r->n);
-    agree("v", STEPS, t->v, r->v, r->n);
+    agree("theta", STEPS, t->stepper.model->params->value, r->theta, r->n);
+    agree("m", STEPS, t->stepper.array[0], r->m, r->n);
+    agree("v", STEPS, t->stepper.array[1], r->v, r->n);
     for (int e = 0; e < RATES; e++) {
-        assert_int_equal(t->ema[e] != NULL, tw_comm_node(comm) == 0);
-        if (t->ema[e])
-            agree(e ? "the second average" : "the first average", STEPS, t->ema[e], r->ema[e],
-                  r->n);
+        assert_int_equal(t->stepper.ema[e] != NULL, tw_comm_node(comm) == 0);
+        if (t->stepper.ema[e])
+            agree(e ? "the second average" : "the first average", STEPS, t->stepper.ema[e],
+                  r->ema[e], r->n);
     }
 }
 
@@ -184,10 +188,10 @@ static void check_steps(const char *name, const char *assignments)
     static const double rates[STEPS] = {0, 0.005, 0.01, 0.01 * 5 / 6, 0.01 * 4 / 6};
     follow(&r);
     open_trainer(&t, &o, name, assignments);
-    assert_int_equal(t.model->params->trainable, r.n);
+    assert_int_equal(t.stepper.model->params->trainable, r.n);
     for (int k = 0; k < STEPS; k++) {
         ok(tw_trainer_step(&t, &result));
-        assert_int_equal(t.step, k + 1);
+        assert_int_equal(t.stepper.step, k + 1);
         assert_true(fabs(result.loss - r.loss[k]) <= 1e-5 * r.loss[k]);
         assert_true(fabs(result.gradient_norm - r.norm[k]) <= 1e-5 * r.norm[k]);
         assert_true(fabs(result.learning_rate - rates[k]) <= 1e-12);
@@ -237,8 +241,8 @@ static void a_run_goes_on_where_the_ranks_lie_otherwise(void **state)
         for (int part = 0; part < 2; part++) {
             comm = comms[part == 0 ? k : (k + 1) % ALONE];
             open_trainer(&t, &o, name, NULL);
-            assert_int_equal(t.step, part == 0 ? 0 : 3);
-            while (t.step < (part == 0 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
+            assert_int_equal(t.stepper.step, part == 0 ? 0 : 3);
+            while (t.stepper.step < (part == 0 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
             if (part == 1) check_state(&t, &r);
             if (t.saver) tw_saver_start(t.saver);
             ok(tw_comm_agree(comm, t.saver ? tw_saver_wait(t.saver) : TW_OK));
@@ -249,15 +253,19 @@ static void a_run_goes_on_where_the_ranks_lie_otherwise(void **state)
     release(&r);
 }
 
-/* All that a run is, one after the other. Averages where they are. */
+/* All that a run is, one after the other. EMA where they are. */
 static float *copy_state(const tw_trainer *t, int64_t *count)
 {
-    const int64_t n = t->model->params->trainable;
-    const float *parts[] = {t->model->params->value, t->m, t->v, t->ema[0], t->ema[1]};
-    float *all = calloc((size_t)(5 * n), sizeof *all);
+    const int64_t n = t->stepper.model->params->trainable;
+    const float *parts[1 + TW_OPTIMIZER_ARRAYS + RATES] = {t->stepper.model->params->value};
+    int part_count = 1;
+    for (int k = 0; k < TW_OPTIMIZER_ARRAYS && t->stepper.array[k]; k++)
+        parts[part_count++] = t->stepper.array[k];
+    for (int k = 0; k < RATES && t->stepper.ema[k]; k++) parts[part_count++] = t->stepper.ema[k];
+    float *all = calloc((size_t)(part_count * n), sizeof *all);
     assert_non_null(all);
-    *count = t->ema[0] ? 5 * n : 3 * n;
-    for (int64_t k = 0; k * n < *count; k++) memcpy(all + k * n, parts[k], (size_t)n * sizeof *all);
+    *count = part_count * n;
+    for (int k = 0; k < part_count; k++) memcpy(all + k * n, parts[k], (size_t)n * sizeof *all);
     return all;
 }
 
@@ -298,6 +306,39 @@ static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
     comm = comms[ONE_NODE];
 }
 
+/* Five steps are three, a checkpoint, and two, with each optimiser of the table. */
+static void every_optimiser_resumes_bitwise(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < tw_optimizer_kinds.count; kind++) {
+        float *whole = NULL;
+        const char *optimizer = tw_optimizer_kinds.table[kind]->name;
+        for (int part = 0; part < 3; part++) {
+            tw_trainer t;
+            tw_train_options o;
+            tw_step_result result;
+            char name[64], assignments[128];
+            int64_t count;
+            snprintf(name, sizeof name, "%s-%s", optimizer, part ? "parts" : "whole");
+            snprintf(assignments, sizeof assignments, "optimizer.kind=%s", optimizer);
+            open_trainer(&t, &o, name, assignments);
+            assert_int_equal(t.stepper.step, part == 2 ? 3 : 0);
+            while (t.stepper.step < (part == 1 ? 3 : STEPS)) ok(tw_trainer_step(&t, &result));
+            float *all = copy_state(&t, &count);
+            if (part == 2 && memcmp(all, whole, (size_t)count * sizeof *all) != 0)
+                fail_msg("%s: other bits after a resume", optimizer);
+            if (part == 1 && t.saver) tw_saver_start(t.saver);
+            ok(tw_comm_agree(comm, part == 1 && t.saver ? tw_saver_wait(t.saver) : TW_OK));
+            if (part == 0)
+                whole = all;
+            else
+                free(all);
+            tw_trainer_close(&t);
+        }
+        free(whole);
+    }
+}
+
 /* The parameters of one node alone, or of all, are no longer numbers: all ranks learn it in the
  * same step, and nothing has been updated. */
 static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
@@ -309,21 +350,21 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
     comm = comms[NODES_OF_1];
     for (int everywhere = 0; everywhere < 2; everywhere++) {
         open_trainer(&t, &o, everywhere ? "everywhere" : "alone", NULL);
-        const size_t bytes = (size_t)t.model->params->trainable * sizeof(float);
+        const size_t bytes = (size_t)t.stepper.model->params->trainable * sizeof(float);
         ok(tw_trainer_step(&t, &result));
         ok(tw_trainer_step(&t, &result));
         if (everywhere || tw_comm_rank(comm) == tw_comm_size(comm) - 1)
-            t.model->params->value[0] = everywhere ? INFINITY : NAN;
-        tw_objective_refresh(t.objective);
-        float *theta = memcpy(malloc(bytes), t.model->params->value, bytes),
-              *m = memcpy(malloc(bytes), t.m, bytes);
-        float *ema = t.ema[0] ? memcpy(malloc(bytes), t.ema[0], bytes) : NULL;
+            t.stepper.model->params->value[0] = everywhere ? INFINITY : NAN;
+        tw_objective_refresh(t.stepper.objective);
+        float *theta = memcpy(malloc(bytes), t.stepper.model->params->value, bytes),
+              *m = memcpy(malloc(bytes), t.stepper.array[0], bytes);
+        float *ema = t.stepper.ema[0] ? memcpy(malloc(bytes), t.stepper.ema[0], bytes) : NULL;
         assert_int_equal(tw_trainer_step(&t, &result), TW_EDIVERGED);
         assert_non_null(strstr(tw_error_message(), "step 3: the loss is "));
-        assert_int_equal(t.step, 2);
-        assert_memory_equal(theta, t.model->params->value, bytes);
-        assert_memory_equal(m, t.m, bytes);
-        if (ema) assert_memory_equal(ema, t.ema[0], bytes);
+        assert_int_equal(t.stepper.step, 2);
+        assert_memory_equal(theta, t.stepper.model->params->value, bytes);
+        assert_memory_equal(m, t.stepper.array[0], bytes);
+        if (ema) assert_memory_equal(ema, t.stepper.ema[0], bytes);
         free(theta);
         free(m);
         free(ema);
@@ -391,6 +432,7 @@ int main(void)
         cmocka_unit_test(steps_in_microbatches_follow_it_too),
         cmocka_unit_test(a_run_goes_on_where_the_ranks_lie_otherwise),
         cmocka_unit_test(rank_independent_steps_have_the_same_bits_everywhere),
+        cmocka_unit_test(every_optimiser_resumes_bitwise),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing_on_any_rank),
     };
     for (int k = 0; k < PLACES; k++) {

@@ -1,0 +1,25 @@
+/* Adam (Kingma and Ba 2015, algorithm 1), without weight decay. */
+#include "tweedie/optim.h"
+
+static const tw_config_field fields[] = {
+    {NULL, "beta1", TW_CONFIG_DOUBLE, offsetof(tw_adam, beta1), "0.9", 0, 0.999999, .fixed = true,
+     .help = "Adam β₁ (decay of the first moment)"},
+    {NULL, "beta2", TW_CONFIG_DOUBLE, offsetof(tw_adam, beta2), "0.999", 0, 0.99999999,
+     .fixed = true, .help = "Adam β₂ (decay of the second moment)"},
+    {NULL, "epsilon", TW_CONFIG_DOUBLE, offsetof(tw_adam, epsilon), "1e-8", TW_CONFIG_ABOVE_ZERO, 1,
+     .fixed = true, .help = "Adam ε (added to the root of the second moment)"},
+};
+
+static void update(const void *config, const tw_update *u)
+{
+    tw_adam_update(config, u); /* weight_decay is no key, and zero */
+}
+
+const tw_optimizer tw_optimizer_adam = {
+    .kind = {"adam", "Adam without weight decay", fields, sizeof fields / sizeof *fields,
+             sizeof(tw_adam)},
+    .arrays = (const char *const[]){"adam/m", "adam/v", NULL},
+    .largest = 1.8446743e19, /* sqrt(FLT_MAX) */
+    .limits = "Adam's second moment holds the squares of numbers",
+    .update = update,
+};
