@@ -144,12 +144,35 @@ static const struct law {
 };
 enum { LAWS = sizeof laws / sizeof *laws };
 
-/* What net `which` must return at time t. EDM's preconditioning tells ln(σ / α) / 4 everywhere. */
+/* M - 1 less the index of the u_j next to r (Karras et al. 2022, table 1, iDDPM; C1 = 0.001,
+ * C2 = 0.008, M = 1000): u_M = 0, u_{j-1}² = (u_j² + 1) / max(ᾱ_{j-1} / ᾱ_j, C1) - 1. */
+static double iddpm_index(double r)
+{
+    enum { M = 1000 };
+    double u = 0, best = r;
+    int nearest = M;
+    for (int j = M; j > 0; j--) {
+        const double here = sin(M_PI_2 * j / (M * 1.008)),
+                     below = sin(M_PI_2 * (j - 1) / (M * 1.008));
+        u = sqrt((u * u + 1) / fmax(below * below / (here * here), 0.001) - 1);
+        if (fabs(r - u) < best) best = fabs(r - u), nearest = j - 1;
+    }
+    return M - 1 - nearest;
+}
+
+/* What net `which` must return at time t. The preconditionings of EDM tell a function of σ / α
+ * everywhere (the same table). */
 static double told_by(const struct law *law, const char *prediction, int which, double t)
 {
     const point q = law->at(t);
+    const double r = q.sigma / q.alpha;
     if (which == 1) return log(q.sigma);
-    if (which == 0 && strcmp(prediction, "edm") == 0) return log(q.sigma / q.alpha) / 4;
+    if (which == 2) return q.t;
+    if (strcmp(prediction, "edm") == 0) return log(r) / 4;
+    if (strcmp(prediction, "edm_ve") == 0) return log(r / 2);
+    if (strcmp(prediction, "edm_vp") == 0)
+        return 999 * (sqrt(0.01 + 2 * 19.9 * log1p(r * r)) - 0.1) / 19.9;
+    if (strcmp(prediction, "edm_iddpm") == 0) return iddpm_index(r);
     return q.t;
 }
 
@@ -306,7 +329,7 @@ static tw_status listen(void *self, int64_t n, const float *x, const double *t,
     const tw_score *view = tw_model_score_view(s->score);
     assert_true(n <= N);
     ok(view->eval(view->self, n, x, t, index, score));
-    ok(tw_model_score_quantity(s->score, TW_MODEL_OUTPUT, n, x, t, out));
+    ok(tw_model_score_quantity(s->score, TW_MODEL_OUTPUT, n, x, t, index, out));
     for (int64_t i = 1; i < n * D; i++) assert_true(out[i] == out[0]);
     /* the score is of the same output: s = (F stands for a x_0 + b z), by Tweedie's formula */
     const tw_model_view q = tw_model_view_at(s->m, t[0]);
