@@ -111,6 +111,13 @@ static tw_status check_edm(const ncsnpp_config *c)
     return TW_OK;
 }
 
+/* Each level but the last halves the image. */
+static int64_t multiple(const void *config)
+{
+    const ncsnpp_config *c = config;
+    return INT64_C(1) << (c->mult.count - 1);
+}
+
 static tw_status check(const void *config, tw_shape sample)
 {
     const ncsnpp_config *c = config;
@@ -120,7 +127,7 @@ static tw_status check(const void *config, tw_shape sample)
     if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
         return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX,
                             (long long)c->mult.count);
-    const int64_t factor = INT64_C(1) << (c->mult.count - 1);
+    const int64_t factor = multiple(c);
     if (sample.dims[0] % factor || sample.dims[1] % factor)
         return tw_error_set(TW_ECONFIG,
                             "network.mult: %lld levels halve the image %lld times, and %lld x %lld "
@@ -381,5 +388,6 @@ const tw_net tw_net_ncsnpp = {
     .kind = {"ncsnpp", "DDPM++ and NCSN++, also as EDM has them", fields,
              sizeof fields / sizeof *fields, sizeof(ncsnpp_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
 };
