@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/model_fixture.h"
 #include "tweedie/plan.h"
@@ -22,9 +23,9 @@
 /* Factors behind sums, filtered resampling, pyramids. */
 #define NCSNPP                                                                                     \
     "[network]\nkind = ncsnpp\nbase = 16\nmult = 1, 2\nblocks = 1\nattention = 4\ndropout = "      \
-    "0.2\nfir = yes\n"
-#define SKIPS NCSNPP "progressive = output_skip\nprogressive_input = input_skip\n"
-#define RESIDUALS NCSNPP "progressive = residual\nprogressive_input = residual\n"
+    "0.2\n"
+#define SKIPS NCSNPP "fir = yes\nprogressive = output_skip\nprogressive_input = input_skip\n"
+#define RESIDUALS NCSNPP "fir = yes\nprogressive = residual\nprogressive_input = residual\n"
 #define REFINE "[process]\nkind = ladder\n[network]\nkind = refinenet\nbase = 4\n"
 
 typedef struct network {
@@ -51,6 +52,8 @@ static network networks(int i)
         return (network){REFINE "variant = ncsn\n", TW_SHAPE(4, 8, 1)};
     case 7:
         return (network){REFINE "variant = ncsnv2\n", TW_SHAPE(4, 8, 3)};
+    case 8:
+        return (network){NCSNPP, TW_SHAPE(8, 8, 3)};
     default:
         return (network){0};
     }
@@ -359,9 +362,24 @@ static void runs_allocate_nothing(void **state)
 }
 #endif
 
+/* Sums of skip connections over √2, forwards and backwards; the one of the loss is a scalar. */
+static void factors_of_skip_connections_are_no_operations(void **state)
+{
+    (void)state;
+    fixture f = open_network(6);
+    plan(&f, 2, &(tw_plan_options){.precision = TW_PRECISION_F32});
+    for (int i = 0; i < tw_plan_task_count(f.plan); i++) {
+        const tw_plan_task_info t = tw_plan_task(f.plan, i);
+        if (strcmp(t.op, "affine") == 0 && t.flops > 2)
+            fail_msg("task %d of %d is a factor by itself", i, tw_plan_task_count(f.plan));
+    }
+    close_network(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(factors_of_skip_connections_are_no_operations),
         cmocka_unit_test(fused_plans_compute_what_unfused_ones_do),
         cmocka_unit_test(poison_changes_nothing),
         cmocka_unit_test(microbatches_add_up_to_the_whole_batch),
