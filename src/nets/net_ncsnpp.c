@@ -114,6 +114,12 @@ static tw_status check_edm(const ncsnpp_config *c)
     return TW_OK;
 }
 
+static int64_t multiple(const void *config)
+{
+    const int64_t levels = ((const ncsnpp_config *)config)->mult.count;
+    return levels >= 1 && levels <= LEVELS_MAX ? INT64_C(1) << (levels - 1) : 1;
+}
+
 static tw_status check(const void *config, tw_shape sample)
 {
     const ncsnpp_config *c = config;
@@ -123,11 +129,11 @@ static tw_status check(const void *config, tw_shape sample)
     if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
         return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX,
                             (long long)c->mult.count);
-    const int64_t factor = INT64_C(1) << (c->mult.count - 1);
+    const int64_t factor = multiple(config);
     if (sample.dims[0] % factor || sample.dims[1] % factor)
         return tw_error_set(TW_ECONFIG,
                             "network.mult: %lld levels halve the image %lld times, and %lld x %lld "
-                            "is no multiple of %lld",
+                            "is no multiple of %lld (network.pad pads it)",
                             (long long)c->mult.count, (long long)c->mult.count - 1,
                             (long long)sample.dims[0], (long long)sample.dims[1],
                             (long long)factor);
@@ -385,5 +391,6 @@ const tw_net tw_net_ncsnpp = {
     .kind = {"ncsnpp", "DDPM++ and NCSN++, also as EDM has them", fields,
              sizeof fields / sizeof *fields, sizeof(ncsnpp_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
 };

@@ -264,7 +264,7 @@ TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int
     const tw_vec d = tw_vload(t->x, pixel * t->x_stride + c, k, n) - shift;
     tw_vec gx = c1 * tw_vload(t->gx, at, k, n) + (c2 * d + c3);
     if (add) gx += tw_vload(t->add, at, k, n);
-    tw_vstore(t->gx, at, gx, k, n);
+    tw_vstore(t->gx, at, gx * t->gain, k, n);
 }
 
 TW_INLINE void gradient_rows(const tw_norm_tile *t, tw_stored k, bool add)

@@ -38,6 +38,7 @@ typedef struct tw_norm_tile {
     tw_norm_activation activation;
     const float *shift, *a, *b; /* per channel: u = a (x - shift) + b */
     const float *c1, *c2, *c3;  /* per channel: gx = c1 g + c2 (x - shift) + c3 */
+    float gain;                 /* of gx and what is added to it */
     double *sum0, *sum1, *sum2; /* per channel, added to */
 } tw_norm_tile;
 
@@ -52,7 +53,7 @@ typedef struct tw_kern_norm {
     /* g = gradient with respect to u; sum0 += Σ g, sum1 += Σ g (x - shift), sum2 += Σ (x - shift)
      */
     void (*gradient_sums[TW_STORED_COUNT])(const tw_norm_tile *t);
-    /* gx = c1 g + c2 (x - shift) + c3 (+ add), g being what gradient_sums left in gx */
+    /* gx = gain (c1 g + c2 (x - shift) + c3 (+ add)), g being what gradient_sums left in gx */
     void (*gradient_apply[TW_STORED_COUNT])(const tw_norm_tile *t);
     /* Bytes of elements first … first + n - 1 of a dropout layer; first is a multiple of 16; writes
      * up to 256 bytes more than n. */

@@ -142,6 +142,7 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
         .c1 = f + 3 * p->width,
         .c2 = f + 4 * p->width,
         .c3 = f + 5 * p->width,
+        .gain = p->gain,
         .sum0 = s,
         .sum1 = s + p->width,
         .sum2 = s + 2 * p->width,
@@ -436,7 +437,8 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward
 {
     const tw_attr *attr = &t->node->attr;
     const tw_shape s = t->node->in[0]->shape;
-    *p = (tw_norm){.images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0]};
+    *p = (tw_norm){
+        .images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0], .gain = 1};
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
     p->part[0] = tw_shape_channels(s);
     p->part[1] = x2 ? tw_shape_channels(x2->shape) : 0;
@@ -465,4 +467,5 @@ void tw_norm_fuse(tw_norm *p, const tw_attr *attr)
     p->activation = attr->i[1] != 0;
     p->layer = (int)attr->i[2];
     p->rate = attr->f[1];
+    if (attr->f[2] != 0) p->gain = (float)attr->f[2];
 }

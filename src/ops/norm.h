@@ -74,6 +74,7 @@ typedef struct tw_norm {
     bool activation;
     int layer;
     double rate;
+    float gain; /* of gx and gx2, with what is added to them; f[2] of norm_act_grad, 0 for none */
     tw_dtype dtype;
     tw_stored stored;
     int threads;

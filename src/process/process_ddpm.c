@@ -25,7 +25,7 @@ static const tw_config_field fields[] = {
      TW_CONFIG_ABOVE_ZERO, 0.999, .fixed = true,
      .help = "linear, quadratic: last beta of T = 1000"},
     {NULL, "rescale_timesteps", TW_CONFIG_BOOL, offsetof(ddpm_config, rescale), "no", .fixed = true,
-     .help = "tell the network 1000 t / T, as improved-diffusion does, instead of t"},
+     .help = "the network is told t 1000 / T instead of t (improved-diffusion's default)"},
 };
 
 /* The table holds √ᾱ and then √(1 − ᾱ); β comes and goes. */
@@ -66,7 +66,7 @@ static double sigma(const tw_process *p, double t)
 static double condition(const tw_process *p, double t)
 {
     const ddpm_config *c = p->config;
-    return c->rescale ? t * (1000.0 / (double)c->timesteps) : t;
+    return c->rescale ? t * (1000 / (double)c->timesteps) : t;
 }
 
 const tw_process_kind tw_process_ddpm = {

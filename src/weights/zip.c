@@ -49,7 +49,7 @@ done:
 static tw_status find_directory(const tw_archive *a, directory *d)
 {
     tw_status st = TW_OK;
-    int64_t end;
+    int64_t end = 0;
     TW_TRY(find_end(a, &end));
     const uint8_t *p = a->bytes + end;
     *d = (directory){tw_bytes_u16(p + 10), tw_bytes_u32(p + 12), tw_bytes_u32(p + 16)};
