@@ -124,7 +124,7 @@ static void every_ncsnpp_is_recognised_by_its_shapes(void **state)
         for (int o = 0; o < 3; o++) {
             char text[512], a[256], b[256], to[256], file[256], name[64];
             snprintf(text, sizeof text,
-                     "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2, 2\nblocks = 2\n"
+                     "[network]\nkind = ncsnpp\nbase = 4\nmult = 1, 2\nblocks = 1\n"
                      "attention = 8\nembedding = fourier\nfir = yes\nscale_by_sigma = yes\n"
                      "sigma_unit = 2\nprogressive = %s\nprogressive_input = %s\n"
                      "[process]\nkind = ve\nsigma_min = 0.02\nsigma_max = 696\n",
