@@ -250,6 +250,20 @@ static void what_cannot_be_built_is_refused_by_the_key(void **state)
     }
 }
 
+static void sides_that_cannot_be_halved_are_padded_where_asked(void **state)
+{
+    (void)state;
+    tw_config *config = NULL;
+    tw_graph *g = NULL;
+    tw_model *m = make_model(&config, SMALL "pad = reflect\n", TW_SHAPE(10, 14, 1));
+    ok(tw_graph_create(&g));
+    const tw_value *y = tw_model_build(g, m, 2, NULL).net;
+    ok(tw_graph_status(g));
+    assert_true(tw_shape_equal(y->shape, TW_SHAPE(2, 10, 14, 1)));
+    tw_graph_destroy(&g);
+    destroy_model(&m, &config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +271,7 @@ int main(void)
         cmocka_unit_test(other_combinations_agree_with_their_description),
         cmocka_unit_test(labels_of_a_ladder_divide_by_their_noise_level),
         cmocka_unit_test(what_cannot_be_built_is_refused_by_the_key),
+        cmocka_unit_test(sides_that_cannot_be_halved_are_padded_where_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
