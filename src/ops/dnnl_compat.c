@@ -3,35 +3,8 @@
  * and they are pointers with a destructor. */
 #include "ops/dnnl_compat.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct {
-    pthread_once_t once;
-    dnnl_status_t st;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-} process = {.once = PTHREAD_ONCE_INIT};
-
-static void open_once(void)
-{
-    tw_dnnl_catch();
-    process.st = dnnl_engine_create(&process.engine, dnnl_cpu, 0);
-    if (process.st == dnnl_success)
-        process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);
-}
-
-tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream)
-{
-    pthread_once(&process.once, open_once);
-    if (process.st != dnnl_success)
-        return tw_error_set(TW_EINTERNAL, "oneDNN: no CPU engine: %s",
-                            tw_dnnl_status_text(process.st));
-    *engine = process.engine;
-    *stream = process.stream;
-    return TW_OK;
-}
 
 static dnnl_data_type_t dnnl_type(tw_dtype type)
 {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -137,7 +138,8 @@ static void compare(size_t i, const tw_plan_options *options, double relative)
     tw_fingerprint f;
     const tw_fingerprint *w = &nets[i].want;
     tw_model *m = make_model(&c, nets[i].text, nets[i].sample);
-    const tw_fingerprint_inputs inputs = {2, (const double[]){100, 700}, (const int64_t[]){1, 4}};
+    const tw_fingerprint_inputs inputs = {
+        .n = 2, .times = (const double[]){100, 700}, .labels = (const int64_t[]){1, 4}};
     ok(tw_fingerprint_measure(&f, m, &inputs, options));
     const int64_t channels = tw_shape_channels(nets[i].sample),
                   dims = tw_shape_count(nets[i].sample),
@@ -173,11 +175,97 @@ static void unets_agree_in_bf16_to_its_rounding(void **state)
         compare(i, &(tw_plan_options){.precision = TW_PRECISION_BF16}, 4e-2);
 }
 
+/* 5 x 7 images, reflected to 6 x 8 behind their last row and column. */
+static void a_padded_network_is_the_network_of_padded_samples(void **state)
+{
+    (void)state;
+    enum { H = 5, W = 7, C = 3 };
+    static const int64_t kind[] = {TW_NET_PAD_ZERO, TW_NET_PAD_REFLECT};
+    static const char *const text[] = {PLAIN_UNET "pad = zero\n", PLAIN_UNET "pad = reflect\n"};
+    for (int k = 0; k < 2; k++) {
+        tw_config *cp = NULL, *cw = NULL;
+        tw_model_score *sp = NULL, *sw = NULL;
+        tw_model *padded = make_model(&cp, text[k], TW_SHAPE(H, W, C)),
+                 *whole = make_model(&cw, PLAIN_UNET, TW_SHAPE(H + 1, W + 1, C));
+        float x[H * W * C], big[(H + 1) * (W + 1) * C], y[H * W * C], want[(H + 1) * (W + 1) * C];
+        const double t = 400;
+        const int64_t index = 0;
+        fill_normal(x, 1, H * W * C);
+        for (int i = 0; i <= H; i++)
+            for (int j = 0; j <= W; j++)
+                for (int c = 0; c < C; c++) {
+                    const int row = i < H ? i : H - 2, column = j < W ? j : W - 2;
+                    const bool inside = i < H && j < W;
+                    big[(i * (W + 1) + j) * C + c] =
+                        inside || kind[k] == TW_NET_PAD_REFLECT ? x[(row * W + column) * C + c] : 0;
+                }
+        ok(tw_model_score_create(&sp, padded, 1, TW_PRECISION_F32));
+        ok(tw_model_score_create(&sw, whole, 1, TW_PRECISION_F32));
+        tw_model_score_refresh(sp);
+        tw_model_score_refresh(sw);
+        ok(tw_model_score_quantity(sp, TW_MODEL_OUTPUT, 1, x, &t, &index, y));
+        ok(tw_model_score_quantity(sw, TW_MODEL_OUTPUT, 1, big, &t, &index, want));
+        for (int i = 0; i < H; i++)
+            assert_memory_equal(y + (ptrdiff_t)i * W * C, want + (ptrdiff_t)i * (W + 1) * C,
+                                W * C * sizeof *y);
+        tw_model_score_destroy(&sp);
+        tw_model_score_destroy(&sw);
+        destroy_model(&padded, &cp);
+        destroy_model(&whole, &cw);
+    }
+}
+
+/* ---- plans of full size ---- */
+
+/* Plans of the published sizes, in what oneDNN computes natively: nothing is left to its slow
+ * reference implementations. */
+static void full_size_plans_hold_no_reference_implementation(void **state)
+{
+    (void)state;
+    static const char *const text[] = {
+        "[network]\nkind = unet\n",
+        "[network]\nkind = adm\nblocks = 3\nattention_downsample = 2, 4\n" LEARNED,
+        "[network]\nkind = adm\nbase = 192\nmult = 1, 2\nblocks = 1\n"
+        "attention_downsample = 1, 2\nhead_channels = 64\nresblock_updown = yes\nclasses = 10\n",
+        "[network]\nkind = diffusers_unet\nblock_out_channels = 128, 256, 256, 256\n"
+        "down_attention = 1\nup_attention = 2\n",
+    };
+    for (int i = 0; i < 4; i++)
+        for (int half = 0; half < 2; half++) {
+            tw_config *c = NULL;
+            tw_graph *g = NULL;
+            tw_plan *plan = NULL;
+            char *listing = NULL;
+            size_t size = 0;
+            tw_model *m = make_model(&c, text[i], TW_SHAPE(32, 32, 3));
+            ok(tw_params_use_gradient(m->params, NULL));
+            ok(tw_graph_create(&g));
+            tw_value *y = tw_model_build(g, m, 2, NULL).net;
+            ok(tw_graph_status(g));
+            tw_graph_gradient_of_params(g, tw_sum_to(g, tw_mul(g, y, y), (tw_shape){0}));
+            ok(tw_plan_create(
+                &plan, g, m->params,
+                &(tw_plan_options){.precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32}));
+            FILE *f = open_memstream(&listing, &size);
+            tw_plan_print(plan, f);
+            fclose(f);
+            const char *slow = strstr(listing, "ref:");
+            if (slow) fail_msg("network %d: %.60s", i, slow);
+            assert_non_null(strstr(listing, "conv"));
+            free(listing);
+            tw_plan_destroy(&plan);
+            tw_graph_destroy(&g);
+            destroy_model(&m, &c);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unets_of_all_options_agree_with_a_reference_in_double),
         cmocka_unit_test(unets_agree_in_bf16_to_its_rounding),
+        cmocka_unit_test(a_padded_network_is_the_network_of_padded_samples),
+        cmocka_unit_test(full_size_plans_hold_no_reference_implementation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
