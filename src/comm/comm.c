@@ -224,11 +224,6 @@ int tw_comm_nodes(const tw_comm *comm)
     return comm->nodes;
 }
 
-int tw_comm_node_size(const tw_comm *comm)
-{
-    return comm->node_size;
-}
-
 const char *tw_comm_host(const tw_comm *comm)
 {
     return comm->host;

@@ -56,6 +56,13 @@ static int64_t groups_of(int64_t channels)
     return channels / 4 < GROUPS_MAX ? channels / 4 : GROUPS_MAX;
 }
 
+/* Two of the three groups halve. */
+static int64_t multiple(const void *config)
+{
+    (void)config;
+    return 4;
+}
+
 static tw_status check(const void *config, tw_shape sample)
 {
     tw_status st = TW_OK;
@@ -63,7 +70,8 @@ static tw_status check(const void *config, tw_shape sample)
     TW_CHECK(sample.rank == 3, TW_ECONFIG,
              "network.kind: wideresnet wants images [height, width, channels]");
     TW_CHECK(sample.dims[0] % 4 == 0 && sample.dims[1] % 4 == 0, TW_ECONFIG,
-             "network.kind: wideresnet halves images twice, and %lld x %lld is no multiple of 4",
+             "network.kind: wideresnet halves images twice, and %lld x %lld is no multiple of 4 "
+             "(network.pad = reflect or zero pads them)",
              (long long)sample.dims[0], (long long)sample.dims[1]);
     TW_CHECK(c->mean.count == sample.dims[2] && c->std.count == sample.dims[2], TW_ECONFIG,
              "network.mean and network.std: a number for each of %lld channels was expected",
@@ -200,6 +208,7 @@ const tw_net tw_net_wideresnet = {
     .kind = {"wideresnet", "the noise-conditional Wide-ResNet classifier", fields,
              sizeof fields / sizeof *fields, sizeof(wide_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
     .logits = true,
 };

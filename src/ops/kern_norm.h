@@ -2,7 +2,7 @@
  *
  * A tile is a rectangle of pixels × channels of one image in channels-last memory. Tensors are
  * addressed by a pointer to the tile's first element and a stride from pixel to pixel, so a tile
- * may be a slice of a wider tensor (one half of a concatenation). Arrays called per-channel have
+ * may be a slice of the channels. Arrays called per-channel have
  * TW_PADDED(channels) elements and are read and written to that length. */
 #ifndef TW_OPS_KERN_NORM_H
 #define TW_OPS_KERN_NORM_H
@@ -29,7 +29,7 @@ typedef struct tw_norm_tile {
     void
         *gx; /* of gradient_sums: NULL, or where it leaves g for gradient_apply; may be gy itself */
     const void *add;
-    int64_t x_stride, y_stride, gy_stride, gx_stride; /* in elements; add goes with gx */
+    int64_t stride; /* from pixel to pixel of x, y, gy, gx and add, in elements */
     const uint8_t *
         bytes; /* of dropout: an element is kept where its byte is >= threshold; NULL: no dropout */
     int64_t bytes_stride;

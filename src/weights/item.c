@@ -32,7 +32,7 @@ tw_status tw_arena_take(tw_arena *arena, void *out, int64_t count, size_t size)
     if (count < 0 || __builtin_mul_overflow(count, (int64_t)size, &bytes) ||
         bytes > arena->left - ALIGNED)
         TW_TRY(tw_arena_count(arena, INT64_MAX));
-    bytes = (bytes + ALIGNED - 1) / ALIGNED * ALIGNED;
+    bytes = (bytes > 0 ? bytes + ALIGNED - 1 : ALIGNED) / ALIGNED * ALIGNED;
     if ((size_t)bytes > arena->room) {
         struct tw_arena_block *block = NULL;
         const int64_t head = (int64_t)(sizeof *block + ALIGNED - 1) / ALIGNED * ALIGNED;

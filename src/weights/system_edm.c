@@ -174,7 +174,10 @@ static tw_status add_process(tw_text *t, const tw_item *net)
         TW_TRY(
             tw_text_add(t, "kind = edm\nsigma_data = %.12g\n", attribute(net, "sigma_data", 0.5)));
     else
-        TW_FAIL(TW_EDATA, "its preconditioning %s is unknown; --config may say another", class);
+        TW_FAIL(
+            TW_EDATA,
+            "its preconditioning %s is none of VPPrecond, VEPrecond, iDDPMPrecond and EDMPrecond",
+            class);
 done:
     return st;
 }

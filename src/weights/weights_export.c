@@ -20,9 +20,7 @@ tw_status tw_named_arrays_create(tw_named_arrays *out, const tw_model *m)
     float *plain = NULL;
     int64_t at = 0;
     TW_TRY(tw_model_reference_names(&out->names, m));
-    TW_CHECK(out->names.count > 0, TW_ECONFIG,
-             "the network %s has no published parameter names; --format safetensors writes it with "
-             "ours",
+    TW_CHECK(out->names.count > 0, TW_ECONFIG, "the network %s has no published parameter names",
              m->net->kind.name);
     out->count = out->names.count;
     TW_TRY(tw_alloc(&out->arrays, out->count, sizeof *out->arrays, "a list of weights"));

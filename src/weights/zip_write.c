@@ -71,7 +71,7 @@ tw_status tw_zip_write(tw_zip_writer *w, const char *name, const void *data, int
     struct tw_zip_written e = {.at = w->at, .size = size};
     TW_TRY(tw_format(e.name, sizeof e.name, "%s", name));
     TW_CHECK(w->at + size < INT64_C(0xf0000000), TW_EUNSUPPORTED,
-             "torch's file would have more than 4 GB; --format safetensors has no such limit");
+             "torch's file would have more than 4 GB, which is not written");
     e.crc = (uint32_t)crc32_z(crc32_z(0, NULL, 0), data, (size_t)size);
     const int64_t before = w->at + LOCAL + (int64_t)strlen(name) + 4,
                   padding = (ALIGNMENT - before % ALIGNMENT) % ALIGNMENT;

@@ -71,6 +71,19 @@ for file in "$SOURCE"/tests/weights/hostile/*; do
 done
 [ ! -e x.h5 ] || fail "x.h5 was made"
 
+# advice that is tried: whose the names are, and what no file says
+expect_exit 65 "$TWEEDIE" import-weights "$SOURCE/tests/weights/hostile/good.safetensors" --out x.h5
+expect_message "--from says whose they are"
+expect_exit 65 "$TWEEDIE" import-weights "$SOURCE/tests/weights/hostile/good.safetensors" --from diffusers --config train.ini --out x.h5 \
+    data.shape=8,8,3
+expect_message "missing: time_embedding.linear_1.weight"
+cp "$peers/diffusers_safetensors/unet/diffusion_pytorch_model.safetensors" alone.safetensors
+expect_exit 65 "$TWEEDIE" import-weights alone.safetensors --out x.h5
+expect_message "--config may say its configuration"
+sed -i 's/8, 16/8, 12/' train.ini
+expect_exit 0 "$TWEEDIE" import-weights alone.safetensors --config train.ini --out alone.h5 data.shape=8,8,3
+expect_exit 0 "$TWEEDIE" checkpoint diff unet2d.h5 alone.h5
+
 # ---- exported
 
 expect_exit 0 "$TWEEDIE" export-weights unet2d.h5 --format diffusers --out pipeline

@@ -144,42 +144,36 @@ static const struct law {
 };
 enum { LAWS = sizeof laws / sizeof *laws };
 
-/* Which of improved DDPM's 1001 noise levels, from the smallest on, is nearest to r. */
-static double nearest_of_iddpm(double r)
+/* M - 1 less the index of the u_j next to r (Karras et al. 2022, table 1, iDDPM; C1 = 0.001,
+ * C2 = 0.008, M = 1000): u_M = 0, u_{j-1}² = (u_j² + 1) / max(ᾱ_{j-1} / ᾱ_j, C1) - 1. */
+static double iddpm_index(double r)
 {
     enum { M = 1000 };
-    double u = 0, least = INFINITY;
-    int found = 0;
-    for (int j = M; j >= 0; j--) {
-        if (fabs(u - r) <= least) {
-            least = fabs(u - r);
-            found = j;
-        }
-        const double a = sin(0.5 * M_PI * (j - 1) / M / 1.008), b = sin(0.5 * M_PI * j / M / 1.008),
-                     q = a * a / (b * b);
-        u = sqrt((u * u + 1) / (q > 0.001 ? q : 0.001) - 1);
+    double u = 0, best = r;
+    int nearest = M;
+    for (int j = M; j > 0; j--) {
+        const double here = sin(M_PI_2 * j / (M * 1.008)),
+                     below = sin(M_PI_2 * (j - 1) / (M * 1.008));
+        u = sqrt((u * u + 1) / fmax(below * below / (here * here), 0.001) - 1);
+        if (fabs(r - u) < best) best = fabs(r - u), nearest = j - 1;
     }
-    return M - 1 - found;
+    return M - 1 - nearest;
 }
 
-/* What EDM's preconditionings tell (Karras et al. 2022, table 1), of r = σ / α; NAN: of none. */
-static double told_by_edm(const char *prediction, double r)
-{
-    if (strcmp(prediction, "edm") == 0) return log(r) / 4;
-    if (strcmp(prediction, "edm_ve") == 0) return log(r / 2);
-    if (strcmp(prediction, "edm_vp") == 0)
-        return 999 * (sqrt(0.1 * 0.1 + 2 * 19.9 * log(1 + r * r)) - 0.1) / 19.9;
-    if (strcmp(prediction, "edm_iddpm") == 0) return nearest_of_iddpm(r);
-    return NAN;
-}
-
-/* What net `which` must return at time t. */
+/* What net `which` must return at time t. The preconditionings of EDM tell a function of σ / α
+ * everywhere (the same table). */
 static double told_by(const struct law *law, const char *prediction, int which, double t)
 {
     const point q = law->at(t);
+    const double r = q.sigma / q.alpha;
     if (which == 1) return log(q.sigma);
-    const double edm = told_by_edm(prediction, q.sigma / q.alpha);
-    return which == 0 && isfinite(edm) ? edm : q.t;
+    if (which == 2) return q.t;
+    if (strcmp(prediction, "edm") == 0) return log(r) / 4;
+    if (strcmp(prediction, "edm_ve") == 0) return log(r / 2);
+    if (strcmp(prediction, "edm_vp") == 0)
+        return 999 * (sqrt(0.01 + 2 * 19.9 * log1p(r * r)) - 0.1) / 19.9;
+    if (strcmp(prediction, "edm_iddpm") == 0) return iddpm_index(r);
+    return q.t;
 }
 
 /* ---- a model ---- */

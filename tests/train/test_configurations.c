@@ -19,7 +19,7 @@
  * of images whose names end in their size, or points. */
 static void shape_of(char out[64], const char *path)
 {
-    const char *name = strrchr(path, '/') + 1, *end = strchr(name, '-');
+    const char *name = strrchr(path, '/') + 1, *end = strpbrk(name, "-.");
     int side = 0;
     for (const char *p = end; p > name && p[-1] >= '0' && p[-1] <= '9'; p--) side = atoi(p - 1);
     if (strncmp(name, "cifar", 5) == 0)
@@ -36,11 +36,13 @@ static void check(const char *path, const char *precision)
 {
     tw_setup setup = {0};
     tw_objective *objective = NULL;
-    char shape[64], text[32];
-    char *assignments[] = {shape, text};
+    char shape[64], text[32], base[] = "network.base=64";
+    char *assignments[] = {shape, text, base};
+    /* hundreds of millions of parameters: the same network, a fraction of the width */
+    const int count = strstr(path, "-adm.ini") ? 3 : 2;
     shape_of(shape, path);
     snprintf(text, sizeof text, "compute.precision=%s", precision);
-    if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
+    if (tw_setup_open(&setup, NULL, path, count, assignments) != TW_OK)
         fail_msg("%s", tw_error_message());
     const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {

@@ -1,6 +1,7 @@
 /* Every container: right values from files that torch, safetensors and flax wrote, and refusals of
  * what is damaged or hostile. */
 #include <math.h>
+#include <unistd.h>
 
 #include "archive_fixture.h"
 
@@ -246,6 +247,23 @@ static void every_hostile_file_is_refused_with_a_message_and_sound_ones_read(voi
     fixture_free_json(&j);
 }
 
+static void a_zip_without_entries_is_refused(void **state)
+{
+    (void)state;
+    uint8_t bytes[120] = {'P', 'K', 3, 4};
+    char path[64];
+    tw_archive *a = NULL;
+    memcpy(bytes + 98, "PK\5\6", 4); /* no entries, a directory of no bytes at 0 */
+    snprintf(path, sizeof path, "/tmp/tweedie-empty-%d.pth", (int)getpid());
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, sizeof bytes, f), sizeof bytes);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(tw_archive_open(&a, path), TW_EDATA);
+    assert_non_null(strstr(tw_error_message(), "no entry is called data.pkl"));
+    unlink(path);
+}
+
 static void a_refused_name_is_said(void **state)
 {
     (void)state;
@@ -273,6 +291,7 @@ int main(void)
         cmocka_unit_test(flax_msgpack_reads_every_type),
         cmocka_unit_test(flax_chunks_become_one_array),
         cmocka_unit_test(every_hostile_file_is_refused_with_a_message_and_sound_ones_read),
+        cmocka_unit_test(a_zip_without_entries_is_refused),
         cmocka_unit_test(a_refused_name_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

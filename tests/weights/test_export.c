@@ -7,6 +7,7 @@
 #include "run/state.h"
 #include "tweedie/restore.h"
 #include "tweedie/weights.h"
+#include "weights/exporter.h"
 
 static char folder[] = "/tmp/tweedie-export-XXXXXX";
 
@@ -124,7 +125,7 @@ static void every_ncsnpp_is_recognised_by_its_shapes(void **state)
         for (int o = 0; o < 3; o++) {
             char text[512], a[256], b[256], to[256], file[256], name[64];
             snprintf(text, sizeof text,
-                     "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2, 2\nblocks = 2\n"
+                     "[network]\nkind = ncsnpp\nbase = 4\nmult = 1, 2\nblocks = 1\n"
                      "attention = 8\nembedding = fourier\nfir = yes\nscale_by_sigma = yes\n"
                      "sigma_unit = 2\nprogressive = %s\nprogressive_input = %s\n"
                      "[process]\nkind = ve\nsigma_min = 0.02\nsigma_max = 696\n",
@@ -138,6 +139,44 @@ static void every_ncsnpp_is_recognised_by_its_shapes(void **state)
             unlink(a);
             unlink(b);
         }
+}
+
+/* The state dictionary that the published code would write, as safetensors. */
+static void publish(const char *from, const char *name)
+{
+    tw_restored *r = NULL;
+    tw_named_arrays a = {0};
+    tw_text files = {0};
+    must(tw_restore(&r, NULL, from, NULL));
+    must(tw_named_arrays_create(&a, r->model));
+    tw_exporting e = {.r = r, .folder = folder, .files = &files};
+    must(tw_export_arrays(&e, name, a.arrays, a.count, "pt"));
+    tw_named_arrays_free(&a);
+    tw_restore_destroy(&r);
+    tw_text_free(&files);
+}
+
+static void guided_diffusion_is_recognised_by_blocks_that_resample(void **state)
+{
+    (void)state;
+    char a[256], b[256], file[256], heads[] = "network.head_channels=32", *assignments[] = {heads};
+    tw_weights_import_result r = {.system = ""};
+    make_weights(under(a, "adm.h5"),
+                 "[network]\nkind = adm\nbase = 32\nmult = 1, 2\nblocks = 1\n"
+                 "attention_downsample = 2\nhead_channels = 32\nresblock_updown = yes\n"
+                 "classes = 3\n[process]\nkind = ddpm\n[prediction]\n"
+                 "variance = learned_range\n",
+                 TW_SHAPE(16, 16, 3));
+    publish(a, "adm.safetensors");
+    must(tw_weights_import(&r, &(tw_weights_import_options){.path = under(file, "adm.safetensors"),
+                                                            .out = under(b, "adm-again.h5"),
+                                                            .assignment_count = 1,
+                                                            .assignments = assignments}));
+    assert_string_equal(r.system, "guided-diffusion");
+    assert_int_equal(r.height, 16);
+    assert_int_equal(r.classes, 3);
+    tw_weights_import_free(&r);
+    same_weights(a, b);
 }
 
 static void diffusers_round_trip_is_bitwise(void **state)
@@ -220,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(score_sde_round_trip_is_bitwise),
         cmocka_unit_test(every_ncsnpp_is_recognised_by_its_shapes),
+        cmocka_unit_test(guided_diffusion_is_recognised_by_blocks_that_resample),
         cmocka_unit_test(diffusers_round_trip_is_bitwise),
         cmocka_unit_test(safetensors_hold_every_parameter_by_our_names),
         cmocka_unit_test(what_a_format_cannot_hold_is_refused),
