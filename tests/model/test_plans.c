@@ -316,7 +316,7 @@ static void runs_allocate_nothing(void **state)
 static void factors_of_skip_connections_are_no_operations(void **state)
 {
     (void)state;
-    fixture f = open_network(6);
+    fixture f = open_network(8);
     plan(&f, 2, &(tw_plan_options){.precision = TW_PRECISION_F32});
     for (int i = 0; i < tw_plan_task_count(f.plan); i++) {
         const tw_plan_task_info t = tw_plan_task(f.plan, i);
