@@ -139,9 +139,10 @@ tw_status adm_read(tw_found *out, const tw_source *s, bool ema, const char *atte
     if (out->configured) goto done;
     TW_TRY(read_plan(&p, &out->state, s->archive->root));
     TW_TRY(write_config(&out->config, &p, looks.blocks_resize, attention, schedule));
-    TW_TRY(tw_text_add(&out->network, "%lld levels of %lld block%s, %lld channels%s%s",
-                       (long long)p.levels, (long long)p.blocks, p.blocks > 1 ? "s" : "",
-                       (long long)p.base, p.outputs > p.channels ? ", learned variance" : "",
+    TW_TRY(tw_text_add(&out->network, "%lld level%s of %lld block%s, %lld channels%s%s",
+                       (long long)p.levels, p.levels > 1 ? "s" : "", (long long)p.blocks,
+                       p.blocks > 1 ? "s" : "", (long long)p.base,
+                       p.outputs > p.channels ? ", learned variance" : "",
                        p.classes ? ", class-conditional" : ""));
     if (!out->height)
         TW_TRY(tw_text_add(&out->assumed, "samples of %lld x %lld (data.shape), ",

@@ -134,12 +134,12 @@ tw_status sde_configure(tw_found *out, const sde_facts *f)
                            (long long)p.height, (long long)p.height));
     if (f->fourier)
         TW_TRY(tw_text_add(&out->assumed, "%sfilters (network.fir)", out->height ? "" : ", "));
-    TW_TRY(tw_text_add(&out->network, "%s: %lld levels of %lld block%s, %lld channels",
+    TW_TRY(tw_text_add(&out->network, "%s: %lld level%s of %lld block%s, %lld channels",
                        !p.biggan    ? "DDPM"
                        : f->fourier ? "NCSN++"
                                     : "DDPM++",
-                       (long long)p.levels, (long long)p.blocks, p.blocks > 1 ? "s" : "",
-                       (long long)f->base));
+                       (long long)p.levels, p.levels > 1 ? "s" : "", (long long)p.blocks,
+                       p.blocks > 1 ? "s" : "", (long long)f->base));
 done:
     return st;
 }

@@ -217,7 +217,8 @@ static tw_status configure(tw_found *out, const tw_source *s)
     TW_TRY(add_process(&out->config, s->scheduler));
     TW_TRY(tw_text_add(&out->config, "[data]\nshape = %lld, %lld, %lld\n", (long long)side[0],
                        (long long)side[1], (long long)channels));
-    TW_TRY(tw_text_add(&out->network, "UNet2DModel: %lld levels", (long long)levels));
+    TW_TRY(tw_text_add(&out->network, "UNet2DModel: %lld level%s", (long long)levels,
+                       levels > 1 ? "s" : ""));
 done:
     return st;
 }
