@@ -119,6 +119,7 @@ typedef struct tw_objective_options {
     tw_precision precision; /* resolved */
     bool gradients;         /* else the loss alone (validation) */
     bool accumulate;        /* several microbatches add up */
+    bool recompute;         /* computes cheap activations again instead of keeping them */
     bool profile;
 } tw_objective_options;
 

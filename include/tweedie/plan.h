@@ -30,6 +30,7 @@ typedef struct tw_plan tw_plan;
 typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
     bool accumulate;        /* gradients can be added to those of earlier microbatches */
+    bool recompute;         /* forgets what is cheap to compute again in the backward pass */
     bool no_fusion;         /* primitives as they stand: for tests */
     bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
                      set */

@@ -117,7 +117,8 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     const tw_objective_options options = {.batch = setup.batch,
                                           .global_batch = setup.global_batch,
                                           .precision = setup.precision,
-                                          .gradients = true};
+                                          .gradients = true,
+                                          .recompute = setup.recompute};
     TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));
     tw_plan_print(tw_objective_plan(objective), stdout);
 done:

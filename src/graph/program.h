@@ -38,4 +38,8 @@ tw_status tw_fuse_residual(tw_program *p);
  * theirs. */
 tw_status tw_fuse_scale(tw_program *p);
 
+/* What the backward pass reads of cheap operations' results is computed again where it reads it,
+ * instead of kept since the forward pass. */
+tw_status tw_recompute(tw_program *p);
+
 #endif

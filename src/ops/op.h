@@ -102,6 +102,11 @@ struct tw_op {
      * where `twice`, instruction sets and precisions. */
     tw_value *(*example)(tw_graph *g, int variant);
     bool twice; /* gradients of gradients exist */
+
+    /* Costs little beside a convolution of its output's size, and is a function of its inputs and
+     * attributes alone: a plan may run it again instead of keeping its outputs. Not of sums, which
+     * chain one block to the next. */
+    bool cheap;
 };
 
 extern const tw_op *const tw_op_table[];

@@ -75,4 +75,5 @@ const tw_op tw_op_activation = {
     .in_place = 1u << 0,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -72,4 +72,5 @@ const tw_op tw_op_affine = {
     .in_place = 1u << 0,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -127,4 +127,5 @@ const tw_op tw_op_attention = {
     .run = run,
     .destroy = tw_attention_destroy,
     .example = example,
+    .cheap = true,
 };

@@ -94,4 +94,5 @@ const tw_op tw_op_average_pool = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -69,4 +69,5 @@ const tw_op tw_op_cast = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -83,4 +83,5 @@ const tw_op tw_op_concat = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -40,4 +40,5 @@ const tw_op tw_op_crop = {
     .destroy = tw_task_free_state,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

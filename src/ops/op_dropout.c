@@ -94,4 +94,5 @@ const tw_op tw_op_dropout = {
     .in_place = 1u << 0,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

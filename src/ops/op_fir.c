@@ -204,4 +204,5 @@ const tw_op tw_op_fir = {
     .destroy = tw_task_free_state,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -81,4 +81,5 @@ const tw_op tw_op_group_norm = {
     .destroy = tw_task_free_state,
     .in_place = 1u << 0,
     .example = example,
+    .cheap = true,
 };

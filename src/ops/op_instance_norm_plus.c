@@ -82,4 +82,5 @@ const tw_op tw_op_instance_norm_plus = {
     .destroy = tw_task_free_state,
     .in_place = 1u << 0,
     .example = example,
+    .cheap = true,
 };

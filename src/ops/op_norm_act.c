@@ -51,4 +51,5 @@ const tw_op tw_op_norm_act = {
     .run = run,
     .destroy = tw_task_free_state,
     .in_place = 1u << X,
+    .cheap = true,
 };

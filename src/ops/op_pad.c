@@ -67,4 +67,5 @@ const tw_op tw_op_pad = {
     .destroy = tw_task_free_state,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

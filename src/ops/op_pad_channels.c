@@ -76,4 +76,5 @@ const tw_op tw_op_pad_channels = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -96,4 +96,5 @@ const tw_op tw_op_slice = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

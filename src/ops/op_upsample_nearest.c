@@ -91,4 +91,5 @@ const tw_op tw_op_upsample_nearest = {
     .run = run,
     .example = example,
     .twice = true,
+    .cheap = true,
 };

@@ -100,6 +100,7 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .precision = s->precision,
                                           .gradients = true,
                                           .accumulate = s->micro_count > 1 && !tree,
+                                          .recompute = s->c->recompute,
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));

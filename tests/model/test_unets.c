@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -162,7 +161,7 @@ static void unets_of_all_options_agree_with_a_reference_in_double(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         compare(i, &(tw_plan_options){.precision = TW_PRECISION_F32}, 2e-6);
-        if (i % 2 == 0)
+        if (i == 5 || i == 6)
             compare(i, &(tw_plan_options){.precision = TW_PRECISION_F32, .no_fusion = true}, 2e-6);
     }
 }
@@ -215,7 +214,76 @@ static void a_padded_network_is_the_network_of_padded_samples(void **state)
     }
 }
 
-/* ---- plans of full size ---- */
+/* ---- plans ---- */
+
+static tw_plan *plan_of(tw_model *m, int64_t n, const tw_plan_options *options)
+{
+    tw_graph *g = NULL;
+    tw_plan *plan = NULL;
+    ok(tw_graph_create(&g));
+    tw_value *y = tw_model_build(g, m, n, NULL).net;
+    ok(tw_graph_status(g));
+    tw_graph_output(g, "y", y);
+    tw_graph_gradient_of_params(
+        g, tw_sum_to(g, tw_mul(g, y, tw_input(g, "seed", TW_F32, y->shape)), (tw_shape){0}));
+    ok(tw_plan_create(&plan, g, m->params, options));
+    tw_graph_destroy(&g);
+    return plan;
+}
+
+/* Gradients of a batch with dropout, in a copy. */
+static float *gradients(tw_model *m, tw_plan *plan, int64_t n)
+{
+    const int64_t size = m->params->trainable;
+    float *copy = malloc((size_t)size * sizeof *copy), *t = tw_plan_input(plan, "t");
+    int32_t *label = tw_plan_input(plan, "label");
+    fill_normal(tw_plan_input(plan, "x"), 1, tw_shape_count(tw_plan_shape(plan, "x")));
+    fill_normal(tw_plan_input(plan, "seed"), 2, tw_shape_count(tw_plan_shape(plan, "seed")));
+    for (int64_t i = 0; i < n; i++) t[i] = (float)(100 * i);
+    for (int64_t i = 0; label && i < n; i++) label[i] = (int32_t)i % 5;
+    tw_plan_refresh(plan);
+    tw_plan_execute(plan, &(tw_plan_run){.training = true, .seed = 3, .step = 7});
+    return memcpy(copy, m->params->gradient, (size_t)size * sizeof *copy);
+}
+
+static void recomputing_saves_memory_and_changes_no_bit(void **state)
+{
+    (void)state;
+    static const char *const text[] = {
+        PLAIN_UNET "blocks = 1\nattention = 8\n",
+        "[network]\nkind = adm\nbase = 32\nmult = 1, 2\nblocks = 1\nclasses = 5\ndropout = 0.2\n"
+        "attention_downsample = 2\nresblock_updown = yes\n",
+        "[network]\nkind = adm\nbase = 32\nmult = 1, 2\nblocks = 1\nscale_shift = no\n"
+        "attention_downsample = 1, 2\nconv_resample = no\n",
+        "[network]\nkind = diffusers_unet\nblock_out_channels = 32, 64\nlayers_per_block = "
+        "1\ndown_attention = 1\n"
+        "up_attention = 0\nmid_block_scale_factor = 1.5\ndropout = 0.1\n"};
+    enum { N = 16 };
+    for (int i = 0; i < 4; i++)
+        for (int half = 0; half < 2; half++) {
+            tw_config *c = NULL;
+            tw_model *m = make_model(&c, text[i], TW_SHAPE(8, 8, 3));
+            float *g[2];
+            size_t arena[2];
+            ok(tw_params_use_gradient(m->params, NULL));
+            for (int k = 0; k < 2; k++) {
+                const tw_plan_options options = {.precision =
+                                                     half ? TW_PRECISION_BF16 : TW_PRECISION_F32,
+                                                 .poison = true,
+                                                 .recompute = k};
+                tw_plan *plan = plan_of(m, N, &options);
+                g[k] = gradients(m, plan, N);
+                arena[k] = tw_plan_memory_use(plan).arena;
+                tw_plan_destroy(&plan);
+            }
+            assert_memory_equal(g[0], g[1], (size_t)m->params->trainable * sizeof(float));
+            if (!(arena[1] <= 0.65 * (double)arena[0])) /* CIFAR-10 in full size: 0.46 */
+                fail_msg("network %d: %zu of %zu bytes", i, arena[1], arena[0]);
+            free(g[0]);
+            free(g[1]);
+            destroy_model(&m, &c);
+        }
+}
 
 /* Plans of the published sizes, in what oneDNN computes natively: nothing is left to its slow
  * reference implementations. */
@@ -223,40 +291,34 @@ static void full_size_plans_hold_no_reference_implementation(void **state)
 {
     (void)state;
     static const char *const text[] = {
-        "[network]\nkind = unet\n",
         "[network]\nkind = adm\nblocks = 3\nattention_downsample = 2, 4\n" LEARNED,
         "[network]\nkind = adm\nbase = 192\nmult = 1, 2\nblocks = 1\n"
         "attention_downsample = 1, 2\nhead_channels = 64\nresblock_updown = yes\nclasses = 10\n",
-        "[network]\nkind = diffusers_unet\nblock_out_channels = 128, 256, 256, 256\n"
-        "down_attention = 1\nup_attention = 2\n",
+        "[network]\nkind = diffusers_unet\nblock_out_channels = 128, 256, 256\n"
+        "layers_per_block = 1\ndown_attention = 1\nup_attention = 1\n",
     };
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++) {
+        tw_config *c = NULL;
+        tw_model *m = NULL;
+        ok(tw_config_create(&c));
+        ok(tw_config_parse(c, text[i], (int64_t)strlen(text[i]), "test"));
+        ok(tw_model_configure(&m, c));
+        ok(tw_config_finish(c));
+        ok(tw_model_create(m, TW_SHAPE(32, 32, 3), 1));
+        ok(tw_params_use_gradient(m->params, NULL));
         for (int half = 0; half < 2; half++) {
-            tw_config *c = NULL;
-            tw_graph *g = NULL;
-            tw_plan *plan = NULL;
-            char *listing = NULL;
-            size_t size = 0;
-            tw_model *m = make_model(&c, text[i], TW_SHAPE(32, 32, 3));
-            ok(tw_params_use_gradient(m->params, NULL));
-            ok(tw_graph_create(&g));
-            tw_value *y = tw_model_build(g, m, 2, NULL).net;
-            ok(tw_graph_status(g));
-            tw_graph_gradient_of_params(g, tw_sum_to(g, tw_mul(g, y, y), (tw_shape){0}));
-            ok(tw_plan_create(
-                &plan, g, m->params,
-                &(tw_plan_options){.precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32}));
-            FILE *f = open_memstream(&listing, &size);
-            tw_plan_print(plan, f);
-            fclose(f);
-            const char *slow = strstr(listing, "ref:");
-            if (slow) fail_msg("network %d: %.60s", i, slow);
-            assert_non_null(strstr(listing, "conv"));
-            free(listing);
+            const tw_plan_options options = {.precision =
+                                                 half ? TW_PRECISION_BF16 : TW_PRECISION_F32};
+            tw_plan *plan = plan_of(m, 2, &options);
+            for (int k = 0; k < tw_plan_task_count(plan); k++) {
+                const tw_plan_task_info task = tw_plan_task(plan, k);
+                if (task.implementation && strncmp(task.implementation, "ref", 3) == 0)
+                    fail_msg("network %d: %s is %s", i, task.op, task.implementation);
+            }
             tw_plan_destroy(&plan);
-            tw_graph_destroy(&g);
-            destroy_model(&m, &c);
         }
+        destroy_model(&m, &c);
+    }
 }
 
 int main(void)
@@ -265,6 +327,7 @@ int main(void)
         cmocka_unit_test(unets_of_all_options_agree_with_a_reference_in_double),
         cmocka_unit_test(unets_agree_in_bf16_to_its_rounding),
         cmocka_unit_test(a_padded_network_is_the_network_of_padded_samples),
+        cmocka_unit_test(recomputing_saves_memory_and_changes_no_bit),
         cmocka_unit_test(full_size_plans_hold_no_reference_implementation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
