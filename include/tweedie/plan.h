@@ -29,6 +29,7 @@ typedef struct tw_plan tw_plan;
 
 typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
+    tw_convolution convolution;
     bool accumulate;        /* gradients can be added to those of earlier microbatches */
     bool no_fusion;         /* primitives as they stand: for tests */
     bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
