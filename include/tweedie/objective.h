@@ -117,8 +117,9 @@ typedef struct tw_objective_options {
     int64_t batch;          /* samples of one run: a microbatch */
     int64_t global_batch;   /* for stratified times */
     tw_precision precision; /* resolved */
-    bool gradients;         /* else the loss alone (validation) */
-    bool accumulate;        /* several microbatches add up */
+    tw_convolution convolution;
+    bool gradients;  /* else the loss alone (validation) */
+    bool accumulate; /* several microbatches add up */
     bool profile;
 } tw_objective_options;
 

@@ -20,6 +20,7 @@ tw_precision tw_precision_of(const tw_processor *p, const char **reason);
  * leave it. Not collective: ranks may answer differently. */
 tw_precision tw_precision_resolve(tw_precision wish);
 const char *tw_precision_name(tw_precision p);
+const char *tw_convolution_name(tw_convolution c);
 /* Whether oneDNN computes in it on this processor. A plan in bf16 runs everywhere; where this is
  * false (below AVX-512) its products are computed in f32 between roundings to bf16, which is slower
  * than f32. */
@@ -30,8 +31,8 @@ typedef struct tw_plan tw_plan;
 typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
     tw_convolution convolution;
-    bool accumulate;        /* gradients can be added to those of earlier microbatches */
-    bool no_fusion;         /* primitives as they stand: for tests */
+    bool accumulate; /* gradients can be added to those of earlier microbatches */
+    bool no_fusion;  /* primitives as they stand: for tests */
     bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
                      set */
     bool profile; /* measures each task */

@@ -83,6 +83,7 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     const tw_objective_options options = {.batch = setup.batch,
                                           .global_batch = setup.global_batch,
                                           .precision = setup.precision,
+                                          .convolution = setup.convolution,
                                           .gradients = true};
     TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));
     tw_plan_print(tw_objective_plan(objective), stdout);

@@ -1,9 +1,9 @@
 /* Products of small panels of f32: c[r][·] = [c[r][·] +] Σ_k a(r, k) b[k][·], in registers.
  *
- * A panel of `a` is 16 numbers wide. `straight` reads a(r, k) with k across the panel and goes on to
- * the next panel after 16 k; `turned` reads it with r across the panel, at most 16 rows, and k down.
- * b and c are as wide as `columns`. Each number of c is one chain of sums in the order of k, whatever
- * the number of rows, so that no result depends on how rows are cut. */
+ * A panel of `a` is 16 numbers wide. `straight` reads a(r, k) with k across the panel and goes on
+ * to the next panel after 16 k; `turned` reads it with r across the panel, at most 16 rows, and k
+ * down. b and c are as wide as `columns`. Each number of c is one chain of sums in the order of k,
+ * whatever the number of rows, so that no result depends on how rows are cut. */
 #ifndef TW_OPS_KERN_PANEL_H
 #define TW_OPS_KERN_PANEL_H
 

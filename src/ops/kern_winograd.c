@@ -237,7 +237,7 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
 #define SIZE(m)                                                                                    \
     static void input##m(const tw_winograd_row *v, const float *const *pixel, int64_t channels)    \
     {                                                                                              \
-        expand_all(data, m, m + 2, v, TW_PANEL, pixel, channels);                                            \
+        expand_all(data, m, m + 2, v, TW_PANEL, pixel, channels);                                  \
     }                                                                                              \
     static void output##m(const tw_winograd_row *v, const tw_winograd_output *to,                  \
                           int64_t channels)                                                        \
@@ -246,7 +246,7 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
     }                                                                                              \
     static void gradient##m(const tw_winograd_row *z, const float *const *pixel, int64_t channels) \
     {                                                                                              \
-        expand_all(result_gradient, m, m, z, COLUMNS, pixel, channels);                                     \
+        expand_all(result_gradient, m, m, z, COLUMNS, pixel, channels);                            \
     }                                                                                              \
     static void weights##m(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,  \
                            int64_t outputs)                                                        \

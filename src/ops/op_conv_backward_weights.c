@@ -4,8 +4,8 @@
  *
  * Implementations: oneDNN's backward-weights primitive; and for kernels of one pixel a matrix
  * product gyᵀ x, which is up to three times faster in bf16 (performance of oneDNN 2.6 on AMX: 3.07
- * against 1.00 ms for 256 -> 768 channels at 16 x 16); Winograd's for f32 kernels of 3 x 3. choose()
- * is the table. */
+ * against 1.00 ms for 256 -> 768 channels at 16 x 16); Winograd's for f32 kernels of 3 x 3.
+ * choose() is the table. */
 #include <stdio.h>
 #include <string.h>
 

@@ -8,8 +8,8 @@
 
 #include "ops/task.h"
 
-/* A point's numbers do not begin at a multiple of 4096 bytes, or all points of a tile would want the
- * same few lines of a cache. */
+/* A point's numbers do not begin at a multiple of 4096 bytes, or all points of a tile would want
+ * the same few lines of a cache. */
 enum { APART = 16 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -125,8 +125,8 @@ static void multiply(const tw_winograd *w, float *m, const float *v, const float
                 const tw_panel_product product = {
                     .a = v + p * w->v.point_stride + row * TW_PANEL,
                     .b = u + p * w->u.point_stride + k * w->u.panel_stride,
-                    .c = m + p * w->m.point_stride + (k - first) * w->m.panel_stride +
-                         row * columns,
+                    .c =
+                        m + p * w->m.point_stride + (k - first) * w->m.panel_stride + row * columns,
                     .inner = w->grid.in_channels,
                     .a_stride = w->v.panel_stride};
                 next = (c + 1) * count / cuts;

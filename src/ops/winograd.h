@@ -45,8 +45,8 @@ typedef struct tw_winograd {
     const tw_kern_winograd *kern;
     const tw_kern_panel *panel;
     int64_t in_panels, out_panels;
-    int64_t block, blocks; /* tiles at a time */
-    int64_t group, groups; /* output panels at a time */
+    int64_t block, blocks;   /* tiles at a time */
+    int64_t group, groups;   /* output panels at a time */
     tw_winograd_row v, m, u; /* strides of transformed inputs, products and weights */
     int64_t zeros, own;      /* floats of a thread's scratch: the zeros it begins with; all */
     int threads;

@@ -1,9 +1,10 @@
 /* Backward-weights: the transpose of the forward algorithm, gw = Gᵀ [Σ (A gy Aᵀ) ⊙ (Bᵀ x B)] G, the
  * sum over all tiles being the inner dimension of the products.
  *
- * Tiles are taken in blocks whose number depends on the shapes alone: all threads transform a block,
- * then each adds its share of the products, points and panels of output channels, to sums of its
- * own. So a number's sum is in one order, over a block and over the blocks, whoever computes it. */
+ * Tiles are taken in blocks whose number depends on the shapes alone: all threads transform a
+ * block, then each adds its share of the products, points and panels of output channels, to sums of
+ * its own. So a number's sum is in one order, over a block and over the blocks, whoever computes
+ * it. */
 #include <omp.h>
 #include <string.h>
 
@@ -58,10 +59,9 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
     TW_TRY(tw_winograd_name(t, &w.grid));
     TW_TRY(tw_weights_copy_unpack_blocked(&w.weights, gw->shape, gw->layout, &layout));
     t->flops = tw_conv_flops(s);
-    t->scratch_bytes =
-        (size_t)(w.zeros +
-                 w.grid.points * (w.v.point_stride + w.z.point_stride + w.u.point_stride)) *
-        sizeof(float);
+    t->scratch_bytes = (size_t)(w.zeros + w.grid.points * (w.v.point_stride + w.z.point_stride +
+                                                           w.u.point_stride)) *
+                       sizeof(float);
     *out = w;
 done:
     return st;

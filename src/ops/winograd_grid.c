@@ -30,8 +30,8 @@ static bool possible(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
     return true;
 }
 
-/* Transforms touch each channel of input and output once for each tile, products once for each pair:
- * below 16 channels they are not worth it. */
+/* Transforms touch each channel of input and output once for each tile, products once for each
+ * pair: below 16 channels they are not worth it. */
 enum { CHANNELS_MIN = 16 };
 
 bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act, tw_convolution wish)

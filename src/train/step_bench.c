@@ -52,6 +52,7 @@ static void configure(bench *b, const tw_setup *setup, const tw_comm *comm)
                               .optimizer_config = setup->run->optimizer.config,
                               .model = setup->model,
                               .precision = setup->precision,
+                              .convolution = setup->convolution,
                               .threads = setup->threads,
                               .first_position = batch * tw_comm_rank(comm),
                               .positions = batch,

@@ -38,8 +38,7 @@ static inline void single_create(single *s, tw_value *value, tw_dtype act, unsig
 {
     assert_non_null(value);
     tw_node *n = value->node;
-    *s = (single){
-        .task = {.node = n, .op = n->op, .act = act, .convolution = single_convolution}};
+    *s = (single){.task = {.node = n, .op = n->op, .act = act, .convolution = single_convolution}};
     for (int i = 0; i < n->nin; i++)
         if (n->in[i])
             assert_int_equal(tw_alloc(&s->task.in[i], 1, single_bytes(s, n->in[i]), "an input"),

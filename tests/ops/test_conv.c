@@ -215,7 +215,8 @@ static void check(const char *what, const single *t, int k, const double *want, 
     const int64_t channels = tw_shape_channels(v->shape);
     float *got = malloc((size_t)n * sizeof *got);
     single_get(t, k, got);
-    double largest = 0; /* Winograd's errors are of the size of a tile's sums, whatever the number */
+    double largest =
+        0; /* Winograd's errors are of the size of a tile's sums, whatever the number */
     for (int64_t j = 0; j < n && strstr(t->task.implementation, "winograd"); j++)
         largest = size[j] > largest ? size[j] : largest;
     for (int64_t j = 0; j < n; j++) {
@@ -394,7 +395,10 @@ static const problem winograd_problems[] = {
     {4, {2, 5, 7, 3}, {4, 3, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {1, 9, 8, 20}, {37, 20, 3, 3}, SQUARE(1, 1, 0, 0)}, /* paddings that differ */
     {4, {2, 6, 9, 5}, {7, 5, 3, 3}, {1, 1}, {1, 1}, {2, 0}, {1, 2}},
-    {4, {1, 4, 5, 2}, {3, 2, 3, 3}, SQUARE(1, 1, 3, 4)}, /* beyond the kernel: gx takes a primitive */
+    {4,
+     {1, 4, 5, 2},
+     {3, 2, 3, 3},
+     SQUARE(1, 1, 3, 4)}, /* beyond the kernel: gx takes a primitive */
     {4, {40, 4, 8, 6}, {5, 6, 3, 3}, SQUARE(1, 1, 1, 1)}, /* blocks of tiles */
     {4, {30, 1, 2, 6}, {5, 6, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {1, 17, 19, 64}, {96, 64, 3, 3}, SQUARE(1, 1, 1, 1)},
