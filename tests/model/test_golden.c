@@ -123,9 +123,9 @@ static void ddpm_small_agrees_in_a_large_batch(void **state)
 static void ddpm_small_agrees_with_winograds_convolutions(void **state)
 {
     (void)state;
-    const tw_fingerprint f = measure(&(tw_plan_options){.precision = TW_PRECISION_F32,
-                                                        .convolution = TW_CONVOLUTION_WINOGRAD},
-                                     (const double[]){249.75, 749.25}, 2);
+    const tw_fingerprint f = measure(
+        &(tw_plan_options){.precision = TW_PRECISION_F32, .convolution = TW_CONVOLUTION_WINOGRAD},
+        (const double[]){249.75, 749.25}, 2);
     for (int i = 0; i < 8; i++)
         close_to("an output", f.first8[i], golden.first8[i], 5e-5 * size_of_outputs());
     sums_agree(&f, 2e-5);
