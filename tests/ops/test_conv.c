@@ -6,6 +6,7 @@
  * or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more.
  */
 #include <omp.h>
+#include <pthread.h>
 
 #include "ops/conv.h"
 #include "ops/reference.h"
@@ -404,20 +405,39 @@ static const problem winograd_problems[] = {
     {4, {1, 17, 19, 64}, {96, 64, 3, 3}, SQUARE(1, 1, 1, 1)},
 };
 
+static void *solve_winograd_problems(void *arg)
+{
+    for (size_t i = 0; i < sizeof winograd_problems / sizeof *winograd_problems; i++)
+        for (int bias = 0; bias < 2; bias++) solve(&winograd_problems[i], bias, TW_DTYPE_F32);
+    return arg;
+}
+
+/* Each instruction set in a thread of its own, which asks for it anew. */
 static void winograds_convolutions_are_those_of_slow_loops(void **state)
 {
     (void)state;
+    static const char *const isas[] = {"baseline", "avx2", "avx512"};
+    const char *before = getenv("TWEEDIE_ISA");
+    char *kept = before ? strdup(before) : NULL;
     single_convolution = TW_CONVOLUTION_WINOGRAD;
-    for (size_t i = 0; i < sizeof winograd_problems / sizeof *winograd_problems; i++)
-        for (int bias = 0; bias < 2; bias++) solve(&winograd_problems[i], bias, TW_DTYPE_F32);
+    for (int k = 0; k < 3; k++) {
+        pthread_t thread;
+        setenv("TWEEDIE_ISA", isas[k], 1);
+        assert_int_equal(pthread_create(&thread, NULL, solve_winograd_problems, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
     single_convolution = TW_CONVOLUTION_DIRECT;
+    if (kept)
+        setenv("TWEEDIE_ISA", kept, 1);
+    else
+        unsetenv("TWEEDIE_ISA");
+    free(kept);
 }
 
 /* The same image alone, among others and with another number of threads: bit for bit, as sampling
  * promises. */
-static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
+static void image_is_the_same_in_any_batch(void)
 {
-    (void)state;
     static const problem batches[] = {{4, {1, 9, 7, 24}, {40, 24, 3, 3}, SQUARE(1, 1, 1, 1)},
                                       {4, {5, 9, 7, 24}, {40, 24, 3, 3}, SQUARE(1, 1, 1, 1)}};
     const tw_run run = {0};
@@ -449,6 +469,15 @@ static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
         }
     omp_set_num_threads(threads);
     free(first);
+}
+
+static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
+{
+    (void)state;
+    image_is_the_same_in_any_batch();
+    single_convolution = TW_CONVOLUTION_WINOGRAD;
+    image_is_the_same_in_any_batch();
+    single_convolution = TW_CONVOLUTION_DIRECT;
 }
 
 int main(void)
