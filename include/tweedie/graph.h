@@ -36,6 +36,14 @@ typedef struct tw_shape {
  * forward primitives read. */
 typedef enum tw_layout { TW_PLAIN, TW_BLOCKED } tw_layout;
 
+/* How convolutions of f32 with 3 x 3 kernels at stride 1 are computed: by their definition, by
+ * Winograd's algorithm wherever it can be, or by it where it is faster and accurate. */
+typedef enum tw_convolution {
+    TW_CONVOLUTION_DIRECT,
+    TW_CONVOLUTION_WINOGRAD,
+    TW_CONVOLUTION_AUTO
+} tw_convolution;
+
 typedef struct tw_graph tw_graph;
 typedef struct tw_node tw_node;
 

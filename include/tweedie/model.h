@@ -95,7 +95,7 @@ tw_status tw_model_reference_names(tw_reference_names *out, const tw_model *m);
  */
 typedef struct tw_model_score tw_model_score;
 tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
-                                tw_precision precision);
+                                tw_precision precision, tw_convolution convolution);
 void tw_model_score_destroy(tw_model_score **score);
 
 /* Which class a sample is of, by its global index. */

@@ -117,9 +117,10 @@ typedef struct tw_objective_options {
     int64_t batch;          /* samples of one run: a microbatch */
     int64_t global_batch;   /* for stratified times */
     tw_precision precision; /* resolved */
-    bool gradients;         /* else the loss alone (validation) */
-    bool accumulate;        /* several microbatches add up */
-    bool recompute;         /* computes cheap activations again instead of keeping them */
+    tw_convolution convolution;
+    bool gradients;  /* else the loss alone (validation) */
+    bool accumulate; /* several microbatches add up */
+    bool recompute;  /* computes cheap activations again instead of keeping them */
     bool profile;
 } tw_objective_options;
 

@@ -20,6 +20,7 @@ tw_precision tw_precision_of(const tw_processor *p, const char **reason);
  * leave it. Not collective: ranks may answer differently. */
 tw_precision tw_precision_resolve(tw_precision wish);
 const char *tw_precision_name(tw_precision p);
+const char *tw_convolution_name(tw_convolution c);
 /* Whether oneDNN computes in it on this processor. A plan in bf16 runs everywhere; where this is
  * false (below AVX-512) its products are computed in f32 between roundings to bf16, which is slower
  * than f32. */
@@ -29,9 +30,10 @@ typedef struct tw_plan tw_plan;
 
 typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
-    bool accumulate;        /* gradients can be added to those of earlier microbatches */
-    bool recompute;         /* forgets what is cheap to compute again in the backward pass */
-    bool no_fusion;         /* primitives as they stand: for tests */
+    tw_convolution convolution;
+    bool accumulate; /* gradients can be added to those of earlier microbatches */
+    bool recompute;  /* forgets what is cheap to compute again in the backward pass */
+    bool no_fusion;  /* primitives as they stand: for tests */
     bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
                      set */
     bool profile; /* measures each task */
@@ -97,14 +99,27 @@ tw_plan_task_info tw_plan_task(const tw_plan *p, int i);
 void tw_plan_profile_reset(tw_plan *p);
 
 /* The plan's convolutions alone, as oneDNN's convolution primitives give them: forward,
- * backward-data and backward-weights at the plan's sizes, in its order and layout, on its
- * activations (which a run overwrites), also where the plan itself does better. */
+ * backward-data and backward-weights at the plan's sizes, in its order, on its activations (which a
+ * run overwrites), also where the plan itself does better. */
 typedef struct tw_conv_limit tw_conv_limit;
 typedef struct tw_conv_limit_times {
     double forward, backward_data, backward_weights; /* seconds */
 } tw_conv_limit_times;
 tw_status tw_conv_limit_create(tw_conv_limit **out, const tw_plan *p); /* p must outlive it */
 void tw_conv_limit_destroy(tw_conv_limit **limit);
+/* Times each in the plan's layout, channels last, and in the one that oneDNN would choose for the
+ * activations, and keeps the faster; without it all are in the plan's. Once, before the first run.
+ */
+void tw_conv_limit_choose(tw_conv_limit *limit);
 tw_conv_limit_times tw_conv_limit_run(tw_conv_limit *limit);
+
+/* One of them: "forward x [16, 32, 32, 128] w [128, 128, 3, 3]"; what computes it; whether in
+ * oneDNN's own layout. Texts belong to the limit. */
+typedef struct tw_conv_limit_item {
+    const char *convolution, *implementation;
+    bool own_layout;
+} tw_conv_limit_item;
+int tw_conv_limit_count(const tw_conv_limit *limit);
+tw_conv_limit_item tw_conv_limit_get(const tw_conv_limit *limit, int i);
 
 #endif

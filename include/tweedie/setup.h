@@ -11,6 +11,7 @@ typedef struct tw_setup {
     tw_config *config; /* that texts are borrowed from */
     tw_model *model;   /* created, with initial parameters */
     tw_precision precision;
+    tw_convolution convolution;
     int threads;
     int64_t batch;        /* what one rank computes at once: train.microbatch, or train.batch */
     int64_t global_batch; /* train.batch */

@@ -23,13 +23,18 @@ typedef struct tw_step_bench {
     } kinds[TW_STEP_BENCH_KINDS];
     int reference_count; /* operations that run in an implementation named ref */
     char references[TW_STEP_BENCH_REFERENCES][128];
+    int limit_count, own_layout_count; /* primitives of the limit; those that are faster in the
+                                          layout that oneDNN chooses, and are in it */
+    char (*limits)[160];               /* what each is */
 } tw_step_bench;
 
 /* Times a network's convolutions and the step of training (noise, forward, loss, backward,
  * reduction, clipping, update, EMA, packing) in turn, `repetitions` times, on one microbatch of
  * noise on each rank. The figures are this rank's. Collective on `comm`.
+ * @param[out] out  tw_step_bench_free
  * @return what planning and reducing return; TW_EDIVERGED where a step is not finite */
 tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
                             int64_t repetitions);
+void tw_step_bench_free(tw_step_bench *r);
 
 #endif

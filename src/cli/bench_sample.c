@@ -24,8 +24,10 @@ static tw_status measure(result *out, const tw_setup *setup, int64_t repetitions
     int64_t *index = NULL;
     const int64_t n = setup->batch * setup->model->dims;
     result r = {.limit_ms = 1e300, .eval_ms = 1e300, .batch = setup->batch};
-    TW_TRY(tw_model_score_create(&score, setup->model, setup->batch, setup->precision));
+    TW_TRY(tw_model_score_create(&score, setup->model, setup->batch, setup->precision,
+                                 setup->convolution));
     TW_TRY(tw_conv_limit_create(&limit, tw_model_score_plan(score)));
+    tw_conv_limit_choose(limit);
     TW_TRY(tw_alloc(&x, n, sizeof *x, "samples"));
     TW_TRY(tw_alloc(&y, n, sizeof *y, "samples"));
     TW_TRY(tw_alloc(&t, setup->batch, sizeof *t, "times"));

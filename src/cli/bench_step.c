@@ -25,6 +25,9 @@ static tw_status print_json(const tw_step_bench *r)
     tw_json_list(&json, "reference_implementations");
     for (int i = 0; i < r->reference_count; i++) tw_json_string(&json, NULL, r->references[i]);
     tw_json_end(&json);
+    tw_json_list(&json, "limit_implementations");
+    for (int i = 0; i < r->limit_count; i++) tw_json_string(&json, NULL, r->limits[i]);
+    tw_json_end(&json);
     tw_json_object(&json, "kinds_ms");
     for (int i = 0; i < r->kind_count; i++) tw_json_double(&json, r->kinds[i].name, r->kinds[i].ms);
     tw_json_end(&json);
@@ -41,6 +44,10 @@ static void print_text(const tw_step_bench *r)
     printf(
         "convolution limit %9.2f ms   (forward %.2f, backward-data %.2f, backward-weights %.2f)\n",
         r->limit_ms, r->forward_ms, r->backward_data_ms, r->backward_weights_ms);
+    if (r->limit_count)
+        printf("                  %d primitives, the faster of channels last (%d) and oneDNN's own "
+               "layout (%d)\n",
+               r->limit_count, r->limit_count - r->own_layout_count, r->own_layout_count);
     printf("training step     %9.2f ms   %s, %lld samples, %.1f images/s, %.0f MB\n", r->step_ms,
            r->precision, (long long)r->batch, r->images_per_second,
            (double)r->peak_rss_bytes / 1e6);
@@ -56,7 +63,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
     tw_setup setup = {0};
-    tw_step_bench r;
+    tw_step_bench r = {0};
     TW_CHECK(o->config, TW_EUSAGE, "bench step: a configuration is needed");
     TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
     TW_TRY(tw_step_bench_run(&r, &setup, comm, o->repetitions));
@@ -66,6 +73,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     else
         print_text(&r);
 done:
+    tw_step_bench_free(&r);
     tw_setup_close(&setup);
     return st;
 }

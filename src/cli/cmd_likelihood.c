@@ -91,7 +91,8 @@ const tw_command tw_cmd_likelihood = {
         "with what is missing, and several share the work with --first. The result is the same "
         "bits on any number of ranks. Exit 64: parts are\n"
         "there that were made with other weights, data or settings. Computes in float32 unless "
-        "compute.precision says otherwise.",
+        "compute.precision says otherwise, by the definition\n"
+        "of convolutions unless compute.convolution does.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

@@ -126,7 +126,8 @@ const tw_command tw_cmd_sample = {
             "weights, settings, seed and i alone. Exit 64: FILE or parts are there that were drawn "
             "with other weights or settings. Exit 75: stopped\n"
             "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
-            "batch, seed; compute.threads, precision.",
+            "batch, seed; compute.threads, precision, "
+            "convolution.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -111,8 +111,9 @@ static tw_status configure(job *j, const tw_arguments *a)
 {
     tw_status st = TW_OK;
     TW_TRY(check_time(j));
-    TW_TRY(tw_restore_config(&j->config, j->restored, "sample.batch compute.precision",
-                             "sample compute", a->assignment_count, a->assignments));
+    TW_TRY(tw_restore_config(&j->config, j->restored,
+                             "sample.batch compute.precision compute.convolution", "sample compute",
+                             a->assignment_count, a->assignments));
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               j->restored->model->process->kind->sampler));
     TW_TRY(tw_config_finish(j->config));
@@ -146,7 +147,9 @@ static tw_status prepare(job *j, const tw_arguments *a)
     TW_TRY(tw_compute_prepare(&precision, NULL, &j->run.compute, j->comm));
     TW_TRY(tw_comm_agree(j->comm, open_inputs(j)));
     st = make_buffers(j);
-    if (st == TW_OK) st = tw_model_score_create(&j->score, j->restored->model, j->batch, precision);
+    if (st == TW_OK)
+        st = tw_model_score_create(&j->score, j->restored->model, j->batch, precision,
+                                   (tw_convolution)j->run.compute.convolution);
     if (st == TW_OK && tw_comm_rank(j->comm) == 0)
         st = score_file_create(&j->file, j->o->out, output_mode(j->o), &j->restored->samples,
                                j->count, j->o->time, j->restored->digest, j->vectors != NULL);

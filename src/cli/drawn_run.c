@@ -16,7 +16,8 @@ static tw_status configure(drawn_run *r, const tw_plot_options *o, int count,
     for (int i = 0; i < count; i++) assignments[n++] = (char *)more[i];
     for (int i = 0; i < o->assignment_count; i++) assignments[n++] = o->assignments[i];
     TW_TRY(tw_restore_config(&r->config, r->restored,
-                             count ? "sample.batch compute.precision" : "sample compute.precision",
+                             count ? "sample.batch compute.precision compute.convolution"
+                                   : "sample compute.precision compute.convolution",
                              "sample compute", n, assignments));
     TW_TRY(tw_run_config_bind(&r->run, r->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               r->process->kind->sampler));
@@ -51,8 +52,8 @@ tw_status drawn_run_open(drawn_run *out, const tw_plot_options *o, int count,
     TW_TRY(check_points(out, o->inputs[0]));
     TW_TRY(configure(out, o, count, more));
     TW_TRY(tw_compute_prepare(&precision, NULL, &out->run.compute, NULL));
-    TW_TRY(
-        tw_model_score_create(&out->score, out->restored->model, out->run.sample.batch, precision));
+    TW_TRY(tw_model_score_create(&out->score, out->restored->model, out->run.sample.batch,
+                                 precision, (tw_convolution)out->run.compute.convolution));
 done:
     return st;
 }

@@ -117,6 +117,7 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     const tw_objective_options options = {.batch = setup.batch,
                                           .global_batch = setup.global_batch,
                                           .precision = setup.precision,
+                                          .convolution = setup.convolution,
                                           .gradients = true,
                                           .recompute = setup.recompute};
     TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));

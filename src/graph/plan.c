@@ -41,7 +41,7 @@ static tw_status plan_steps(tw_plan *p)
     for (int k = 0; k < p->program->count; k++) {
         tw_task *t = &p->steps[k].task;
         const tw_node *n = p->program->nodes[k];
-        *t = (tw_task){.node = n, .op = n->op, .act = act};
+        *t = (tw_task){.node = n, .op = n->op, .act = act, .convolution = p->options.convolution};
         p->step_count = k + 1;
         if (n->op->alias) continue;
         TW_TRY(n->op->plan(t));

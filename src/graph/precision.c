@@ -64,6 +64,12 @@ const char *tw_precision_name(tw_precision p)
     return p == TW_PRECISION_F32 ? "f32" : p == TW_PRECISION_BF16 ? "bf16" : "auto";
 }
 
+const char *tw_convolution_name(tw_convolution c)
+{
+    static const char *const name[] = {"direct", "winograd", "auto"};
+    return name[c];
+}
+
 bool tw_precision_native(tw_precision p)
 {
     return p != TW_PRECISION_BF16 || tw_dnnl_bf16_unit() != TW_DNNL_BF16_NONE;

@@ -89,6 +89,8 @@ static tw_status read_settings(row_job *j)
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_LIKELIHOOD | TW_RUN_COMPUTE, NULL));
     TW_TRY(tw_config_finish(j->config));
     if (j->run.compute.precision == TW_PRECISION_AUTO) j->run.compute.precision = TW_PRECISION_F32;
+    if (j->run.compute.convolution == TW_CONVOLUTION_AUTO)
+        j->run.compute.convolution = TW_CONVOLUTION_DIRECT;
 done:
     return st;
 }
@@ -114,9 +116,11 @@ static tw_status describe(row_job *j)
 {
     const tw_dataset_split *split = tw_dataset_get_split(j->data);
     return tw_format(j->settings, sizeof j->settings,
-                     "weights=%s data=%s rows=%lld:%lld %s precision=%s", j->restored->digest,
-                     tw_dataset_get_spec(j->data)->digest, (long long)split->first,
-                     (long long)split->last, j->text.data, tw_precision_name(j->precision));
+                     "weights=%s data=%s rows=%lld:%lld %s precision=%s convolution=%s",
+                     j->restored->digest, tw_dataset_get_spec(j->data)->digest,
+                     (long long)split->first, (long long)split->last, j->text.data,
+                     tw_precision_name(j->precision),
+                     tw_convolution_name((tw_convolution)j->run.compute.convolution));
 }
 
 static tw_status plan(row_job *j)
@@ -127,7 +131,8 @@ static tw_status plan(row_job *j)
     if (j->task->check) TW_TRY(j->task->check(j));
     TW_TRY(row_job_check_labels(j));
     TW_TRY(row_job_choose_rows(j));
-    TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision));
+    TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision,
+                                 (tw_convolution)j->run.compute.convolution));
     j->score = make_score(j);
     j->block = BLOCK_BATCHES * j->run.likelihood.batch;
     TW_TRY(block_work_check_array(j->first, j->block, "rows"));

@@ -24,8 +24,8 @@ static const char *inherited(const tw_sample_job_options *o)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
             return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
                    "sample.clip_max "
-                   "compute.precision";
-    return "sample compute.precision";
+                   "compute.precision compute.convolution";
+    return "sample compute.precision compute.convolution";
 }
 
 static tw_status read_settings(sample_job *d)
@@ -63,8 +63,10 @@ static tw_status describe(sample_job *d, tw_precision precision)
     TW_TRY(tw_sampler_describe(&text, d->sampler));
     if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
     TW_TRY(describe_padding(&padding, d->restored->model));
-    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s%s",
-                     d->restored->digest, text.data, tw_precision_name(precision), padding.data));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
+                     d->restored->digest, text.data, tw_precision_name(precision),
+                     tw_convolution_name((tw_convolution)d->run.compute.convolution),
+                     padding.data));
     TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps%s",
                      meta->weights, (long long)meta->step, padding.data));
 done:
@@ -85,7 +87,8 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     p->spec = d->restored->samples;
     TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
     p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
-    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision));
+    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision,
+                                 (tw_convolution)d->run.compute.convolution));
     tw_model_score_condition(d->score, &d->labels);
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));

@@ -17,6 +17,7 @@ struct tw_model_score {
     tw_model *model;
     int64_t batch;
     tw_precision precision;
+    tw_convolution convolution;
     evaluation forward, backward;
     tw_labels labels;
     tw_score view;
@@ -25,7 +26,7 @@ struct tw_model_score {
 static tw_status plan(evaluation *out, const tw_model_score *s, tw_graph *g)
 {
     tw_status st = TW_OK;
-    const tw_plan_options options = {.precision = s->precision};
+    const tw_plan_options options = {.precision = s->precision, .convolution = s->convolution};
     TW_TRY(tw_plan_create(&out->plan, g, s->model->params, &options));
     tw_plan_refresh(out->plan);
     tw_model_inputs_find(&out->in, out->plan);
@@ -199,7 +200,7 @@ done:
 }
 
 tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
-                                tw_precision precision)
+                                tw_precision precision, tw_convolution convolution)
 {
     tw_status st = TW_OK;
     tw_model_score *s = NULL;
@@ -211,6 +212,7 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
     s->model = m;
     s->batch = batch;
     s->precision = precision;
+    s->convolution = convolution;
     s->labels.each = true;
     TW_TRY(plan_forward(s));
     s->view = (tw_score){.self = s,

@@ -52,6 +52,7 @@ static tw_status build(tw_plan **out, const tw_objective *o)
     tw_status st = TW_OK;
     tw_graph *g = NULL;
     const tw_plan_options options = {.precision = o->options.precision,
+                                     .convolution = o->options.convolution,
                                      .accumulate = o->options.accumulate,
                                      .recompute = o->options.recompute && o->options.gradients,
                                      .profile = o->options.profile};

@@ -53,6 +53,23 @@ done:
     return st;
 }
 
+static tw_status free_md(tw_md *md, tw_shape s, tw_dtype act)
+{
+    int64_t dims[TW_RANK_MAX] = {s.dims[0], s.dims[s.rank - 1]};
+    memcpy(dims + 2, s.dims + 1, (size_t)(s.rank - 2) * sizeof *dims);
+    tw_md_destroy(md);
+    return tw_md_tag(md, s.rank, dims, act, dnnl_format_tag_any);
+}
+
+tw_status tw_conv_free_layout(tw_conv_problem *p, const tw_conv_shapes *s, tw_dtype act)
+{
+    tw_status st = TW_OK;
+    TW_TRY(free_md(&p->src, s->x, act));
+    TW_TRY(free_md(&p->dst, s->y, act));
+done:
+    return st;
+}
+
 void tw_conv_problem_destroy(tw_conv_problem *p)
 {
     tw_md_destroy(&p->src);

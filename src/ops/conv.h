@@ -36,6 +36,8 @@ bool tw_conv_is_pointwise(const tw_conv_shapes *s, const tw_attr *a);
  * (f32 for backward-weights), bias f32 where `bias`. Release with tw_conv_problem_destroy. */
 tw_status tw_conv_describe(tw_conv_problem *out, tw_conv_direction direction,
                            const tw_conv_shapes *s, const tw_attr *a, tw_dtype act, bool bias);
+/* Leaves the layout of a problem's activations to oneDNN as well. */
+tw_status tw_conv_free_layout(tw_conv_problem *p, const tw_conv_shapes *s, tw_dtype act);
 void tw_conv_problem_destroy(tw_conv_problem *p);
 
 /* Puts the tensor that the task's convolution will add to where its output goes, unless the plan

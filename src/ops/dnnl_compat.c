@@ -427,10 +427,14 @@ tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd, tw_pd_what what)
 {
     tw_status st = TW_OK;
     tw_md md = {.set = true};
-    dnnl_query_t query = what == TW_PD_WEIGHTS        ? dnnl_query_weights_md
-                         : what == TW_PD_DIFF_WEIGHTS ? dnnl_query_diff_weights_md
-                                                      : dnnl_query_scratchpad_md;
-    md_ref found = dnnl_primitive_desc_query_md(pd, query, 0);
+    static const dnnl_query_t query[] = {[TW_PD_WEIGHTS] = dnnl_query_weights_md,
+                                         [TW_PD_DIFF_WEIGHTS] = dnnl_query_diff_weights_md,
+                                         [TW_PD_SCRATCHPAD] = dnnl_query_scratchpad_md,
+                                         [TW_PD_SRC] = dnnl_query_src_md,
+                                         [TW_PD_DST] = dnnl_query_dst_md,
+                                         [TW_PD_DIFF_SRC] = dnnl_query_diff_src_md,
+                                         [TW_PD_DIFF_DST] = dnnl_query_diff_dst_md};
+    md_ref found = dnnl_primitive_desc_query_md(pd, query[what], 0);
     TW_CHECK(found, TW_EINTERNAL,
              "oneDNN: a primitive descriptor without the memory descriptor asked for");
 #if DNNL_VERSION_MAJOR >= 3

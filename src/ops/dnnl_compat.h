@@ -86,7 +86,15 @@ tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem)
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
                        const tw_md *bias, const tw_md *dst);
 
-typedef enum tw_pd_what { TW_PD_WEIGHTS, TW_PD_DIFF_WEIGHTS, TW_PD_SCRATCHPAD } tw_pd_what;
+typedef enum tw_pd_what {
+    TW_PD_WEIGHTS,
+    TW_PD_DIFF_WEIGHTS,
+    TW_PD_SCRATCHPAD,
+    TW_PD_SRC,
+    TW_PD_DST,
+    TW_PD_DIFF_SRC,
+    TW_PD_DIFF_DST
+} tw_pd_what;
 tw_status tw_pd_md(tw_md *out, dnnl_primitive_desc_t pd,
                    tw_pd_what what); /* a copy of one of its descriptors */
 /* Whether argument `arg` (DNNL_ARG_*), given as `md`, is bf16 where the primitive takes f32. */

@@ -58,6 +58,7 @@ typedef struct tw_task {
     const tw_node *node;
     const tw_op *op;
     tw_dtype act; /* what TW_ACT is in this plan */
+    tw_convolution convolution;
     void *in[TW_OP_IN_MAX];
     void *out[TW_OP_OUT_MAX]; /* NULL where nobody reads the output */
     size_t scratch_bytes;     /* memory for the time of one run() */

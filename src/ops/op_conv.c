@@ -4,13 +4,17 @@
  * (input 3) is no part of the graph's language: the plan puts it in where a sum follows the
  * convolution; nor is a factor of all of it. */
 #include "ops/conv_direct.h"
+#include "ops/winograd.h"
 
 #include <stdio.h>
 #include <string.h>
 
+typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_WINOGRAD } choice;
+
 typedef struct state {
-    bool own; /* computed by conv_direct.c, else by a primitive */
+    choice choice;
     tw_conv_direct direct;
+    tw_winograd winograd;
     tw_primitive conv;
     tw_weights_copy weights;
 } state;
@@ -92,6 +96,7 @@ static void destroy(tw_task *t)
     state *s = t->state;
     if (!s) return;
     tw_conv_direct_destroy(&s->direct);
+    tw_winograd_destroy(&s->winograd);
     tw_primitive_destroy(&s->conv);
     tw_weights_copy_destroy(&s->weights);
     tw_free(&t->state);
@@ -131,8 +136,14 @@ static tw_status plan(tw_task *t)
     state *s = NULL;
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
     t->state = s;
-    s->own = tw_conv_direct_suits(&shapes, &n->attr, t->act);
-    if (s->own) return tw_conv_direct_create(&s->direct, t, &shapes, &n->attr, false);
+    if (tw_winograd_suits(&shapes, &n->attr, t->act, t->convolution)) {
+        s->choice = CHOICE_WINOGRAD;
+        return tw_winograd_create(&s->winograd, t, &shapes, &n->attr, false);
+    }
+    if (tw_conv_direct_suits(&shapes, &n->attr, t->act)) {
+        s->choice = CHOICE_DIRECT;
+        return tw_conv_direct_create(&s->direct, t, &shapes, &n->attr, false);
+    }
     TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &n->attr, t->act, n->in[2] != NULL));
     p.add = n->nin > 3;
     p.gain = n->attr.f[1];
@@ -148,7 +159,9 @@ done:
 static void pack(const tw_task *t)
 {
     state *s = t->state;
-    if (s->own)
+    if (s->choice == CHOICE_WINOGRAD)
+        tw_winograd_pack(&s->winograd, t);
+    else if (s->choice == CHOICE_DIRECT)
         tw_weights_copy_run(&s->direct.weights, t->packed, t->in[1]);
     else if (!s->weights.direct)
         tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
@@ -158,8 +171,13 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    if (s->own) {
-        tw_conv_direct_run(&s->direct, t, t->in[2], t->node->nin > 3 ? t->in[3] : NULL);
+    const float *residual = t->node->nin > 3 ? t->in[3] : NULL;
+    if (s->choice == CHOICE_WINOGRAD) {
+        tw_winograd_run(&s->winograd, t, t->in[2], residual);
+        return;
+    }
+    if (s->choice == CHOICE_DIRECT) {
+        tw_conv_direct_run(&s->direct, t, t->in[2], residual);
         return;
     }
     void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};

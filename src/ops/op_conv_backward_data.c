@@ -5,13 +5,17 @@
  * oneDNN 2.6's backward-data ones on every shape measured (54.8 against 69.8 ms over the CIFAR-10
  * network in bf16), and they can add. Other strides take the backward-data primitive. */
 #include "ops/conv_direct.h"
+#include "ops/winograd.h"
 
 #include <stdio.h>
 #include <string.h>
 
+typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_WINOGRAD } choice;
+
 typedef struct state {
-    bool own; /* computed by conv_direct.c, else by a primitive */
+    choice choice;
     tw_conv_direct direct;
+    tw_winograd winograd;
     tw_primitive conv;
     tw_weights_copy weights;
 } state;
@@ -114,6 +118,7 @@ static void destroy(tw_task *t)
     state *s = t->state;
     if (!s) return;
     tw_conv_direct_destroy(&s->direct);
+    tw_winograd_destroy(&s->winograd);
     tw_primitive_destroy(&s->conv);
     tw_weights_copy_destroy(&s->weights);
     tw_free(&t->state);
@@ -159,8 +164,14 @@ static tw_status plan(tw_task *t)
     if (forward) {
         tw_attr a;
         tw_conv_shapes shapes = turn_round(n, &a);
-        s->own = tw_conv_direct_suits(&shapes, &a, t->act);
-        if (s->own) return tw_conv_direct_create(&s->direct, t, &shapes, &a, true);
+        if (tw_winograd_suits(&shapes, &a, t->act, t->convolution)) {
+            s->choice = CHOICE_WINOGRAD;
+            return tw_winograd_create(&s->winograd, t, &shapes, &a, true);
+        }
+        if (tw_conv_direct_suits(&shapes, &a, t->act)) {
+            s->choice = CHOICE_DIRECT;
+            return tw_conv_direct_create(&s->direct, t, &shapes, &a, true);
+        }
         TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &a, t->act, false));
         p.add = n->nin > 2;
     } else {
@@ -179,7 +190,9 @@ done:
 static void pack(const tw_task *t)
 {
     state *s = t->state;
-    if (s->own)
+    if (s->choice == CHOICE_WINOGRAD)
+        tw_winograd_pack(&s->winograd, t);
+    else if (s->choice == CHOICE_DIRECT)
         tw_weights_copy_run(&s->direct.weights, t->packed, t->in[1]);
     else if (!s->weights.direct)
         tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
@@ -189,8 +202,13 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    if (s->own) {
-        tw_conv_direct_run(&s->direct, t, NULL, t->node->nin > 2 ? t->in[2] : NULL);
+    const float *summand = t->node->nin > 2 ? t->in[2] : NULL;
+    if (s->choice == CHOICE_WINOGRAD) {
+        tw_winograd_run(&s->winograd, t, NULL, summand);
+        return;
+    }
+    if (s->choice == CHOICE_DIRECT) {
+        tw_conv_direct_run(&s->direct, t, NULL, summand);
         return;
     }
     void *data[3] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};

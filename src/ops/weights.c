@@ -123,25 +123,38 @@ done:
     return st;
 }
 
-tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout,
-                                 const tw_md *given)
+tw_status tw_weights_copy_unpack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                         const tw_md_blocking *given)
 {
     tw_status st = TW_OK;
     tw_weights_copy c = {.to_type = TW_DTYPE_F32};
     tw_md stored = {.set = false};
-    tw_md_blocking from, to;
+    tw_md_blocking to;
     TW_TRY(tw_weights_md(&stored, shape, layout));
-    TW_TRY(tw_md_get_blocking(&from, given));
     TW_TRY(tw_md_get_blocking(&to, &stored));
     TW_TRY(allocate(&c, shape));
-    fill_side(&c.from, &from, shape, c.taps);
+    fill_side(&c.from, given, shape, c.taps);
     fill_side(&c.to, &to, shape, c.taps);
-    c.direct = tw_md_equal(&stored, given);
     *out = c;
     c.tables = NULL;
 done:
     tw_md_destroy(&stored);
     tw_weights_copy_destroy(&c);
+    return st;
+}
+
+tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                 const tw_md *given)
+{
+    tw_status st = TW_OK;
+    tw_md stored = {.set = false};
+    tw_md_blocking from;
+    TW_TRY(tw_weights_md(&stored, shape, layout));
+    TW_TRY(tw_md_get_blocking(&from, given));
+    TW_TRY(tw_weights_copy_unpack_blocked(out, shape, layout, &from));
+    out->direct = tw_md_equal(&stored, given);
+done:
+    tw_md_destroy(&stored);
     return st;
 }
 
@@ -155,28 +168,29 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)
+void tw_weights_copy_tile(const tw_weights_copy *c, void *to, const float *from, int64_t o,
+                          int64_t i)
 {
     const tw_kern_tile *kernel = TW_KERNEL_SELECT(tw_kern_tile);
-    const int64_t out_tiles = (c->out + TW_TILE - 1) / TW_TILE,
-                  in_tiles = (c->in + TW_TILE - 1) / TW_TILE;
+    const tw_tile tile = {.rows = least(TW_TILE, c->in - i),
+                          .columns = least(TW_TILE, c->out - o),
+                          .from_row = c->from.i + i,
+                          .from_column = c->from.o + o,
+                          .to_row = c->to.i + i,
+                          .to_column = c->to.o + o};
+    for (int64_t k = 0; k < c->taps; k++) {
+        if (c->to_type == TW_DTYPE_BF16)
+            kernel->to_bf16(&tile, (tw_bf16 *)to + c->to.k[k], from + c->from.k[k]);
+        else if (c->rounded)
+            kernel->to_rounded(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
+        else
+            kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
+    }
+}
+
+void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)
+{
 #pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t ot = 0; ot < out_tiles; ot++)
-        for (int64_t it = 0; it < in_tiles; it++) {
-            const int64_t o = ot * TW_TILE, i = it * TW_TILE;
-            const tw_tile tile = {.rows = least(TW_TILE, c->in - i),
-                                  .columns = least(TW_TILE, c->out - o),
-                                  .from_row = c->from.i + i,
-                                  .from_column = c->from.o + o,
-                                  .to_row = c->to.i + i,
-                                  .to_column = c->to.o + o};
-            for (int64_t k = 0; k < c->taps; k++) {
-                if (c->to_type == TW_DTYPE_BF16)
-                    kernel->to_bf16(&tile, (tw_bf16 *)to + c->to.k[k], from + c->from.k[k]);
-                else if (c->rounded)
-                    kernel->to_rounded(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
-                else
-                    kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
-            }
-        }
+    for (int64_t o = 0; o < c->out; o += TW_TILE)
+        for (int64_t i = 0; i < c->in; i += TW_TILE) tw_weights_copy_tile(c, to, from, o, i);
 }

@@ -42,9 +42,16 @@ tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_
 /* From what a backward-weights primitive writes (f32) to the store. */
 tw_status tw_weights_copy_unpack(tw_weights_copy *out, tw_shape shape, tw_layout layout,
                                  const tw_md *given);
+tw_status tw_weights_copy_unpack_blocked(tw_weights_copy *out, tw_shape shape, tw_layout layout,
+                                         const tw_md_blocking *given);
 void tw_weights_copy_destroy(tw_weights_copy *c);
 
 /* Copies; what `to` pads beyond the weights' own shape is left alone. */
 void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from);
+
+/* The part of it that begins with the store's w[o, i], multiples of 16, and is 16 of both at most;
+ * by one thread. */
+void tw_weights_copy_tile(const tw_weights_copy *c, void *to, const float *from, int64_t o,
+                          int64_t i);
 
 #endif

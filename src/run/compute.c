@@ -10,6 +10,10 @@ static const tw_config_field fields[] = {
     {"compute", "precision", TW_CONFIG_CHOICE, offsetof(tw_compute_config, precision), "auto",
      .choices = "auto|f32|bf16", .fixed = true,
      .help = "auto: bf16 where it is faster (AMX, AMD Zen 4 and later), else f32; a run keeps it"},
+    {"compute", "convolution", TW_CONFIG_CHOICE, offsetof(tw_compute_config, convolution), "auto",
+     .choices = "auto|direct|winograd", .fixed = true,
+     .help = "3 x 3 kernels in f32: by definition, by Winograd's algorithm wherever it can be, or "
+             "(auto) where it is faster"},
     {"compute", "threads", TW_CONFIG_INT64, offsetof(tw_compute_config, threads), "0", 0, 4096,
      .help = "OpenMP threads of a rank; 0: what the launcher gives"},
 };
@@ -17,8 +21,11 @@ static const tw_config_field fields[] = {
 tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config)
 {
     static const tw_precision choices[] = {TW_PRECISION_AUTO, TW_PRECISION_F32, TW_PRECISION_BF16};
+    static const tw_convolution algorithms[] = {TW_CONVOLUTION_AUTO, TW_CONVOLUTION_DIRECT,
+                                                TW_CONVOLUTION_WINOGRAD};
     tw_status st = tw_config_bind(config, fields, sizeof fields / sizeof *fields, out);
     out->precision = (int)choices[out->precision];
+    out->convolution = (int)algorithms[out->convolution];
     return st;
 }
 

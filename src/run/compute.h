@@ -9,6 +9,7 @@
 /* [compute] */
 typedef struct tw_compute_config {
     int precision;   /* tw_precision */
+    int convolution; /* tw_convolution */
     int64_t threads; /* per rank; 0: as tw_comm_default_threads says */
 } tw_compute_config;
 

@@ -96,6 +96,7 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     tw_shape shape = {0};
     TW_TRY(read_config(out, comm, path, assignment_count, assignments));
     TW_TRY(sample_shape(&shape, comm, &out->run->train, out->config));
+    out->convolution = (tw_convolution)out->run->compute.convolution;
     st = tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm);
     if (st == TW_OK) st = tw_model_create(out->model, shape, (uint64_t)out->run->train.seed);
     TW_TRY(comm ? tw_comm_agree(comm, st) : st);

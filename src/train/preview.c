@@ -72,8 +72,10 @@ static tw_status plan_validation(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    const tw_objective_options options = {
-        .batch = t->stepper.micro, .global_batch = t->c->batch, .precision = t->stepper.precision};
+    const tw_objective_options options = {.batch = t->stepper.micro,
+                                          .global_batch = t->c->batch,
+                                          .precision = t->stepper.precision,
+                                          .convolution = t->stepper.convolution};
     TW_TRY(tw_objective_create(&p->objective, p->model, &p->run.objective, &options));
     TW_TRY(tw_alloc(&p->x0, t->stepper.micro * t->stepper.model->dims, sizeof *p->x0,
                     "a batch of the validation split"));
@@ -94,7 +96,8 @@ static tw_status plan_grid(tw_preview *p)
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
     tw_labels labels;
     TW_TRY(tw_run_labels(&labels, t->run.sample_class, p->model));
-    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision));
+    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
+                                 t->stepper.convolution));
     tw_model_score_condition(p->score, &labels);
     TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
                              &options));

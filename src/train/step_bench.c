@@ -52,6 +52,7 @@ static void configure(bench *b, const tw_setup *setup, const tw_comm *comm)
                               .optimizer_config = setup->run->optimizer.config,
                               .model = setup->model,
                               .precision = setup->precision,
+                              .convolution = setup->convolution,
                               .threads = setup->threads,
                               .first_position = batch * tw_comm_rank(comm),
                               .positions = batch,
@@ -182,6 +183,23 @@ done:
     return st;
 }
 
+/* Which primitives the limit is made of. */
+static tw_status report_limit(tw_step_bench *r, const tw_conv_limit *l)
+{
+    tw_status st = TW_OK;
+    const int n = tw_conv_limit_count(l);
+    TW_TRY(tw_alloc(&r->limits, n + 1, sizeof *r->limits, "the names of convolutions"));
+    r->limit_count = n;
+    for (int i = 0; i < n; i++) {
+        const tw_conv_limit_item k = tw_conv_limit_get(l, i);
+        r->own_layout_count += k.own_layout;
+        snprintf(r->limits[i], sizeof r->limits[i], "%s: %s, %s", k.convolution, k.implementation,
+                 k.own_layout ? "own layout" : "channels last");
+    }
+done:
+    return st;
+}
+
 tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
                             int64_t repetitions)
 {
@@ -194,12 +212,22 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_
     TW_TRY(step(&b, &first));
     getrusage(RUSAGE_SELF,
               &usage); /* before the limit's own weights are touched: the step's memory */
+    tw_conv_limit_choose(b.limit);
     tw_conv_limit_run(b.limit);
+    TW_TRY(report_limit(&r, b.limit));
     TW_TRY(measure(&r, &b, repetitions));
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
     summarise(&r, &b, repetitions);
     *out = r;
+    r.limits = NULL;
 done:
+    tw_step_bench_free(&r);
     destroy(&b);
     return st;
+}
+
+void tw_step_bench_free(tw_step_bench *r)
+{
+    tw_free(&r->limits);
+    r->limit_count = 0;
 }

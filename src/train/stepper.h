@@ -41,6 +41,7 @@ typedef struct tw_stepper {
     const void *optimizer_config;
     tw_model *model;
     tw_precision precision;
+    tw_convolution convolution;
     int threads;
     int64_t first_position, positions; /* this rank's share of the global batch */
     int64_t micro, micro_count;        /* samples of a microbatch; microbatches of a step */

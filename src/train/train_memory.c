@@ -98,6 +98,7 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
     const tw_objective_options options = {.batch = s->micro,
                                           .global_batch = s->c->batch,
                                           .precision = s->precision,
+                                          .convolution = s->convolution,
                                           .gradients = true,
                                           .accumulate = s->micro_count > 1 && !tree,
                                           .recompute = s->c->recompute,

@@ -1,8 +1,10 @@
-/* The precision of a run: decided once, when it begins, and kept.
+/* The arithmetic of a run: decided once, when it begins, and kept.
  *
  * A run's frozen configuration holds the answer, f32 or bf16, so that a resume on another processor
  * does the same arithmetic. Runs of earlier versions may hold `auto`: what they were computed in is
- * then in their checkpoints. */
+ * then in their checkpoints. Convolutions are computed as the run began: with Winograd's algorithm
+ * or without it, as compute.convolution says; runs of versions that did not have the key were
+ * computed without. */
 #include <string.h>
 
 #include "train/trainer.h"
@@ -54,24 +56,43 @@ done:
     return st;
 }
 
-static tw_status assign(tw_config *config, tw_precision precision)
+static tw_status assign(tw_config *config, const char *key, const char *value)
 {
     char assignment[64];
-    tw_status st = tw_format(assignment, sizeof assignment, "compute.precision=%s",
-                             tw_precision_name(precision));
+    tw_status st = tw_format(assignment, sizeof assignment, "compute.%s=%s", key, value);
     return st == TW_OK ? tw_config_override(config, 1, (char *[]){assignment}) : st;
+}
+
+/* A configuration that says `auto` goes on as the run began. */
+static tw_status keep_convolution(tw_trainer *t, tw_config *run)
+{
+    tw_status st = TW_OK;
+    tw_compute_config frozen = {0};
+    int *mine = &t->run.compute.convolution;
+    if (run && !tw_config_find(run, "compute", "convolution"))
+        TW_TRY(assign(run, "convolution", tw_convolution_name(TW_CONVOLUTION_DIRECT)));
+    if (run) {
+        TW_TRY(tw_compute_config_bind(&frozen, run));
+        if (*mine == TW_CONVOLUTION_AUTO) *mine = frozen.convolution;
+    }
+    t->stepper.convolution = (tw_convolution)*mine;
+    TW_TRY(assign(t->config, "convolution", tw_convolution_name(t->stepper.convolution)));
+done:
+    return st;
 }
 
 tw_status tw_trainer_resolve_precision(tw_trainer *t, tw_config *run)
 {
     tw_status st = TW_OK;
     tw_precision before = TW_PRECISION_AUTO;
+    TW_TRY(keep_convolution(t, run));
     if (run) TW_TRY(frozen_precision(&before, t, run));
     if (t->run.compute.precision == TW_PRECISION_AUTO) t->run.compute.precision = (int)before;
     TW_TRY(
         tw_compute_prepare(&t->stepper.precision, &t->stepper.threads, &t->run.compute, t->comm));
-    TW_TRY(assign(t->config, t->stepper.precision));
-    if (run) TW_TRY(assign(run, before == TW_PRECISION_AUTO ? t->stepper.precision : before));
+    TW_TRY(assign(t->config, "precision", tw_precision_name(t->stepper.precision)));
+    if (run && before == TW_PRECISION_AUTO) before = t->stepper.precision;
+    if (run) TW_TRY(assign(run, "precision", tw_precision_name(before)));
 done:
     return st;
 }

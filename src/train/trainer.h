@@ -52,8 +52,8 @@ typedef struct tw_trainer {
 
 /* train_setup.c: everything up to the first step. Collective. */
 tw_status tw_trainer_open(tw_trainer *t);
-/* train_precision.c: decides t->stepper.precision, and writes it into the configuration and into
- * that of the run, NULL where it is new. Collective.
+/* train_precision.c: decides t->stepper.precision and convolution, and writes them into the
+ * configuration and into that of the run, NULL where it is new. Collective.
  * @param run  bound by nobody yet */
 tw_status tw_trainer_resolve_precision(tw_trainer *t, tw_config *run);
 void tw_trainer_close(tw_trainer *t);

@@ -79,3 +79,14 @@ for prefix in "" "$AVX2" "$BASELINE"; do
         cmp threads1.h5 threads$threads.h5 || fail "$threads threads give other samples than one"
     done
 done
+
+# convolutions: auto is as the run began, which a run of a version without the key did by definition; another one is refused
+convolution() { sed -n 's/^convolution *= *//p' "$1/config.ini"; }
+steps 75 "" began --stop-at-step 3
+expect_equal "frozen" "$(convolution began)" auto
+sed -i '/^convolution *=/d' began/config.ini
+steps 75 "" began --stop-at-step 4
+expect_equal "frozen" "$(convolution began)" direct
+steps 78 "" began compute.convolution=winograd
+expect_message "compute.convolution"
+steps 0 "" began compute.convolution=direct

@@ -119,6 +119,19 @@ static void ddpm_small_agrees_in_a_large_batch(void **state)
         close_to("an output", f.first8[i], golden.first8[i], 2e-5 * size_of_outputs());
 }
 
+/* Every 3 x 3 convolution by Winograd's algorithm, the error of a whole network's outputs and
+ * gradients stays far below 1e-4: 7e-6 of the root mean square was met. */
+static void ddpm_small_agrees_with_winograds_convolutions(void **state)
+{
+    (void)state;
+    const tw_fingerprint f = measure(
+        &(tw_plan_options){.precision = TW_PRECISION_F32, .convolution = TW_CONVOLUTION_WINOGRAD},
+        (const double[]){249.75, 749.25}, 2);
+    for (int i = 0; i < 8; i++)
+        close_to("an output", f.first8[i], golden.first8[i], 5e-5 * size_of_outputs());
+    sums_agree(&f, 2e-5);
+}
+
 /* Perturbing each intermediate of the network in double by one rounding to f32 moves the first 8
  * outputs by up to 3.5e-7 of the outputs' root mean square (uniform noise, added in quadrature). A
  * rounding to bf16 is 2^15 times as large: 1.2e-2, of which this allows eight, since some
@@ -154,6 +167,7 @@ int main(void)
         cmocka_unit_test(ddpm_small_agrees_with_the_published_code),
         cmocka_unit_test(ddpm_small_agrees_without_fusion),
         cmocka_unit_test(ddpm_small_agrees_in_a_large_batch),
+        cmocka_unit_test(ddpm_small_agrees_with_winograds_convolutions),
         cmocka_unit_test(ddpm_small_agrees_in_bf16_to_its_rounding),
         cmocka_unit_test(parameter_counts_are_the_published_ones),
     };

@@ -29,7 +29,7 @@ static void set_up(setting *s, const char *text, tw_shape sample)
     *s = (setting){0};
     s->m = make_model(&s->config, text, sample);
     s->dims = s->m->dims;
-    ok(tw_model_score_create(&s->score, s->m, BATCH, TW_PRECISION_F32));
+    ok(tw_model_score_create(&s->score, s->m, BATCH, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     s->view = tw_model_score_view(s->score);
     fill_normal(s->x, 0, N * s->dims);
     fill_normal(s->v, 1, N * s->dims);

@@ -547,7 +547,8 @@ static void a_classifier_has_no_score(void **state)
     tw_config *c = NULL;
     tw_model_score *score = NULL;
     tw_model *m = published(&c, WIDERESNET, TW_SHAPE(8, 8, 2));
-    assert_int_equal(tw_model_score_create(&score, m, 2, TW_PRECISION_F32), TW_ECONFIG);
+    assert_int_equal(tw_model_score_create(&score, m, 2, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT),
+                     TW_ECONFIG);
     assert_non_null(strstr(tw_error_message(), "wideresnet is a classifier"));
     destroy_model(&m, &c);
 }

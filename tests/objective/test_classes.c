@@ -29,7 +29,7 @@ static void set_up(setting *s, const char *text, tw_shape sample)
 {
     *s = (setting){0};
     s->m = make_model(&s->config, text, sample);
-    ok(tw_model_score_create(&s->score, s->m, 4, TW_PRECISION_F32));
+    ok(tw_model_score_create(&s->score, s->m, 4, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     for (int i = 0; i < N; i++) { /* the same point at the same time, sample by sample */
         fill_normal(s->x + i * s->m->dims, 0, s->m->dims);
         s->t[i] = 7;

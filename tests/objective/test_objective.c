@@ -208,7 +208,7 @@ static void the_loss_is_the_error_of_the_predicted_noise(void **state)
     run(&s, N);
     const tw_objective_step step = step_of(0, N);
     tw_objective_perturb(s.objective, &step, N, s.x0, t, z, xt);
-    ok(tw_model_score_create(&score, s.m, N, TW_PRECISION_F32));
+    ok(tw_model_score_create(&score, s.m, N, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     ok(tw_model_score_quantity(score, TW_MODEL_NOISE, N, xt, t, index, noise));
     for (int64_t i = 0; i < N * s.m->dims; i++)
         wanted += pow((double)noise[i] - (double)z[i], 2) / (double)(N * s.m->dims);

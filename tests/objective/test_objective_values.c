@@ -161,7 +161,7 @@ static void edm_is_the_published_loss(void **state)
     const double met = run_step(&r, 3);
     const tw_objective_step step = {.seed = 5, .step = 3, .count = N, .weight = 1};
     tw_objective_perturb(r.objective, &step, N, r.x0, t, z, xt);
-    ok(tw_model_score_create(&score, r.m, N, TW_PRECISION_F32));
+    ok(tw_model_score_create(&score, r.m, N, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, xt, t, index, f));
     for (int i = 0; i < 2 * N; i++) {
         const double sigma = t[i / 2], s = 0.5, sum = sigma * sigma + s * s;
@@ -239,7 +239,7 @@ static void look(rig *r, looked *l)
     const tw_objective_step step = {.seed = 5, .step = 3, .count = N, .weight = 1};
     tw_model_score *score = NULL;
     tw_objective_perturb(r->objective, &step, N, r->x0, l->t, l->z, l->xt);
-    ok(tw_model_score_create(&score, r->m, N, TW_PRECISION_F32));
+    ok(tw_model_score_create(&score, r->m, N, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     ok(tw_model_score_quantity(score, TW_MODEL_X0, N, l->xt, l->t, l->index, l->x0));
     ok(tw_model_score_quantity(score, TW_MODEL_OUTPUT, N, l->xt, l->t, l->index, l->f));
     const tw_score *s = tw_model_score_view(score);

@@ -16,6 +16,8 @@
 #include "ops/op.h"
 #include "tweedie/memory.h"
 
+static tw_convolution single_convolution; /* of what single_create plans */
+
 typedef struct single {
     tw_task task;
     void *packed, *scratch;
@@ -36,7 +38,7 @@ static inline void single_create(single *s, tw_value *value, tw_dtype act, unsig
 {
     assert_non_null(value);
     tw_node *n = value->node;
-    *s = (single){.task = {.node = n, .op = n->op, .act = act}};
+    *s = (single){.task = {.node = n, .op = n->op, .act = act, .convolution = single_convolution}};
     for (int i = 0; i < n->nin; i++)
         if (n->in[i])
             assert_int_equal(tw_alloc(&s->task.in[i], 1, single_bytes(s, n->in[i]), "an input"),

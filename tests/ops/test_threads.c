@@ -132,11 +132,42 @@ static void forward_convolutions_do_not_depend_on_the_number_of_threads(void **s
     assert_int_equal(differing, 0);
 }
 
+/* Winograd's in all directions: sums over tiles are cut by shape. */
+static void winograds_convolutions_do_not_depend_on_the_number_of_threads(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][5] = {/* N, H, W, I, O */
+                                        {3, 19, 17, 20, 23},
+                                        {1, 4, 4, 200, 70},
+                                        {9, 16, 12, 32, 48},
+                                        {2, 2, 2, 16, 16}};
+    differing = 0;
+    single_convolution = TW_CONVOLUTION_WINOGRAD;
+    for (int k = 0; k < (int)(sizeof shapes / sizeof *shapes); k++) {
+        const int64_t *s = shapes[k];
+        tw_graph *g = new_graph();
+        const tw_conv_geometry geometry = tw_conv_square(1, 1, 1);
+        tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(s[0], s[1], s[2], s[3])),
+                 *w = tw_param(g, "w", TW_SHAPE(s[4], s[3], 3, 3), tw_init_ones),
+                 *b = tw_param(g, "b", TW_SHAPE(s[4]), tw_init_ones),
+                 *y = tw_conv(g, x, w, b, &geometry), *wrt[] = {x, w}, *gradient[2];
+        tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 2, gradient);
+        assert_int_equal(tw_graph_status(g), TW_OK);
+        compare(y, TW_DTYPE_F32, "convolution", k);
+        compare(gradient[0], TW_DTYPE_F32, "gradient of the input", k);
+        compare(gradient[1], TW_DTYPE_F32, "gradient of the weights", k);
+        tw_graph_destroy(&g);
+    }
+    single_convolution = TW_CONVOLUTION_DIRECT;
+    assert_int_equal(differing, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_do_not_depend_on_the_number_of_threads),
         cmocka_unit_test(forward_convolutions_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(winograds_convolutions_do_not_depend_on_the_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,7 +153,7 @@ static void measure(size_t f, double *error)
     ok(tw_params_use_gradient(m->params, NULL));
     ok(tw_objective_create(&objective, m, &oc, &options));
     train(m, objective);
-    ok(tw_model_score_create(&score, m, 500, TW_PRECISION_F32));
+    ok(tw_model_score_create(&score, m, 500, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     tw_model_score_refresh(score);
     for (int l = 0; l < LEVELS; l++) error[l] = error_at(m, tw_model_score_view(score), ratios[l]);
     tw_model_score_destroy(&score);

@@ -1,0 +1,269 @@
+/* The matrices of F(2, 3) belong to the points 0, 1, -1, ∞, those of F(4, 3) to 0, ±1, ±2, ∞:
+ *
+ *          F(2, 3)          F(4, 3)
+ *     Bᵀ   1  0 -1  0       4  0 -5  0  1  0      G    1/4    0     0       Aᵀ   1  1  1  1  1  0
+ *          0  1  1  0       0 -4 -4  1  1  0          -1/6  -1/6  -1/6           0  1 -1  2 -2  0
+ *          0 -1  1  0       0  4 -4 -1  1  0          -1/6   1/6  -1/6           0  1  1  4  4  0
+ *          0  1  0 -1       0 -2 -1  2  1  0          1/24  1/12   1/6           0  1 -1  8 -8  1
+ *                           0  2 -1 -2  1  0          1/24 -1/12   1/6
+ *     Aᵀ   1  1  1  0       0  4  0 -5  0  1            0     0     1
+ *          0  1 -1 -1       and G = (1 0 0; ½ ½ ½; ½ -½ ½; 0 0 1) of F(2, 3)
+ *
+ * Each function transforms all rows of a tile and then all columns, on vectors of channels. */
+#include "ops/kern_winograd.h"
+
+#include "ops/simd.h"
+
+enum { K = 3, SIDE_MAX = 6, COLUMNS = TW_PANEL_VECTORS * TW_LANES };
+
+/* ---- one dimension: from in[0], in[step], … to out[0], out[step], … ---- */
+
+TW_INLINE void data(int m, const tw_vec *in, tw_vec *out, int step)
+{
+    const tw_vec d0 = in[0], d1 = in[step], d2 = in[2 * step], d3 = in[3 * step];
+    if (m == 2) {
+        out[0] = d0 - d2;
+        out[step] = d1 + d2;
+        out[2 * step] = d2 - d1;
+        out[3 * step] = d1 - d3;
+        return;
+    }
+    const tw_vec d4 = in[4 * step], d5 = in[5 * step];
+    const tw_vec even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1, near = d4 - d2,
+                 far = 2.0f * (d3 - d1);
+    out[0] = 4.0f * d0 + (d4 - 5.0f * d2);
+    out[step] = even + odd;
+    out[2 * step] = even - odd;
+    out[3 * step] = near + far;
+    out[4 * step] = near - far;
+    out[5 * step] = 4.0f * d1 + (d5 - 5.0f * d3);
+}
+
+TW_INLINE void result(int m, const tw_vec *in, tw_vec *out, int step)
+{
+    const tw_vec sum = in[step] + in[2 * step], difference = in[step] - in[2 * step];
+    if (m == 2) {
+        out[0] = in[0] + sum;
+        out[step] = difference - in[3 * step];
+        return;
+    }
+    const tw_vec sum2 = in[3 * step] + in[4 * step], difference2 = in[3 * step] - in[4 * step];
+    out[0] = in[0] + sum + sum2;
+    out[step] = difference + 2.0f * difference2;
+    out[2 * step] = sum + 4.0f * sum2;
+    out[3 * step] = difference + 8.0f * difference2 + in[5 * step];
+}
+
+TW_INLINE void result_gradient(int m, const tw_vec *in, tw_vec *out, int step)
+{
+    const tw_vec y0 = in[0], y1 = in[step];
+    out[0] = y0;
+    if (m == 2) {
+        out[step] = y0 + y1;
+        out[2 * step] = y0 - y1;
+        out[3 * step] = -y1;
+        return;
+    }
+    const tw_vec y2 = in[2 * step], y3 = in[3 * step];
+    const tw_vec even = y0 + y2, odd = y1 + y3, even2 = y0 + 4.0f * y2,
+                 odd2 = 2.0f * y1 + 8.0f * y3;
+    out[step] = even + odd;
+    out[2 * step] = even - odd;
+    out[3 * step] = even2 + odd2;
+    out[4 * step] = even2 - odd2;
+    out[5 * step] = y3;
+}
+
+TW_INLINE void kernel(int m, const tw_vec *in, tw_vec *out, int step)
+{
+    const tw_vec g0 = in[0], g1 = in[step], g2 = in[2 * step];
+    if (m == 2) {
+        const tw_vec half = 0.5f * (g0 + g2), middle = 0.5f * g1;
+        out[0] = g0;
+        out[step] = half + middle;
+        out[2 * step] = half - middle;
+        out[3 * step] = g2;
+        return;
+    }
+    const tw_vec ends = (-1.0f / 6) * (g0 + g2), middle = (1.0f / 6) * g1,
+                 ends2 = (1.0f / 24) * g0 + (1.0f / 6) * g2, middle2 = (1.0f / 12) * g1;
+    out[0] = 0.25f * g0;
+    out[step] = ends - middle;
+    out[2 * step] = ends + middle;
+    out[3 * step] = ends2 + middle2;
+    out[4 * step] = ends2 - middle2;
+    out[5 * step] = g2;
+}
+
+TW_INLINE void kernel_gradient(int m, const tw_vec *in, tw_vec *out, int step)
+{
+    const tw_vec sum = in[step] + in[2 * step], difference = in[step] - in[2 * step];
+    if (m == 2) {
+        out[0] = in[0] + 0.5f * sum;
+        out[step] = 0.5f * difference;
+        out[2 * step] = 0.5f * sum + in[3 * step];
+        return;
+    }
+    const tw_vec sum2 = in[3 * step] + in[4 * step], difference2 = in[3 * step] - in[4 * step];
+    out[0] = 0.25f * in[0] - (1.0f / 6) * sum + (1.0f / 24) * sum2;
+    out[step] = (1.0f / 12) * difference2 - (1.0f / 6) * difference;
+    out[2 * step] = (1.0f / 6) * (sum2 - sum) + in[5 * step];
+}
+
+/* ---- two dimensions: a square `from` × `from` at the beginning of t becomes `to` × `to` ---- */
+
+typedef void transform(int m, const tw_vec *in, tw_vec *out, int step);
+
+TW_INLINE void both(transform *f, int m, tw_vec t[SIDE_MAX][SIDE_MAX], int from, int to)
+{
+#pragma GCC unroll 6
+    for (int c = 0; c < from; c++) f(m, &t[0][c], &t[0][c], SIDE_MAX);
+#pragma GCC unroll 6
+    for (int r = 0; r < to; r++) f(m, t[r], t[r], 1);
+}
+
+/* ---- whole tiles ---- */
+
+TW_INLINE float *place(const tw_winograd_row *r, int width, int64_t channel)
+{
+    return r->at + channel / width * r->panel_stride + channel % width;
+}
+
+TW_INLINE int lanes_left(int64_t channels, int64_t first)
+{
+    const int64_t left = channels - first;
+    return left >= TW_LANES ? TW_LANES : left > 0 ? (int)left : 0;
+}
+
+/* All points of some channels; point 0 is at `to`. */
+TW_INLINE void write_points(int side, float *to, int64_t stride, tw_vec t[SIDE_MAX][SIDE_MAX])
+{
+#pragma GCC unroll 6
+    for (int r = 0; r < side; r++)
+#pragma GCC unroll 6
+        for (int k = 0; k < side; k++, to += stride) tw_vstore_f32(to, t[r][k], TW_LANES);
+}
+
+TW_INLINE void read_points(int side, tw_vec t[SIDE_MAX][SIDE_MAX], const float *from,
+                           int64_t stride)
+{
+#pragma GCC unroll 6
+    for (int r = 0; r < side; r++)
+#pragma GCC unroll 6
+        for (int k = 0; k < side; k++, from += stride) t[r][k] = tw_vload_f32(from, TW_LANES);
+}
+
+TW_INLINE void expand(transform *f, int m, int from, const float *const *pixel, int64_t c, int n,
+                      float *to, int64_t stride)
+{
+    tw_vec t[SIDE_MAX][SIDE_MAX];
+#pragma GCC unroll 6
+    for (int r = 0; r < from; r++)
+#pragma GCC unroll 6
+        for (int k = 0; k < from; k++) t[r][k] = tw_vload_f32(pixel[r * from + k] + c, n);
+    both(f, m, t, from, m + 2);
+    write_points(m + 2, to, stride, t);
+}
+
+TW_INLINE void expand_all(transform *f, int m, int from, const tw_winograd_row *v, int width,
+                          const float *const *pixel, int64_t channels)
+{
+    const int64_t all = (channels + width - 1) / width * width;
+    int64_t c = 0;
+    for (; c + TW_LANES <= channels; c += TW_LANES)
+        expand(f, m, from, pixel, c, TW_LANES, place(v, width, c), v->point_stride);
+    for (; c < all; c += TW_LANES)
+        expand(f, m, from, pixel, c, lanes_left(channels, c), place(v, width, c), v->point_stride);
+}
+
+TW_INLINE void contract(int m, const tw_winograd_row *v, const tw_winograd_output *to, int64_t c,
+                        int n)
+{
+    tw_vec t[SIDE_MAX][SIDE_MAX];
+    const int side = m + 2;
+    const tw_vec bias = to->bias ? tw_vload_f32(to->bias + c, n) : tw_vzero();
+    read_points(side, t, place(v, COLUMNS, c), v->point_stride);
+    both(result, m, t, side, m);
+#pragma GCC unroll 4
+    for (int r = 0; r < m; r++)
+#pragma GCC unroll 4
+        for (int k = 0; k < m; k++) {
+            const int64_t at = to->at[r * m + k];
+            if (at < 0) continue;
+            tw_vec y = t[r][k] + bias;
+            if (to->summand) y += tw_vload_f32(to->summand + at + c, n);
+            tw_vstore_f32(to->y + at + c, y, n);
+        }
+}
+
+TW_INLINE void contract_all(int m, const tw_winograd_row *v, const tw_winograd_output *to,
+                            int64_t channels)
+{
+    int64_t c = 0;
+    for (; c + TW_LANES <= channels; c += TW_LANES) contract(m, v, to, c, TW_LANES);
+    if (c < channels) contract(m, v, to, c, (int)(channels - c));
+}
+
+TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winograd_kernel *g,
+                                 int64_t inputs, int64_t outputs)
+{
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t o = 0; o < outputs; o += TW_LANES) {
+            tw_vec t[SIDE_MAX][SIDE_MAX];
+#pragma GCC unroll 9
+            for (int k = 0; k < K * K; k++)
+                t[k / K][k % K] = tw_vload_f32(&(*g)[k][i][o], TW_LANES);
+            both(kernel, m, t, K, m + 2);
+            write_points(m + 2, place(u, COLUMNS, o) + i * COLUMNS, u->point_stride, t);
+        }
+}
+
+TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_row *u,
+                              int64_t inputs, int64_t outputs)
+{
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t o = 0; o < outputs; o += TW_LANES) {
+            tw_vec t[SIDE_MAX][SIDE_MAX];
+            read_points(m + 2, t, place(u, COLUMNS, o) + i * COLUMNS, u->point_stride);
+            both(kernel_gradient, m, t, m + 2, K);
+#pragma GCC unroll 9
+            for (int k = 0; k < K * K; k++)
+                tw_vstore_f32(&(*g)[k][i][o], t[k / K][k % K], TW_LANES);
+        }
+}
+
+/* ---- the two sizes ---- */
+
+#define SIZE(m)                                                                                    \
+    static void input##m(const tw_winograd_row *v, const float *const *pixel, int64_t channels)    \
+    {                                                                                              \
+        expand_all(data, m, m + 2, v, TW_PANEL, pixel, channels);                                  \
+    }                                                                                              \
+    static void output##m(const tw_winograd_row *v, const tw_winograd_output *to,                  \
+                          int64_t channels)                                                        \
+    {                                                                                              \
+        contract_all(m, v, to, channels);                                                          \
+    }                                                                                              \
+    static void gradient##m(const tw_winograd_row *z, const float *const *pixel, int64_t channels) \
+    {                                                                                              \
+        expand_all(result_gradient, m, m, z, COLUMNS, pixel, channels);                            \
+    }                                                                                              \
+    static void weights##m(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,  \
+                           int64_t outputs)                                                        \
+    {                                                                                              \
+        transform_weights(m, u, g, inputs, outputs);                                               \
+    }                                                                                              \
+    static void weights_gradient##m(tw_winograd_kernel *g, const tw_winograd_row *u,               \
+                                    int64_t inputs, int64_t outputs)                               \
+    {                                                                                              \
+        gather_weights(m, g, u, inputs, outputs);                                                  \
+    }
+SIZE(2)
+SIZE(4)
+
+const tw_kern_winograd TW_KERNEL(tw_kern_winograd) = {
+    .input = {input2, input4},
+    .output = {output2, output4},
+    .gradient = {gradient2, gradient4},
+    .weights = {weights2, weights4},
+    .weights_gradient = {weights_gradient2, weights_gradient4}};

@@ -1,0 +1,54 @@
+/* The transforms of Winograd's convolutions F(m × m, 3 × 3), m = 2 or 4 (Lavin and Gray 2016, arXiv
+ * 1509.09308): y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A for a tile of m × m results, (m + 2)² points of a
+ * transform each.
+ *
+ * Transformed numbers lie as [point][panel][row][channel of the panel], rows being tiles, or input
+ * channels of transformed weights. Panels of the input are TW_PANEL wide, as the left side of
+ * kern_panel.h's products, all others as wide as its `columns`. */
+#ifndef TW_OPS_KERN_WINOGRAD_H
+#define TW_OPS_KERN_WINOGRAD_H
+
+#include "ops/kern_panel.h"
+
+enum {
+    TW_WINOGRAD_POINTS_MAX = 36,
+    TW_WINOGRAD_CHANNELS = 16 /* of a tile of weights, each way */
+};
+
+/* The weights of 16 × 16 channels: [kernel row][kernel column][input][output]. */
+typedef float tw_winograd_kernel[9][TW_WINOGRAD_CHANNELS][TW_WINOGRAD_CHANNELS];
+
+/* One row of transformed numbers. */
+typedef struct tw_winograd_row {
+    float *at; /* point 0, panel 0 */
+    int64_t point_stride, panel_stride;
+} tw_winograd_row;
+
+typedef struct tw_winograd_output {
+    const float *bias;    /* of the first channel, or NULL */
+    const float *summand; /* added to the result, where the result is (and may be there), or NULL */
+    float *y;
+    int64_t at[16]; /* offset of each pixel of the tile, row by row; -1: not there */
+} tw_winograd_output;
+
+/* By m: [0] of 2, [1] of 4. Channels are counted from the row's first; panels are written whole,
+ * with zeros behind the last channel. */
+typedef struct tw_kern_winograd {
+    /* Bᵀ d B; pixel: of the tile's (m + 2)², row by row. */
+    void (*input[2])(const tw_winograd_row *v, const float *const *pixel, int64_t channels);
+    /* Aᵀ m A, with bias and summand. */
+    void (*output[2])(const tw_winograd_row *m, const tw_winograd_output *to, int64_t channels);
+    /* A gy Aᵀ; pixel: of the tile's m², row by row. */
+    void (*gradient[2])(const tw_winograd_row *z, const float *const *pixel, int64_t channels);
+    /* G g Gᵀ of `inputs` rows, which lie one after the other in a panel, and of `outputs` channels,
+     * a multiple of every vector. */
+    void (*weights[2])(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,
+                       int64_t outputs);
+    /* Gᵀ u G, the other way. */
+    void (*weights_gradient[2])(tw_winograd_kernel *g, const tw_winograd_row *u, int64_t inputs,
+                                int64_t outputs);
+} tw_kern_winograd;
+
+TW_KERNEL_DECLARE(tw_kern_winograd);
+
+#endif

@@ -1,0 +1,175 @@
+/* Forward: blocks of tiles, each by one thread, from the images through transform, products and
+ * transform back; so what a block needs stays in that thread's cache. Where there are fewer blocks
+ * than threads, groups of output channels are shared out too, and the transform is made by each. */
+#include "ops/winograd.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "ops/task.h"
+
+/* A point's numbers do not begin at a multiple of 4096 bytes, or all points of a tile would want
+ * the same few lines of a cache. */
+enum { APART = 16 };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t pieces(int64_t count, int64_t size)
+{
+    return (count + size - 1) / size;
+}
+
+/* Tiles and output panels that one thread takes at a time. Weights are read once for each block, so
+ * more tiles need them less often; 2 MiB of transformed tiles are still near. */
+static void cut(tw_winograd *w)
+{
+    const int64_t channels = w->in_panels * TW_PANEL + w->out_panels * w->panel->columns;
+    const int64_t room = (INT64_C(1) << 21) / (w->grid.points * channels * (int64_t)sizeof(float));
+    const int64_t most = room < 24 ? 24 : room > 96 ? 96 : room;
+    w->blocks = pieces(w->grid.tiles, most);
+    if (w->blocks > w->threads) w->blocks = pieces(w->blocks, w->threads) * w->threads;
+    if (w->blocks < w->threads) w->blocks = least(w->threads, pieces(w->grid.tiles, 24));
+    w->block = pieces(w->grid.tiles, w->blocks);
+    w->blocks = pieces(w->grid.tiles, w->block);
+    w->groups = least(pieces(w->threads, w->blocks), w->out_panels);
+    w->group = pieces(w->out_panels, w->groups);
+    w->groups = pieces(w->out_panels, w->group);
+}
+
+tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes *s,
+                             const tw_attr *a, bool flip)
+{
+    tw_status st = TW_OK;
+    const tw_value *stored = t->node->in[1];
+    const tw_md_blocking layout = tw_winograd_kernel_layout();
+    tw_winograd w = {.grid = tw_winograd_grid_of(s, a), .flip = flip};
+    w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
+    w.panel = TW_KERNEL_SELECT(tw_kern_panel);
+    w.threads = omp_get_max_threads();
+    w.in_panels = pieces(w.grid.in_channels, TW_PANEL);
+    w.out_panels = pieces(w.grid.out_channels, w.panel->columns);
+    cut(&w);
+    w.v.panel_stride = w.block * TW_PANEL;
+    w.v.point_stride = w.in_panels * w.v.panel_stride + APART;
+    w.m.panel_stride = w.block * w.panel->columns;
+    w.m.point_stride = w.group * w.m.panel_stride + APART;
+    w.u.panel_stride = w.grid.in_channels * w.panel->columns;
+    w.u.point_stride = w.out_panels * w.u.panel_stride + APART;
+    w.zeros = w.in_panels * TW_PANEL;
+    w.own = w.zeros + w.grid.points * (w.v.point_stride + w.m.point_stride);
+    TW_TRY(tw_winograd_name(t, &w.grid));
+    TW_TRY(tw_weights_copy_pack_blocked(&w.weights, stored->shape, stored->layout, flip, &layout,
+                                        TW_DTYPE_F32));
+    t->flops = tw_conv_flops(s);
+    t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
+    t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
+    *out = w;
+done:
+    return st;
+}
+
+void tw_winograd_destroy(tw_winograd *w)
+{
+    tw_weights_copy_destroy(&w->weights);
+}
+
+/* Some 16 input and 16 output channels, from (i, o) on. */
+static void pack_tile(const tw_winograd *w, float *packed, const float *stored, int64_t i,
+                      int64_t o)
+{
+    const int64_t columns = w->panel->columns;
+    const int64_t inputs = least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
+                  outputs = least(TW_WINOGRAD_CHANNELS, w->grid.out_channels - o);
+    tw_winograd_kernel g;
+    tw_winograd_row u = w->u;
+    if (inputs < TW_WINOGRAD_CHANNELS || outputs < TW_WINOGRAD_CHANNELS) memset(g, 0, sizeof g);
+    tw_weights_copy_tile(&w->weights, g, stored, w->flip ? i : o, w->flip ? o : i);
+    u.at = packed + o / columns * u.panel_stride + i * columns + o % columns;
+    w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)&g, inputs,
+                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
+}
+
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t)
+{
+    float *packed = t->packed;
+    const float *stored = t->in[1];
+#pragma omp parallel for collapse(2) schedule(static) num_threads(w->threads)
+    for (int64_t o = 0; o < w->grid.out_channels; o += TW_WINOGRAD_CHANNELS)
+        for (int64_t i = 0; i < w->grid.in_channels; i += TW_WINOGRAD_CHANNELS)
+            pack_tile(w, packed, stored, i, o);
+}
+
+static void transform_inputs(const tw_winograd *w, float *v, const float *x, const float *zeros,
+                             int64_t first, int64_t count)
+{
+    const float *pixel[TW_WINOGRAD_POINTS_MAX];
+    tw_winograd_row row = w->v;
+    for (int64_t t = 0; t < count; t++) {
+        row.at = v + t * TW_PANEL;
+        tw_winograd_inputs(&w->grid, first + t, x, zeros, pixel);
+        w->kern->input[w->grid.size](&row, pixel, w->grid.in_channels);
+    }
+}
+
+/* Output panels [first, last) of all points. */
+static void multiply(const tw_winograd *w, float *m, const float *v, const float *u, int64_t count,
+                     int64_t first, int64_t last)
+{
+    const int64_t cuts = pieces(count, w->panel->rows_max), columns = w->panel->columns;
+    for (int p = 0; p < w->grid.points; p++)
+        for (int64_t k = first; k < last; k++)
+            for (int64_t c = 0, row = 0, next; c < cuts; c++, row = next) {
+                const tw_panel_product product = {
+                    .a = v + p * w->v.point_stride + row * TW_PANEL,
+                    .b = u + p * w->u.point_stride + k * w->u.panel_stride,
+                    .c =
+                        m + p * w->m.point_stride + (k - first) * w->m.panel_stride + row * columns,
+                    .inner = w->grid.in_channels,
+                    .a_stride = w->v.panel_stride};
+                next = (c + 1) * count / cuts;
+                w->panel->straight(&product, (int)(next - row));
+            }
+}
+
+static void transform_outputs(const tw_winograd *w, float *m, tw_winograd_output *to, int64_t first,
+                              int64_t count, int64_t channels)
+{
+    tw_winograd_row row = w->m;
+    for (int64_t t = 0; t < count; t++) {
+        row.at = m + t * w->panel->columns;
+        tw_winograd_outputs(&w->grid, first + t, to->at);
+        w->kern->output[w->grid.size](&row, to, channels);
+    }
+}
+
+void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
+                     const float *summand)
+{
+#pragma omp parallel num_threads(w->threads)
+    {
+        const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
+        const int64_t items = w->blocks * w->groups, end = (me + 1) * items / all;
+        float *zeros = (float *)t->scratch + me * w->own, *v = zeros + w->zeros,
+              *m = v + w->grid.points * w->v.point_stride;
+        int64_t have = -1; /* block whose inputs v holds */
+        memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
+        for (int64_t item = me * items / all; item < end; item++) {
+            const int64_t block = item / w->groups, first = block * w->block,
+                          count = least(w->block, w->grid.tiles - first);
+            const int64_t panel = item % w->groups * w->group,
+                          last = least(panel + w->group, w->out_panels);
+            const int64_t channel = panel * w->panel->columns,
+                          rest = least(last * w->panel->columns, w->grid.out_channels) - channel;
+            tw_winograd_output to = {.bias = bias ? bias + channel : NULL,
+                                     .summand = summand ? summand + channel : NULL,
+                                     .y = (float *)t->out[0] + channel};
+            if (block != have) transform_inputs(w, v, t->in[0], zeros, first, count);
+            have = block;
+            multiply(w, m, v, t->packed, count, panel, last);
+            transform_outputs(w, m, &to, first, count, rest);
+        }
+    }
+}

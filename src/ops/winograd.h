@@ -1,0 +1,89 @@
+/* Convolutions of f32 with 3 × 3 kernels at stride 1 by Winograd's minimal filtering, on NHWC:
+ * F(4 × 4, 3 × 3), or F(2 × 2, 3 × 3) where images are so small that it multiplies less.
+ *
+ * The outputs are cut into tiles of m × m, each of which comes from (m + 2)² inputs. Tiles and
+ * weights are transformed; then, point by point of the transform, channels are a matrix product
+ * over tiles; the products are transformed back. F(4 × 4) multiplies a quarter as often as the
+ * definition, at about three times the rounding error of oneDNN's direct convolution of the same
+ * shape (kern_winograd.h; winograd_grid.c has the table of choices).
+ *
+ * Results do not depend on the number of threads, nor of an image on the others of its batch. */
+#ifndef TW_OPS_WINOGRAD_H
+#define TW_OPS_WINOGRAD_H
+
+#include "ops/conv.h"
+#include "ops/kern_winograd.h"
+
+/* How the images of a convolution are cut; x and y are its input and output. */
+typedef struct tw_winograd_grid {
+    int64_t in_height, in_width, in_channels, out_height, out_width, out_channels, before[2];
+    int64_t rows, columns, tiles; /* of tiles in an image; tiles in all images */
+    int m, size, points;          /* size: of kern_winograd's tables */
+} tw_winograd_grid;
+
+/* Can it be computed so, and should it, as `wish` says? Depends on the shapes alone. */
+bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act,
+                       tw_convolution wish);
+
+tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a);
+
+/* Where the (m + 2)² inputs of a tile are, first channel; `zeros` where they are padding. */
+void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const float *x, const float *zeros,
+                        const float **pixel);
+/* Offsets of the m² outputs of a tile; -1 where the image has ended. */
+void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at);
+
+/* The layout of tw_winograd_kernel, of every 16 × 16 channels in the same memory. */
+tw_md_blocking tw_winograd_kernel_layout(void);
+
+/* "winograd4:avx2" */
+tw_status tw_winograd_name(tw_task *t, const tw_winograd_grid *g);
+
+/* y = conv(x) */
+typedef struct tw_winograd {
+    tw_winograd_grid grid;
+    const tw_kern_winograd *kern;
+    const tw_kern_panel *panel;
+    int64_t in_panels, out_panels;
+    int64_t block, blocks;   /* tiles at a time */
+    int64_t group, groups;   /* output panels at a time */
+    tw_winograd_row v, m, u; /* strides of transformed inputs, products and weights */
+    int64_t zeros, own;      /* floats of a thread's scratch: the zeros it begins with; all */
+    int threads;
+    bool flip;
+    tw_weights_copy weights;
+} tw_winograd;
+
+/* Prepares the convolution of shapes `s` for a task: its scratch and packed memory, its
+ * implementation. With `flip`, the task's parameter has the exchanged shape and is turned round. */
+tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes *s,
+                             const tw_attr *a, bool flip);
+void tw_winograd_destroy(tw_winograd *w);
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t);
+
+/* out[0] = conv(in[0]) [+ bias] [+ summand]; both may be NULL, and the summand may be out[0]. */
+void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
+                     const float *summand);
+
+/* gw = the gradient of y's convolution with respect to its weights */
+typedef struct tw_winograd_gradient {
+    tw_winograd_grid grid;
+    const tw_kern_winograd *kern;
+    const tw_kern_panel *panel;
+    int64_t in_panels, out_panels;
+    int64_t block;           /* tiles at a time */
+    tw_winograd_row v, z, u; /* strides of transformed inputs, gradients and weights' gradients */
+    int64_t zeros;           /* floats that scratch begins with */
+    int threads;
+    tw_weights_copy weights;
+} tw_winograd_gradient;
+
+/* Prepares it for a task whose output 0 is the gradient: scratch, implementation. */
+tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
+                                      const tw_conv_shapes *s, const tw_attr *a);
+void tw_winograd_gradient_destroy(tw_winograd_gradient *w);
+
+/* out[0] = gradient of in[0] = x and in[1] = gy */
+void tw_winograd_gradient_run(const tw_winograd_gradient *w, const tw_task *t);
+
+#endif

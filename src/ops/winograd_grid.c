@@ -1,0 +1,107 @@
+/* Which convolutions Winograd's are, and how they are cut into tiles. */
+#include <stdio.h>
+
+#include "ops/conv_direct.h"
+#include "ops/task.h"
+#include "ops/winograd.h"
+
+static int64_t pieces(int64_t count, int64_t size)
+{
+    return (count + size - 1) / size;
+}
+
+/* Multiplications of one pair of channels in one image. */
+static int64_t multiplications(const tw_conv_shapes *s, int m)
+{
+    return pieces(s->y.dims[1], m) * pieces(s->y.dims[2], m) * (m + 2) * (m + 2);
+}
+
+static int tile_of(const tw_conv_shapes *s)
+{
+    return multiplications(s, 2) < multiplications(s, 4) ? 2 : 4;
+}
+
+static bool possible(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
+{
+    if (act != TW_DTYPE_F32 || s->x.rank != 4) return false;
+    for (int d = 0; d < 2; d++)
+        if (s->w.dims[2 + d] != 3 || a->i[CONV_STRIDE + d] != 1 || a->i[CONV_DILATION + d] != 1)
+            return false;
+    return true;
+}
+
+/* Transforms touch each channel of input and output once for each tile, products once for each
+ * pair: below 16 channels they are not worth it. */
+enum { CHANNELS_MIN = 16 };
+
+bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act, tw_convolution wish)
+{
+    if (wish == TW_CONVOLUTION_DIRECT || !possible(s, a, act)) return false;
+    if (wish == TW_CONVOLUTION_WINOGRAD) return true;
+    const double direct = 9.0 * (double)s->y.dims[1] * (double)s->y.dims[2];
+    return s->w.dims[0] >= CHANNELS_MIN && s->w.dims[1] >= CHANNELS_MIN &&
+           !tw_conv_direct_suits(s, a, act) &&
+           (double)multiplications(s, tile_of(s)) <= 0.5 * direct;
+}
+
+tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a)
+{
+    const int m = tile_of(s);
+    tw_winograd_grid g = {.in_height = s->x.dims[1],
+                          .in_width = s->x.dims[2],
+                          .in_channels = s->x.dims[3],
+                          .out_height = s->y.dims[1],
+                          .out_width = s->y.dims[2],
+                          .out_channels = s->y.dims[3],
+                          .before = {a->i[CONV_BEFORE], a->i[CONV_BEFORE + 1]},
+                          .rows = pieces(s->y.dims[1], m),
+                          .columns = pieces(s->y.dims[2], m),
+                          .m = m,
+                          .size = m == 4,
+                          .points = (m + 2) * (m + 2)};
+    g.tiles = s->x.dims[0] * g.rows * g.columns;
+    return g;
+}
+
+void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const float *x, const float *zeros,
+                        const float **pixel)
+{
+    const int64_t per = g->rows * g->columns, in_image = tile % per;
+    const int64_t top = in_image / g->columns * g->m - g->before[0],
+                  left = in_image % g->columns * g->m - g->before[1];
+    const float *image = x + tile / per * g->in_height * g->in_width * g->in_channels;
+    for (int64_t r = top; r < top + g->m + 2; r++)
+        for (int64_t c = left; c < left + g->m + 2; c++)
+            *pixel++ = r >= 0 && r < g->in_height && c >= 0 && c < g->in_width
+                           ? image + (r * g->in_width + c) * g->in_channels
+                           : zeros;
+}
+
+void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at)
+{
+    const int64_t per = g->rows * g->columns, in_image = tile % per;
+    const int64_t top = in_image / g->columns * g->m, left = in_image % g->columns * g->m;
+    const int64_t image = tile / per * g->out_height * g->out_width * g->out_channels;
+    for (int64_t r = top; r < top + g->m; r++)
+        for (int64_t c = left; c < left + g->m; c++)
+            *at++ = r < g->out_height && c < g->out_width
+                        ? image + (r * g->out_width + c) * g->out_channels
+                        : -1;
+}
+
+tw_md_blocking tw_winograd_kernel_layout(void)
+{
+    const int64_t n = TW_WINOGRAD_CHANNELS;
+    return (tw_md_blocking){.rank = 4,
+                            .stride = {0, 0, 3 * n * n, n * n},
+                            .inner_count = 2,
+                            .inner_size = {n, n},
+                            .inner_dim = {1, 0}};
+}
+
+tw_status tw_winograd_name(tw_task *t, const tw_winograd_grid *g)
+{
+    static const char *const isa[] = {"baseline", "avx2", "avx512"};
+    return tw_format(t->implementation, sizeof t->implementation, "winograd%d:%s", g->m,
+                     isa[tw_isa_get()]);
+}

@@ -1,0 +1,205 @@
+/* Speed and error of 3 x 3 convolutions: Winograd's, oneDNN's on NHWC, and oneDNN's in the layout
+ * that it likes best. Not a test: its numbers are for tuning.
+ *
+ *     bench_conv [repetitions [first shape [last shape]]]
+ *
+ * Columns: the least time of all repetitions in ms, which are made in turn, and the GFLOP/s of the
+ * definition; then the relative error (root mean square) of Winograd's and of oneDNN's against the
+ * definition in double, of some random outputs. */
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ops/conv.h"
+#include "ops/reference.h"
+#include "tweedie/clock.h"
+
+typedef struct shape {
+    int64_t n, side, in, out;
+} shape;
+
+typedef struct contest {
+    single winograd, direct;
+    tw_primitive free;
+    void *data[3], *scratch;
+    double best[3];
+} contest;
+
+static void ok(tw_status st)
+{
+    if (st != TW_OK) {
+        fprintf(stderr, "%s\n", tw_error_message());
+        exit(1);
+    }
+}
+
+static void make_free(contest *c, tw_conv_direction direction, const tw_conv_shapes *s,
+                      const tw_attr *a)
+{
+    static const tw_pd_what what[3][3] = {{TW_PD_SRC, TW_PD_WEIGHTS, TW_PD_DST},
+                                          {TW_PD_DIFF_SRC, TW_PD_WEIGHTS, TW_PD_DIFF_DST},
+                                          {TW_PD_SRC, TW_PD_DIFF_WEIGHTS, TW_PD_DIFF_DST}};
+    static const int arg[3][3] = {{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
+                                  {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
+                                  {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}};
+    tw_conv_problem p;
+    dnnl_primitive_desc_t pd;
+    tw_md md[3];
+    tw_primitive_arg args[4] = {{0}};
+    ok(tw_conv_describe(&p, direction, s, a, TW_DTYPE_F32, false));
+    ok(tw_conv_free_layout(&p, s, TW_DTYPE_F32));
+    ok(tw_pd_conv(&pd, &p));
+    for (int k = 0; k < 3; k++) {
+        ok(tw_pd_md(&md[k], pd, what[direction][k]));
+        args[k] = (tw_primitive_arg){arg[direction][k], &md[k]};
+        ok(tw_alloc(&c->data[k], (int64_t)tw_md_size(&md[k]), 1, "a tensor"));
+        for (size_t j = 0; j < tw_md_size(&md[k]) / sizeof(float); j++)
+            ((float *)c->data[k])[j] = noise(1, (int64_t)j % 997);
+    }
+    ok(tw_primitive_create(&c->free, pd, args));
+    ok(tw_alloc(&c->scratch, (int64_t)c->free.scratch_bytes + 1, 1, "scratch"));
+    for (int k = 0; k < 3; k++) tw_md_destroy(&md[k]);
+    tw_conv_problem_destroy(&p);
+}
+
+static void destroy(contest *c)
+{
+    single_destroy(&c->winograd);
+    single_destroy(&c->direct);
+    tw_primitive_destroy(&c->free);
+    for (int k = 0; k < 3; k++) tw_free(&c->data[k]);
+    tw_free(&c->scratch);
+}
+
+/* One thread is timed by the processor time that it gets, whatever else runs. */
+static double now(void)
+{
+    struct timespec t;
+    if (omp_get_max_threads() > 1) return tw_clock_seconds();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double seconds_of(contest *c, int which)
+{
+    static const tw_run run = {0};
+    single *s = which == 0 ? &c->winograd : &c->direct;
+    const double start = now();
+    if (which == 2)
+        tw_primitive_run(&c->free, c->data, c->scratch);
+    else
+        s->task.op->run(&s->task, &run);
+    return now() - start;
+}
+
+/* One output in double; x and y of the task's inputs as they lie. */
+static double exact(const single *s, tw_conv_direction direction, const shape *k, int64_t j)
+{
+    const float *a = s->task.in[0], *b = s->task.in[1];
+    const int64_t side = k->side, from = direction == TW_CONV_BACKWARD_DATA ? k->out : k->in;
+    double sum = 0;
+    if (direction == TW_CONV_BACKWARD_WEIGHTS) {
+        const int64_t tap = j / 256 % 9, o = j / (256 * 9) / (k->in / 16) * 16 + j % 16,
+                      i = j / (256 * 9) % (k->in / 16) * 16 + j / 16 % 16;
+        for (int64_t q = 0; q < k->n * side * side; q++) {
+            const int64_t r = q / side % side + tap / 3 - 1, c = q % side + tap % 3 - 1;
+            if (r < 0 || c < 0 || r >= side || c >= side) continue;
+            sum += (double)a[(q / (side * side) * side * side + r * side + c) * k->in + i] *
+                   (double)b[q * k->out + o];
+        }
+        return sum;
+    }
+    const int64_t to = k->in + k->out - from, q = j / to;
+    for (int64_t tap = 0; tap < 9; tap++) {
+        const int64_t r = q / side % side + tap / 3 - 1, c = q % side + tap % 3 - 1;
+        if (r < 0 || c < 0 || r >= side || c >= side) continue;
+        for (int64_t t = 0; t < from; t++) {
+            const bool back = direction == TW_CONV_BACKWARD_DATA;
+            const int64_t o = back ? t : j % to, i = back ? j % to : t, w = back ? 8 - tap : tap;
+            sum +=
+                (double)a[(q / (side * side) * side * side + r * side + c) * from + t] *
+                (double)b[((o / 16 * (k->in / 16) + i / 16) * 9 + w) * 256 + i % 16 * 16 + o % 16];
+        }
+    }
+    return sum;
+}
+
+static void errors(const contest *c, tw_conv_direction direction, const shape *k, double error[2])
+{
+    double size = 0, square[2] = {0};
+    const int64_t n = tw_shape_count(c->direct.task.node->out[0].shape);
+    for (int64_t t = 0; t < 300; t++) {
+        const int64_t j = t * 2654435761 % n;
+        const double want = exact(&c->direct, direction, k, j);
+        const double w = (double)((float *)c->winograd.task.out[0])[j] - want,
+                     d = (double)((float *)c->direct.task.out[0])[j] - want;
+        size += want * want;
+        square[0] += w * w;
+        square[1] += d * d;
+    }
+    for (int i = 0; i < 2; i++) error[i] = sqrt(square[i] / size);
+}
+
+static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
+                    const tw_conv_shapes *s, const tw_attr *a, int repetitions)
+{
+    static const char *const name[] = {"forward", "backward-data", "backward-weights"};
+    const tw_run run = {0};
+    contest c = {.best = {1e9, 1e9, 1e9}};
+    double error[2];
+    for (int w = 0; w < 2; w++) {
+        single *o = w ? &c.winograd : &c.direct;
+        single_convolution = w ? TW_CONVOLUTION_WINOGRAD : TW_CONVOLUTION_DIRECT;
+        single_create(o, v, TW_DTYPE_F32, 0);
+        fill_inputs(o, 1);
+        single_run(o, &run);
+    }
+    make_free(&c, direction, s, a);
+    for (int i = 0; i < repetitions; i++)
+        for (int w = 0; w < 3; w++) {
+            const double t = seconds_of(&c, w);
+            c.best[w] = t < c.best[w] ? t : c.best[w];
+        }
+    errors(&c, direction, k, error);
+    const double gf = tw_conv_flops(s) * 1e-9;
+    printf("N=%-2lld %2lldx%-2lld %3lld->%-3lld %-16s %-16s %7.2f ms %4.0f  NHWC %7.2f %4.0f  own "
+           "layout %7.2f %4.0f  x %.2f %.2f  error %.1e %.1e\n",
+           (long long)k->n, (long long)k->side, (long long)k->side, (long long)k->in,
+           (long long)k->out, name[direction], c.winograd.task.implementation, c.best[0] * 1e3,
+           gf / c.best[0], c.best[1] * 1e3, gf / c.best[1], c.best[2] * 1e3, gf / c.best[2],
+           c.best[1] / c.best[0], c.best[2] / c.best[0], error[0], error[1]);
+    fflush(stdout);
+    destroy(&c);
+}
+
+static void bench(const shape *k, int repetitions)
+{
+    tw_graph *g = NULL;
+    const tw_conv_geometry same = tw_conv_square(1, 1, 1);
+    ok(tw_graph_create(&g));
+    tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(k->n, k->side, k->side, k->in)),
+             *w = tw_param(g, "w", TW_SHAPE(k->out, k->in, 3, 3), tw_init_ones),
+             *y = tw_conv(g, x, w, NULL, &same), *wrt[2] = {x, w}, *grad[2];
+    tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 2, grad);
+    ok(tw_graph_status(g));
+    const tw_conv_shapes s = {x->shape, w->shape, y->shape};
+    measure(k, TW_CONV_FORWARD, y, &s, &y->node->attr, repetitions);
+    measure(k, TW_CONV_BACKWARD_DATA, grad[0], &s, &y->node->attr, repetitions);
+    measure(k, TW_CONV_BACKWARD_WEIGHTS, grad[1], &s, &y->node->attr, repetitions);
+    tw_graph_destroy(&g);
+}
+
+int main(int argc, char **argv)
+{
+    static const shape shapes[] = {{16, 32, 128, 128}, {16, 16, 256, 256}, {16, 8, 256, 256},
+                                   {16, 4, 256, 256},  {16, 32, 256, 128}, {16, 16, 512, 256},
+                                   {16, 8, 512, 256},  {16, 4, 512, 256},  {64, 28, 32, 32},
+                                   {64, 14, 64, 64},   {64, 7, 64, 64},    {64, 28, 64, 32},
+                                   {16, 16, 128, 256}, {64, 7, 128, 128}};
+    const int count = sizeof shapes / sizeof *shapes, repetitions = argc > 1 ? atoi(argv[1]) : 10,
+              first = argc > 2 ? atoi(argv[2]) : 0, last = argc > 3 ? atoi(argv[3]) : count - 1;
+    for (int i = first; i <= last && i < count; i++) bench(&shapes[i], repetitions);
+    return 0;
+}
