@@ -41,6 +41,7 @@ void tw_json_string(tw_json *json, const char *key, const char *value); /* NULL 
 void tw_json_int64(tw_json *json, const char *key, int64_t value);
 void tw_json_double(tw_json *json, const char *key, double value);
 void tw_json_bool(tw_json *json, const char *key, bool value);
+void tw_json_null(tw_json *json, const char *key);
 
 /* A list of numbers. */
 void tw_json_doubles(tw_json *json, const char *key, const double *values, int64_t count);

@@ -113,6 +113,12 @@ void tw_json_bool(tw_json *json, const char *key, bool value)
     put(json, value ? "true" : "false");
 }
 
+void tw_json_null(tw_json *json, const char *key)
+{
+    begin(json, key);
+    put(json, "null");
+}
+
 void tw_json_doubles(tw_json *json, const char *key, const double *values, int64_t count)
 {
     tw_json_list(json, key);

@@ -139,10 +139,11 @@ static bool depends(const tw_value *value, const tw_node *node)
     return false;
 }
 
-/* Another gradient of x that gx is added to and nothing else reads. */
+/* Another gradient of x that gx is added to and nothing else reads. The sum may stand behind those
+ * that read the gradients of gamma and beta where they are no parameters. */
 static void match_add(const tw_program *p, pattern *m)
 {
-    if (!m->norm_grad) return;
+    if (!m->norm_grad || m->norm->in[1]->shape.rank > 1) return;
     const tw_value *gx = &m->norm_grad->out[0];
     users u = users_of(p, gx);
     tw_node *add = pick(&u, "add");

@@ -18,6 +18,9 @@
 enum { TW_LANES_MAX = 16 };
 #define TW_PADDED(n) (((n) + TW_LANES_MAX - 1) / TW_LANES_MAX * TW_LANES_MAX)
 
+/* What follows the affine map: ELU has α = 1 (Clevert et al. 2016). */
+typedef enum tw_norm_activation { TW_NORM_NONE, TW_NORM_SILU, TW_NORM_ELU } tw_norm_activation;
+
 typedef struct tw_norm_tile {
     int64_t pixels, channels;
     const void *x;
@@ -31,10 +34,11 @@ typedef struct tw_norm_tile {
         bytes; /* of dropout: an element is kept where its byte is >= threshold; NULL: no dropout */
     int64_t bytes_stride;
     uint8_t threshold;
-    float keep;                 /* 1 / (probability that an element is kept) */
-    bool activation;            /* y = SiLU(u) instead of u */
+    float keep; /* 1 / (probability that an element is kept) */
+    tw_norm_activation activation;
     const float *shift, *a, *b; /* per channel: u = a (x - shift) + b */
     const float *c1, *c2, *c3;  /* per channel: gx = c1 g + c2 (x - shift) + c3 */
+    float gain;                 /* of gx and what is added to it */
     double *sum0, *sum1, *sum2; /* per channel, added to */
 } tw_norm_tile;
 
@@ -44,12 +48,12 @@ typedef struct tw_kern_norm {
      * from local means, so that sum1 - sum0² / pixels is good even where the mean exceeds the
      * deviation a million times. */
     void (*moments[TW_STORED_COUNT])(const tw_norm_tile *t);
-    /* y = keep · mask · act(u) */
+    /* y = keep · mask · act(u); dropout goes with SiLU or none */
     void (*apply[TW_STORED_COUNT])(const tw_norm_tile *t);
     /* g = gradient with respect to u; sum0 += Σ g, sum1 += Σ g (x - shift), sum2 += Σ (x - shift)
      */
     void (*gradient_sums[TW_STORED_COUNT])(const tw_norm_tile *t);
-    /* gx = c1 g + c2 (x - shift) + c3 (+ add), g being what gradient_sums left in gx */
+    /* gx = gain (c1 g + c2 (x - shift) + c3 (+ add)), g being what gradient_sums left in gx */
     void (*gradient_apply[TW_STORED_COUNT])(const tw_norm_tile *t);
     /* Bytes of elements first … first + n - 1 of a dropout layer; first is a multiple of 16; writes
      * up to 256 bytes more than n. */

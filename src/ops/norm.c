@@ -122,13 +122,14 @@ static void run_loop(const job *j, phase what, int64_t image, int64_t chunk, int
         .bytes_stride = c1 - c0,
         .threshold = (uint8_t)j->threshold,
         .keep = j->keep,
-        .activation = p->activation,
+        .activation = p->activation ? TW_NORM_SILU : TW_NORM_NONE,
         .shift = f,
         .a = f + p->width,
         .b = f + 2 * p->width,
         .c1 = f + 3 * p->width,
         .c2 = f + 4 * p->width,
         .c3 = f + 5 * p->width,
+        .gain = p->gain,
         .sum0 = s,
         .sum1 = s + p->width,
         .sum2 = s + 2 * p->width,
@@ -227,18 +228,23 @@ static void group_statistics(const job *j, int64_t image, int64_t group, double 
     *r = 1 / sqrt((variance > 0 || isnan(variance) ? variance : 0) + p->eps);
 }
 
+static double gamma_at(const job *j, int64_t image, int64_t c)
+{
+    return (double)j->x->gamma[image * j->p->affine_stride + c];
+}
+
 /* s, a and b of a group's channels, from μ and r. */
 static void affine_coefficients(const job *j, int64_t image, int64_t group, double mean, double r)
 {
     const tw_norm *p = j->p;
     float *shift = coefficients_of(j, image), *a = shift + p->width, *b = a + p->width;
     const int64_t size = p->channels / p->groups;
+    const float *beta = j->x->beta ? j->x->beta + image * p->affine_stride : NULL;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const double wanted = mean - embedding_at(j, image, c), gain = (double)j->x->gamma[c] * r;
+        const double wanted = mean - embedding_at(j, image, c), gain = gamma_at(j, image, c) * r;
         shift[c] = (float)wanted;
         a[c] = (float)gain;
-        b[c] = (float)((j->x->beta ? (double)j->x->beta[c] : 0.0) +
-                       gain * ((double)shift[c] - wanted));
+        b[c] = (float)((beta ? (double)beta[c] : 0.0) + gain * ((double)shift[c] - wanted));
     }
 }
 
@@ -276,7 +282,7 @@ static void backward_group(const job *j, int64_t image, int64_t group)
                  m = (double)(p->pixels * size);
     double a1 = 0, a2 = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const double gamma = (double)j->x->gamma[c];
+        const double gamma = gamma_at(j, image, c);
         ggamma[c] = r * gd[c];
         gbeta[c] = g[c];
         a1 += gamma * g[c];
@@ -284,7 +290,7 @@ static void backward_group(const job *j, int64_t image, int64_t group)
     }
     const double k2 = -r * r * a2 / m, k3 = -r * a1 / m;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const double k1 = r * (double)j->x->gamma[c];
+        const double k1 = r * gamma_at(j, image, c);
         c1[c] = (float)k1;
         c2[c] = (float)k2;
         c3[c] = (float)k3;
@@ -321,6 +327,20 @@ static void one_image(const job *j, phase sums, phase apply, int64_t image)
     }
     finish_sums(j, sums, image);
     for (int64_t k = 0; k < p->chunks; k++) run_chunk(j, apply, image, k);
+}
+
+/* Where each image has γ and β of its own: its sums are their gradients. */
+static void store_rows(const job *j)
+{
+    const tw_norm *p = j->p;
+#pragma omp for schedule(static)
+    for (int64_t n = 0; n < p->images; n++) {
+        const double *ggamma = j->partial + n * 2 * p->width, *gbeta = ggamma + p->width;
+        for (int64_t c = 0; c < p->channels; c++) {
+            if (j->x->ggamma) j->x->ggamma[n * p->channels + c] = (float)ggamma[c];
+            if (j->x->gbeta) j->x->gbeta[n * p->channels + c] = (float)gbeta[c];
+        }
+    }
 }
 
 /* The gradients of γ and β: images in their order, threads share the channels. */
@@ -365,7 +385,10 @@ static void run_passes(const job *j, phase sums, phase apply)
         } else {
             run_shared(j, sums, apply);
         }
-        if (sums == GRADIENT_SUMS) combine_parameters(j);
+        if (sums == GRADIENT_SUMS && j->p->affine_stride)
+            store_rows(j);
+        else if (sums == GRADIENT_SUMS)
+            combine_parameters(j);
     }
 }
 
@@ -387,10 +410,12 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward)
 {
     const tw_attr *attr = &t->node->attr;
     const tw_shape s = t->node->in[0]->shape;
-    *p = (tw_norm){.images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0]};
+    *p = (tw_norm){
+        .images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0], .gain = 1};
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
     p->channels = tw_shape_channels(s);
     p->width = TW_PADDED(p->channels);
+    p->affine_stride = t->node->in[1]->shape.rank == 2 ? p->channels : 0;
     const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1
                                                                             : most > CHUNKS_MAX
                                                                                 ? CHUNKS_MAX
@@ -408,41 +433,10 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward)
                           (backward ? 40.0 : 20.0) * (double)(p->images * p->pixels * p->channels));
 }
 
-tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *gamma,
-                        const tw_value *beta)
-{
-    tw_status st = TW_OK;
-    const int64_t groups = n->attr.i[0];
-    if (x->shape.rank < 2) return tw_op_shape_error(n, "wanted [N, spatial…, C]");
-    if (x->type == TW_I32) return tw_op_shape_error(n, "wanted floating numbers");
-    const int64_t channels = tw_shape_channels(x->shape);
-    if (gamma->shape.rank != 1 || gamma->shape.dims[0] != channels ||
-        (beta && !tw_shape_equal(gamma->shape, beta->shape)))
-        return tw_op_shape_error(n, "gamma and beta must be [%lld]", (long long)channels);
-    if (gamma->type != TW_F32 || (beta && beta->type != TW_F32))
-        return tw_op_shape_error(n, "gamma and beta must be f32");
-    TW_CHECK(groups >= 1 && channels % groups == 0, TW_ESHAPE,
-             "%s: %lld groups do not divide %lld channels", n->op->name, (long long)groups,
-             (long long)channels);
-    TW_CHECK(n->attr.f[0] > 0, TW_EINTERNAL, "%s: epsilon is %g, not positive", n->op->name,
-             n->attr.f[0]);
-done:
-    return st;
-}
-
-tw_status tw_norm_check_rows(const tw_node *n, const tw_value *embedding, tw_shape y)
-{
-    const tw_shape wanted = TW_SHAPE(y.dims[0], tw_shape_channels(y));
-    if (embedding &&
-        (!tw_shape_equal(embedding->shape, wanted) || embedding->type != n->in[0]->type))
-        return tw_op_shape_error(n, "the embedding must be [%lld, %lld], of x's type",
-                                 (long long)wanted.dims[0], (long long)wanted.dims[1]);
-    return TW_OK;
-}
-
 void tw_norm_fuse(tw_norm *p, const tw_attr *attr)
 {
     p->activation = attr->i[1] != 0;
     p->layer = (int)attr->i[2];
     p->rate = attr->f[1];
+    if (attr->f[2] != 0) p->gain = (float)attr->f[2];
 }

@@ -32,6 +32,9 @@
  * per-channel numbers. The embedding reaches x + t_c of all pixels alike, hence ∂L/∂t_c = Σ_p
  * ∂L/∂x, which is c1 Σ g + c2 Σ (x - s) + c3 P: no pass either.
  *
+ * Where γ and β belong to an image (scale and shift from a condition) their sums are over its
+ * pixels alone.
+ *
  * Cost: every image is read twice, the second time from the second-level cache if it fits there. */
 #ifndef TW_OPS_NORM_H
 #define TW_OPS_NORM_H
@@ -54,18 +57,23 @@
  *                  attributes of norm_act. add is a gradient of x from elsewhere, which gx contains
  *                  and gembedding, the sum over positions, does not.
  *
+ * gamma and beta may be [N, C] instead, one row for each image (scale and shift from a condition);
+ * ggamma and gbeta are then rows too.
+ *
  * stats is f32 [N, groups, 2]: μ (of x + embedding) and r. */
 extern const tw_op tw_op_group_norm, tw_op_group_norm_grad, tw_op_norm_act, tw_op_norm_act_grad;
 
 /* Where the two give the dropout's layer, rate and so on; zeros stand for "no such thing". */
 typedef struct tw_norm {
     int64_t images, pixels, channels, groups;
-    int64_t width; /* length of per-channel arrays: channels, padded */
+    int64_t width;         /* length of per-channel arrays: channels, padded */
+    int64_t affine_stride; /* from image to image in gamma and beta: 0, or channels */
     int64_t chunk_pixels, chunks;
     double eps;
     bool activation;
     int layer;
     double rate;
+    float gain; /* of gx and gx2, with what is added to them; f[2] of norm_act_grad, 0 for none */
     tw_dtype dtype;
     tw_stored stored;
     int threads;
@@ -93,8 +101,8 @@ void tw_norm_fuse(tw_norm *p, const tw_attr *attr);
 void tw_norm_forward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, void *scratch);
 void tw_norm_backward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, void *scratch);
 
-/* Checks of infer(): x is [N, …, C] of rank 2 or more, gamma and beta are [C], groups
- * divide C, ε > 0. */
+/* Checks of infer(): x is [N, …, C] of rank 2 or more, gamma and beta are both [C] or [N, C],
+ * groups divide C, ε > 0. */
 tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *gamma,
                         const tw_value *beta);
 

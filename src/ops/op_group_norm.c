@@ -1,6 +1,6 @@
-/* Group normalisation: inputs x [N, spatial…, C], gamma [C], beta [C]; outputs y like x, and stats
- * f32 [N, groups, 2], the mean and the reciprocal deviation of each group, which the gradient
- * reads. i[0] = groups, f[0] = ε. The mathematics is in norm.h. */
+/* Group normalisation: inputs x [N, spatial…, C], gamma and beta [C] or [N, C]; outputs y like x,
+ * and stats f32 [N, groups, 2], the mean and the reciprocal deviation of each group, which the
+ * gradient reads. i[0] = groups, f[0] = ε. The mathematics is in norm.h. */
 #include "ops/norm.h"
 #include "ops/task.h"
 
@@ -57,16 +57,18 @@ static tw_value *example(tw_graph *g, int variant)
     static const struct {
         int rank;
         int64_t x[5], groups;
-    } cases[] = {{4, {2, 3, 5, 6}, 3},
-                 {3, {1, 7, 17}, 1},
-                 {2, {3, 8}, 2},
-                 {5, {1, 2, 3, 2, 4}, 2},
-                 {4, {2, 4, 3, 33}, 11}};
-    if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
+    } cases[] = {{4, {2, 3, 5, 6}, 3},    {3, {1, 7, 17}, 1},     {2, {3, 8}, 2},
+                 {5, {1, 2, 3, 2, 4}, 2}, {4, {2, 4, 3, 33}, 11}, {4, {3, 2, 5, 18}, 3}};
+    const int count = sizeof cases / sizeof *cases;
+    if (variant >= count) return NULL;
     const tw_shape s = tw_shape_make(cases[variant].x, cases[variant].rank),
-                   c = TW_SHAPE(tw_shape_channels(s));
-    return tw_group_norm(g, tw_input(g, "x", TW_ACT, s), tw_param(g, "gamma", c, tw_init_ones),
-                         tw_param(g, "beta", c, tw_init_zeros), cases[variant].groups, 1e-5);
+                   c = TW_SHAPE(tw_shape_channels(s)), rows = TW_SHAPE(s.dims[0], c.dims[0]);
+    const bool of_sample = variant == count - 1;
+    tw_value *beta = of_sample ? tw_input(g, "beta", TW_F32, rows)
+                               : tw_param(g, "beta", c, tw_init_zeros),
+             *gamma = of_sample ? tw_input(g, "gamma", TW_F32, rows)
+                                : tw_param(g, "gamma", c, tw_init_ones);
+    return tw_group_norm(g, tw_input(g, "x", TW_ACT, s), gamma, beta, cases[variant].groups, 1e-5);
 }
 
 const tw_op tw_op_group_norm = {

@@ -15,7 +15,7 @@ typedef struct problem {
     int rank;
     int64_t x[TW_RANK_MAX]; /* N, spatial…, C */
     int64_t groups;
-    bool embedding, activation, add;
+    bool embedding, activation, add, rows; /* rows: gamma and beta of each image */
     double rate;
     double offset; /* added to x */
 } problem;
@@ -56,6 +56,9 @@ static const problem problems[] = {
      .add = true},
     {.rank = 4, .x = {1, 40, 17, 35}, .groups = 5, .activation = true, .rate = 0.2},
     {.rank = 4, .x = {9, 4, 4, 64}, .groups = 64, .activation = true, .offset = 3},
+    {.rank = 4, .x = {3, 5, 7, 36}, .groups = 4, .activation = true, .rate = 0.2, .rows = true},
+    {.rank = 4, .x = {2, 4, 4, 13}, .groups = 13, .embedding = true, .rows = true},
+    {.rank = 3, .x = {16, 6, 32}, .groups = 32, .activation = true, .add = true, .rows = true},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
@@ -65,6 +68,7 @@ static const tw_run training = {.seed = 77, .step = 5, .position = 40, .training
 
 typedef struct numbers {
     int64_t n, p, c;
+    int64_t affine;                                          /* numbers of gamma: c, or n c */
     double *x, *gamma, *beta, *t, *gy, *add;                 /* given */
     double *y, *stats, *gx, *ggamma, *gbeta, *gt, *mask, *u; /* computed */
     double scale; /* largest r γ g: what cancels in gx */
@@ -84,10 +88,11 @@ static inline numbers numbers_of(const problem *k, tw_dtype act)
 {
     numbers s = {.n = k->x[0], .p = 1, .c = k->x[k->rank - 1]};
     for (int d = 1; d < k->rank - 1; d++) s.p *= k->x[d];
+    s.affine = k->rows ? s.n * s.c : s.c;
     const int64_t all = s.n * s.p * s.c;
     s.x = draw(1, all, 2, k->offset, act);
-    s.gamma = draw(3, s.c, 1, 0, TW_DTYPE_F32);
-    s.beta = draw(4, s.c, 1, 0, TW_DTYPE_F32);
+    s.gamma = draw(3, s.affine, 1, 0, TW_DTYPE_F32);
+    s.beta = draw(4, s.affine, 1, 0, TW_DTYPE_F32);
     s.t = draw(5, s.n * s.c, k->embedding ? 1 : 0, 0, act);
     s.gy = draw(6, all, 1, 0, act);
     s.add = draw(7, all, k->add ? 1 : 0, 0, act);
@@ -96,8 +101,8 @@ static inline numbers numbers_of(const problem *k, tw_dtype act)
     s.u = calloc((size_t)all, sizeof *s.u);
     s.stats = calloc((size_t)(s.n * k->groups * 2), sizeof *s.stats);
     s.gx = calloc((size_t)all, sizeof *s.gx);
-    s.ggamma = calloc((size_t)s.c, sizeof *s.ggamma);
-    s.gbeta = calloc((size_t)s.c, sizeof *s.gbeta);
+    s.ggamma = calloc((size_t)s.affine, sizeof *s.ggamma);
+    s.gbeta = calloc((size_t)s.affine, sizeof *s.gbeta);
     s.gt = calloc((size_t)(s.n * s.c), sizeof *s.gt);
     return s;
 }
@@ -107,6 +112,12 @@ static inline void numbers_free(numbers *s)
     double *all[] = {s->x,     s->gamma, s->beta, s->t,      s->gy,    s->add, s->y,
                      s->stats, s->gx,    s->u,    s->ggamma, s->gbeta, s->gt,  s->mask};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* Where gamma and beta of an image's channel lie. */
+static inline int64_t affine(const numbers *s, int64_t n, int64_t c)
+{
+    return s->affine == s->c ? c : n * s->c + c;
 }
 
 static inline double at(const numbers *s, int64_t n, int64_t p, int64_t c)
@@ -149,7 +160,8 @@ static inline void forward(numbers *s, const problem *k, double eps)
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
                     const int64_t i = (n * s->p + p) * s->c + c;
-                    const double u = s->gamma[c] * r * (at(s, n, p, c) - mean) + s->beta[c];
+                    const double u = s->gamma[affine(s, n, c)] * r * (at(s, n, p, c) - mean) +
+                                     s->beta[affine(s, n, c)];
                     s->u[i] = u;
                     s->y[i] = s->mask[i] * (k->activation ? u / (1 + exp(-u)) : u);
                 }
@@ -176,17 +188,19 @@ static inline void backward(numbers *s, const problem *k)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
                     const double d = slope(s, k, (n * s->p + p) * s->c + c),
                                  hat = r * (at(s, n, p, c) - mean);
-                    s->ggamma[c] += d * hat;
-                    s->gbeta[c] += d;
-                    a1 += s->gamma[c] * d / m;
-                    a2 += s->gamma[c] * d * hat / m;
+                    const double gamma = s->gamma[affine(s, n, c)];
+                    s->ggamma[affine(s, n, c)] += d * hat;
+                    s->gbeta[affine(s, n, c)] += d;
+                    a1 += gamma * d / m;
+                    a2 += gamma * d * hat / m;
                 }
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
                     const int64_t i = (n * s->p + p) * s->c + c;
                     const double d = slope(s, k, i), hat = r * (at(s, n, p, c) - mean);
-                    const double gx = r * (s->gamma[c] * d - a1 - hat * a2);
-                    s->scale = fmax(s->scale, fabs(r * s->gamma[c] * d));
+                    const double gamma = s->gamma[affine(s, n, c)];
+                    const double gx = r * (gamma * d - a1 - hat * a2);
+                    s->scale = fmax(s->scale, fabs(r * gamma * d));
                     s->gt[n * s->c + c] += gx;
                     s->gx[i] = gx + s->add[i];
                 }
@@ -229,9 +243,9 @@ static inline pair pair_of(const problem *k, const numbers *s, tw_dtype act)
     pair q = {.g = new_graph()};
     const tw_shape x = tw_shape_make(k->x, k->rank);
     const tw_attr a = attributes(k);
-    tw_value *in[7] = {tw_input(q.g, "x", TW_ACT, x),
-                       tw_input(q.g, "gamma", TW_F32, TW_SHAPE(s->c)),
-                       tw_input(q.g, "beta", TW_F32, TW_SHAPE(s->c))};
+    const tw_shape affine = k->rows ? TW_SHAPE(s->n, s->c) : TW_SHAPE(s->c);
+    tw_value *in[7] = {tw_input(q.g, "x", TW_ACT, x), tw_input(q.g, "gamma", TW_F32, affine),
+                       tw_input(q.g, "beta", TW_F32, affine)};
     tw_value *t = k->embedding ? tw_input(q.g, "t", TW_ACT, TW_SHAPE(s->n, s->c)) : NULL;
     in[3] = t;
     tw_value *out = tw_emit_optional(q.g, &tw_op_norm_act, in, 4, 1u << 3, &a);

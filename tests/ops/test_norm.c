@@ -71,15 +71,15 @@ static void gradients_are_slopes(void **state)
         const int64_t nx = s.n * s.p * s.c, nt = k->embedding ? s.n * s.c : 0;
         for (int64_t j = 0; j < nx; j++) expected += (double)gx[j] * (double)noise(20, j);
         for (int64_t j = 0; j < nt; j++) expected += (double)gt[j] * (double)noise(21, j);
-        for (int64_t j = 0; j < s.c; j++)
+        for (int64_t j = 0; j < s.affine; j++)
             expected +=
                 (double)ggamma[j] * (double)noise(22, j) + (double)gbeta[j] * (double)noise(23, j);
         for (int sign = 0; sign < 2; sign++) {
             const double step = sign ? -2 * h : h;
             for (int64_t j = 0; j < nx; j++) s.x[j] += step * (double)noise(20, j);
             for (int64_t j = 0; j < nt; j++) s.t[j] += step * (double)noise(21, j);
-            for (int64_t j = 0; j < s.c; j++) s.gamma[j] += step * (double)noise(22, j);
-            for (int64_t j = 0; j < s.c; j++) s.beta[j] += step * (double)noise(23, j);
+            for (int64_t j = 0; j < s.affine; j++) s.gamma[j] += step * (double)noise(22, j);
+            for (int64_t j = 0; j < s.affine; j++) s.beta[j] += step * (double)noise(23, j);
             forward(&s, k, epsilon);
             for (int64_t j = 0; j < s.n * s.p * s.c; j++) loss[sign] += s.gy[j] * s.y[j];
         }
@@ -378,7 +378,7 @@ static void wrong_shapes_are_refused_by_name(void **state)
     } cases[] = {
         {8, 3, 1e-5, "group_norm: 3 groups do not divide 8 channels"},
         {8, 0, 1e-5, "group_norm: 0 groups do not divide 8 channels"},
-        {7, 1, 1e-5, "group_norm of [2, 3, 8] [7] [7]: gamma and beta must be [8]"},
+        {7, 1, 1e-5, "group_norm of [2, 3, 8] [7] [7]: gamma and beta must both be [8], or [2, 8]"},
         {8, 2, 0, "group_norm: epsilon is 0, not positive"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
