@@ -67,9 +67,10 @@ typedef struct tw_config_field {
                                  (string, path and lists alone) */
     double min, max; /* inclusive, of a number and of each in a list; both 0: no limit; max < min:
                         no upper limit */
-    const char *choices; /* "linear|cosine" */
-    bool fixed;          /* may not change when a run is resumed */
-    const char *help;    /* one line: what it is, its unit */
+    const char *choices;          /* "linear|cosine" */
+    bool fixed;                   /* may not change when a run is resumed */
+    const char *help;             /* one line: what it is, its unit */
+    const struct tw_kinds *kinds; /* string: a table of kind.h whose names the help ends with */
 } tw_config_field;
 
 typedef struct tw_config tw_config;

@@ -34,6 +34,9 @@ typedef struct tw_kinds {
  * @return TW_ECONFIG with the nearest name, or all names */
 tw_status tw_kind_find(const tw_kind **out, tw_kinds kinds, const char *what, const char *name);
 
+/* The sibling of that name, or NULL. */
+const tw_kind *tw_kind_named(tw_kinds kinds, const char *name);
+
 /* "a, b, c". @param[out] out  is added to */
 tw_status tw_kind_names(tw_text *out, tw_kinds kinds);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/config_internal.h"
+#include "tweedie/kind.h"
 #include "tweedie/memory.h"
 
 /* Memory that lives as long as the configuration. */
@@ -27,6 +28,18 @@ done:
     return st;
 }
 
+static tw_status own_help(tw_config_field *f, tw_config *config)
+{
+    tw_status st = TW_OK;
+    tw_text text = {0};
+    TW_TRY(tw_text_add(&text, "%s%s", f->help ? f->help : "", f->kinds ? ": " : ""));
+    if (f->kinds) TW_TRY(tw_kind_names(&text, *f->kinds));
+    TW_TRY(own_text(&f->help, config, text.data));
+done:
+    tw_text_free(&text);
+    return st;
+}
+
 tw_status tw_config_bind_in(tw_config *config, const char *section, const tw_config_field *table,
                             int count, void *out)
 {
@@ -40,7 +53,7 @@ tw_status tw_config_bind_in(tw_config *config, const char *section, const tw_con
     TW_TRY(own(config, copy));
     for (int i = 0; i < count; i++) {
         copy[i].section = name;
-        TW_TRY(own_text(&copy[i].help, config, table[i].help ? table[i].help : ""));
+        TW_TRY(own_help(&copy[i], config));
     }
     TW_TRY(tw_config_bind(config, copy, count, out));
 done:

@@ -32,7 +32,7 @@ done:
     return st;
 }
 
-static const tw_kind *find(tw_kinds kinds, const char *name)
+const tw_kind *tw_kind_named(tw_kinds kinds, const char *name)
 {
     for (int i = 0; i < kinds.count; i++)
         if (strcmp(kinds.table[i]->name, name) == 0) return kinds.table[i];
@@ -43,7 +43,7 @@ tw_status tw_kind_find(const tw_kind **out, tw_kinds kinds, const char *what, co
 {
     tw_status st = TW_OK;
     tw_text text = {0};
-    const tw_kind *found = find(kinds, name);
+    const tw_kind *found = tw_kind_named(kinds, name);
     if (!found) {
         TW_TRY(explain(&text, kinds, name));
         TW_FAIL(TW_ECONFIG, "%s: %s", what, text.data);
@@ -54,23 +54,17 @@ done:
     return st;
 }
 
-/* The field of the choice itself; its help names the siblings, and is the configuration's. */
+/* The field of the choice itself. */
 static tw_status bind_name(const char **name, tw_config *config, const tw_choice_rule *rule)
 {
-    tw_status st = TW_OK;
-    tw_text help = {0};
-    TW_TRY(tw_text_add(&help, "%s: ", rule->help));
-    TW_TRY(tw_kind_names(&help, rule->kinds));
     const tw_config_field field = {.section = NULL,
                                    .key = rule->key,
                                    .type = TW_CONFIG_STRING,
                                    .default_text = rule->default_name,
                                    .fixed = rule->fixed,
-                                   .help = help.data};
-    TW_TRY(tw_config_bind_in(config, rule->section, &field, 1, name));
-done:
-    tw_text_free(&help);
-    return st;
+                                   .help = rule->help,
+                                   .kinds = &rule->kinds};
+    return tw_config_bind_in(config, rule->section, &field, 1, name);
 }
 
 /* The keys of siblings that are not chosen: known, so that a message can say whose they are. */
@@ -109,7 +103,7 @@ tw_status tw_choice_bind(tw_choice *out, tw_config *config, const tw_choice_rule
     tw_choice_free(out);
     TW_TRY(bind_name(&name, config, rule));
     if (!name) return TW_OK; /* missing: tw_config_finish says so */
-    const tw_kind *kind = find(rule->kinds, name);
+    const tw_kind *kind = tw_kind_named(rule->kinds, name);
     if (!kind) {
         TW_TRY(explain(&text, rule->kinds, name));
         TW_TRY(tw_config_error(config, rule->section, rule->key, "%s", text.data));

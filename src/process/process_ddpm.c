@@ -15,7 +15,7 @@ typedef struct ddpm_config {
 
 static const tw_config_field fields[] = {
     {NULL, "schedule", TW_CONFIG_STRING, offsetof(ddpm_config, schedule), "linear", .fixed = true,
-     .help = "noise schedule: linear, cosine, quadratic or sigmoid"},
+     .help = "noise schedule", .kinds = &tw_beta_kinds},
     {NULL, "timesteps", TW_CONFIG_INT64, offsetof(ddpm_config, timesteps), "1000", 2, 1000000,
      .fixed = true, .help = "T"},
     {NULL, "beta_min", TW_CONFIG_DOUBLE, offsetof(ddpm_config, beta_min), "0.0001",

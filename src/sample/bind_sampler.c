@@ -34,14 +34,6 @@ static const tw_config_field fields[] = {
 static const tw_config_field kind_field = {FIELD("kind", TW_CONFIG_STRING, kind), "auto",
                                            .help = "the sampler"};
 
-/* A table's sibling of that name, or NULL. */
-static const tw_kind *find(tw_kinds kinds, const char *name)
-{
-    for (int i = 0; i < kinds.count; i++)
-        if (strcmp(kinds.table[i]->name, name) == 0) return kinds.table[i];
-    return NULL;
-}
-
 /* sample.kind names a loop, or a predictor, which then is the predictor of the loop pc. */
 static tw_status bind_loop(tw_sampler_config *c, tw_config *config, const char *usual,
                            const tw_predictor **predictor)
@@ -50,9 +42,10 @@ static tw_status bind_loop(tw_sampler_config *c, tw_config *config, const char *
     tw_text names = {0};
     TW_TRY(tw_config_bind_in(config, "sample", &kind_field, 1, c));
     const char *name = !c->kind || strcmp(c->kind, "auto") == 0 ? usual : c->kind;
-    const tw_kind *loop = find(tw_loop_kinds, name), *p = find(tw_predictor_kinds, name);
+    const tw_kind *loop = tw_kind_named(tw_loop_kinds, name),
+                  *p = tw_kind_named(tw_predictor_kinds, name);
     *predictor = loop ? NULL : (const tw_predictor *)p;
-    if (!loop && p) loop = find(tw_loop_kinds, "pc");
+    if (!loop && p) loop = tw_kind_named(tw_loop_kinds, "pc");
     if (!loop) {
         TW_TRY(tw_text_add(&names, "there is no sampler \"%s\"; there are ", name));
         TW_TRY(tw_kind_names(&names, tw_loop_kinds));
@@ -109,7 +102,7 @@ static tw_status bind_corrector(tw_sampler_config *c, tw_config *config, const t
                      "steps at one time", tw_corrector_kinds, owner));
     if (l->only_corrector)
         TW_TRY(tw_choice_adopt(&c->corrector, config, "sample",
-                               find(tw_corrector_kinds, l->only_corrector)));
+                               tw_kind_named(tw_corrector_kinds, l->only_corrector)));
     const tw_corrector *k = (const tw_corrector *)c->corrector.kind;
     if (l->grid && k && k->correct)
         TW_TRY(tw_config_bind_in(config, "sample", &times, 1, c));

@@ -34,3 +34,7 @@ expect_exit 64 "$TWEEDIE" inspect p.txt train.steps=5
 expect_exit 0 "$TWEEDIE" import p.h5 --format points p.txt --keep-order --test-fraction 0.25
 expect_message 'split "test" is the last 1 of the 4 samples, in the order of the inputs'
 expect_output "train 3, test 1"
+
+# the noise schedules in a help text are those that there are
+expect_exit 0 "$TWEEDIE" inspect --keys "$SOURCE/jobs/config/circles-ddpm.ini"
+expect_output "noise schedule: cosine, linear, quadratic, sigmoid"
