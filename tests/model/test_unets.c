@@ -198,8 +198,8 @@ static void a_padded_network_is_the_network_of_padded_samples(void **state)
                     big[(i * (W + 1) + j) * C + c] =
                         inside || kind[k] == TW_NET_PAD_REFLECT ? x[(row * W + column) * C + c] : 0;
                 }
-        ok(tw_model_score_create(&sp, padded, 1, TW_PRECISION_F32));
-        ok(tw_model_score_create(&sw, whole, 1, TW_PRECISION_F32));
+        ok(tw_model_score_create(&sp, padded, 1, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
+        ok(tw_model_score_create(&sw, whole, 1, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
         tw_model_score_refresh(sp);
         tw_model_score_refresh(sw);
         ok(tw_model_score_quantity(sp, TW_MODEL_OUTPUT, 1, x, &t, &index, y));

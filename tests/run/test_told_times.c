@@ -349,7 +349,7 @@ static void sample_once(rig *s)
 {
     const tw_sampler_options options = {.batch = N};
     static float x[N * D];
-    ok(tw_model_score_create(&s->score, s->m, N, TW_PRECISION_F32));
+    ok(tw_model_score_create(&s->score, s->m, N, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
     const tw_score heard = {.self = s, .dims = D, .eval = listen};
     ok(tw_sampler_create(&s->sampler, &s->sc, s->m->process, &heard, &options));
     ok(tw_sampler_run(s->sampler, 0, N, x));
