@@ -194,6 +194,8 @@ tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_affine(tw_graph *g, tw_value *x, double scale, double shift);
 /* e^x */
 tw_value *tw_exp(tw_graph *g, tw_value *x);
+/* max(x, lowest)^p, lowest > 0; of a few numbers of each sample */
+tw_value *tw_power(tw_graph *g, tw_value *x, double p, double lowest);
 /* x itself, of which gradients know nothing. */
 tw_value *tw_detach(tw_graph *g, tw_value *x);
 /* Repeats dimensions of 1 up to `shape`; its adjoint sums x down to `shape`. */
@@ -224,7 +226,7 @@ tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *bet
 /* Instance normalisation that keeps the channels' means (InstanceNorm++ of Song and Ermon 2019),
  * and ELU behind it where asked: γ (x̂ + α μ̂) + β, μ̂ being the means normalised over the channels,
  * of which there are at least 2. scales f32: γ, α, β of each image as [N, 3C], or of all images as
- * [3, C]. It has no second derivative. */
+ * [3C]. It has no second derivative. */
 tw_value *tw_instance_norm_plus(tw_graph *g, tw_value *x, tw_value *scales, double eps, bool elu);
 
 /* softmax(scale · x) over the last dimension. */
@@ -246,6 +248,8 @@ tw_value *tw_attention_ordered(tw_graph *g, tw_value *qkv, int64_t heads, double
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
+/* Puts x at [first, first + its channels) of a last dimension of `total` zeros. */
+tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
 
 /* Each spatial position repeated `factor` times in every spatial dimension; and the mean over
  * factor^d windows. */

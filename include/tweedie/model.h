@@ -45,7 +45,7 @@ void tw_model_destroy(tw_model **model);
 /* Values of a model's graph; borrowed from it, NULL after an error. */
 typedef struct tw_model_values {
     tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t */
-    tw_value *net;      /* the network's output itself */
+    tw_value *net;      /* the network's output itself; logits f32 [n, classes] of a classifier */
     tw_value *output;   /* F, f32 [n, sample…] */
     tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */

@@ -183,8 +183,8 @@ static void emit_backward(tw_program *p, const pattern *m, tw_value *x, tw_value
     const tw_node *n = m->norm, *k = m->norm_grad;
     tw_value *gy = m->drop_grad ? m->drop_grad->in[0] : m->act_grad ? m->act_grad->in[1] : k->in[3];
     tw_value *add = m->add ? m->add->in[m->add->in[0] == &k->out[0] ? 1 : 0] : NULL;
-    tw_value *in[8] = {x, n->in[1], n->in[2], tw_output_of(y, 1), gy, e, NULL, add};
-    tw_value *gx = tw_emit_optional(p->g, &tw_op_norm_act_grad, in, 8, 7u << 5, &y->node->attr);
+    tw_value *in[7] = {x, n->in[1], n->in[2], tw_output_of(y, 1), gy, e, add};
+    tw_value *gx = tw_emit_optional(p->g, &tw_op_norm_act_grad, in, 7, 3u << 5, &y->node->attr);
     if (!gx) return;
     gx->node->order = m->add ? m->add->order : k->order;
     if (m->embed_sum) {

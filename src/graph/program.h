@@ -38,4 +38,8 @@ tw_status tw_fuse_residual(tw_program *p);
  * instead of kept since the forward pass. */
 tw_status tw_recompute(tw_program *p);
 
+/* A factor behind a convolution's sum, a gradient of a normalisation or a cut of channels becomes
+ * theirs. */
+tw_status tw_fuse_scale(tw_program *p);
+
 #endif

@@ -79,7 +79,9 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     sample_parts *p = &d->parts;
     tw_model *m = d->restored->model;
     int64_t numbers = 0;
-    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
+    TW_TRY(sample_known_read(&d->known, &d->run.sample, &d->restored->samples));
+    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8,
+                                        .known = d->known.view.count ? &d->known.view : NULL};
     p->spec = d->restored->samples;
     TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
     p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
@@ -88,6 +90,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
+    TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
@@ -301,6 +304,7 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
     if (out) *out = d.result;
 done:
     tw_sampler_destroy(&d.sampler);
+    sample_known_free(&d.known);
     tw_model_score_destroy(&d.score);
     tw_run_config_free(&d.run);
     tw_config_destroy(&d.config);

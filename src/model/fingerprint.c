@@ -176,7 +176,7 @@ tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
     tw_status st = TW_OK;
     tw_plan *p = NULL;
     tw_fingerprint f = {0};
-    TW_TRY(fill_params(m, &f.params));
+    if (!inputs->keep) TW_TRY(fill_params(m, &f.params));
     if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
     TW_TRY(plan(&p, m, inputs->n, options, true));
     execute(p, m->process, inputs);

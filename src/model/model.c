@@ -89,6 +89,7 @@ static tw_shape with_batch(const tw_model *m, int64_t n)
 
 static int64_t outputs(const tw_model *m)
 {
+    if (m->net->logits) return m->classes;
     const int64_t own = m->prediction->outputs,
                   channels = own ? own : m->sample.dims[m->sample.rank - 1];
     return m->variance == TW_VARIANCE_LEARNED_RANGE ? 2 * channels : channels;
@@ -99,6 +100,7 @@ static void take_output(tw_model_values *v, tw_graph *g, const tw_model *m)
 {
     const int64_t channels = m->sample.dims[m->sample.rank - 1];
     v->output = v->net;
+    if (m->net->logits) return;
     if (m->prediction->build)
         v->output = m->prediction->build(g, m->predicted.config, v->x, v->net, &v->energy);
     if (m->variance != TW_VARIANCE_LEARNED_RANGE) return;
@@ -110,18 +112,18 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
-    const tw_net_inputs in = {.x = v.x,
-                              .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
-                              .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
-                              .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
-                              .levels = m->process->steps,
-                              .label =
-                                  m->classes ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
-                              .classes = m->classes + unlabelled,
-                              .unlabelled = unlabelled,
-                              .sample = m->sample,
-                              .outputs = outputs(m),
-                              .reference_names = names};
+    const tw_net_inputs in = {
+        .x = v.x,
+        .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
+        .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
+        .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
+        .levels = m->process->steps,
+        .label = m->classes && !m->net->logits ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
+        .classes = m->classes + unlabelled,
+        .unlabelled = unlabelled,
+        .sample = m->sample,
+        .outputs = outputs(m),
+        .reference_names = names};
     v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
     take_output(&v, g, m);
     return v;
@@ -190,13 +192,18 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
+    TW_CHECK(
+        !m->net->logits || m->classes > 1, TW_ECONFIG,
+        "network.classes: network.kind = %s is a classifier; its number of classes, 2 or more, "
+        "was expected",
+        m->net->kind.name);
     TW_TRY(check(m));
     m->sample = sample;
     m->dims = tw_shape_count(sample);
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));
-    TW_CHECK(!m->classes || tw_graph_reads(g, "label"), TW_ECONFIG,
+    TW_CHECK(!m->classes || m->net->logits || tw_graph_reads(g, "label"), TW_ECONFIG,
              "network.classes: network.kind = %s takes no classes; 0 was expected",
              m->net->kind.name);
     TW_TRY(tw_params_create(&m->params, g));

@@ -16,7 +16,7 @@ typedef struct ncsnpp_config {
     int64_t base, blocks, channel_mult_noise, augment_labels;
     tw_config_ints mult, attention;
     tw_config_doubles fir_kernel;
-    double dropout, fourier_scale, init_scale;
+    double dropout, fourier_scale, sigma_unit, init_scale;
     int library, resblock, embedding, progressive, progressive_input, combine;
     bool fir, resamp_with_conv, skip_rescale, scale_by_sigma, centered;
 } ncsnpp_config;

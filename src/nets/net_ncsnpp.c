@@ -61,6 +61,9 @@ static const tw_config_field fields[] = {
      .help = "of the time: sinusoidal, or random Fourier features"},
     {NULL, "fourier_scale", TW_CONFIG_DOUBLE, offsetof(ncsnpp_config, fourier_scale), "16", 0, 1e4,
      .fixed = true, .help = "standard deviation of the Fourier features' frequencies"},
+    {NULL, "sigma_unit", TW_CONFIG_DOUBLE, offsetof(ncsnpp_config, sigma_unit), "1",
+     TW_CONFIG_ABOVE_ZERO, 1e6, .fixed = true,
+     .help = "Fourier features are of ln(sigma / unit): 2 for weights of data in [0, 1]"},
     {NULL, "channel_mult_noise", TW_CONFIG_INT64, offsetof(ncsnpp_config, channel_mult_noise), "0",
      0, 64, .fixed = true,
      .help = "width of the embedding, in units of base; 0: 1, and 2 of Fourier features"},
@@ -111,6 +114,12 @@ static tw_status check_edm(const ncsnpp_config *c)
     return TW_OK;
 }
 
+static int64_t multiple(const void *config)
+{
+    const int64_t levels = ((const ncsnpp_config *)config)->mult.count;
+    return levels >= 1 && levels <= LEVELS_MAX ? INT64_C(1) << (levels - 1) : 1;
+}
+
 static tw_status check(const void *config, tw_shape sample)
 {
     const ncsnpp_config *c = config;
@@ -120,11 +129,11 @@ static tw_status check(const void *config, tw_shape sample)
     if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
         return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX,
                             (long long)c->mult.count);
-    const int64_t factor = INT64_C(1) << (c->mult.count - 1);
+    const int64_t factor = multiple(config);
     if (sample.dims[0] % factor || sample.dims[1] % factor)
         return tw_error_set(TW_ECONFIG,
                             "network.mult: %lld levels halve the image %lld times, and %lld x %lld "
-                            "is no multiple of %lld",
+                            "is no multiple of %lld (network.pad pads it)",
                             (long long)c->mult.count, (long long)c->mult.count - 1,
                             (long long)sample.dims[0], (long long)sample.dims[1],
                             (long long)factor);
@@ -162,8 +171,9 @@ static tw_value *fourier(ncsnpp *b, const tw_net_inputs *in)
     snprintf(w.name, sizeof w.name, edm ? "model.map_noise.freqs" : "all_modules.0.W");
     tw_publish_entry(b->names, b->g, &w);
     ncsnpp_module_end(b);
-    return tw_embed_fourier(b->g, edm ? in->t : in->log_sigma,
-                            tw_constant(b->g, w.param, shape, normal));
+    tw_value *told = edm ? in->t : in->log_sigma;
+    if (!edm && b->c->sigma_unit != 1) told = tw_affine(b->g, told, 1, -log(b->c->sigma_unit));
+    return tw_embed_fourier(b->g, told, tw_constant(b->g, w.param, shape, normal));
 }
 
 /* A linear layer of the class as a one-hot vector times √classes; none is the zero vector. */
@@ -381,5 +391,6 @@ const tw_net tw_net_ncsnpp = {
     .kind = {"ncsnpp", "DDPM++ and NCSN++, also as EDM has them", fields,
              sizeof fields / sizeof *fields, sizeof(ncsnpp_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
 };

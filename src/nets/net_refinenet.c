@@ -84,19 +84,25 @@ typedef struct builder {
     tw_value *index; /* of the noise level */
 } builder;
 
-static tw_status check(const void *config, tw_shape sample)
+static int64_t multiple(const void *config)
 {
     const refinenet_config *c = config;
     int64_t factor = 1;
+    for (int k = 0; k < plans[c->variant].count; k++)
+        if (plans[c->variant].stages[k].halve) factor *= 2;
+    return factor;
+}
+
+static tw_status check(const void *config, tw_shape sample)
+{
+    const int64_t factor = multiple(config);
     if (sample.rank != 3)
         return tw_error_set(TW_ECONFIG,
                             "network.kind: refinenet wants images [height, width, channels]");
-    for (int k = 0; k < plans[c->variant].count; k++)
-        if (plans[c->variant].stages[k].halve) factor *= 2;
     if (sample.dims[0] % factor || sample.dims[1] % factor)
         return tw_error_set(TW_ECONFIG,
                             "network.variant: the image's height and width must be multiples of "
-                            "%lld, and it is %lld x %lld",
+                            "%lld, and it is %lld x %lld (network.pad pads it)",
                             (long long)factor, (long long)sample.dims[0],
                             (long long)sample.dims[1]);
     return TW_OK;
@@ -140,7 +146,7 @@ static tw_value *norm(const builder *b, const char *path, tw_value *x, bool acti
     tw_value *scales =
         b->plan->conditional
             ? tw_embed_table(b->g, tw_param(b->g, p, TW_SHAPE(b->levels, 3 * c), init), b->index)
-            : tw_param(b->g, p, TW_SHAPE(3, c), init);
+            : tw_param(b->g, p, TW_SHAPE(3 * c), init);
     return tw_instance_norm_plus(b->g, x, scales, eps, activate);
 }
 
@@ -279,5 +285,6 @@ const tw_net tw_net_refinenet = {
     .kind = {"refinenet", "the RefineNets of NCSN and NCSNv2", fields,
              sizeof fields / sizeof *fields, sizeof(refinenet_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
 };

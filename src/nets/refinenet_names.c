@@ -40,7 +40,7 @@ static void list_norm(const lister *l, const char *path, int64_t c)
 {
     static const struct {
         const char *leaf;
-        int64_t row; /* of ours: γ, α, β */
+        int64_t part; /* of ours: γ, α, β */
     } parts[] = {{"alpha", 1}, {"gamma", 0}, {"beta", 2}};
     refinenet_name published, ours;
     refinenet_join(ours, "%s.scales", path);
@@ -49,7 +49,7 @@ static void list_norm(const lister *l, const char *path, int64_t c)
         tw_publish(l->names, l->g, published, ours, TW_SHAPE(l->levels, 3 * c), 0, false);
     for (int k = 0; !l->plan->conditional && k < 3; k++) {
         refinenet_join(published, "%s.%s", path, parts[k].leaf);
-        tw_publish(l->names, l->g, published, ours, TW_SHAPE(c), parts[k].row, false);
+        tw_publish(l->names, l->g, published, ours, TW_SHAPE(c), parts[k].part * c, false);
     }
 }
 

@@ -45,7 +45,7 @@ TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel,
                               int64_t c, int n)
 {
     tw_vec v[MOMENT_ROWS], s0 = tw_vzero(), s1 = tw_vzero(), q0 = tw_vzero(), q1 = tw_vzero();
-    for (int r = 0; r < rows; r++) v[r] = tw_vload(t->x, (pixel + r) * t->x_stride + c, k, n);
+    for (int r = 0; r < rows; r++) v[r] = tw_vload(t->x, (pixel + r) * t->stride + c, k, n);
     for (int r = 0; r < rows; r++) {
         if (r % 2)
             s1 += v[r];
@@ -139,14 +139,14 @@ TW_INLINE tw_vec elu_slope(tw_vec u)
 TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
                             bool dropout, int64_t pixel, int64_t c, int n)
 {
-    const tw_vec x = tw_vload(t->x, pixel * t->x_stride + c, k, n);
+    const tw_vec x = tw_vload(t->x, pixel * t->stride + c, k, n);
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES),
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec y = a * (x - shift) + b;
     if (activation == TW_NORM_SILU) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
     if (activation == TW_NORM_ELU) y = elu(y);
     if (dropout) y = tw_vkeep(y * t->keep, t->bytes + pixel * t->bytes_stride + c, t->threshold, n);
-    tw_vstore(t->y, pixel * t->y_stride + c, y, k, n);
+    tw_vstore(t->y, pixel * t->stride + c, y, k, n);
 }
 
 TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
@@ -195,8 +195,8 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec s0 = tw_vzero(), s1 = tw_vzero(), s2 = tw_vzero();
     for (int64_t r = pixel; r < pixel + rows; r++) {
-        const tw_vec d = tw_vload(t->x, r * t->x_stride + c, f.stored, n) - shift;
-        tw_vec g = tw_vload(t->gy, r * t->gy_stride + c, f.stored, n);
+        const tw_vec d = tw_vload(t->x, r * t->stride + c, f.stored, n) - shift;
+        tw_vec g = tw_vload(t->gy, r * t->stride + c, f.stored, n);
         if (f.activation == TW_NORM_ELU) g = g * elu_slope(a * d + b);
         if (f.activation == TW_NORM_SILU) { /* (u σ(u))' = σ + u σ (1 - σ) */
             const tw_vec u = a * d + b, s = tw_vsigmoid(u, f.stored == TW_STORED_F32);
@@ -204,7 +204,7 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
         }
         if (f.dropout)
             g = tw_vkeep(g * t->keep, t->bytes + r * t->bytes_stride + c, t->threshold, n);
-        if (f.store) tw_vstore(t->gx, r * t->gx_stride + c, g, f.stored, n);
+        if (f.store) tw_vstore(t->gx, r * t->stride + c, g, f.stored, n);
         s0 += g;
         s1 += g * d;
         s2 += d;
@@ -260,11 +260,11 @@ TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES),
                  c1 = tw_vload_f32(t->c1 + c, TW_LANES);
     const tw_vec c2 = tw_vload_f32(t->c2 + c, TW_LANES), c3 = tw_vload_f32(t->c3 + c, TW_LANES);
-    const int64_t at = pixel * t->gx_stride + c;
-    const tw_vec d = tw_vload(t->x, pixel * t->x_stride + c, k, n) - shift;
+    const int64_t at = pixel * t->stride + c;
+    const tw_vec d = tw_vload(t->x, pixel * t->stride + c, k, n) - shift;
     tw_vec gx = c1 * tw_vload(t->gx, at, k, n) + (c2 * d + c3);
     if (add) gx += tw_vload(t->add, at, k, n);
-    tw_vstore(t->gx, at, gx, k, n);
+    tw_vstore(t->gx, at, gx * t->gain, k, n);
 }
 
 TW_INLINE void gradient_rows(const tw_norm_tile *t, tw_stored k, bool add)

@@ -16,7 +16,7 @@
 enum {
     CHUNK_ELEMENTS = 16384, /* at least, so that a chunk's sums cost little beside it */
     CHUNKS_MAX = 16,
-    TILE_ELEMENTS = 8192, /* dropout bytes that are drawn at once */
+    TILE_ELEMENTS = 8192, /* dropout bytes that are generated at once */
     SUMS = 3,
     COEFFICIENTS = 6
 };
@@ -94,45 +94,32 @@ static job begin(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, 
 
 /* ---- tiles ---- */
 
-/* Where channel c stands in per-channel arrays: both parts begin at a whole vector. */
-static int64_t position(const tw_norm *p, int64_t c)
-{
-    return c < p->part[0] ? c : TW_PADDED(p->part[0]) + c - p->part[0];
-}
-
 /* Element i of a tensor that may be absent. */
 static void *element(const tw_norm *p, const void *data, int64_t i)
 {
     return data ? tw_at((void *)(uintptr_t)data, i, p->dtype) : NULL;
 }
 
-/* Pixels [first, first + pixels) and channels [c0, c1) of an image, c0 and c1 in one part. `bytes`
- * belong to the first of them. */
-static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
-                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes,
-                     int64_t bytes_stride)
+/* Pixels [first, first + pixels) and channels [c0, c1) of an image. `bytes` of dropout belong to
+ * these elements alone. */
+static void run_loop(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
+                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes)
 {
     const tw_norm *p = j->p;
-    const int part = c0 >= p->part[0];
-    const int64_t pixel = image * p->pixels + first, at = position(p, c0), stride = p->part[part];
-    const int64_t in_part = pixel * stride + c0 - (part ? p->part[0] : 0),
-                  in_all = pixel * p->channels + c0;
-    const float *f = coefficients_of(j, image) + at;
-    double *s = sums_of(j, image, p->by_image ? 0 : chunk) + at;
+    const int64_t at = (image * p->pixels + first) * p->channels + c0;
+    const float *f = coefficients_of(j, image) + c0;
+    double *s = sums_of(j, image, p->by_image ? 0 : chunk) + c0;
     const tw_norm_tile t = {
         .pixels = pixels,
         .channels = c1 - c0,
-        .x = element(p, j->x->x[part], in_part),
-        .y = element(p, j->x->y, in_all),
-        .gy = element(p, j->x->gy, in_all),
-        .gx = element(p, j->x->gx[part], in_part),
-        .add = element(p, j->x->add[part], in_part),
-        .x_stride = stride,
-        .y_stride = p->channels,
-        .gy_stride = p->channels,
-        .gx_stride = stride,
+        .x = element(p, j->x->x, at),
+        .y = element(p, j->x->y, at),
+        .gy = element(p, j->x->gy, at),
+        .gx = element(p, j->x->gx, at),
+        .add = element(p, j->x->add, at),
+        .stride = p->channels,
         .bytes = bytes,
-        .bytes_stride = bytes_stride,
+        .bytes_stride = c1 - c0,
         .threshold = (uint8_t)j->threshold,
         .keep = j->keep,
         .activation = p->activation ? TW_NORM_SILU : TW_NORM_NONE,
@@ -142,6 +129,7 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
         .c1 = f + 3 * p->width,
         .c2 = f + 4 * p->width,
         .c3 = f + 5 * p->width,
+        .gain = p->gain,
         .sum0 = s,
         .sum1 = s + p->width,
         .sum2 = s + 2 * p->width,
@@ -162,16 +150,14 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
     }
 }
 
-/* As run_part, where [c0, c1) may lie in both parts and the dropout bytes are drawn here. They are
- * those of pixels × [c0, c1), which is one range of elements, since it is either whole pixels or a
- * piece of one. */
+/* As run_loop, with the bytes of dropout generated here. They are one range of elements, since a
+ * tile is either whole pixels or a piece of one. */
 static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
                      int64_t pixels, int64_t c0, int64_t c1)
 {
     const tw_norm *p = j->p;
     uint8_t buffer[TILE_ELEMENTS + 512];
     const uint8_t *bytes = NULL;
-    const int64_t seam = p->part[0];
     if (j->threshold && (what == APPLY || what == GRADIENT_SUMS)) {
         const tw_rng_stream stream = {.seed = j->run->seed,
                                       .purpose = TW_RNG_DROPOUT,
@@ -182,18 +168,11 @@ static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int
                          element0 - aligned + pixels * (c1 - c0));
         bytes = buffer + (element0 - aligned);
     }
-    if (c0 < seam)
-        run_part(j, what, image, chunk, first, pixels, c0, c1 < seam ? c1 : seam, bytes, c1 - c0);
-    if (c1 > seam) {
-        const int64_t from = c0 > seam ? c0 : seam;
-        run_part(j, what, image, chunk, first, pixels, from, c1, bytes ? bytes + (from - c0) : NULL,
-                 c1 - c0);
-    }
+    run_loop(j, what, image, chunk, first, pixels, c0, c1, bytes);
 }
 
 /* A chunk without dropout is one tile. With it, a tile has at most TILE_ELEMENTS: some pixels or,
- * where one has more channels than that, pieces of one, which are cut so that all but the last of a
- * part are whole vectors. */
+ * where one has more channels than that, pieces of one, all but the last of whole vectors. */
 static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
 {
     const tw_norm *p = j->p;
@@ -210,12 +189,11 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
             run_tile(j, what, image, chunk, i, i + rows < end ? rows : end - i, 0, p->channels);
     } else {
         for (int64_t i = begin_pixel; i < end; i++)
-            for (int part = 0; part < 2; part++)
-                for (int64_t c = 0; c < p->part[part]; c += TILE_ELEMENTS) {
-                    const int64_t c0 = c + (part ? p->part[0] : 0), more = p->part[part] - c;
-                    run_tile(j, what, image, chunk, i, 1, c0,
-                             c0 + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
-                }
+            for (int64_t c = 0; c < p->channels; c += TILE_ELEMENTS) {
+                const int64_t more = p->channels - c;
+                run_tile(j, what, image, chunk, i, 1, c,
+                         c + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
+            }
     }
 }
 
@@ -242,9 +220,8 @@ static void group_statistics(const job *j, int64_t image, int64_t group, double 
     double sum = 0, square = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
         const double t = embedding_at(j, image, c);
-        const int64_t i = position(p, c);
-        sum += s[i] + t * pixels;
-        square += q[i] + t * (2 * s[i] + t * pixels);
+        sum += s[c] + t * pixels;
+        square += q[c] + t * (2 * s[c] + t * pixels);
     }
     const double m = pixels * (double)size, variance = square / m - (sum / m) * (sum / m);
     *mean = sum / m;
@@ -264,11 +241,10 @@ static void affine_coefficients(const job *j, int64_t image, int64_t group, doub
     const int64_t size = p->channels / p->groups;
     const float *beta = j->x->beta ? j->x->beta + image * p->affine_stride : NULL;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
         const double wanted = mean - embedding_at(j, image, c), gain = gamma_at(j, image, c) * r;
-        shift[i] = (float)wanted;
-        a[i] = (float)gain;
-        b[i] = (float)((beta ? (double)beta[c] : 0.0) + gain * ((double)shift[i] - wanted));
+        shift[c] = (float)wanted;
+        a[c] = (float)gain;
+        b[c] = (float)((beta ? (double)beta[c] : 0.0) + gain * ((double)shift[c] - wanted));
     }
 }
 
@@ -306,22 +282,20 @@ static void backward_group(const job *j, int64_t image, int64_t group)
                  m = (double)(p->pixels * size);
     double a1 = 0, a2 = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
         const double gamma = gamma_at(j, image, c);
-        ggamma[c] = r * gd[i];
-        gbeta[c] = g[i];
-        a1 += gamma * g[i];
+        ggamma[c] = r * gd[c];
+        gbeta[c] = g[c];
+        a1 += gamma * g[c];
         a2 += gamma * ggamma[c];
     }
     const double k2 = -r * r * a2 / m, k3 = -r * a1 / m;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
         const double k1 = r * gamma_at(j, image, c);
-        c1[i] = (float)k1;
-        c2[i] = (float)k2;
-        c3[i] = (float)k3;
+        c1[c] = (float)k1;
+        c2[c] = (float)k2;
+        c3[c] = (float)k3;
         if (!j->x->gembedding) continue;
-        const double sum = k1 * g[i] + k2 * d[i] + k3 * (double)p->pixels;
+        const double sum = k1 * g[c] + k2 * d[c] + k3 * (double)p->pixels;
         tw_store(j->x->gembedding, image * p->channels + c, p->dtype, (float)sum);
     }
 }
@@ -432,16 +406,15 @@ void tw_norm_backward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *
 
 /* ---- plan ---- */
 
-tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward)
+tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward)
 {
     const tw_attr *attr = &t->node->attr;
     const tw_shape s = t->node->in[0]->shape;
-    *p = (tw_norm){.images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0]};
+    *p = (tw_norm){
+        .images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0], .gain = 1};
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
-    p->part[0] = tw_shape_channels(s);
-    p->part[1] = x2 ? tw_shape_channels(x2->shape) : 0;
-    p->channels = p->part[0] + p->part[1];
-    p->width = TW_PADDED(p->part[0]) + TW_PADDED(p->part[1]);
+    p->channels = tw_shape_channels(s);
+    p->width = TW_PADDED(p->channels);
     p->affine_stride = t->node->in[1]->shape.rank == 2 ? p->channels : 0;
     const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1
                                                                             : most > CHUNKS_MAX
@@ -465,4 +438,5 @@ void tw_norm_fuse(tw_norm *p, const tw_attr *attr)
     p->activation = attr->i[1] != 0;
     p->layer = (int)attr->i[2];
     p->rate = attr->f[1];
+    if (attr->f[2] != 0) p->gain = (float)attr->f[2];
 }

@@ -2,21 +2,14 @@
 #include "ops/norm.h"
 #include "ops/task.h"
 
-tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2,
-                        const tw_value *gamma, const tw_value *beta)
+tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *gamma,
+                        const tw_value *beta)
 {
     tw_status st = TW_OK;
     const int64_t groups = n->attr.i[0];
     if (x->shape.rank < 2) return tw_op_shape_error(n, "wanted [N, spatial…, C]");
     if (x->type == TW_I32) return tw_op_shape_error(n, "wanted floating numbers");
-    int64_t channels = tw_shape_channels(x->shape);
-    if (x2) {
-        tw_shape s = x2->shape;
-        channels += tw_shape_channels(s);
-        if (s.rank == x->shape.rank) s.dims[s.rank - 1] = tw_shape_channels(x->shape);
-        if (x2->type != x->type || !tw_shape_equal(s, x->shape))
-            return tw_op_shape_error(n, "the two parts differ in more than channels");
-    }
+    const int64_t channels = tw_shape_channels(x->shape);
     if ((!tw_shape_equal(gamma->shape, TW_SHAPE(channels)) &&
          !tw_shape_equal(gamma->shape, TW_SHAPE(x->shape.dims[0], channels))) ||
         (beta && !tw_shape_equal(gamma->shape, beta->shape)))

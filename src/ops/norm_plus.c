@@ -73,16 +73,14 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
     const float *f = coefficients_of(j, image);
     double *s = sums_of(j, image, chunk);
     const tw_norm_tile t = {
+        .gain = 1,
         .pixels = left < p->chunk_pixels ? left : p->chunk_pixels,
         .channels = p->channels,
         .x = tw_at_const(j->x->x, at, p->dtype),
         .y = j->x->y ? tw_at(j->x->y, at, p->dtype) : NULL,
         .gy = j->x->gy ? tw_at_const(j->x->gy, at, p->dtype) : NULL,
         .gx = j->x->gx ? tw_at(j->x->gx, at, p->dtype) : NULL,
-        .x_stride = p->channels,
-        .y_stride = p->channels,
-        .gy_stride = p->channels,
-        .gx_stride = p->channels,
+        .stride = p->channels,
         .keep = 1,
         .activation = p->activation,
         .shift = f,
@@ -316,7 +314,7 @@ tw_status tw_norm_plus_plan(tw_norm_plus *p, tw_task *t, bool backward)
     p->eps = n->attr.f[0];
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
     p->width = TW_PADDED(p->channels);
-    p->shared = n->in[1]->shape.dims[1] == p->channels;
+    p->shared = n->in[1]->shape.rank == 1;
     p->activation = n->attr.i[0] ? TW_NORM_ELU : TW_NORM_NONE;
     int64_t chunks = p->pixels * p->channels / CHUNK_ELEMENTS;
     if (chunks < 1) chunks = 1;
@@ -340,11 +338,11 @@ tw_status tw_norm_plus_check(const tw_node *n, const tw_value *x, const tw_value
         return tw_op_shape_error(n, "wanted floating numbers [N, spatial…, C]");
     if (channels < 2)
         return tw_op_shape_error(n, "a variance over channels needs at least 2 of them");
-    const tw_shape own = TW_SHAPE(x->shape.dims[0], 3 * channels), all = TW_SHAPE(3, channels);
+    const tw_shape own = TW_SHAPE(x->shape.dims[0], 3 * channels), all = TW_SHAPE(3 * channels);
     if (p->type != TW_F32 || (!tw_shape_equal(p->shape, own) && !tw_shape_equal(p->shape, all)))
-        return tw_op_shape_error(n, "the scales must be f32 [%lld, %lld] or [3, %lld]",
+        return tw_op_shape_error(n, "the scales must be f32 [%lld, %lld] or [%lld]",
                                  (long long)own.dims[0], (long long)own.dims[1],
-                                 (long long)channels);
+                                 (long long)all.dims[0]);
     if (!(n->attr.f[0] > 0))
         return tw_error_set(TW_EINTERNAL, "%s: epsilon is %g, not positive", n->op->name,
                             n->attr.f[0]);

@@ -27,7 +27,7 @@
 /* instance_norm_plus       x [N, …, C], p -> y, stats        i[0] ELU follows, f[0] ε
  * instance_norm_plus_grad  x, p, stats, gy -> gx, gp         the same
  *
- * p is f32: γ, α, β of each image as [N, 3C], or of all images as [3, C].
+ * p is f32: γ, α, β of each image as [N, 3C], or of all images as [3C].
  * stats is f32 [N, 2, C]: μ and r. */
 extern const tw_op tw_op_instance_norm_plus, tw_op_instance_norm_plus_grad;
 

@@ -15,7 +15,7 @@ static tw_status infer(tw_node *n)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_infer_plain(n));
-    TW_TRY(tw_norm_check(n, n->in[0], NULL, n->in[1], n->in[2]));
+    TW_TRY(tw_norm_check(n, n->in[0], n->in[1], n->in[2]));
     tw_set_output(n, 0, n->in[0]->type, n->in[0]->shape);
     tw_set_output(n, 1, TW_F32, TW_SHAPE(n->in[0]->shape.dims[0], n->attr.i[0], 2));
 done:
@@ -40,7 +40,7 @@ static tw_status plan(tw_task *t)
     tw_norm *p = NULL;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a group normalisation"));
     t->state = p;
-    TW_TRY(tw_norm_plan(p, t, NULL, false));
+    TW_TRY(tw_norm_plan(p, t, false));
 done:
     return st;
 }
@@ -48,7 +48,7 @@ done:
 static void run(const tw_task *t, const tw_run *r)
 {
     const tw_norm_tensors x = {
-        .x = {t->in[0]}, .gamma = t->in[1], .beta = t->in[2], .y = t->out[0], .stats = t->out[1]};
+        .x = t->in[0], .gamma = t->in[1], .beta = t->in[2], .y = t->out[0], .stats = t->out[1]};
     tw_norm_forward(t->state, &x, r, t->scratch);
 }
 

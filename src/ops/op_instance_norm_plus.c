@@ -63,11 +63,11 @@ static tw_value *example(tw_graph *g, int variant)
         bool shared, elu;
     } cases[] = {{4, {2, 3, 5, 6}, false, true},   {3, {1, 7, 17}, true, false},
                  {4, {3, 4, 3, 16}, true, true},   {5, {1, 2, 3, 2, 4}, false, false},
-                 {4, {2, 4, 3, 33}, false, false}, {4, {5, 2, 2, 2}, true, false}};
+                 {4, {2, 4, 3, 33}, false, false}, {4, {5, 3, 4, 8}, true, false}};
     if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
     const tw_shape s = tw_shape_make(cases[variant].x, cases[variant].rank);
     const int64_t c = tw_shape_channels(s);
-    tw_value *p = cases[variant].shared ? tw_param(g, "scales", TW_SHAPE(3, c), tw_init_ones)
+    tw_value *p = cases[variant].shared ? tw_param(g, "scales", TW_SHAPE(3 * c), tw_init_ones)
                                         : tw_input(g, "scales", TW_F32, TW_SHAPE(s.dims[0], 3 * c));
     return tw_instance_norm_plus(g, tw_input(g, "x", TW_ACT, s), p, 1e-5, cases[variant].elu);
 }

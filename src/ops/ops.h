@@ -17,9 +17,6 @@ tw_value *tw_activation_grad(tw_graph *g, tw_value *x, tw_value *gy, tw_activati
 /* scale · y ∘ (gy - Σ gy y) over the last dimension: the gradient of y = softmax(scale · x) */
 tw_value *tw_softmax_grad(tw_graph *g, tw_value *y, tw_value *gy, double scale);
 
-/* Puts x at [first, first + channels of x) of a last dimension of `total` zeros. */
-tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
-
 /* As the public ones, times `scale`: the nearest neighbour's repeated values, and the sum over each
  * window. */
 tw_value *tw_upsample_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale);

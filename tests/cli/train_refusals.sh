@@ -29,7 +29,7 @@ refused 78 "train.steps: must be given, at least 1" tiny.ini train.steps=0
 sed '/^path/d; /^steps/d' tiny.ini >bad.ini
 refused 78 "data.path: must be given" bad.ini network.kind=unett
 expect_message "train.steps: must be given" # all errors at once
-expect_message 'network.kind: there is no "unett"; did you mean unet? There are mlp, unet'
+expect_message 'network.kind: there is no "unett"; did you mean unet? There are adm,'
 refused 78 'process.schedule: there is no "squared"; there are cosine, linear' tiny.ini objective.schedule=squared
 refused 78 'objective.kind: there is no "ddpn"' tiny.ini objective.kind=ddpn
 sed "/^base/d; /^groups/d; /^mult/d; /^blocks/d; s/unet/mlp/" tiny.ini >mlp.ini

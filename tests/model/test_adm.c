@@ -68,7 +68,8 @@ static tw_fingerprint measure(const tw_plan_options *options)
                          ADM "base = 32\nmult = 1, 2\nblocks = 1\nattention_downsample = 2\n"
                              "heads = 4\nclasses = 5\n" LEARNED,
                          TW_SHAPE(16, 16, 3));
-    const tw_fingerprint_inputs inputs = {2, (const double[]){100, 700}, (const int64_t[]){1, 4}};
+    const tw_fingerprint_inputs inputs = {
+        .n = 2, .times = (const double[]){100, 700}, .labels = (const int64_t[]){1, 4}};
     ok(tw_fingerprint_measure(&f, m, &inputs, options));
     assert_int_equal(f.params, golden.params);
     destroy_model(&m, &c);

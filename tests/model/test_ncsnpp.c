@@ -127,7 +127,7 @@ static void agree(const golden *g, tw_model *m, const tw_plan_options *options, 
     tw_fingerprint f;
     const tw_fingerprint *w = &g->want;
     const double rms = sqrt(w->sumsq / (2.0 * (double)m->dims));
-    ok(tw_fingerprint_measure(&f, m, &(tw_fingerprint_inputs){2, g->times, NULL}, options));
+    ok(tw_fingerprint_measure(&f, m, &(tw_fingerprint_inputs){.n = 2, .times = g->times}, options));
     assert_int_equal(f.params, w->params);
     for (int i = 0; i < 8; i++)
         close_to(g->name, "an output", f.first8[i], w->first8[i], relative * rms);
@@ -201,7 +201,8 @@ static void labels_of_a_ladder_divide_by_their_noise_level(void **state)
     for (int i = 0; i < 2; i++) {
         tw_config *config = NULL;
         tw_model *m = make_model(&config, text[i], TW_SHAPE(8, 8, 1));
-        ok(tw_fingerprint_measure(&f[i], m, &(tw_fingerprint_inputs){1, (const double[]){1}, NULL},
+        ok(tw_fingerprint_measure(&f[i], m,
+                                  &(tw_fingerprint_inputs){.n = 1, .times = (const double[]){1}},
                                   &(tw_plan_options){.no_fusion = false}));
         destroy_model(&m, &config);
     }
@@ -249,6 +250,20 @@ static void what_cannot_be_built_is_refused_by_the_key(void **state)
     }
 }
 
+static void sides_that_cannot_be_halved_are_padded_where_asked(void **state)
+{
+    (void)state;
+    tw_config *config = NULL;
+    tw_graph *g = NULL;
+    tw_model *m = make_model(&config, SMALL "pad = reflect\n", TW_SHAPE(10, 14, 1));
+    ok(tw_graph_create(&g));
+    const tw_value *y = tw_model_build(g, m, 2, NULL).net;
+    ok(tw_graph_status(g));
+    assert_true(tw_shape_equal(y->shape, TW_SHAPE(2, 10, 14, 1)));
+    tw_graph_destroy(&g);
+    destroy_model(&m, &config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +271,7 @@ int main(void)
         cmocka_unit_test(other_combinations_agree_with_their_description),
         cmocka_unit_test(labels_of_a_ladder_divide_by_their_noise_level),
         cmocka_unit_test(what_cannot_be_built_is_refused_by_the_key),
+        cmocka_unit_test(sides_that_cannot_be_halved_are_padded_where_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,7 +137,8 @@ static void compare(size_t i, const tw_plan_options *options, double relative)
     tw_fingerprint f;
     const tw_fingerprint *w = &nets[i].want;
     tw_model *m = make_model(&c, nets[i].text, nets[i].sample);
-    const tw_fingerprint_inputs inputs = {2, (const double[]){100, 700}, (const int64_t[]){1, 4}};
+    const tw_fingerprint_inputs inputs = {
+        .n = 2, .times = (const double[]){100, 700}, .labels = (const int64_t[]){1, 4}};
     ok(tw_fingerprint_measure(&f, m, &inputs, options));
     const int64_t channels = tw_shape_channels(nets[i].sample),
                   dims = tw_shape_count(nets[i].sample),

@@ -74,7 +74,7 @@ static void naive(const tw_node *n, double *const *in, double *out)
     const tw_shape s = n->in[0]->shape;
     const int64_t channels = tw_shape_channels(s),
                   pixels = tw_shape_count(s) / (s.dims[0] * channels);
-    const bool shared = n->in[1]->shape.dims[1] == channels;
+    const bool shared = n->in[1]->shape.rank == 1;
     moments *m = malloc((size_t)channels * sizeof *m);
     for (int64_t k = 0; k < s.dims[0]; k++) {
         const double *x = in[0] + k * pixels * channels,
@@ -105,7 +105,7 @@ static tw_value *make(tw_graph *g, int i)
     const tw_shape x = cases[i].x;
     const int64_t c = tw_shape_channels(x);
     tw_value *p =
-        tw_input(g, "p", TW_F32, cases[i].shared ? TW_SHAPE(3, c) : TW_SHAPE(x.dims[0], 3 * c));
+        tw_input(g, "p", TW_F32, cases[i].shared ? TW_SHAPE(3 * c) : TW_SHAPE(x.dims[0], 3 * c));
     return tw_instance_norm_plus(g, tw_input(g, "x", TW_ACT, x), p, 1e-5, cases[i].elu);
 }
 
@@ -139,7 +139,7 @@ static void gradients_are_slopes_of_the_naive_loops(void **state)
         tw_graph *g = new_graph();
         single s;
         tw_value *p =
-            tw_input(g, "p", TW_F32, i < 2 ? TW_SHAPE(3, c) : TW_SHAPE(shape.dims[0], 3 * c));
+            tw_input(g, "p", TW_F32, i < 2 ? TW_SHAPE(3 * c) : TW_SHAPE(shape.dims[0], 3 * c));
         tw_value *y = tw_instance_norm_plus(g, tw_input(g, "x", TW_ACT, shape), p, 1e-5, i != 3);
         const int64_t np = tw_shape_count(p->shape);
         tw_value *gradient[2];
@@ -194,7 +194,7 @@ static void what_does_not_fit_is_refused(void **state)
         tw_graph *g = new_graph();
         const int64_t c = k == 0 ? 1 : 4;
         tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 3, c));
-        tw_value *p = tw_input(g, "p", TW_F32, k == 1 ? TW_SHAPE(3, 3 * c) : TW_SHAPE(3, c));
+        tw_value *p = tw_input(g, "p", TW_F32, k == 1 ? TW_SHAPE(3, 3 * c) : TW_SHAPE(3 * c));
         assert_true((tw_instance_norm_plus(g, k == 2 ? NULL : x, p, 1e-5, true) == NULL));
         assert_true(tw_graph_status(g) != TW_OK);
         tw_graph_destroy(&g);

@@ -328,10 +328,25 @@ static void drift_and_diffusion_generate_mean_and_variance(void **state)
     }
 }
 
+static void rescaled_timesteps_are_told_out_of_a_thousand(void **state)
+{
+    (void)state;
+    tw_process *p =
+        make("ddpm", 2, (const char *const[]){"timesteps=4000", "rescale_timesteps=yes"});
+    assert_true(tw_process_condition(p, 0) == 0);
+    assert_true(tw_process_condition(p, 1) == 0.25);
+    assert_true(tw_process_condition(p, 3999) == 999.75);
+    tw_process_destroy(&p);
+    p = ddpm("linear", "4000");
+    assert_true(tw_process_condition(p, 3999) == 3999);
+    tw_process_destroy(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_network_is_told_the_published_time),
+        cmocka_unit_test(rescaled_timesteps_are_told_out_of_a_thousand),
         cmocka_unit_test(schedules_have_the_published_values),
         cmocka_unit_test(sigmoid_and_quadratic_schedules_are_what_they_say),
         cmocka_unit_test(bridges_are_products_of_gaussians),
