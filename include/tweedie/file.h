@@ -27,6 +27,25 @@ bool tw_file_exists(const char *path);
  * where the disk errs */
 tw_status tw_file_size(int64_t *bytes, const char *path);
 
+/* Which file a name or a descriptor means, and as of when: what differs wherever a file was
+ * replaced, written to or cut meanwhile. */
+typedef struct tw_file_version {
+    uint64_t device, inode;
+    int64_t size, modified[2], changed[2]; /* seconds and nanoseconds */
+} tw_file_version;
+
+/* Of an open file. @param path  for messages @return TW_EIO */
+tw_status tw_file_read_version(tw_file_version *out, int file, const char *path);
+
+/* That the open file, or the one that has the name, is still this version.
+ * @return TW_EIO naming the file and what happened to it */
+tw_status tw_file_check_version(const tw_file_version *version, int file, const char *path);
+tw_status tw_file_check_named_version(const tw_file_version *version, const char *path);
+
+/* Reads exactly so many bytes from this offset on. @return TW_EDATA where the file ends before;
+ * TW_EIO */
+tw_status tw_file_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path);
+
 /* Opens a file that belongs to the program by its name (a lock, a log), with open(2)'s flags: no
  * symbolic link is followed, no pipe waited for, and nothing but a regular file taken, so that what
  * somebody else put there leads nowhere.

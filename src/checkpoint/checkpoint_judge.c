@@ -12,6 +12,7 @@
 #include "checkpoint/checkpoint_index.h"
 #include "checkpoint/container.h"
 #include "h5/isolate.h"
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
 typedef struct request {
@@ -68,7 +69,7 @@ static tw_status receive(void *out, int file, int64_t *at, int64_t count, size_t
              path, (long long)count, size);
     memory = calloc((size_t)(count > 0 ? count : 1), size);
     TW_CHECK(memory, TW_ENOMEM, "out of memory: the structure of %s", path);
-    TW_TRY(container_read_at(file, memory, count * (int64_t)size, *at, path));
+    TW_TRY(tw_file_read_at(file, memory, count * (int64_t)size, *at, path));
     *at += count * (int64_t)size;
     memcpy(out, &memory, sizeof memory);
     memory = NULL;
@@ -86,7 +87,7 @@ static tw_status receive_fact(void *out, int file, int64_t *at, int64_t count, s
     TW_CHECK(count >= 0 && count <= INT32_MAX, TW_EDATA, "%s: damaged: %lld things of %zu bytes",
              path, (long long)count, size);
     TW_TRY(tw_alloc(&memory, count, size, "facts of a checkpoint"));
-    TW_TRY(container_read_at(file, memory, count * (int64_t)size, *at, path));
+    TW_TRY(tw_file_read_at(file, memory, count * (int64_t)size, *at, path));
     *at += count * (int64_t)size;
     memcpy(out, &memory, sizeof memory);
     memory = NULL;
@@ -104,7 +105,7 @@ static tw_status receive_index(file_index *out, int file, const char *path)
     float *units = NULL;
     int64_t at = 0;
     memset(&y, 0, sizeof y);
-    TW_TRY(container_read_at(file, &x, sizeof x, at, path));
+    TW_TRY(tw_file_read_at(file, &x, sizeof x, at, path));
     at += (int64_t)sizeof x;
     y = x; /* whose pointers mean nothing here */
     y.meta.config = NULL;

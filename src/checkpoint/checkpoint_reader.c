@@ -13,6 +13,7 @@
 #include "checkpoint/checkpoint_format.h"
 #include "checkpoint/checkpoint_index.h"
 #include "checkpoint/container.h"
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
 /* Fletcher's checksum of 32 bits as HDF5 defines it for a chunk: over words of 16 bits, the first
@@ -56,7 +57,7 @@ static tw_status find_base(tw_checkpoint *c)
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         const int64_t at = bases[i] + c->index.chunks[c->index.entries[0].first_chunk];
         if (at > c->bytes - g.bytes) continue;
-        TW_TRY(container_read_at(c->file, c->buffer, g.bytes, at, c->path));
+        TW_TRY(tw_file_read_at(c->file, c->buffer, g.bytes, at, c->path));
         c->index.base = bases[i];
         if (is_sound(c->buffer, g.bytes)) goto done;
     }
@@ -223,7 +224,7 @@ tw_status tw_checkpoint_read_array(const tw_checkpoint *c, int64_t index, float 
                       at = c->index.base + chunks[k];
         TW_CHECK(at <= c->bytes - g.bytes, TW_EDATA, "%s: /%s/%s lies behind the end of the file",
                  c->path, a->group, a->name);
-        TW_TRY(container_read_at(c->file, c->buffer, g.bytes, at, c->path));
+        TW_TRY(tw_file_read_at(c->file, c->buffer, g.bytes, at, c->path));
         TW_CHECK(is_sound(c->buffer, g.bytes), TW_EDATA,
                  "%s: /%s/%s does not have the checksum that was written with it", c->path,
                  a->group, a->name);

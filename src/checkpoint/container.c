@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
 enum { BUFFER = 1 << 20, BLOCK_VERSION = 1 };
@@ -52,30 +53,12 @@ done:
     return st;
 }
 
-tw_status container_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path)
-{
-    tw_status st = TW_OK;
-    char *p = buffer;
-    while (bytes > 0) {
-        ssize_t n = pread(file, p, (size_t)bytes, (off_t)at);
-        if (n < 0 && errno == EINTR) continue;
-        TW_CHECK(n >= 0, TW_EIO, "%s: reading failed at byte %lld: %s", path, (long long)at,
-                 strerror(errno));
-        TW_CHECK(n > 0, TW_EDATA, "%s: became shorter while it was read", path);
-        p += n;
-        at += n;
-        bytes -= n;
-    }
-done:
-    return st;
-}
-
 tw_status container_pass_step(container_pass *pass, const char *path, int64_t bytes, bool *finished)
 {
     tw_status st = TW_OK;
     while (bytes > 0 && pass->at < pass->end) {
         int64_t n = pass->end - pass->at < BUFFER ? pass->end - pass->at : BUFFER;
-        TW_TRY(container_read_at(pass->file, pass->buffer, n, pass->at, path));
+        TW_TRY(tw_file_read_at(pass->file, pass->buffer, n, pass->at, path));
         XXH3_128bits_update(pass->state, pass->buffer, (size_t)n);
         pass->at += n;
         bytes -= n;
@@ -139,7 +122,7 @@ tw_status container_read_block(const container_pass *pass, const char *path,
     unsigned char block[CONTAINER_BLOCK];
     static const unsigned char signature[] = {0x89, 'H', 'D', 'F'};
 
-    TW_TRY(container_read_at(pass->file, block, sizeof block, 0, path));
+    TW_TRY(tw_file_read_at(pass->file, block, sizeof block, 0, path));
     TW_CHECK(memcmp(block, signature, sizeof signature) != 0, TW_EDATA,
              "%s: is HDF5, but neither a checkpoint nor a weights file", path);
     TW_CHECK(memcmp(block, magic, sizeof magic) == 0, TW_EDATA,

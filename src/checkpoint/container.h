@@ -30,9 +30,6 @@ typedef struct container_pass {
     unsigned char *buffer;
 } container_pass;
 
-/* Reads exactly so many bytes. @return TW_EDATA where the file ends before */
-tw_status container_read_at(int file, void *buffer, int64_t bytes, int64_t at, const char *path);
-
 /* Opens `path` for a pass. @return TW_ENOINPUT, or TW_EDATA for less than a block */
 tw_status container_pass_open(container_pass *pass, const char *path);
 

@@ -2,14 +2,17 @@
  *
  * Parallel HDF5 opens and closes files collectively, and a rank that meets an error where the
  * others do not would leave them hanging. So rank zero looks at the file alone first, serially, and
- * all ranks agree before they open it together. Reading is independent. */
+ * all ranks agree before they open it together. Reading is independent.
+ *
+ * What is opened is what was judged: the file stays open from before its judgement on, the library
+ * opens it by that descriptor (MPI-IO by name, compared on both sides), and arrays in one piece are
+ * read from it without the library. */
 #include "data/dataset.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-#include "data/dataset_judge.h"
 #include "data/digest.h"
 #include "h5/h5.h"
 #include "tweedie/comm_mpi.h"
@@ -27,17 +30,21 @@ static tw_status agree(const tw_comm *comm, tw_status st)
 }
 
 /* The file as one process sees it. */
-static tw_status look(const char *path)
+static tw_status look(tw_dataset *d)
 {
     tw_status st = TW_OK;
+    const char *path = d->path;
+    char name[32];
     tw_dataset_file format;
     int64_t bytes;
     TW_TRY(tw_file_size(&bytes, path));
     htri_t is = H5Fis_hdf5(path);
     TW_CHECK(is > 0, TW_EDATA, "%s: not an HDF5 file (%lld bytes); a dataset was expected", path,
              (long long)bytes);
-    TW_TRY(tw_dataset_judge(path));
-    TW_TRY(tw_dataset_file_open(&format, path, H5P_DEFAULT));
+    TW_TRY(tw_dataset_judge(&d->judged, path));
+    TW_TRY(tw_judged_check(&d->judged, true, path));
+    TW_TRY(
+        tw_dataset_file_open(&format, path, tw_judged_name(&d->judged, name, path), H5P_DEFAULT));
     tw_dataset_file_close(&format);
 done:
     return st;
@@ -70,6 +77,7 @@ static tw_status open_together(tw_dataset *d, const char *hints)
     tw_status st = TW_OK;
     hid_t access = H5I_INVALID_HID;
     MPI_Info info = MPI_INFO_NULL;
+    char name[32];
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
     TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
     if (d->comm && hints && *hints)
@@ -81,7 +89,11 @@ static tw_status open_together(tw_dataset *d, const char *hints)
         TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL,
                "%s: no parallel reading", d->path);
     }
-    TW_TRY(tw_dataset_file_open(&d->format, d->path, access));
+    /* MPI-IO opens a file by its own name on all ranks: what it means is checked on both sides */
+    TW_TRY(tw_dataset_file_open(&d->format, d->path,
+                                d->parallel ? d->path : tw_judged_name(&d->judged, name, d->path),
+                                access));
+    TW_TRY(tw_judged_check(&d->judged, true, d->path));
 done:
     tw_h5_close(&access);
     if (info != MPI_INFO_NULL) MPI_Info_free(&info);
@@ -118,7 +130,7 @@ static tw_status look_first(void *self)
 {
     const opening *o = self;
     tw_status st = tw_h5_start();
-    return st == TW_OK ? look(o->d->path)
+    return st == TW_OK ? look(o->d)
                        : st; /* each rank: where one alone cannot read, opening together hangs */
 }
 
@@ -161,6 +173,7 @@ tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
         d->format = (tw_dataset_file){
             .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
         d->transfer = H5I_INVALID_HID;
+        d->judged.file = -1;
         /* an input thread that reads in parallel beside the main thread's reductions needs an MPI
          * that bears it */
         d->parallel = size_of(comm) > 1 && (!options->io || tw_comm_threaded(comm));
@@ -184,6 +197,7 @@ static tw_status close_here(void *self)
     tw_dataset *d = self;
     tw_h5_close(&d->transfer);
     tw_dataset_file_close(&d->format);
+    tw_judged_close(&d->judged);
     return TW_OK;
 }
 
@@ -212,6 +226,20 @@ int64_t tw_dataset_count(const tw_dataset *d)
     return d->split.last - d->split.first;
 }
 
+/* Rows of an array: in one piece from where the child said that it lies, else by the library's
+ * index of chunks. */
+static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t count, void *out)
+{
+    const tw_dataset_spec *spec = &d->format.spec;
+    const bool labels = array == TW_JUDGED_LABELS;
+    const size_t bytes = labels ? sizeof(int32_t) : tw_dataset_sample_bytes(spec);
+    if (d->judged.pieces[array].bytes > 0)
+        return tw_judged_read(&d->judged, array, first, count, bytes, out, d->path);
+    return tw_h5_read_rows(labels ? d->format.labels : d->format.samples, d->transfer,
+                           labels ? H5T_NATIVE_INT32 : tw_format_memory_type(spec->kind), first,
+                           count, out, d->path, labels ? "/labels" : tw_format_object(spec->kind));
+}
+
 tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored,
                                int32_t *labels)
 {
@@ -228,14 +256,11 @@ tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void
                 from = d->split.first + first + done;
         if (stored) {
             void *to = (char *)stored + (size_t)done * bytes;
-            TW_TRY(tw_h5_read_rows(d->format.samples, d->transfer,
-                                   tw_format_memory_type(spec->kind), from, n, to, d->path,
-                                   tw_format_object(spec->kind)));
+            TW_TRY(read_rows(d, TW_JUDGED_SAMPLES, from, n, to));
             TW_TRY(tw_format_check_samples(spec, from, n, to, d->path));
         }
         if (labels && spec->num_classes > 0) {
-            TW_TRY(tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, from, n,
-                                   labels + done, d->path, "/labels"));
+            TW_TRY(read_rows(d, TW_JUDGED_LABELS, from, n, labels + done));
             TW_TRY(tw_format_check_labels(spec, from, n, labels + done, d->path));
         }
     }

@@ -2,6 +2,7 @@
 #ifndef TWEEDIE_DATA_DATASET_H
 #define TWEEDIE_DATA_DATASET_H
 
+#include "data/dataset_judge.h"
 #include "data/format.h"
 #include "tweedie/comm.h"
 
@@ -10,6 +11,7 @@ struct tw_dataset {
     tw_dataset_split split;
     const tw_comm *comm; /* borrowed; NULL: alone */
     tw_io *io;           /* borrowed; NULL: the caller makes the HDF5 calls */
+    tw_judged judged;
     hid_t transfer;
     bool parallel; /* opened with MPI-IO */
     char *path;

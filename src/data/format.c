@@ -298,12 +298,12 @@ done:
     return st;
 }
 
-tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t access)
+tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const char *by, hid_t access)
 {
     tw_status st = TW_OK;
     tw_dataset_file f = {
         .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
-    TRY_H5(f.file = H5Fopen(path, H5F_ACC_RDONLY, access), TW_EDATA,
+    TRY_H5(f.file = H5Fopen(by, H5F_ACC_RDONLY, access), TW_EDATA,
            "%s: cannot be opened as an HDF5 file", path);
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));

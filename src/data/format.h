@@ -63,9 +63,12 @@ typedef struct tw_dataset_file {
 
 /* Opens and checks everything but the samples themselves. Each process by itself, unless `access`
  * is a parallel one: then collective.
+ * @param path    for messages
+ * @param by      the name that it is opened by: path, or that of a descriptor
  * @param access  a file access list
  * @return TW_EDATA naming file and object */
-tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, hid_t access);
+tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const char *by,
+                               hid_t access);
 void tw_dataset_file_close(tw_dataset_file *format);
 
 /* Checks samples as read: finite floats, labels within the classes. @param first  number of the
