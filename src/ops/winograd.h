@@ -4,8 +4,9 @@
  * The outputs are cut into tiles of m × m, each of which comes from (m + 2)² inputs. Tiles and
  * weights are transformed; then, point by point of the transform, channels are a matrix product
  * over tiles; the products are transformed back. F(4 × 4) multiplies a quarter as often as the
- * definition, at about three times the rounding error of oneDNN's direct convolution of the same
- * shape (kern_winograd.h; winograd_grid.c has the table of choices).
+ * definition, at three to ten times the rounding error of oneDNN's direct convolution of the same
+ * shape: 1.0e-6 to 5.2e-6 of the root mean square, from 4 x 4 to 32 x 32 pixels and 32 to 512
+ * channels, against 1.4e-7 to 1.3e-6 (4.1e-6 in backward-weights on AVX2; bench_conv).
  *
  * Results do not depend on the number of threads, nor of an image on the others of its batch. */
 #ifndef TW_OPS_WINOGRAD_H
