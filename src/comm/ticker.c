@@ -33,6 +33,7 @@ tw_status ticker_start(ticker *t, void (*tick)(void *self), void *self, const ch
     sigset_t all, before;
     pthread_condattr_t clock;
     *t = (ticker){.tick = tick, .self = self};
+    /* A wall clock that is set back would stop the ticks for as long. */
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&t->stopping, &clock);

@@ -7,6 +7,8 @@
 
 #include "tweedie/status.h"
 
+/* One thread starts and stops it. The lock guards `stop` alone and is not held while tick runs:
+ * tick may take its own locks, and shares its data with other threads by means of its own. */
 typedef struct ticker {
     pthread_t thread;
     pthread_mutex_t lock;

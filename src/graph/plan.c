@@ -33,6 +33,8 @@ done:
     return st;
 }
 
+/* Each op decides here for good: implementation, scratch, primitives. step_count grows as it goes,
+ * so that tw_plan_destroy of a plan that failed half-way destroys what was planned and no more. */
 static tw_status plan_steps(tw_plan *p)
 {
     tw_status st = TW_OK;
@@ -145,12 +147,15 @@ static void add_into(float *to, const float *from, int64_t n, bool add)
     for (int64_t i = 0; i < n; i++) to[i] = add ? to[i] + from[i] : from[i];
 }
 
-/* A view with the zeros behind it: a listener hears of every float of the buffer. */
+/* A view with the zeros up to the next one: a listener hears of every float of the buffer. */
 static int64_t padded(int64_t count)
 {
     return (count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
 }
 
+/* Gradients that have become final with this step. An op writes its gradient to its place in the
+ * flat buffer where it can; with accumulation, or from a shared buffer, it is copied or added from
+ * the arena here, before the arena's memory is used again. */
 static void sink(tw_plan *p, const tw_step *s, const tw_plan_run *run)
 {
     for (int i = s->first_sink; i < s->first_sink + s->sink_count; i++) {
@@ -172,6 +177,8 @@ static void sink_orphans(const tw_plan *p, const tw_plan_run *run)
     }
 }
 
+/* Not collective and on the calling thread, which is the one that `ready` and `between` are called
+ * on; parallel regions are inside of the ops and closed when run() returns. */
 void tw_plan_execute(tw_plan *p, const tw_plan_run *run)
 {
     const tw_run r = {

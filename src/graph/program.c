@@ -93,6 +93,8 @@ void tw_program_destroy(tw_program **program)
     tw_free(program);
 }
 
+/* The new node itself keeps reading the old value: passes put a node behind what it replaces the
+ * use of. The old value stays in the graph; tw_program_settle drops it where nobody reads it. */
 void tw_program_replace(tw_program *p, const tw_value *old, tw_value *new_value)
 {
     for (tw_node *n = p->g->first; n; n = n->next)
@@ -143,6 +145,8 @@ static void count_uses(tw_program *p)
     for (int i = 0; i < p->g->output_count; i++) count_use(p, p->g->outputs[i].value, NULL);
 }
 
+/* Nodes that a pass emits come last in the graph but take the order of what they replace, so that a
+ * value lives as long as it did before, and the memory plan with it. */
 static int by_order(const void *a, const void *b)
 {
     const tw_node *x = *(tw_node *const *)a, *y = *(tw_node *const *)b;

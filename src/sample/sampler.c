@@ -60,6 +60,8 @@ static tw_status allocate(tw_sampler *s)
     int64_t numbers, all;
     TW_TRY(tw_multiply(&numbers, s->batch, s->dims, "sampler batch"));
     TW_TRY(tw_multiply(&all, numbers, arrays, "sampler batch"));
+    /* One array for x and s, then what predictor, corrector and loop keep: they run inside of each
+     * other, so none may use another's. */
     TW_TRY(tw_alloc(&s->arrays, all, sizeof *s->arrays, "samples"));
     TW_TRY(tw_alloc(&s->scratch, arrays, sizeof *s->scratch, "samples"));
     for (int64_t k = 0; k < arrays; k++) s->scratch[k] = s->arrays + k * numbers;

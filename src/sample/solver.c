@@ -135,6 +135,9 @@ static double scaled(const tw_solver *s, const double *x, const double *y)
     return sqrt(sum / (double)s->numbers);
 }
 
+/* The first step of Hairer, Nørsett, Wanner (II.4, "starting step size"): with d0 = |y|, d1 = |f|
+ * scaled by the tolerances, h0 = 0.01 d0 / d1 keeps an Euler step to a hundredth of the state; its
+ * end is probed for the second derivative. A fixed number of steps needs none of it. */
 static tw_status started(tw_solver *s, const tw_ode *ode, int64_t i)
 {
     slot *q = &s->slot[i];
@@ -156,6 +159,8 @@ static tw_status started(tw_solver *s, const tw_ode *ode, int64_t i)
     return TW_OK;
 }
 
+/* d2 = |f1 − f0| / h0 stands for the second derivative, and h1 solves h1^q max(d1, d2) = 0.01 with
+ * q the order of the method; no more than a hundred times what has been looked at. */
 static tw_status probed(tw_solver *s, const tw_ode *ode, int64_t i)
 {
     slot *q = &s->slot[i];
@@ -199,6 +204,8 @@ static tw_status begin_step(tw_solver *s, const tw_ode *ode, int64_t i)
     return TW_OK;
 }
 
+/* h Σ e_j k_j, e = b − b̂ of the embedded method, the last of them the slope at the new point. In
+ * units of the tolerance, the larger of both ends counting, so 1 is what is allowed. */
 static double error_of(const tw_solver *s, int64_t i)
 {
     const double *y = s->y + i * s->numbers, *trial = s->trial + i * s->numbers;
@@ -213,6 +220,8 @@ static double error_of(const tw_solver *s, int64_t i)
     return sqrt(sum / (double)s->numbers);
 }
 
+/* First same as last: the slope at the new point is the next step's first stage, so an accepted
+ * step of DOPRI5 costs six evaluations. */
 static tw_status accept(tw_solver *s, const tw_ode *ode, int64_t i, double factor)
 {
     slot *q = &s->slot[i];
@@ -274,7 +283,9 @@ static tw_status finish(tw_solver *s, const tw_ode *ode, int64_t i)
     return st;
 }
 
-/* A slot without a sample asks for what another does. @return how many have one */
+/* A slot without a sample asks for what another does: the plan runs a fixed batch, and
+ * what is left of a finished sample need not be a state that the score is defined at. @return how
+ * many have one */
 static int64_t fill_idle(tw_solver *s)
 {
     int64_t busy = 0, some = -1;
@@ -320,6 +331,8 @@ static tw_status advance(tw_solver *s, const tw_ode *ode, int64_t i)
     return TW_OK;
 }
 
+/* A slot's arithmetic involves its own numbers alone and the score is per sample, so which samples
+ * share a round does not change any of them. */
 tw_status tw_solver_run(tw_solver *s, const tw_ode *ode)
 {
     tw_status st = TW_OK;

@@ -5,6 +5,9 @@
 #include "sample/sampler.h"
 #include "tweedie/memory.h"
 
+/* The name of a point numbers its random streams. Of a discrete process it is the step itself, so
+ * that a step has its noise whichever others are left out; of continuous times the place in the
+ * grid, counted from its end (tw_times_grid_create). */
 tw_point tw_point_at(const tw_process *p, double t)
 {
     return (tw_point){.t = t,

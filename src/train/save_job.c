@@ -89,6 +89,8 @@ static tw_status nothing(void *self)
     return TW_OK;
 }
 
+/* A job that submits another cannot be waited for by its own status, since the other may not be
+ * queued yet: so calls go through the queue, each behind one piece, until no piece is left. */
 void save_job_wait(save_job *j)
 {
     while (!save_job_complete(j)) (void)tw_io_call(j->io, nothing, NULL);

@@ -19,7 +19,9 @@ done:
     return st;
 }
 
-/* Asked by a signal, a file, the clock or the step number to stop or save? */
+/* Asked by a signal, a file, the clock or the step number to stop or save? Each rank answers for
+ * itself, and the step's reduction adds the answers: a signal or a clock that reaches one rank
+ * alone stops all of them after the same step. */
 static void find_requests(void *self, bool *stop, bool *save)
 {
     const tw_trainer *t = self;
@@ -42,6 +44,9 @@ static bool due(int64_t every, int64_t step, int64_t last)
     return every > 0 && (step % every == 0 || step == last);
 }
 
+/* Not collective: rank zero alone saves; it copies its state, and waits only where the
+ * save before is not over. `now` and
+ * the step number are the same on all ranks, so the watchdog expects the same of them. */
 static void save_if_due(tw_trainer *t, bool now)
 {
     if (!now && t->stepper.step % t->c->checkpoint_every != 0) return;
@@ -49,6 +54,7 @@ static void save_if_due(tw_trainer *t, bool now)
     if (t->saver) tw_saver_start(t->saver);
 }
 
+/* Collective: whether it is due depends on the step and the configuration alone. */
 static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -79,6 +85,8 @@ static tw_status save_and_wait(tw_trainer *t)
     return tw_comm_agree(t->comm, st);
 }
 
+/* Collective. All that ends it is the same on all ranks: the step number, r.stop from the
+ * reduction, and a status that a collective has agreed on. */
 static tw_status loop(tw_trainer *t)
 {
     tw_status st = TW_OK;

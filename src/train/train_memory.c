@@ -85,6 +85,7 @@ tw_status tw_stepper_make_memory(tw_stepper *s)
         s->ema[k] = first + k * p->trainable;
     fill(s, value);
     tw_params_use_value(p, value);
+    /* Every rank has filled its slices before any reads the whole. */
     tw_reducer_barrier(s->reducer);
 done:
     return st;

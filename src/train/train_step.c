@@ -7,6 +7,8 @@
 
 enum { VALUE_LOSS, VALUE_STOP, VALUE_SAVE, VALUE_COUNT };
 
+/* Called by the plan, on the thread that runs it, while the backward pass goes on: what is ready is
+ * sent under what is still computed. Only in the last microbatch, when the sums are final. */
 static void ready(void *self, int64_t offset, int64_t count)
 {
     tw_stepper *s = self;
@@ -14,6 +16,7 @@ static void ready(void *self, int64_t offset, int64_t count)
     tw_reducer_ready(s->reducer, offset, count);
 }
 
+/* After every operation: where the reduction has no thread of its own it moves on here. */
 static void between(void *self)
 {
     const tw_stepper *s = self;
@@ -95,7 +98,8 @@ static double gradient_norm(tw_stepper *s)
     return sqrt(sum);
 }
 
-/* Each rank updates its slices of what the node shares. */
+/* Each rank updates its slices of what the node shares. The barrier of gradient_norm lies before it
+ * (nobody reads parameters any more), and the one at its end before the next reading of them. */
 static void update(tw_stepper *s, const tw_step_result *r)
 {
     const tw_params *p = s->model->params;
@@ -140,7 +144,7 @@ tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out)
     r.gradient_norm = gradient_norm(s);
     r.norm_seconds = tw_clock_seconds() - reduced;
     r.learning_rate = tw_learning_rate_at(&rate, s->step);
-    TW_TRY(judge(s, &r));
+    TW_TRY(judge(s, &r)); /* alike on all ranks: they may leave here without an agreement */
     TW_TRY(tw_stepper_observe(s));
     tw_watchdog_heartbeat(s->watchdog, "update", s->step + 1, s->c->watchdog);
     const double judged = tw_clock_seconds();
