@@ -29,13 +29,25 @@ static tw_status agree(const tw_comm *comm, tw_status st)
     return size_of(comm) > 1 ? tw_comm_agree(comm, st) : st;
 }
 
+/* Opens the judged file. Where it is another one now this is what is told; what is open then is the
+ * caller's to close, together where it was opened together. */
+static tw_status open_judged(tw_dataset_file *out, const tw_dataset *d, hid_t access)
+{
+    char name[32];
+    const bool together = d->parallel && access != H5P_DEFAULT;
+    const tw_status opened = tw_dataset_file_open(
+        out, d->path, together ? d->path : tw_judged_name(&d->judged, name, d->path), access);
+    const tw_status st = tw_judged_check(&d->judged, true, d->path);
+    return st == TW_OK ? opened : st;
+}
+
 /* The file as one process sees it. */
 static tw_status look(tw_dataset *d)
 {
     tw_status st = TW_OK;
     const char *path = d->path;
-    char name[32];
-    tw_dataset_file format;
+    tw_dataset_file format = {
+        .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
     int64_t bytes;
     TW_TRY(tw_file_size(&bytes, path));
     htri_t is = H5Fis_hdf5(path);
@@ -43,10 +55,9 @@ static tw_status look(tw_dataset *d)
              (long long)bytes);
     TW_TRY(tw_dataset_judge(&d->judged, path));
     TW_TRY(tw_judged_check(&d->judged, true, path));
-    TW_TRY(
-        tw_dataset_file_open(&format, path, tw_judged_name(&d->judged, name, path), H5P_DEFAULT));
-    tw_dataset_file_close(&format);
+    TW_TRY(open_judged(&format, d, H5P_DEFAULT));
 done:
+    tw_dataset_file_close(&format);
     return st;
 }
 
@@ -77,7 +88,6 @@ static tw_status open_together(tw_dataset *d, const char *hints)
     tw_status st = TW_OK;
     hid_t access = H5I_INVALID_HID;
     MPI_Info info = MPI_INFO_NULL;
-    char name[32];
     TRY_H5(access = H5Pcreate(H5P_FILE_ACCESS), TW_ENOMEM, "%s: out of memory", d->path);
     TRY_H5(d->transfer = H5Pcreate(H5P_DATASET_XFER), TW_ENOMEM, "%s: out of memory", d->path);
     if (d->comm && hints && *hints)
@@ -90,10 +100,7 @@ static tw_status open_together(tw_dataset *d, const char *hints)
                "%s: no parallel reading", d->path);
     }
     /* MPI-IO opens a file by its own name on all ranks: what it means is checked on both sides */
-    TW_TRY(tw_dataset_file_open(&d->format, d->path,
-                                d->parallel ? d->path : tw_judged_name(&d->judged, name, d->path),
-                                access));
-    TW_TRY(tw_judged_check(&d->judged, true, d->path));
+    TW_TRY(open_judged(&d->format, d, access));
 done:
     tw_h5_close(&access);
     if (info != MPI_INFO_NULL) MPI_Info_free(&info);

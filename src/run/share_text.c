@@ -34,21 +34,28 @@ done:
     return st;
 }
 
+tw_status tw_share_string(const tw_comm *comm, char **text)
+{
+    tw_status st = TW_OK;
+    double length = *text ? (double)strlen(*text) : -1;
+    if (!comm) return TW_OK;
+    TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
+    if (length < 0) return TW_OK;
+    if (!*text) st = tw_alloc(text, (int64_t)length + 1, 1, "a configuration");
+    TW_TRY(tw_comm_agree(comm, st));
+    TW_TRY(tw_comm_broadcast(comm, *text, (size_t)length + 1, 0));
+done:
+    return st;
+}
+
 tw_status tw_share_text(const tw_comm *comm, char **out, const char *path, bool optional)
 {
     tw_status st = TW_OK;
     char *text = NULL;
-    double length = -1;
     if ((!comm || tw_comm_rank(comm) == 0) && (!optional || tw_file_exists(path)))
         st = read_text(&text, path);
     TW_TRY(agree(comm, st));
-    if (text) length = (double)strlen(text);
-    if (comm) TW_TRY(tw_comm_broadcast(comm, &length, sizeof length, 0));
-    if (length >= 0 && comm) {
-        if (!text) st = tw_alloc(&text, (int64_t)length + 1, 1, "a configuration");
-        TW_TRY(tw_comm_agree(comm, st));
-        TW_TRY(tw_comm_broadcast(comm, text, (size_t)length + 1, 0));
-    }
+    TW_TRY(tw_share_string(comm, &text));
     *out = text;
     text = NULL;
 done:

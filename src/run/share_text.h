@@ -13,4 +13,8 @@
  * longer than 1 MiB; TW_EIO */
 tw_status tw_share_text(const tw_comm *comm, char **out, const char *path, bool optional);
 
+/* The text of rank zero, NULL or not, on all ranks. Collective: all ranks get the same status.
+ * @param[in,out] text  NULL elsewhere; released with tw_free, also after failure */
+tw_status tw_share_string(const tw_comm *comm, char **text);
+
 #endif

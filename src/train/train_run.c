@@ -3,7 +3,8 @@
  *
  * A configuration is a run's own from its first checkpoint on: what a start that failed left behind
  * binds nobody. It is written before that checkpoint, so that none is without it; a later start
- * writes it again, with the free keys it was given, where there are steps to do. */
+ * writes it again, with the free keys it was given, where there are steps to do. Where it was
+ * removed the configuration that the newest checkpoint carries stands in for it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,10 +104,29 @@ done:
     return st;
 }
 
+/* Rank zero: the configuration that the newest checkpoint carries, for a run whose config.ini is
+ * gone. */
+static tw_status read_carried(char **out, const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    tw_checkpoint *file = NULL;
+    char path[TW_CHECKPOINT_PATH];
+    int64_t step = -1;
+    TW_TRY(tw_checkpoint_find_newest(t->options->run, path, sizeof path, &step));
+    if (step < 0) goto done;
+    TW_TRY(tw_checkpoint_open(&file, path));
+    TW_TRY(tw_strdup(out, tw_checkpoint_meta_view(file)->config));
+    tw_log_warn("%s/config.ini is missing: the run is held to the configuration that %s carries",
+                t->options->run, path);
+done:
+    tw_checkpoint_close(&file);
+    return st;
+}
+
 tw_status tw_trainer_read_frozen(tw_trainer *t, char **out)
 {
     tw_status st = TW_OK;
-    char path[TW_PATH_MAX];
+    char path[TW_PATH_MAX], *text = NULL;
     double there = 0;
     if (tw_comm_rank(t->comm) == 0) st = look_for_checkpoints(t, &there);
     TW_TRY(tw_comm_agree(t->comm, st));
@@ -115,8 +135,16 @@ tw_status tw_trainer_read_frozen(tw_trainer *t, char **out)
     *out = NULL;
     if (!t->past.has_checkpoints) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_format(path, sizeof path, "%s/config.ini", t->options->run)));
-    TW_TRY(tw_share_text(t->comm, out, path, true));
+    TW_TRY(tw_share_text(t->comm, &text, path, true));
+    if (!text) {
+        if (tw_comm_rank(t->comm) == 0) st = read_carried(&text, t);
+        TW_TRY(tw_comm_agree(t->comm, st));
+        TW_TRY(tw_share_string(t->comm, &text));
+    }
+    *out = text;
+    text = NULL;
 done:
+    tw_free(&text);
     return st;
 }
 

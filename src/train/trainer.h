@@ -61,7 +61,8 @@ void tw_trainer_close(tw_trainer *t);
 /* train_run.c: the run's directory. Rank zero takes the lock and opens the log for all that is said
  * from here on; a dry run only looks. Not collective. */
 tw_status tw_trainer_open_run(tw_trainer *t);
-/* The frozen configuration of a run that has checkpoints, else NULL. Collective. @param[out] out
+/* The frozen configuration of a run that has checkpoints (of the newest one, where config.ini is
+ * gone), else NULL. Collective. @param[out] out
  * tw_free */
 tw_status tw_trainer_read_frozen(tw_trainer *t, char **out);
 /* Rank zero: writes RUN/config.ini. Not collective. */

@@ -23,6 +23,18 @@ cmp run/config.ini before || fail "the frozen configuration was rewritten"
 expect_exit 75 train 1 run points.ini optimizer.clip=2 train.steps=20 --stop-at-step 14
 grep -qx "steps = 20" run/config.ini || fail "the new end is not in the frozen configuration"
 
+# a run without its config.ini is held to the configuration that its newest checkpoint carries, which a start that has steps to do writes again
+rm run/config.ini
+for n in 1 2; do
+    expect_exit 78 train $n run points.ini optimizer.clip=3 train.steps=20
+    expect_message "run/config.ini is missing: the run is held to the configuration that run/checkpoints/step-000000014.h5 carries"
+    expect_message "optimizer.clip: 2 in the run, 3 now"
+    [ ! -e run/config.ini ] || fail "another configuration was frozen"
+done
+expect_exit 0 train 2 run points.ini optimizer.clip=2 train.steps=20
+expect_message "resumed from run/checkpoints/step-000000014.h5"
+grep -qx "clip = 2" run/config.ini || fail "not frozen again"
+
 # ---- a run inside a run is a slip
 for inner in run/checkpoints run/deeper/down ./run/../run/samples/x; do
     expect_exit 64 train 2 $inner points.ini
