@@ -1,9 +1,10 @@
-/* Sample sets: drawn in parts by many ranks or jobs, joined into one dataset file.
+/* Sample sets: sampled in parts by many ranks or jobs, joined into one dataset file.
  *
- * Samples are drawn in fixed blocks: block k is the indices k b … (k + 1) b − 1, b = sample.batch,
- * and becomes the file OUT.parts/part-FIRST.h5, whole or not at all. A part says what it was drawn
- * with, so a job that was killed goes on with what is missing, jobs may share the work in any way,
- * and parts of other weights or settings are refused. Sample i is the same bits in all of them. */
+ * Samples are made in fixed blocks: block k is the indices k b … (k + 1) b − 1, b = sample.batch,
+ * and becomes the file OUT.parts/part-FIRST.h5, whole or not at all. A part says what it was
+ * sampled with, so a job that was killed goes on with what is missing, jobs may share the work in
+ * any way, and parts of other weights or settings are refused. Sample i is the same bits in all of
+ * them. */
 #ifndef TWEEDIE_JOB_H
 #define TWEEDIE_JOB_H
 
@@ -31,10 +32,10 @@ typedef struct tw_sample_job_options {
 } tw_sample_job_options;
 
 typedef struct tw_sample_job_result {
-    int64_t drawn, found; /* samples drawn now, and found in parts; counted in whole blocks */
-    bool complete;        /* OUT was there already, whole */
-    double seconds;       /* of drawing */
-    char digest[64];      /* of OUT's samples where it was joined, else "" */
+    int64_t sampled, found; /* samples made now, and found in parts; counted in whole blocks */
+    bool complete;          /* OUT was there already, whole */
+    double seconds;         /* of drawing */
+    char digest[64];        /* of OUT's samples where it was joined, else "" */
 } tw_sample_job_result;
 
 /* Draws what is missing of the samples first … first + count − 1; joins; makes pictures.

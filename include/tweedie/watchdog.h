@@ -4,11 +4,11 @@
  * that does not answer. Each rank therefore tells its watchdog what it is about to do and how long
  * that may take at most; a thread compares that with the clock, and where the time has run out
  * writes to standard error who is where, and ends the process with exit code 70, so that the
- * launcher ends all ranks and the job requeues. The ranks of a node see each other's last beat, so
- * the message names the one that is behind. Where MPI is threaded node 0 also hears about once a
- * second from the others: its message names ranks everywhere that do not wait, and nodes that fell
- * silent. Ranks of other nodes give it two seconds beyond their limit to speak first, and then say
- * what is known of node 0.
+ * launcher ends all ranks and the job requeues. The ranks of a node see each other's last
+ * heartbeat, so the message names the one that is behind. Where MPI is threaded node 0 also hears
+ * about once a second from the others: its message names ranks everywhere that do not wait, and
+ * nodes that fell silent. Ranks of other nodes give it two seconds beyond their limit to speak
+ * first, and then say what is known of node 0.
  *
  * The thread gives a sign of life besides, whatever the rank does. A rank without one - stopped,
  * dead, cut off - ends the run after the shortest limit that this rank has had, also in a section
@@ -26,7 +26,7 @@ typedef struct tw_watchdog tw_watchdog;
 
 enum { TW_WATCHDOG_SECTION_MAX = 31 }; /* characters of a section's name that are shown */
 
-/* Starts the thread. No limit holds until the first beat. One watchdog at a time for a `comm`,
+/* Starts the thread. No limit holds until the first heartbeat. One watchdog at a time for a `comm`,
  * which outlives it. Collective on `comm`; `comm` may be NULL, then this process is alone.
  * @param[out] out  owned by the caller; tw_watchdog_destroy */
 tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm);
@@ -47,14 +47,14 @@ tw_watchdog *tw_watchdog_find(const tw_comm *comm);
 void tw_watchdog_destroy(tw_watchdog **watchdog);
 
 /* This rank is alive and now does `section` of `step`, which may take `limit` seconds at most (0 or
- * less: no limit) until the next beat. Costs some tens of nanoseconds; never fails. Accepts NULL,
- * which does nothing. From one thread.
+ * less: no limit) until the next heartbeat. Costs some tens of nanoseconds; never fails. Accepts
+ * NULL, which does nothing. From one thread.
  * @param section  "forward", "reduction", "save": copied */
 void tw_watchdog_heartbeat(tw_watchdog *watchdog, const char *section, int64_t step, double limit);
 
-/* From here until the next beat this rank only waits for others: where the time runs out, it is not
- * the one that is missing. The gradient reduction says so by itself (tw_reducer_watch), and the
- * collectives of "tweedie/comm.h" do while they last. Accepts NULL. */
+/* From here until the next heartbeat this rank only waits for others: where the time runs out, it
+ * is not the one that is missing. The gradient reduction says so by itself (tw_reducer_watch), and
+ * the collectives of "tweedie/comm.h" do while they last. Accepts NULL. */
 void tw_watchdog_wait(tw_watchdog *watchdog);
 
 #endif

@@ -31,7 +31,7 @@ static const tw_option table[] = {
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
      .help = "of the samples (sample.seed)"},
     {"join", TW_CONFIG_BOOL, offsetof(options, join), "false",
-     .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is drawn, and all parts "
+     .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is sampled, and all parts "
              "must be there"},
     {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
      .help = "replace a FILE of other settings or with other samples, parts of other settings, and "
@@ -119,15 +119,16 @@ const tw_command tw_cmd_sample = {
     .name = "sample",
     .summary = "draw samples from a trained network",
     .usage = "[RUN_OR_WEIGHTS] --count N --out FILE [sample.key=value ...]",
-    .help = "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
-            "A job that was killed goes on with what is\n"
-            "missing. Several jobs share the work with --first; then `tweedie sample --join "
-            "--count N --out FILE` joins. Sample i depends on\n"
-            "weights, settings, seed and i alone. Exit 64: FILE or parts are there that were drawn "
-            "with other weights or settings. Exit 75: stopped\n"
-            "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
-            "batch, seed; compute.threads, precision, "
-            "convolution.",
+    .help =
+        "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
+        "A job that was killed goes on with what is\n"
+        "missing. Several jobs share the work with --first; then `tweedie sample --join "
+        "--count N --out FILE` joins. Sample i depends on\n"
+        "weights, settings, seed and i alone. Exit 64: FILE or parts are there that were sampled "
+        "with other weights or settings. Exit 75: stopped\n"
+        "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
+        "batch, seed; compute.threads, precision, "
+        "convolution.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -1,4 +1,4 @@
-/* The watchdog: a beat per rank in a board that the ranks of a node share, and a thread that
+/* The watchdog: a heartbeat per rank in a board that the ranks of a node share, and a thread that
  * compares it with the clock.
  *
  * A rank that hangs in a collective is itself innocent: the one that is missing is the one that
@@ -7,7 +7,7 @@
  * altogether (SIGSTOP, a lost disk) cannot speak; the others do, and name it first, since its
  * thread gives no sign of life. Each rank's text is written only by itself, and read by the others
  * only when the run is over anyway, so it is not locked; what is torn is a word of a message. Of
- * ranks on other nodes watchdog_nodes.c brings the beats. */
+ * ranks on other nodes watchdog_nodes.c brings the heartbeats. */
 #include "tweedie/watchdog.h"
 
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ static const int64_t SECOND = 1000000000;
 
 typedef struct board {
     atomic_int spoken; /* one rank of a node tells about all */
-    beat beats[];
+    heartbeat heartbeats[];
 } board;
 
 struct tw_watchdog {
@@ -36,7 +36,7 @@ struct tw_watchdog {
     watchdog_nodes elsewhere;
     const tw_comm *comm;  /* NULL: alone */
     comm_waiting *told;   /* the communicator's, which says through it when it waits */
-    _Atomic int64_t life; /* the shortest limit of all beats, nanoseconds; 0: none yet */
+    _Atomic int64_t life; /* the shortest limit of all heartbeats, nanoseconds; 0: none yet */
     int64_t grace;    /* the thread's own: before this nothing is held against anybody, since it did
                          not run itself */
     int64_t patience; /* nanoseconds beyond the limit: node 0, which knows of all, speaks first */
@@ -67,7 +67,7 @@ void line_put(line *l)
     if (write(STDERR_FILENO, l->text, l->length) < 0) return; /* nobody is left to be told */
 }
 
-void line_add_section(line *l, const beat *b)
+void line_add_section(line *l, const heartbeat *b)
 {
     line_add(l, "in '");
     line_add(l, b->section);
@@ -77,22 +77,23 @@ void line_add_section(line *l, const beat *b)
     line_add_number(l, atomic_load(&b->step));
 }
 
-void line_add_place(line *l, const beat *b, int64_t now)
+void line_add_place(line *l, const heartbeat *b, int64_t now)
 {
     line_add_section(l, b);
     line_add(l, atomic_load(&b->waiting) ? ", waiting for other ranks, for " : " for ");
     line_add_number(l, (now - atomic_load(&b->nanoseconds)) / SECOND);
     line_add(l, " s");
-    if (!beat_is_lifeless(b, now, WATCHDOG_SILENT, 0)) return;
+    if (!heartbeat_is_lifeless(b, now, WATCHDOG_SILENT, 0)) return;
     line_add(l, ", without a sign of life for ");
     line_add_number(l, (now - atomic_load(&b->alive)) / SECOND);
     line_add(l, " s");
 }
 
-void line_put_missing(const beat *b, const char *host, const beat *me, int64_t now)
+void line_put_missing(const heartbeat *b, const char *host, const heartbeat *me, int64_t now)
 {
     line l = {.length = 0};
-    const bool sure = atomic_load(&me->waiting) || beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
+    const bool sure =
+        atomic_load(&me->waiting) || heartbeat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
     line_add(&l,
              sure ? "tweedie: watchdog: missing: rank " : "tweedie: watchdog: beside it: rank ");
     line_add_number(&l, b->rank);
@@ -103,15 +104,15 @@ void line_put_missing(const beat *b, const char *host, const beat *me, int64_t n
     line_put(&l);
 }
 
-bool beat_is_lifeless(const beat *b, int64_t now, int64_t silence, int64_t grace)
+bool heartbeat_is_lifeless(const heartbeat *b, int64_t now, int64_t silence, int64_t grace)
 {
     const int64_t alive = atomic_load(&b->alive);
     return alive != 0 && now - (alive > grace ? alive : grace) > silence;
 }
 
-bool beat_is_blamed(const beat *b, watchdog_blame blame, const beat *me, int64_t now)
+bool heartbeat_is_blamed(const heartbeat *b, watchdog_blame blame, const heartbeat *me, int64_t now)
 {
-    if (blame == WATCHDOG_LIFELESS) return beat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
+    if (blame == WATCHDOG_LIFELESS) return heartbeat_is_lifeless(b, now, WATCHDOG_SILENT, 0);
     if (atomic_load(&b->nanoseconds) == 0) return false;
     return !atomic_load(&b->waiting) ||
            (blame == WATCHDOG_BEHIND && atomic_load(&b->step) < atomic_load(&me->step));
@@ -122,19 +123,19 @@ int64_t watchdog_now(void)
     return (int64_t)(tw_clock_seconds() * 1e9);
 }
 
-static bool tell_node(const tw_watchdog *w, const beat *me, watchdog_blame blame, int64_t now)
+static bool tell_node(const tw_watchdog *w, const heartbeat *me, watchdog_blame blame, int64_t now)
 {
     bool found = false;
     for (int i = 0; i < w->size; i++) {
-        const beat *b = &w->board->beats[i];
-        if (i == w->mine || !beat_is_blamed(b, blame, me, now)) continue;
+        const heartbeat *b = &w->board->heartbeats[i];
+        if (i == w->mine || !heartbeat_is_blamed(b, blame, me, now)) continue;
         line_put_missing(b, w->host, me, now);
         found = true;
     }
     return found;
 }
 
-static void tell_nobody(const tw_watchdog *w, const beat *me)
+static void tell_nobody(const tw_watchdog *w, const heartbeat *me)
 {
     if (w->nodes == 1 || !atomic_load(&me->waiting)) return;
     line l = {.length = 0};
@@ -159,7 +160,7 @@ static void tell_nobody(const tw_watchdog *w, const beat *me)
  * this node, where what is known is not a second old, waits in an earlier step. The launcher may
  * let the ranks of other nodes live for half a minute after node 0 has spoken and ended: they hold
  * its silence against it only where it is longer than that. */
-static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
+static void tell_others(const tw_watchdog *w, const heartbeat *me, int64_t now)
 {
     const int64_t life = atomic_load(&w->life),
                   silence = w->node == 0 || life < WATCHDOG_SILENT ? WATCHDOG_SILENT : life;
@@ -174,7 +175,8 @@ static void tell_others(const tw_watchdog *w, const beat *me, int64_t now)
 }
 
 /* @param limit  what has run out: of this rank's section, or of others' silence */
-static void expire(const tw_watchdog *w, const beat *me, int64_t now, int64_t limit, const char *of)
+static void expire(const tw_watchdog *w, const heartbeat *me, int64_t now, int64_t limit,
+                   const char *of)
 {
     if (atomic_exchange(&w->board->spoken, 1) == 0) {
         line l = {.length = 0};
@@ -198,7 +200,7 @@ static void expire(const tw_watchdog *w, const beat *me, int64_t now, int64_t li
 static bool misses_somebody(const tw_watchdog *w, int64_t now, int64_t silence)
 {
     for (int i = 0; i < w->size; i++)
-        if (i != w->mine && beat_is_lifeless(&w->board->beats[i], now, silence, w->grace))
+        if (i != w->mine && heartbeat_is_lifeless(&w->board->heartbeats[i], now, silence, w->grace))
             return true;
     return watchdog_nodes_miss(&w->elsewhere, now, silence + w->patience, w->grace);
 }
@@ -207,7 +209,7 @@ static bool misses_somebody(const tw_watchdog *w, int64_t now, int64_t silence)
 static void watch(void *self)
 {
     tw_watchdog *w = self;
-    beat *me = &w->board->beats[w->mine];
+    heartbeat *me = &w->board->heartbeats[w->mine];
     const int64_t limit = atomic_load(&me->limit), since = atomic_load(&me->nanoseconds),
                   life = atomic_load(&w->life);
     const int64_t now = watchdog_now();
@@ -223,7 +225,7 @@ static void watch(void *self)
 static tw_status make_board(tw_watchdog *w, const tw_comm *comm)
 {
     tw_status st = TW_OK;
-    const size_t own = sizeof(board) + (size_t)w->size * sizeof(beat),
+    const size_t own = sizeof(board) + (size_t)w->size * sizeof(heartbeat),
                  all = own + watchdog_nodes_bytes(comm);
     void *base;
     MPI_Aint bytes;
@@ -236,10 +238,10 @@ static tw_status make_board(tw_watchdog *w, const tw_comm *comm)
     if (w->mine == 0) memset(base, 0, own);
     TRY_MPI(MPI_Barrier(w->local));
     w->board = base;
-    w->board->beats[w->mine].rank = w->rank;
+    w->board->heartbeats[w->mine].rank = w->rank;
     w->told = comm->waiting;
-    w->told->flag = &w->board->beats[w->mine].waiting;
-    TW_TRY(watchdog_nodes_start(&w->elsewhere, comm, (char *)base + own, w->board->beats));
+    w->told->flag = &w->board->heartbeats[w->mine].waiting;
+    TW_TRY(watchdog_nodes_start(&w->elsewhere, comm, (char *)base + own, w->board->heartbeats));
     if (w->node > 0 && w->elsewhere.count > 0) w->patience = 2 * SECOND;
 done:
     return st;
@@ -252,7 +254,8 @@ static void release(tw_watchdog **watchdog)
     ticker_stop(&w->ticker);
     if (w->told) w->told->flag = NULL;
     if (w->comm) w->comm->waiting->watchdog = NULL;
-    if (w->board) atomic_store(&w->board->beats[w->mine].alive, 0); /* who has left is not missed */
+    if (w->board)
+        atomic_store(&w->board->heartbeats[w->mine].alive, 0); /* who has left is not missed */
     watchdog_nodes_stop(&w->elsewhere);
     if (w->window != MPI_WIN_NULL)
         MPI_Win_free(&w->window);
@@ -286,8 +289,8 @@ tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm)
     }
     st = comm && comm->size > 1
              ? make_board(w, comm)
-             : tw_alloc(&w->board, 1, sizeof(board) + sizeof(beat), "the watchdog's board");
-    if (st == TW_OK) atomic_store(&w->board->beats[w->mine].alive, watchdog_now());
+             : tw_alloc(&w->board, 1, sizeof(board) + sizeof(heartbeat), "the watchdog's board");
+    if (st == TW_OK) atomic_store(&w->board->heartbeats[w->mine].alive, watchdog_now());
     if (st == TW_OK) st = ticker_start(&w->ticker, watch, w, "the watchdog's thread");
     if (comm) st = tw_comm_agree(comm, st);
     if (st != TW_OK) goto done;
@@ -311,9 +314,9 @@ void tw_watchdog_destroy(tw_watchdog **watchdog)
     release(watchdog);
 }
 
-static beat *begin_section(tw_watchdog *w, const char *section, int64_t step)
+static heartbeat *begin_section(tw_watchdog *w, const char *section, int64_t step)
 {
-    beat *b = &w->board->beats[w->mine];
+    heartbeat *b = &w->board->heartbeats[w->mine];
     atomic_store(&b->limit, 0); /* the thread must not see the new limit with the old time */
     atomic_store(&b->waiting, false);
     atomic_store(&b->step, step);
@@ -327,7 +330,7 @@ static beat *begin_section(tw_watchdog *w, const char *section, int64_t step)
 void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, double limit)
 {
     if (!w) return;
-    beat *b = begin_section(w, section, step);
+    heartbeat *b = begin_section(w, section, step);
     if (limit <= 0) {
         atomic_store(&w->life, 0); /* whoever wants no limit wants none by the silence of others */
         return;
@@ -360,5 +363,5 @@ void tw_watchdog_listen(tw_watchdog *w, const char *section, double seconds)
 
 void tw_watchdog_wait(tw_watchdog *w)
 {
-    if (w) atomic_store(&w->board->beats[w->mine].waiting, true);
+    if (w) atomic_store(&w->board->heartbeats[w->mine].waiting, true);
 }

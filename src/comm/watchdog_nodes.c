@@ -1,12 +1,12 @@
-/* The beats of other nodes: without them a run of one rank per node cannot say which one is
+/* The heartbeats of other nodes: without them a run of one rank per node cannot say which one is
  * missing.
  *
- * The couriers, the first two ranks of each node, send the beats of their node once a second to the
- * first rank of node 0, which sends its own to all: small messages, on a communicator of their own,
- * at most one on the way in each direction. There are two of a node so that one can tell when the
- * other is the rank that stopped. A thread besides the watchdog's does so, since MPI may be the
- * very thing that hangs; what it hears lies in the node's shared memory, and the watchdog reads
- * that. Times travel as ages, so clocks need not agree.
+ * The couriers, the first two ranks of each node, send the heartbeats of their node once a second
+ * to the first rank of node 0, which sends its own to all: small messages, on a communicator of
+ * their own, at most one on the way in each direction. There are two of a node so that one can tell
+ * when the other is the rank that stopped. A thread besides the watchdog's does so, since MPI may
+ * be the very thing that hangs; what it hears lies in the node's shared memory, and the watchdog
+ * reads that. Times travel as ages, so clocks need not agree.
  *
  * At the end each side sends a farewell and receives until it has the other's: messages keep their
  * order, so none is left on the way. */
@@ -21,10 +21,10 @@ enum { LINES = 16 }; /* said about other nodes at most */
 
 static const int64_t SECOND = 1000000000, PATIENCE = 30000000000;
 
-/* A rank's beat on the wire, between machines of one kind. */
+/* A rank's heartbeat on the wire, between machines of one kind. */
 typedef struct record {
-    int64_t step, age, life; /* nanoseconds since the beat and since the sign of life; below zero:
-                                there was none */
+    int64_t step, age, life; /* nanoseconds since the heartbeat and since the sign of life; below
+                                zero: there was none */
     int32_t rank, waiting;
     char section[TW_WATCHDOG_SECTION_MAX + 1];
 } record;
@@ -37,7 +37,7 @@ typedef struct message {
 typedef struct peer {
     int rank;             /* among the couriers */
     int node;             /* in the table */
-    int at, size;         /* its beats there */
+    int at, size;         /* its heartbeats there */
     bool lost;            /* MPI refused to send to it or to receive from it */
     bool parted, parting; /* its farewell has come; mine is sent */
     message *in, *out;
@@ -46,7 +46,7 @@ typedef struct peer {
 typedef struct courier {
     ticker ticker;
     const watchdog_nodes *table;
-    const beat *local;
+    const heartbeat *local;
     int size; /* ranks of this node */
     int count;
     MPI_Comm comm;
@@ -85,7 +85,7 @@ static void send(courier *c, int i, bool farewell)
     const int64_t now = watchdog_now();
     p->out->farewell = farewell;
     for (int k = 0; k < c->size; k++) {
-        const beat *b = &c->local[k];
+        const heartbeat *b = &c->local[k];
         const int64_t at = atomic_load(&b->nanoseconds), alive = atomic_load(&b->alive);
         record *r = &p->out->records[k];
         *r = (record){.step = atomic_load(&b->step),
@@ -110,7 +110,7 @@ static void take(courier *c, int i)
     p->parted = p->in->farewell != 0;
     for (int k = 0; k < p->size; k++) {
         const record *r = &p->in->records[k];
-        beat *b = &c->table->beats[p->at + k];
+        heartbeat *b = &c->table->heartbeats[p->at + k];
         b->rank = r->rank;
         memcpy(b->section, r->section,
                TW_WATCHDOG_SECTION_MAX); /* and the last character stays zero */
@@ -176,7 +176,7 @@ static bool part(courier *c)
 
 /* ---- telling ---- */
 
-static void tell_silent(const far_node *f, const beat *b, int64_t now)
+static void tell_silent(const far_node *f, const heartbeat *b, int64_t now)
 {
     line l = {.length = 0};
     line_add(&l, "tweedie: watchdog: missing: rank ");
@@ -210,10 +210,10 @@ static int64_t known_at(const far_node *f, int64_t now)
     return heard < now ? heard : now;
 }
 
-bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame blame, int64_t now,
-                         int64_t silence)
+bool watchdog_nodes_tell(const watchdog_nodes *n, const heartbeat *me, watchdog_blame blame,
+                         int64_t now, int64_t silence)
 {
-    const beat *b = n->beats;
+    const heartbeat *b = n->heartbeats;
     int lines = 0;
     for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
         const far_node *f = &n->nodes[i];
@@ -224,7 +224,7 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame
         }
         const int64_t then = known_at(f, now);
         for (int k = 0; k < f->size; k++)
-            if (beat_is_blamed(&b[k], blame, me, then) && lines++ < LINES)
+            if (heartbeat_is_blamed(&b[k], blame, me, then) && lines++ < LINES)
                 line_put_missing(&b[k], f->host, me, then);
     }
     if (lines > LINES) {
@@ -239,14 +239,14 @@ bool watchdog_nodes_tell(const watchdog_nodes *n, const beat *me, watchdog_blame
 
 bool watchdog_nodes_miss(const watchdog_nodes *n, int64_t now, int64_t silence, int64_t grace)
 {
-    const beat *b = n->beats;
+    const heartbeat *b = n->heartbeats;
     silence += SECOND + SECOND / 2; /* what is heard is as old as that */
     for (int i = 0; i < n->count; b += n->nodes[i].size, i++) {
         const far_node *f = &n->nodes[i];
         if (now - atomic_load(&f->looked) > WATCHDOG_SILENT) continue;
         if (is_silent(f, now, silence, grace)) return true;
         for (int k = 0; k < f->size; k++)
-            if (beat_is_lifeless(&b[k], known_at(f, now), silence, grace)) return true;
+            if (heartbeat_is_lifeless(&b[k], known_at(f, now), silence, grace)) return true;
     }
     return false;
 }
@@ -263,7 +263,7 @@ typedef struct introduction {
 size_t watchdog_nodes_bytes(const tw_comm *comm)
 {
     if (comm->nodes == 1 || !comm->threaded) return 0;
-    return (size_t)comm->nodes * sizeof(far_node) + (size_t)comm->size * sizeof(beat);
+    return (size_t)comm->nodes * sizeof(far_node) + (size_t)comm->size * sizeof(heartbeat);
 }
 
 /* Node 0 has one: it is the first of all couriers, and where it stops the other ranks of its node
@@ -307,7 +307,7 @@ static void lay_out(const watchdog_nodes *n, const tw_comm *comm, const introduc
         at += f->size;
         f++;
     }
-    memset((void *)n->beats, 0, (size_t)n->ranks * sizeof(beat));
+    memset((void *)n->heartbeats, 0, (size_t)n->ranks * sizeof(heartbeat));
 }
 
 /* Whom this courier exchanges messages with: the one of node 0 with all others, these with that
@@ -345,7 +345,7 @@ done:
     return st;
 }
 
-static tw_status make_courier(watchdog_nodes *n, const tw_comm *comm, const beat *local)
+static tw_status make_courier(watchdog_nodes *n, const tw_comm *comm, const heartbeat *local)
 {
     tw_status st = TW_OK;
     introduction *all = NULL;
@@ -365,7 +365,7 @@ done:
 }
 
 tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *shared,
-                               const beat *local)
+                               const heartbeat *local)
 {
     tw_status st = TW_OK;
     *n = (watchdog_nodes){.couriers = MPI_COMM_NULL};
@@ -373,7 +373,7 @@ tw_status watchdog_nodes_start(watchdog_nodes *n, const tw_comm *comm, void *sha
     n->count = comm->node == 0 ? comm->nodes - 1 : 1;
     n->ranks = comm->node == 0 ? comm->size - comm->node_size : 0;
     n->nodes = shared;
-    n->beats = (void *)(n->nodes + n->count);
+    n->heartbeats = (void *)(n->nodes + n->count);
     TRY_MPI(MPI_Comm_split(comm->world, is_courier(comm) ? 0 : MPI_UNDEFINED, comm->rank,
                            &n->couriers));
     if (is_courier(comm)) {

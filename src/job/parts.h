@@ -22,7 +22,8 @@ bool parts_is_part(const char *name);
 /* Removes parts, what a killed job left under temporary names, and the directory. */
 tw_status parts_remove(const char *directory);
 
-/* TW_EUSAGE with both lines of settings. @param how  "was drawn with other weights or settings" */
+/* TW_EUSAGE with both lines of settings. @param how  "was sampled with other weights or settings"
+ */
 tw_status parts_differ(const char *path, const char *how, const char *there, const char *here);
 
 /* ---- blocks over ranks: collective ---- */

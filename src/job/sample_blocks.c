@@ -17,7 +17,7 @@ static void show(sample_job *d, double fraction)
     if (now - d->last < LINE_SECONDS) return;
     d->last = now;
     const double rate = blocks * batch / (now - d->start);
-    tw_log_info("drawn %.0f of %.0f samples, %.3g a second, %.0f s left", blocks * batch,
+    tw_log_info("sampled %.0f of %.0f samples, %.3g a second, %.0f s left", blocks * batch,
                 total * batch, rate, (total - blocks) * batch / rate);
 }
 
@@ -71,15 +71,15 @@ tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("drawing %lld samples in blocks of %lld; %lld are there",
+    tw_log_info("sampling %lld in blocks of %lld; %lld are there",
                 (long long)(d->work.missing_count * d->parts.batch), (long long)d->parts.batch,
                 (long long)d->result.found);
     TW_TRY(block_work_run(&d->work));
-    d->result.drawn = d->work.missing_count * d->parts.batch;
+    d->result.sampled = d->work.missing_count * d->parts.batch;
     d->result.seconds = tw_clock_seconds() - d->start;
-    tw_log_info("drew %lld samples in %.1f s, %.3g a second, %.4g evaluations each",
-                (long long)d->result.drawn, d->result.seconds,
-                (double)d->result.drawn / d->result.seconds, tw_sampler_evaluations(d->sampler));
+    tw_log_info("sampled %lld in %.1f s, %.3g a second, %.4g evaluations each",
+                (long long)d->result.sampled, d->result.seconds,
+                (double)d->result.sampled / d->result.seconds, tw_sampler_evaluations(d->sampler));
 done:
     return st;
 }

@@ -138,10 +138,11 @@ static tw_status judge_existing(sample_job *d)
     if (!e->there || !o->join || o->replace) return TW_OK;
     TW_CHECK(e->sampling[0], TW_EUSAGE,
              "%s: exists already, and is no sample set; --force replaces it", o->out);
-    TW_CHECK(e->ours, TW_EUSAGE,
-             "%s: exists already, and was drawn with other weights or settings; use another --out, "
-             "or --force replaces it\n  there: %s\n  here:  %s",
-             o->out, e->sampling, d->parts.sampling);
+    TW_CHECK(
+        e->ours, TW_EUSAGE,
+        "%s: exists already, and was sampled with other weights or settings; use another --out, "
+        "or --force replaces it\n  there: %s\n  here:  %s",
+        o->out, e->sampling, d->parts.sampling);
     TW_CHECK(e->first >= o->first && e->first + e->count <= o->first + o->count, TW_EUSAGE,
              "%s: exists already and holds the samples %lld to %lld, not all of which were asked "
              "for now; --force replaces it",
@@ -197,11 +198,11 @@ static tw_status sample_missing(sample_job *d)
     TW_TRY(list_missing(d));
     if (d->work.missing_count == 0) goto done;
     TW_TRY(sample_agree(d, d->rank == 0 ? sample_pictures_are_new(d) : TW_OK));
-    TW_CHECK(
-        d->restored, TW_ENOINPUT,
-        "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been drawn yet",
-        d->parts.directory, (long long)(d->work.missing[0] * d->parts.batch),
-        (long long)((d->work.missing[0] + 1) * d->parts.batch - 1));
+    TW_CHECK(d->restored, TW_ENOINPUT,
+             "%s: the samples %lld to %lld, and perhaps more, are missing: they have not been "
+             "sampled yet",
+             d->parts.directory, (long long)(d->work.missing[0] * d->parts.batch),
+             (long long)((d->work.missing[0] + 1) * d->parts.batch - 1));
     if (d->rank == 0) st = tw_output_check_folder(d->parts.directory);
     TW_TRY(sample_agree(d, st));
     TW_TRY(sample_blocks(d));
@@ -280,7 +281,7 @@ static tw_status check(const tw_sample_job_options *o)
 {
     tw_status st = TW_OK;
     const int64_t limit = (int64_t)1
-                          << 43; /* a stream's position has 44 bits, and blocks are drawn whole */
+                          << 43; /* a stream's position has 44 bits, and blocks are sampled whole */
     TW_CHECK(o->first >= 0 && o->count >= 1 && o->count <= limit && o->first <= limit - o->count,
              TW_EUSAGE, "%lld samples from index %lld: indices lie between 0 and 2^43",
              (long long)o->count, (long long)o->first);

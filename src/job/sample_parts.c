@@ -1,4 +1,4 @@
-/* Parts as files: each a dataset of one block, with the line of text that says what it was drawn
+/* Parts as files: each a dataset of one block, with the line of text that says what it was sampled
  * with. */
 #include "job/sample_parts.h"
 
@@ -51,14 +51,14 @@ done:
 
 static tw_status differ(const sample_parts *p, const char *path, const char *there)
 {
-    return tw_error_set(TW_EUSAGE,
-                        p->adopted
-                            ? "%s: was drawn with other weights or settings than the other parts\n"
-                              "  it:     %s\n  others: %s"
-                            : "%s: exists already, and was drawn with other weights or settings; "
-                              "use another --out, or --force replaces it\n"
-                              "  there: %s\n  here:  %s",
-                        path, there, p->sampling);
+    return tw_error_set(
+        TW_EUSAGE,
+        p->adopted ? "%s: was sampled with other weights or settings than the other parts\n"
+                     "  it:     %s\n  others: %s"
+                   : "%s: exists already, and was sampled with other weights or settings; "
+                     "use another --out, or --force replaces it\n"
+                     "  there: %s\n  here:  %s",
+        path, there, p->sampling);
 }
 
 tw_status sample_parts_adopt(sample_parts *p)
@@ -100,7 +100,7 @@ static tw_status open_part(tw_dataset **out, const sample_parts *p, int64_t k, b
     if (st == TW_OK) st = tw_dataset_get_text(file, key_sampling, sampling, sizeof sampling);
     if (st == TW_OK) st = read_first(file, &first);
     if (st != TW_OK) {
-        tw_log_warn("%s; it is drawn again", tw_error_message());
+        tw_log_warn("%s; it is sampled again", tw_error_message());
         st = TW_OK;
         goto done;
     }
@@ -222,8 +222,8 @@ static tw_status need_part(tw_dataset **out, const sample_parts *p, int64_t k, b
     tw_dataset_destroy(out);
     TW_TRY(open_part(out, p, k, verify));
     TW_CHECK(*out, TW_ENOINPUT,
-             "%s: the samples %lld to %lld are missing: they have not been drawn yet", p->directory,
-             (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
+             "%s: the samples %lld to %lld are missing: they have not been sampled yet",
+             p->directory, (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
 done:
     return st;
 }
@@ -286,7 +286,7 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
         char path[TW_PATH_MAX];
         TW_TRY(name_part(path, p, k));
         TW_CHECK(tw_file_exists(path), TW_ENOINPUT,
-                 "%s: is missing: the samples %lld to %lld have not been drawn yet", path,
+                 "%s: is missing: the samples %lld to %lld have not been sampled yet", path,
                  (long long)(k * p->batch), (long long)((k + 1) * p->batch - 1));
     }
     TW_TRY(tw_alloc(&to.stored, to.room, bytes, "samples to be joined"));

@@ -28,7 +28,7 @@ tw_status sample_parts_adopt(sample_parts *p);
 void sample_parts_close(sample_parts *p);
 
 /* Whether block k is there, whole. One that is damaged is warned of and counts as missing.
- * @return TW_EUSAGE for one that was drawn with other weights or settings */
+ * @return TW_EUSAGE for one that was sampled with other weights or settings */
 tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k);
 
 /* Writes block k. @param stored  [batch][…] as stored
@@ -40,12 +40,12 @@ tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *store
 /* Reads samples first … first + count − 1 in model units. @param[out] x  [count][dims] */
 tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count, float *x);
 
-/* Makes OUT of the samples first … first + count − 1. The same bytes whoever drew the parts.
+/* Makes OUT of the samples first … first + count − 1. The same bytes whoever sampled the parts.
  * @param[out] digest  TW_DATASET_DIGEST_MAX */
 tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t first,
                              int64_t count, char *digest);
 
-/* Removes the parts that were drawn with other weights or settings, or cannot be read. */
+/* Removes the parts that were sampled with other weights or settings, or cannot be read. */
 tw_status sample_parts_remove_others(const sample_parts *p);
 
 /* Removes the parts and their directory. */

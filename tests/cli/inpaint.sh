@@ -51,7 +51,7 @@ fi
 
 # another mask, or none, is another sample set
 expect_exit 64 "$TWEEDIE" sample tiny --count 8 --out one.h5
-expect_message "drawn with other weights or settings"
+expect_message "sampled with other weights or settings"
 
 expect_exit 78 "$TWEEDIE" sample tiny --count 4 --out bad.h5 sample.known=given.h5
 expect_message "sample.known: sample.mask must say"

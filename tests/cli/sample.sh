@@ -89,7 +89,7 @@ expect_output "split.h5.parts: samples 0 to 12 are there"
 [ ! -e split.h5 ] || fail "a share was joined"
 expect_exit 66 "$TWEEDIE" sample --join --count 50 --out split.h5
 expect_message "the samples 16 to 31"
-expect_message "have not been drawn yet"
+expect_message "have not been sampled yet"
 expect_exit 0 ranks 2 "$TWEEDIE" sample points --first 29 --count 21 --out split.h5
 # a task of an array begins with a block: no two compute the same samples
 expect_exit 64 env SLURM_ARRAY_TASK_ID=1 "$TWEEDIE" sample points --first 24 --count 13 --out task.h5
@@ -152,8 +152,8 @@ rm killed.h5 killed.h5.parts/part-000000000064.h5
 expect_exit 0 ranks 2 "$TWEEDIE" sample points --count 4000 --out killed.h5
 expect_message "part-000000000032.h5: damaged"
 expect_message "part-000000000128.h5"
-expect_message "it is drawn again"
-expect_message "drawing 48 samples"
+expect_message "it is sampled again"
+expect_message "sampling 48 in"
 expect_same whole.h5 killed.h5
 
 # one rank that cannot write ends all: a directory is in the way of the second block, which rank 1 draws
@@ -170,18 +170,18 @@ expect_same points.1.h5 way.h5
 cp points.1.h5 more.h5
 cp -r points.1.h5.parts more.h5.parts
 expect_exit 0 "$TWEEDIE" sample points --count 70 --out more.h5
-expect_message "drawing 16 samples"
+expect_message "sampling 16 in"
 expect_exit 64 "$TWEEDIE" sample points --count 20 --out more.h5
 expect_message "holds the samples 0 to 69"
 expect_exit 0 "$TWEEDIE" sample points --count 20 --out more.h5 --force
 
 # other weights, seeds and settings are refused, in parts and in the file
 expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 --seed 2
-expect_message "was drawn with other weights or settings"
+expect_message "was sampled with other weights or settings"
 expect_message "seed=2"
 rm points.1.h5
 expect_exit 64 ranks 2 "$TWEEDIE" sample points --count 50 --out points.1.h5 --weights raw
-expect_message "part-000000000000.h5: exists already, and was drawn with other weights or settings"
+expect_message "part-000000000000.h5: exists already, and was sampled with other weights or settings"
 expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.kind=ddim
 expect_exit 64 "$TWEEDIE" sample points --count 50 --out points.1.h5 sample.batch=32
 expect_exit 0 "$TWEEDIE" sample points --count 50 --out points.1.h5

@@ -19,7 +19,7 @@
 
 static tw_comm *comm;
 
-static void beat_as(beat *b, int rank, int64_t step, const char *section, bool waiting)
+static void beat_as(heartbeat *b, int rank, int64_t step, const char *section, bool waiting)
 {
     b->rank = rank;
     atomic_store(&b->step, step);
@@ -34,9 +34,9 @@ static void node_0_and_the_others_learn_of_each_other(void **state)
     (void)state;
     const int rank = tw_comm_rank(comm), size = tw_comm_size(comm);
     watchdog_nodes n;
-    beat *local = NULL;
+    heartbeat *local = NULL;
     char *shared = NULL;
-    assert_int_equal(tw_alloc(&local, 1, sizeof *local, "a beat"), TW_OK);
+    assert_int_equal(tw_alloc(&local, 1, sizeof *local, "a heartbeat"), TW_OK);
     assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"), TW_OK);
     memset(shared, 0xff, watchdog_nodes_bytes(comm));
     beat_as(local, rank, 100 + rank, rank % 2 ? "save" : "step", rank % 2);
@@ -46,17 +46,19 @@ static void node_0_and_the_others_learn_of_each_other(void **state)
     const double end = tw_clock_seconds() + 20;
     for (int i = 0; i < n.count; i++) {
         const int other = rank == 0 ? i + 1 : 0;
-        while (atomic_load(&n.beats[i].nanoseconds) == 0 && tw_clock_seconds() < end) usleep(10000);
+        while (atomic_load(&n.heartbeats[i].nanoseconds) == 0 && tw_clock_seconds() < end)
+            usleep(10000);
         usleep(1000);
-        assert_int_equal(n.beats[i].rank, other);
+        assert_int_equal(n.heartbeats[i].rank, other);
         assert_int_equal(n.nodes[i].first, other);
-        assert_int_equal(atomic_load(&n.beats[i].step), 100 + other);
-        assert_int_equal(atomic_load(&n.beats[i].waiting), other % 2);
-        assert_string_equal(n.beats[i].section, other % 2 ? "save" : "step");
+        assert_int_equal(atomic_load(&n.heartbeats[i].step), 100 + other);
+        assert_int_equal(atomic_load(&n.heartbeats[i].waiting), other % 2);
+        assert_string_equal(n.heartbeats[i].section, other % 2 ? "save" : "step");
         assert_string_equal(n.nodes[i].host, tw_comm_host(comm));
-        const double age = (double)(watchdog_now() - atomic_load(&n.beats[i].nanoseconds)) / 1e9;
+        const double age =
+            (double)(watchdog_now() - atomic_load(&n.heartbeats[i].nanoseconds)) / 1e9;
         assert_true(age > 4.9 && age < 30);
-        const double silence = (double)(watchdog_now() - atomic_load(&n.beats[i].alive)) / 1e9;
+        const double silence = (double)(watchdog_now() - atomic_load(&n.heartbeats[i].alive)) / 1e9;
         assert_true(silence > 3.9 && silence < age);
         assert_true(watchdog_nodes_miss(&n, watchdog_now(), 2000000000, 0));
         assert_false(watchdog_nodes_miss(&n, watchdog_now(), 35000000000, 0));
@@ -99,10 +101,10 @@ static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too
     pretend_nodes(comm, 2); /* the last one smaller where ranks are odd */
     if (comm->nodes > 1) {
         watchdog_nodes n;
-        beat *local = NULL;
+        heartbeat *local = NULL;
         char *shared = NULL;
         const bool courier = comm->node_rank == 0 || comm->node > 0;
-        assert_int_equal(tw_alloc(&local, 2, sizeof *local, "a beat"), TW_OK);
+        assert_int_equal(tw_alloc(&local, 2, sizeof *local, "a heartbeat"), TW_OK);
         assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"),
                          TW_OK);
         for (int k = 0; k < comm->node_size; k++)
@@ -115,10 +117,10 @@ static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too
         assert_int_equal(n.ranks, comm->node == 0 ? tw_comm_size(comm) - 2 : 2);
         const double end = tw_clock_seconds() + 20;
         for (int i = 0; courier && i < n.ranks; i++) {
-            while (atomic_load(&n.beats[i].nanoseconds) == 0 && tw_clock_seconds() < end)
+            while (atomic_load(&n.heartbeats[i].nanoseconds) == 0 && tw_clock_seconds() < end)
                 usleep(10000);
             usleep(1000);
-            assert_int_equal(n.beats[i].rank, comm->node == 0 ? 2 + i : i);
+            assert_int_equal(n.heartbeats[i].rank, comm->node == 0 ? 2 + i : i);
         }
         watchdog_nodes_stop(&n);
         tw_free(&local);

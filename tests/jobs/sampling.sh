@@ -30,7 +30,7 @@ expect_equal "digest of the array's samples" "$(digest "$HERE/$id.out")" "$wante
 # a third time: nothing is left to draw
 OUT=$set submit --array=0-3 --cpus-per-task=1 "$JOBS/sample.sbatch"
 for task in 0 1 2 3; do expect_end "${id}_$task" 120 COMPLETED; done
-! grep -q "^drew" "$HERE/$id"*.out || fail "samples were drawn again"
+! grep -q "^sampled" "$HERE/$id"*.out || fail "samples were drawn again"
 
 # one job on several nodes, joined by itself
 OUT=$HERE/nodes.h5 RANKS_PER_NODE=2 submit --nodes=3 --cpus-per-task=1 "$JOBS/sample.sbatch"
