@@ -8,6 +8,8 @@
 #   refused CODE MESSAGE ARG…  claims that tweedie train ARG… is refused on one rank and on two
 #   same RUN_A RUN_B          claims that their newest checkpoints are equal bit for bit
 #   newest RUN                the step of the newest checkpoint
+#   measure COMMAND…          expect_exit 0 of an undisturbed start; $TOOK is then how many seconds it took, rounded up, and $LIMIT a watchdog's
+#                             limit for starts of the same size on this machine, loaded as it is: 4 s and three times that
 #   wait_for FILE TEXT        waits until a file holds the text
 #   launch N RUN CONFIG ARG…  the same in the background
 #   rank_pids                 the processes of what was launched, in the order of their ranks
@@ -89,6 +91,14 @@ newest() {
     name=$(find "$1/checkpoints" -name 'step-*.h5' | sort | tail -n 1)
     name=${name##*step-}
     echo $((10#${name%.h5}))
+}
+
+measure() {
+    local begun=${EPOCHREALTIME/[^0-9]/}
+    expect_exit 0 "$@"
+    local took=$((${EPOCHREALTIME/[^0-9]/} - begun)) # microseconds
+    TOOK=$(((took + 999999) / 1000000))
+    LIMIT=$((4 + (3 * took + 999999) / 1000000))
 }
 
 wait_for() {
