@@ -87,12 +87,6 @@ tw_status tw_checkpoint_writer_create(tw_checkpoint_writer **out, const char *ru
                                       const tw_checkpoint_array *arrays, int64_t count,
                                       const tw_checkpoint_meta *meta);
 
-/* As above for a weights file at `path`: arrays of the one group "params"; meta->weights and
- * meta->source say what they are. */
-tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const char *path,
-                                              const tw_checkpoint_array *arrays, int64_t count,
-                                              const tw_checkpoint_meta *meta);
-
 /* Does one piece of the write (some 16 MB), so that a thread that also reads batches never waits
  * for long. Any failure deletes the temporary file and leaves all older checkpoints untouched;
  * further calls repeat the failure. Also the destruction of a writer that has begun and not ended
@@ -232,20 +226,14 @@ typedef struct tw_weights {
     int64_t storage_count;
 } tw_weights;
 
-/* Opens what a user calls weights: a run directory (its newest verified checkpoint), a checkpoint,
- * or a weights file.
- * @param[out] out    tw_checkpoint_close
- * @param path        RUN or file
- * @param which       "raw", "ema:RATE", or NULL for the file's default (the first EMA rate of the
+/* Reads what a user calls weights into memory: a run directory (its newest verified checkpoint), a
+ * checkpoint, or a weights file. Rank zero reads, all receive. Collective; `comm` NULL: this
+ * process alone.
+ * @param[out] out  tw_weights_destroy
+ * @param path      RUN or file
+ * @param which     "raw", "ema:RATE", or NULL for the file's default (the first EMA rate of the
  * run, else raw)
- * @param[out] group  at least 64 bytes: the group of the file that holds them
  * @return TW_EDATA naming what the file has where it lacks `which` */
-tw_status tw_weights_open(tw_checkpoint **out, const char *path, const char *which, char *group,
-                          size_t size);
-
-/* As tw_weights_open, then reads everything into memory: rank zero reads, all receive. Collective;
- * `comm` NULL: this process alone.
- * @param[out] out  tw_weights_destroy */
 tw_status tw_weights_load(tw_weights **out, const tw_comm *comm, const char *path,
                           const char *which);
 
@@ -258,7 +246,7 @@ tw_status tw_weights_copy(const tw_weights *weights, const tw_checkpoint_array *
                           int64_t count);
 
 /* Writes one set of parameters of a checkpoint as a weights file.
- * @param from,which  as tw_weights_open
+ * @param from,which  as `path` and `which` of tw_weights_load
  * @param path        of the new file; NULL: RUN/weights/step-%09d-WHICH.h5, only where `from` is a
  * run; that is the run's own, and is made anew where it exists
  * @param replace     a `path` that exists may be replaced

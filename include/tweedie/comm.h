@@ -39,7 +39,6 @@ int tw_comm_rank(const tw_comm *comm);
 int tw_comm_size(const tw_comm *comm);
 int tw_comm_node(const tw_comm *comm);
 int tw_comm_nodes(const tw_comm *comm);
-int tw_comm_node_size(const tw_comm *comm);
 const char *tw_comm_host(const tw_comm *comm);
 
 /* True where several threads may call MPI at once. */
@@ -79,12 +78,6 @@ tw_status tw_comm_gather(const tw_comm *comm, const void *record, size_t bytes, 
  * sizes may be NULL. Collective. */
 tw_status tw_comm_gather_texts(const tw_comm *comm, const void *record, size_t bytes, void **all,
                                int64_t *sizes);
-
-/* Fails on all ranks where the ranks do not hold the same 64-bit value (a digest of what must be
- * equal everywhere). Collective.
- * @param what  names it in the message ("the configuration")
- * @return TW_EINTERNAL naming the first rank that differs from rank zero */
-tw_status tw_comm_same(const tw_comm *comm, uint64_t value, const char *what);
 
 /* Waits for all ranks. Collective. */
 tw_status tw_comm_barrier(const tw_comm *comm);

@@ -51,7 +51,7 @@ typedef enum tw_config_type {
     TW_CONFIG_STRING, /* const char *, borrowed from the configuration */
     TW_CONFIG_PATH, /* const char *, borrowed; relative to the configuration file (command line: to
                        the current directory), made absolute */
-    TW_CONFIG_INTS, /* tw_config_ints: "1, 2, 2" */
+    TW_CONFIG_INTS, /* tw_config_ints: "1, 2, 2"; "none" is an empty list */
     TW_CONFIG_DOUBLES, /* tw_config_doubles */
     TW_CONFIG_CHOICE   /* int: the index in `choices`; an enum in the same order fits */
 } tw_config_type;

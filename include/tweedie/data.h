@@ -304,10 +304,12 @@ typedef struct tw_import_options {
     const char *layout;    /* hdf5: what the axes are, "NCHW"; TW_LAYOUT_AUTO: as the array says */
     tw_import_order order; /* hdf5: how the writer counts axes; auto: by columns where MATLAB wrote
                               the file */
-    bool stack;            /* hdf5: several arrays are channels of the same samples */
-    const char *fill;      /* hdf5: a number, or "mean" of the channel, in the place of missing
-                              values; NULL: they are refused */
-    const char *labels;    /* hdf5: "FILE:/path" of the labels, or NULL */
+    char separator; /* points: between the numbers of a line, ',', ';' or ' '; 0: as the lines say,
+                       which is refused where a comma may as well be a decimal one */
+    bool stack;     /* hdf5: several arrays are channels of the same samples */
+    const char *fill;   /* hdf5: a number, or "mean" of the channel, in the place of missing
+                           values; NULL: they are refused */
+    const char *labels; /* hdf5: "FILE:/path" of the labels, or NULL */
     tw_import_normalise
         normalise; /* float32 and points: range: least and largest value of a channel become −1 and
                       1; standard: mean 0, deviation 1; none; auto: range for images, standard for

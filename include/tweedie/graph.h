@@ -80,6 +80,9 @@ typedef struct tw_init {
     tw_init_kind kind;
     double bound;     /* of TW_INIT_UNIFORM */
     double mean, std; /* of TW_INIT_NORMAL */
+    /* Where period > 0: of each `period` elements only the first `live` begin so, the others are
+     * zero (scales and shifts in one table). */
+    int64_t period, live;
 } tw_init;
 
 /* Variance scaling, fan_avg, uniform (Ho et al. 2020; Song et al. 2021): bound = sqrt(3 scale /
@@ -145,7 +148,9 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
  * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
 
+/* The trained parameters in order of creation. */
 int tw_graph_param_count(const tw_graph *g);
+tw_value *tw_graph_param(const tw_graph *g, int i);
 
 /* ---- shapes ---- */
 
@@ -175,6 +180,12 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after);
 tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                   const tw_conv_geometry *geometry);
 
+/* The adjoint of a convolution of that geometry that maps [N, extent…, I] to x's shape [N,
+ * spatial…, O], plus b: w is [O, I, kernel…], b [I] or NULL. PyTorch's ConvTranspose, extent[]
+ * saying what its output_padding does. */
+tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                             const tw_conv_geometry *geometry, const int64_t *extent);
+
 /* op(a) op(b), op = transposition of the last two dimensions where asked. b has rank 2 and serves
  * all of a's matrices, or both have the same leading dimensions. */
 tw_value *tw_matmul(tw_graph *g, tw_value *a, tw_value *b, bool transpose_a, bool transpose_b);
@@ -191,6 +202,8 @@ tw_value *tw_sub(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_affine(tw_graph *g, tw_value *x, double scale, double shift);
 /* e^x */
 tw_value *tw_exp(tw_graph *g, tw_value *x);
+/* max(x, lowest)^p, lowest > 0; of a few numbers of each sample */
+tw_value *tw_power(tw_graph *g, tw_value *x, double p, double lowest);
 /* x itself, of which gradients know nothing. */
 tw_value *tw_detach(tw_graph *g, tw_value *x);
 /* Repeats dimensions of 1 up to `shape`; its adjoint sums x down to `shape`. */
@@ -214,9 +227,15 @@ tw_value *tw_activation(tw_graph *g, tw_value *x, tw_activation_kind kind);
 tw_value *tw_silu(tw_graph *g, tw_value *x);
 
 /* Group normalisation (Wu & He 2018), biased variance, over the channels of a group and all spatial
- * positions. gamma, beta [C]. */
+ * positions. gamma, beta f32 [C], or [N, C] where a condition gives each sample its own. */
 tw_value *tw_group_norm(tw_graph *g, tw_value *x, tw_value *gamma, tw_value *beta, int64_t groups,
                         double eps);
+
+/* Instance normalisation that keeps the channels' means (InstanceNorm++ of Song and Ermon 2019),
+ * and ELU behind it where asked: γ (x̂ + α μ̂) + β, μ̂ being the means normalised over the channels,
+ * of which there are at least 2. scales f32: γ, α, β of each image as [N, 3C], or of all images as
+ * [3C]. It has no second derivative. */
+tw_value *tw_instance_norm_plus(tw_graph *g, tw_value *x, tw_value *scales, double eps, bool elu);
 
 /* softmax(scale · x) over the last dimension. */
 tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
@@ -227,14 +246,51 @@ tw_value *tw_softmax(tw_graph *g, tw_value *x, double scale);
  * heads divides C; scale > 0. It has no second derivative. */
 tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale);
 
+/* Both published orders along the 3C channels: q, k and v in front and heads within each, or heads
+ * in front and each head's q, k and v within it (improved-diffusion's, "legacy" in
+ * guided-diffusion). */
+typedef enum tw_qkv_order { TW_QKV_BY_PART, TW_QKV_BY_HEAD } tw_qkv_order;
+tw_value *tw_attention_ordered(tw_graph *g, tw_value *qkv, int64_t heads, double scale,
+                               tw_qkv_order order);
+
 /* Joins, and cuts [first, first + count) out of, the last dimension. */
 tw_value *tw_concat(tw_graph *g, tw_value *a, tw_value *b);
 tw_value *tw_slice(tw_graph *g, tw_value *x, int64_t first, int64_t count);
+/* Puts x at [first, first + its channels) of a last dimension of `total` zeros. */
+tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
 
 /* Each spatial position repeated `factor` times in every spatial dimension; and the mean over
  * factor^d windows. */
 tw_value *tw_upsample_nearest(tw_graph *g, tw_value *x, int64_t factor);
 tw_value *tw_average_pool(tw_graph *g, tw_value *x, int64_t factor);
+
+/* A filter in each spatial dimension between whole factors (upfirdn of StyleGAN2): zeros between
+ * the positions, the filter, every `down`-th value kept; zeros outside. Extents become (extent · up
+ * + before + after − taps) / down + 1. */
+typedef struct tw_fir_geometry {
+    int64_t up, down;      /* 1 to 4 */
+    int64_t before, after; /* zero padding at factor `up`; negative: cut off */
+    int64_t taps;          /* 1 to 8 */
+    double tap[8];         /* symmetric */
+} tw_fir_geometry;
+tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry);
+
+/* Windows of `window` positions (odd) around each position, at stride 1: their largest number, and
+ * their sum over window^d, where positions outside count as nothing and as zeros. */
+tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
+tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
+
+/* Linear interpolation in each spatial dimension to the extents extent[0 … rank - 2), the outermost
+ * positions staying where they are (PyTorch's bilinear with align_corners). */
+tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
+
+/* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
+ * beyond x's dimensions are ignored): zeros, or x reflected about its first and last position as
+ * often as it takes. */
+typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT } tw_padding;
+tw_value *tw_pad(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3],
+                 tw_padding kind);
+tw_value *tw_crop(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);
 
 /* Inverted dropout: zero with probability `rate`, else x / (1 - rate). The mask is a function of
  * (run's seed, step, global position of the sample, number of the dropout layer in the graph,
@@ -244,6 +300,11 @@ tw_value *tw_dropout(tw_graph *g, tw_value *x, double rate);
 /* [sin(t f) ‖ cos(t f)], f_i = exp(-ln(max_period) i / (half - 1)), computed in f32 as the
  * published code does. t [N] f32 -> [N, dim]; an odd dim gets a last column of zeros. */
 tw_value *tw_embed_sinusoidal(tw_graph *g, tw_value *t, int64_t dim, double max_period);
+/* The same where published code differs: f_i = exp((-ln(max_period) i) / (half - shift)), rounded
+ * to f32 in that order, the cosines in front where `cosines_first` (improved-diffusion: shift 0,
+ * cosines first; diffusers: freq_shift and flip_sin_to_cos). */
+tw_value *tw_embed_timestep(tw_graph *g, tw_value *t, int64_t dim, double max_period, double shift,
+                            bool cosines_first);
 /* [sin(2π t w) ‖ cos(2π t w)] with constant frequencies w [dim / 2] (Tancik et al. 2020). */
 tw_value *tw_embed_fourier(tw_graph *g, tw_value *t, tw_value *frequencies);
 /* Row index[n] of a table [rows, dim]. Indices outside of the table give zeros (the importer and

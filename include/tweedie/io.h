@@ -39,9 +39,6 @@ void tw_io_destroy(tw_io **io);
 /* Queues a job that is not queued already. The thread may start it at once. */
 void tw_io_submit(tw_io *io, tw_io_job *job);
 
-/* Whether the job was submitted and has not been waited for. */
-bool tw_io_is_pending(tw_io *io, const tw_io_job *job);
-
 /* Waits until the job is done. The job may then be submitted again.
  * @return what the job returned, its message now this thread's; TW_OK for a job that was never
  * submitted */

@@ -19,9 +19,11 @@ typedef struct tw_model {
     const tw_prediction *prediction;
     tw_process *process;
     int variance;         /* tw_variance */
+    int pad;              /* tw_net_padding, of samples with other sides than the network's */
     int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
     double label_dropout; /* probability that a sample of training is one of no class */
-    tw_shape sample;      /* without the batch */
+    tw_config_ints seen;  /* the shape that the network sees, of as many numbers; none: sample's */
+    tw_shape sample;      /* what it sees, without the batch */
     int64_t dims;         /* numbers of a sample */
     tw_params *params;
     tw_choice network, predicted; /* what net and prediction were chosen by, with their keys */
@@ -32,8 +34,8 @@ typedef struct tw_model {
  * @param[out] out  tw_model_destroy, in any case; before the configuration is destroyed */
 tw_status tw_model_configure(tw_model **out, tw_config *config);
 
-/* Builds the network for samples of this shape ([H, W, C] or [D]) and creates the parameter store,
- * filled from `seed`.
+/* Builds the network for samples of this shape ([H, W, C] or [D]), which it sees as network.shape
+ * says, and creates the parameter store, filled from `seed`.
  * @return TW_ECONFIG where the configuration does not fit the samples */
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed);
 void tw_model_destroy(tw_model **model);
@@ -43,7 +45,7 @@ void tw_model_destroy(tw_model **model);
 /* Values of a model's graph; borrowed from it, NULL after an error. */
 typedef struct tw_model_values {
     tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t */
-    tw_value *net;      /* the network's output itself */
+    tw_value *net;      /* the network's output itself; logits f32 [n, classes] of a classifier */
     tw_value *output;   /* F, f32 [n, sample…] */
     tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */

@@ -14,6 +14,7 @@ typedef struct tw_net_inputs {
     tw_value *t; /* f32 [N]: the time as published (tw_process_condition, or the prediction's) */
     tw_value *log_sigma; /* f32 [N]: ln σ(t), for Fourier embeddings of the noise level */
     tw_value *index;     /* i32 [N]: index of the noise level of a discrete process, for tables */
+    int64_t levels;      /* of a discrete process, of which index is one; 0: continuous */
     tw_value *label;     /* i32 [N]: the class of each sample, below `classes`; NULL: no classes */
     int64_t classes;     /* rows of a table by class */
     bool unlabelled;     /* the last row of them means "of no class" */
@@ -30,22 +31,49 @@ typedef struct tw_net {
      */
     tw_status (*check)(const void *config, tw_shape sample);
 
-    /* Builds the network: f32, the shape of x with in->outputs channels. Errors stay with the
-     * graph. */
+    /* What each side of a sample must be a multiple of: 2^k where sides are halved k times. NULL:
+     * 1. After an error of the configuration any number may be returned. */
+    int64_t (*multiple)(const void *config);
+
+    /* Builds the network: f32, the shape of x with in->outputs channels, or logits. Errors stay
+     * with the graph. */
     tw_value *(*build)(tw_graph *g, const void *config, const tw_net_inputs *in);
+
+    bool logits; /* a classifier: the output is f32 [N, in->outputs] */
 } tw_net;
 
 extern const tw_kinds tw_net_kinds;
 
-/* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed.
- */
+/* What becomes of samples whose sides are no multiples of the network's (tw_net.multiple): they are
+ * refused, or padded on both sides and the output cropped. */
+typedef enum tw_net_padding { TW_NET_PAD_NO, TW_NET_PAD_ZERO, TW_NET_PAD_REFLECT } tw_net_padding;
+
+/* The shape that the network sees. */
+tw_shape tw_net_padded(const tw_net *net, const void *config, tw_net_padding pad, tw_shape sample);
+
+/* net->check and net->build between padding and cropping; in->sample is the samples' own shape.
+ * Logits are not cropped. */
+tw_status tw_net_check(const tw_net *net, const void *config, tw_net_padding pad, tw_shape sample);
+tw_value *tw_net_build(const tw_net *net, const void *config, tw_net_padding pad, tw_graph *g,
+                       const tw_net_inputs *in);
+
+/* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed
+ * or with its rows in another order. */
 typedef struct tw_published {
     char name[TW_NAME_MAX];  /* the published state's key */
     char param[TW_NAME_MAX]; /* our name */
     tw_shape shape;          /* published */
     int64_t first;           /* first row (output channel) of ours */
     bool transposed;         /* published as [in, out] */
+    /* Rows that lie as [rows / (parts · block)][parts][block] there and as [parts][…][block] here:
+     * q, k and v of a channel (block 1) or of a head (its channels) one after the other. 0: as
+     * here. */
+    int64_t parts, block;
+    bool buffer; /* a buffer there, which is none of the parameters */
 } tw_published;
+
+/* Which element of our parameter, in plain layout, is element i of the published array. */
+int64_t tw_published_index(const tw_published *e, int64_t i);
 
 /* The list of a network's published parameters, in the published order. Zero-initialise; release
  * with tw_reference_names_free. */
@@ -58,6 +86,8 @@ typedef struct tw_reference_names {
 /* Adds an entry; does nothing where p is NULL. Failure of memory fails the graph. */
 void tw_publish(tw_reference_names *p, tw_graph *g, const char *name, const char *param,
                 tw_shape shape, int64_t first, bool transposed);
+/* The same with all that an entry can say. */
+void tw_publish_entry(tw_reference_names *p, tw_graph *g, const tw_published *entry);
 void tw_reference_names_free(tw_reference_names *p);
 
 /* ---- layers that networks share ---- */
@@ -66,7 +96,11 @@ void tw_reference_names_free(tw_reference_names *p);
 tw_value *tw_layer_linear(tw_graph *g, const char *path, tw_value *x, int64_t out, tw_init weight,
                           tw_init bias);
 
-/* A convolution with parameters PATH.weight [out, in, k, k] and PATH.bias; padding keeps the extent
+/* The shape of a convolution's weights, [out, in, extent…] for as many dimensions as x has (not
+ * NULL): signals, images, volumes. */
+tw_shape tw_layer_kernel(const tw_value *x, int64_t out, int64_t extent);
+
+/* A convolution with parameters PATH.weight [out, in, k…] and PATH.bias; padding keeps the extent
  * at stride 1. */
 tw_value *tw_layer_conv(tw_graph *g, const char *path, tw_value *x, int64_t out, int64_t kernel,
                         tw_init weight);

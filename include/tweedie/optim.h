@@ -15,8 +15,8 @@
 
 enum { TW_EMA_MAX = 8, TW_OPTIMIZER_ARRAYS = 4 };
 
-/* One update of a range of n parameters, and in the same pass over memory the EMA of the new ones:
- * bitwise what tw_ema_update does after it. */
+/* One update of a range of n parameters, and in the same pass over memory the EMA of the new ones,
+ * ema = ema + (1 − decay)(θ − ema): bitwise what a pass of its own would give. */
 typedef struct tw_update {
     int64_t k;             /* number of this update, from 1 */
     double learning_rate;  /* of this update */
@@ -73,9 +73,6 @@ typedef struct tw_adam {
 
 /* Arrays 0 and 1 of `u` are m and v. */
 void tw_adam_update(const tw_adam *adam, const tw_update *u);
-
-/* ema = ema + (1 − decay)(θ − ema), over [n]. */
-void tw_ema_update(int64_t n, float *ema, const float *theta, double decay);
 
 /* The decay of one update: `decay`, or with `warmup` min(decay, (1 + k) / (10 + k)) (score_sde's
  * PyTorch code).

@@ -37,6 +37,8 @@ typedef struct tw_sampler_config {
     double clip_min, clip_max;
     int64_t batch; /* samples that the score is asked for at once: part of what a sample is */
     int64_t seed;
+    const char *known, *mask; /* files of what is given of the samples; "": nothing. Read by whoever
+                                 makes a sampler, who passes what they hold as options */
 } tw_sampler_config;
 
 /* Binds [sample]. Errors are collected in the configuration.
@@ -47,10 +49,20 @@ void tw_sampler_config_free(tw_sampler_config *config);
 
 typedef struct tw_sampler tw_sampler;
 
+/* What is given of the samples, for inpainting: sample i keeps the numbers of row i mod count where
+ * the mask is not zero. */
+typedef struct tw_sampler_known {
+    int64_t count;
+    const float *x;      /* [count][dims], model units */
+    const uint8_t *mask; /* [count][dims] */
+    const char *text;    /* names both, for tw_sampler_describe: digests */
+} tw_sampler_known;
+
 typedef struct tw_sampler_options {
     int64_t batch; /* points that the score is asked for at once; 0: the configuration's */
     bool bounded;  /* the data have bounds: what clip = auto looks at */
     int64_t steps; /* in place of the configuration's: for previews; 0: the configuration's */
+    const tw_sampler_known *known; /* borrowed as long as the sampler; NULL: nothing is given */
 } tw_sampler_options;
 
 /* Plans a sampler and allocates all that its runs need. Not collective.

@@ -31,6 +31,15 @@ enum { TW_WATCHDOG_SECTION_MAX = 31 }; /* characters of a section's name that ar
  * @param[out] out  owned by the caller; tw_watchdog_destroy */
 tw_status tw_watchdog_create(tw_watchdog **out, const tw_comm *comm);
 
+/* The seconds of silence of a rank that a command bears whose configuration does not say: 600, or
+ * what the environment variable TWEEDIE_WATCHDOG says; 0: any. @return TW_EUSAGE */
+tw_status tw_watchdog_silence(double *out);
+
+/* This rank now does `section`, for as long as it takes; but where another rank gives no sign of
+ * life for `seconds` the run ends (0: it does not). For commands whose work has no steps that could
+ * have a limit. Until the next heartbeat. Accepts NULL. */
+void tw_watchdog_listen(tw_watchdog *watchdog, const char *section, double seconds);
+
 /* The watchdog that was created for `comm`, or NULL. Borrowed. */
 tw_watchdog *tw_watchdog_find(const tw_comm *comm);
 

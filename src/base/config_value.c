@@ -116,12 +116,12 @@ static bool read_choice(const char *choices, const char *text, int *out)
     return false;
 }
 
-/* Goes through "a, b, c"; each element lands in `ints` or `doubles`. */
+/* Goes through "a, b, c"; each element lands in `ints` or `doubles`. "none" has none. */
 static bool read_list(const tw_config_field *f, const char *text, tw_config_ints *ints,
                       tw_config_doubles *doubles)
 {
     int64_t count = 0;
-    if (text[0]) {
+    if (text[0] && strcmp(text, "none") != 0) {
         for (const char *c = text;; c++) {
             char element[64];
             c += strspn(c, " \t");
@@ -205,6 +205,9 @@ static tw_status spell_list(const tw_config_field *f, const void *member, tw_tex
         }
         TW_TRY(tw_text_add(out, "%s%s", i ? ", " : "", number));
     }
+    /* an empty value would stand for the default */
+    if ((whole ? ints.count : doubles.count) == 0 && f->default_text && f->default_text[0])
+        TW_TRY(tw_text_add(out, "none"));
 done:
     return st;
 }

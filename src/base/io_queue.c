@@ -97,19 +97,6 @@ void tw_io_submit(tw_io *io, tw_io_job *job)
     pthread_mutex_unlock(&io->lock);
 }
 
-static int state_of(tw_io *io, const tw_io_job *job)
-{
-    pthread_mutex_lock(&io->lock);
-    int state = job->state;
-    pthread_mutex_unlock(&io->lock);
-    return state;
-}
-
-bool tw_io_is_pending(tw_io *io, const tw_io_job *job)
-{
-    return state_of(io, job) != IDLE;
-}
-
 tw_status tw_io_wait(tw_io *io, tw_io_job *job)
 {
     pthread_mutex_lock(&io->lock);

@@ -137,9 +137,10 @@ done:
     return st;
 }
 
-tw_status tw_checkpoint_writer_create_weights(tw_checkpoint_writer **out, const char *path,
-                                              const tw_checkpoint_array *arrays, int64_t count,
-                                              const tw_checkpoint_meta *meta)
+/* As tw_checkpoint_writer_create for a weights file at `path`: arrays of the one group "params". */
+static tw_status create_weights(tw_checkpoint_writer **out, const char *path,
+                                const tw_checkpoint_array *arrays, int64_t count,
+                                const tw_checkpoint_meta *meta)
 {
     tw_status st = TW_OK;
     for (int64_t i = 0; i < count; i++)
@@ -395,6 +396,6 @@ tw_status tw_weights_write(const char *path, const tw_checkpoint_array *arrays, 
                            const tw_checkpoint_meta *meta)
 {
     tw_checkpoint_writer *w = NULL;
-    tw_status st = tw_checkpoint_writer_create_weights(&w, path, arrays, count, meta);
+    tw_status st = create_weights(&w, path, arrays, count, meta);
     return st == TW_OK ? run_writer(w) : st;
 }

@@ -53,8 +53,10 @@ done:
     return st;
 }
 
-tw_status tw_weights_open(tw_checkpoint **out, const char *path, const char *which, char *group,
-                          size_t size)
+/* @param[out] out    tw_checkpoint_close
+ * @param[out] group  at least 64 bytes: the group of the file that holds them */
+static tw_status open_weights(tw_checkpoint **out, const char *path, const char *which, char *group,
+                              size_t size)
 {
     tw_status st = TW_OK;
     char newest[TW_CHECKPOINT_PATH];
@@ -128,7 +130,7 @@ static tw_status pack(parcel *p, const char *path, const char *which)
     tw_status st = TW_OK;
     tw_checkpoint *file = NULL;
     char group[NAME_BYTES];
-    TW_TRY(tw_weights_open(&file, path, which, group, sizeof group));
+    TW_TRY(open_weights(&file, path, which, group, sizeof group));
     TW_TRY(list_rows(p, file, group));
     TW_TRY(tw_alloc_arena(&p->storage, (size_t)p->storage_count * sizeof *p->storage, "weights"));
     for (int64_t i = 0; i < p->count; i++)

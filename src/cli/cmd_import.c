@@ -24,7 +24,7 @@ typedef struct options {
     int64_t white;
     bool skip_damaged, split_folders, class_folders;
     const char *layout;
-    int order;
+    int order, separator;
     bool stack;
     const char *fill, *labels;
     int normalise;
@@ -93,6 +93,9 @@ static const tw_option table[] = {
      .value = "ORDER", .kinds = "hdf5",
      .help = "F counts axes as MATLAB, Julia and Fortran do, which write column by column "
              "(default: F for files of MATLAB)"},
+    {"separator", TW_CONFIG_CHOICE, offsetof(options, separator), "auto",
+     .choices = "auto|blank|comma|semicolon", .value = "WHAT", .kinds = "points",
+     .help = "between the numbers of a line (default: what the lines have)"},
     {"stack", TW_CONFIG_BOOL, offsetof(options, stack), "false", .kinds = "hdf5",
      .help = "several arrays are channels of the same samples"},
     {"fill", TW_CONFIG_STRING, offsetof(options, fill), "", .value = "VALUE", .kinds = "hdf5",
@@ -200,6 +203,7 @@ static tw_import_options translate(const options *o, const tw_arguments *argumen
                                       : TW_FOLDERS_AUTO,
         .layout = strcmp(o->layout, "auto") == 0 ? NULL : given(o->layout),
         .order = (tw_import_order)o->order,
+        .separator = "\0 ,;"[o->separator],
         .stack = o->stack,
         .fill = given(o->fill),
         .labels = given(o->labels),

@@ -16,7 +16,7 @@ typedef struct options {
 static const tw_option table[] = {
     {"fingerprint", TW_CONFIG_STRING, offsetof(options, fingerprint), "", .value = "CONFIG.ini",
      .help = "build its network, fill it by rule, and print the numbers that any implementation "
-             "must give"},
+             "must give; of a RUN or weights file: with its weights, in f32"},
     {"times", TW_CONFIG_DOUBLES, offsetof(options, times), "", .value = "A,B,...",
      .kinds = "--fingerprint", .help = "a time for each sample, as the embedding receives it"},
     {"labels", TW_CONFIG_INTS, offsetof(options, labels), "", .value = "A,B,...",

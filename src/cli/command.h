@@ -20,8 +20,9 @@ typedef struct tw_command {
     int least, most;        /* number of positional arguments; most < 0: any */
     bool takes_assignments; /* section.key=value arguments are configuration, not positional */
     bool parallel; /* computes on all ranks: main starts MPI before run and ends it after */
-    bool watched;  /* a watchdog stands beside it from its first collective to its last */
-    bool stops;    /* stops, saved, when a signal asks it to: also while MPI is still starting */
+    bool watched; /* it tells the watchdog itself what it does and how long that may take; of others
+                     the watchdog misses ranks that give no sign of life (TWEEDIE_WATCHDOG) */
+    bool stops;   /* stops, saved, when a signal asks it to: also while MPI is still starting */
 
     /* Does the work. Answers go to standard output (rank zero), progress to tw_log_*, a failure's
      * message to its status alone. Collective on `comm` where `parallel`: each rank may return a

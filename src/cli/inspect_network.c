@@ -1,10 +1,13 @@
 /* Networks, plans and configurations, as `tweedie inspect` shows them. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "cli/inspect.h"
+#include "tweedie/checkpoint.h"
 #include "tweedie/fingerprint.h"
 #include "tweedie/json.h"
 #include "tweedie/memory.h"
+#include "tweedie/restore.h"
 #include "tweedie/setup.h"
 
 static tw_status print_fingerprint(const tw_fingerprint *f, const tw_inspect_network *n)
@@ -55,19 +58,50 @@ done:
     return st;
 }
 
+static tw_status measure(const tw_inspect_network *n, tw_model *m, tw_precision precision,
+                         bool keep)
+{
+    tw_status st = TW_OK;
+    tw_fingerprint f;
+    TW_TRY(check_labels(n, m->classes));
+    const tw_fingerprint_inputs inputs = {n->times.count, n->times.values, n->labels.values, keep};
+    const tw_plan_options options = {.precision = precision};
+    TW_TRY(tw_fingerprint_measure(&f, m, &inputs, &options));
+    TW_TRY(print_fingerprint(&f, n));
+done:
+    return st;
+}
+
+static bool holds_weights(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return true;
+    return tw_checkpoint_check(path, NULL) == TW_OK;
+}
+
+/* Weights as they are, in f32. */
+static tw_status measure_weights(const tw_inspect_network *n)
+{
+    tw_status st = TW_OK;
+    tw_restored *r = NULL;
+    TW_CHECK(n->assignment_count == 0, TW_EUSAGE, "%s: weights take no settings",
+             n->assignments[0]);
+    TW_TRY(tw_restore(&r, NULL, n->config, NULL));
+    TW_TRY(measure(n, r->model, TW_PRECISION_F32, true));
+done:
+    tw_restore_destroy(&r);
+    return st;
+}
+
 tw_status tw_inspect_fingerprint(const tw_inspect_network *n)
 {
     tw_status st = TW_OK;
     tw_setup setup = {0};
-    tw_fingerprint f;
     TW_CHECK(n->times.count > 0, TW_EUSAGE,
              "inspect --fingerprint: --times A,B is needed, a time for each sample of the batch");
+    if (holds_weights(n->config)) return measure_weights(n);
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
-    TW_TRY(check_labels(n, setup.model->classes));
-    const tw_fingerprint_inputs inputs = {n->times.count, n->times.values, n->labels.values};
-    const tw_plan_options options = {.precision = setup.precision};
-    TW_TRY(tw_fingerprint_measure(&f, setup.model, &inputs, &options));
-    TW_TRY(print_fingerprint(&f, n));
+    TW_TRY(measure(n, setup.model, setup.precision, false));
 done:
     tw_setup_close(&setup);
     return st;

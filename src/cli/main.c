@@ -96,6 +96,7 @@ static tw_status run_parallel(const tw_command *command, int argc, char **argv)
 {
     tw_comm *comm = NULL;
     tw_watchdog *watchdog = NULL;
+    double silence = 0;
     tw_status st = tw_isolate_start(); /* before MPI, signal handlers and threads */
     if (st == TW_OK && command->stops) st = tw_signals_install();
     if (st == TW_OK) st = tw_comm_create(&comm);
@@ -103,8 +104,10 @@ static tw_status run_parallel(const tw_command *command, int argc, char **argv)
         report(st);
         return st;
     }
-    if (command->watched) st = tw_watchdog_create(&watchdog, comm);
+    if (command->watched || tw_comm_size(comm) > 1) st = tw_watchdog_create(&watchdog, comm);
     if (st == TW_OK) st = tw_comm_agree(comm, tw_processor_check());
+    if (st == TW_OK) st = tw_comm_agree(comm, tw_watchdog_silence(&silence));
+    if (st == TW_OK && !command->watched) tw_watchdog_listen(watchdog, command->name, silence);
     if (st == TW_OK) st = command->run(comm, argc, argv);
     tw_status flushed = flush();
     st = tw_comm_agree(comm, st != TW_OK ? st : flushed);

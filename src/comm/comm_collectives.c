@@ -179,20 +179,6 @@ done:
     return st;
 }
 
-tw_status tw_comm_same(const tw_comm *comm, uint64_t value, const char *what)
-{
-    tw_status st = TW_OK;
-    uint64_t root = value;
-    TW_TRY(tw_comm_broadcast(comm, &root, sizeof root, 0));
-    if (root != value)
-        st = tw_error_set(TW_EINTERNAL,
-                          "%s is not the same as on rank 0 (%016llx here, %016llx there)", what,
-                          (unsigned long long)value, (unsigned long long)root);
-    st = tw_comm_agree(comm, st);
-done:
-    return st;
-}
-
 tw_status tw_comm_barrier(const tw_comm *comm)
 {
     tw_status st = TW_OK;

@@ -11,6 +11,7 @@
 #include "tweedie/watchdog.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "comm/watchdog_private.h"
 #include "tweedie/clock.h"
 #include "tweedie/memory.h"
+#include "tweedie/text.h"
 
 static const int64_t SECOND = 1000000000;
 
@@ -69,7 +71,9 @@ void line_add_section(line *l, const beat *b)
 {
     line_add(l, "in '");
     line_add(l, b->section);
-    line_add(l, "' of step ");
+    line_add(l, "'");
+    if (atomic_load(&b->step) < 0) return;
+    line_add(l, " of step ");
     line_add_number(l, atomic_load(&b->step));
 }
 
@@ -307,9 +311,8 @@ void tw_watchdog_destroy(tw_watchdog **watchdog)
     release(watchdog);
 }
 
-void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, double limit)
+static beat *begin_section(tw_watchdog *w, const char *section, int64_t step)
 {
-    if (!w) return;
     beat *b = &w->board->beats[w->mine];
     atomic_store(&b->limit, 0); /* the thread must not see the new limit with the old time */
     atomic_store(&b->waiting, false);
@@ -318,6 +321,13 @@ void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, do
     memcpy(b->section, section, n);
     b->section[n] = '\0';
     atomic_store(&b->nanoseconds, watchdog_now());
+    return b;
+}
+
+void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, double limit)
+{
+    if (!w) return;
+    beat *b = begin_section(w, section, step);
     if (limit <= 0) {
         atomic_store(&w->life, 0); /* whoever wants no limit wants none by the silence of others */
         return;
@@ -325,6 +335,27 @@ void tw_watchdog_heartbeat(tw_watchdog *w, const char *section, int64_t step, do
     const int64_t nanoseconds = (int64_t)(limit * 1e9), life = atomic_load(&w->life);
     atomic_store(&b->limit, nanoseconds);
     if (life == 0 || nanoseconds < life) atomic_store(&w->life, nanoseconds);
+}
+
+tw_status tw_watchdog_silence(double *out)
+{
+    tw_status st = TW_OK;
+    const char *text = getenv("TWEEDIE_WATCHDOG");
+    double seconds = 600;
+    const bool known = !text || !*text || tw_text_to_double(text, &seconds);
+    TW_CHECK(known && seconds >= 0 && seconds <= 1e6, TW_EUSAGE,
+             "the environment variable TWEEDIE_WATCHDOG is '%s'; it must be seconds, 0 to 1000000",
+             text);
+    *out = seconds;
+done:
+    return st;
+}
+
+void tw_watchdog_listen(tw_watchdog *w, const char *section, double seconds)
+{
+    if (!w) return;
+    begin_section(w, section, -1);
+    atomic_store(&w->life, (int64_t)(seconds * 1e9));
 }
 
 void tw_watchdog_wait(tw_watchdog *w)

@@ -85,6 +85,14 @@ tw_status tw_foreign_reader_create(tw_foreign_reader **out, const tw_foreign *a,
                                    const tw_foreign_axes *axes, const char *scratch);
 void tw_foreign_reader_destroy(tw_foreign_reader **reader);
 
+/* What reading has cost so far, and what it holds. */
+typedef struct tw_foreign_cost {
+    int64_t chunks;  /* that were read and unpacked */
+    int64_t scratch; /* bytes written to and read from the scratch file */
+    int64_t memory;  /* bytes of samples in memory; beside them a chunk, packed and unpacked */
+} tw_foreign_cost;
+tw_foreign_cost tw_foreign_reader_cost(const tw_foreign_reader *reader);
+
 /* Sample `first` and those behind it that are in memory: calls go upward.
  * @param[out] samples  [count][H][W][C], elements as in the file; borrowed until the next call */
 tw_status tw_foreign_reader_get(tw_foreign_reader *reader, int64_t first, int64_t *count,

@@ -35,6 +35,7 @@ struct tw_foreign_reader {
     hid_t type;           /* of the file */
     tw_h5_chunks chunks;
     char *samples, *pieces; /* [band] */
+    int64_t scratch_bytes;  /* through the scratch file */
     int file;
 };
 
@@ -116,6 +117,13 @@ void tw_foreign_reader_destroy(tw_foreign_reader **reader)
     tw_free(reader);
 }
 
+tw_foreign_cost tw_foreign_reader_cost(const tw_foreign_reader *r)
+{
+    return (tw_foreign_cost){.chunks = r->chunks.count,
+                             .scratch = r->scratch_bytes,
+                             .memory = r->band * r->sample * (r->pieces ? 2 : 1)};
+}
+
 /* The part of the file that holds `count` samples from `first`. */
 static tw_h5_box samples_box(const tw_foreign_reader *r, int64_t first, int64_t count)
 {
@@ -163,6 +171,7 @@ static tw_status transfer(tw_foreign_reader *r, bool write, char *bytes, int64_t
         bytes += n;
         size -= n;
         at += n;
+        r->scratch_bytes += n;
     }
 done:
     return st;

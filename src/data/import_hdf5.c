@@ -237,6 +237,11 @@ static tw_status take_value(job *j, input *in, int64_t first, int64_t i, double 
                !in->cf.packed && (double)(float)v != v) {
         in->rounded++;
     }
+    TW_CHECK(!isfinite(v) || isfinite((float)v), TW_EDATA,
+             "%s: %s[%lld]: value %lld of the sample is %g, which is beyond float32 (3.4e38); "
+             "scale the data",
+             in->a.path, in->a.object, (long long)(first + i / in->elements),
+             (long long)(i % in->elements), v);
     *out = v;
 done:
     return st;

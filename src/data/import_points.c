@@ -17,8 +17,9 @@ typedef struct reader {
     tw_spool *spool;
     char *line;
     float *values;
-    char separator;   /* of the first line with two numbers: ' ', ',' or ';'; 0: none yet */
-    char where[1200]; /* "FILE:LINE" */
+    char separator;          /* of the first line with two numbers: ' ', ',' or ';'; 0: none yet */
+    int64_t lines, doubtful; /* with numbers; of two whole ones around a bare comma */
+    char where[1200];        /* "FILE:LINE" */
 } reader;
 
 static const char *name_of(char separator)
@@ -33,8 +34,8 @@ static tw_status choose_separator(reader *r)
     const bool second = gap[strspn(gap, " \t")] != '\0';
     const char met = strchr(line, ';') ? ';' : strchr(line, ',') ? ',' : second ? ' ' : 0;
     TW_CHECK(!met || !r->separator || met == r->separator, TW_EDATA,
-             "%s: its numbers are separated by %s, those before it by %s", r->where, name_of(met),
-             name_of(r->separator));
+             "%s: its numbers are separated by %s, %s by %s", r->where, name_of(met),
+             r->lines > 1 ? "those before it" : "--separator says", name_of(r->separator));
     if (met) r->separator = met;
 done:
     return st;
@@ -49,6 +50,18 @@ static bool has_decimal_commas(const char *line)
         if (*c == ',' && (c[1] == ' ' || c[1] == '\t') != commas++ % 2) return false;
     }
     return commas > 1 && commas % 2 == 1;
+}
+
+/* "0,5" may be one number with a decimal comma as well as two. */
+static bool is_doubtful(const char *line)
+{
+    const char *first = line + strspn(line, " \t"), *comma = strchr(first, ',');
+    if (!comma || comma == first) return false;
+    const size_t before = strspn(first + (*first == '+' || *first == '-'), "0123456789"),
+                 after = strspn(comma + 1, "0123456789");
+    const char *end = comma + 1 + after;
+    return before > 0 && first + (*first == '+' || *first == '-') + before == comma && after > 0 &&
+           !end[strspn(end, " \t")];
 }
 
 /* One number of `n` bytes. */
@@ -113,6 +126,8 @@ static tw_status parse(reader *r, int64_t *count)
     r->line[strcspn(r->line, "#")] = '\0';
     *count = 0;
     if (!r->line[strspn(r->line, " \t")]) goto done;
+    r->lines++;
+    r->doubtful += is_doubtful(r->line);
     TW_TRY(choose_separator(r));
     TW_CHECK(!has_decimal_commas(r->line), TW_EDATA,
              "%s: white space behind every other comma: if those are decimal ones, write points, "
@@ -163,16 +178,30 @@ done:
     return st;
 }
 
+/* At the end: one line with a point in a number, or with white space, says what the commas are. */
+static tw_status check_commas(const reader *r, const tw_import_options *options)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(options->separator || r->lines == 0 || r->doubtful < r->lines, TW_EDATA,
+             "%s: every line is two whole numbers around a comma, which may as well be one number "
+             "with a decimal comma; --separator comma says that they are two; of one, write a "
+             "point",
+             options->inputs[0]);
+done:
+    return st;
+}
+
 static tw_status run(const tw_import_options *options, tw_spool *spool)
 {
     tw_status st = TW_OK;
-    reader r = {.spool = spool};
+    reader r = {.spool = spool, .separator = options->separator};
     TW_TRY(tw_alloc(&r.line, LINE_MAX_BYTES, 1, "a line of text"));
     TW_TRY(tw_alloc(&r.values, TW_DATASET_CHANNELS_MAX, sizeof *r.values, "a point"));
     for (int i = 0; i < options->input_count; i++) {
         const char *path = options->inputs[i];
         TW_TRY(read_file(&r, path, options->input_count > 1 ? tw_import_split_of(path) : NULL));
     }
+    TW_TRY(check_commas(&r, options));
 done:
     tw_free(&r.line);
     tw_free(&r.values);

@@ -96,9 +96,11 @@ static void open_tiff(reader *r)
 #endif
 }
 
-static tw_status damaged(const reader *r)
+static tw_status damaged(reader *r)
 {
     if (r->status != TW_OK) return r->status;
+    char *nowhere = strstr(r->message, " at scanline 4294967295"); /* libtiff's "none yet" */
+    if (nowhere) memmove(nowhere, nowhere + 23, strlen(nowhere + 23) + 1);
     return tw_error_set(TW_EDATA, "%s: damaged TIFF image: %s", r->path,
                         r->message[0] ? r->message : "it cannot be decoded");
 }

@@ -139,10 +139,11 @@ static bool depends(const tw_value *value, const tw_node *node)
     return false;
 }
 
-/* Another gradient of x that gx is added to and nothing else reads. */
+/* Another gradient of x that gx is added to and nothing else reads. The sum may stand behind those
+ * that read the gradients of gamma and beta where they are no parameters. */
 static void match_add(const tw_program *p, pattern *m)
 {
-    if (!m->norm_grad) return;
+    if (!m->norm_grad || m->norm->in[1]->shape.rank > 1) return;
     const tw_value *gx = &m->norm_grad->out[0];
     users u = users_of(p, gx);
     tw_node *add = pick(&u, "add");
@@ -182,8 +183,8 @@ static void emit_backward(tw_program *p, const pattern *m, tw_value *x, tw_value
     const tw_node *n = m->norm, *k = m->norm_grad;
     tw_value *gy = m->drop_grad ? m->drop_grad->in[0] : m->act_grad ? m->act_grad->in[1] : k->in[3];
     tw_value *add = m->add ? m->add->in[m->add->in[0] == &k->out[0] ? 1 : 0] : NULL;
-    tw_value *in[8] = {x, n->in[1], n->in[2], tw_output_of(y, 1), gy, e, NULL, add};
-    tw_value *gx = tw_emit_optional(p->g, &tw_op_norm_act_grad, in, 8, 7u << 5, &y->node->attr);
+    tw_value *in[7] = {x, n->in[1], n->in[2], tw_output_of(y, 1), gy, e, add};
+    tw_value *gx = tw_emit_optional(p->g, &tw_op_norm_act_grad, in, 7, 3u << 5, &y->node->attr);
     if (!gx) return;
     gx->node->order = m->add ? m->add->order : k->order;
     if (m->embed_sum) {

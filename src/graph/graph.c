@@ -224,3 +224,10 @@ int tw_graph_param_count(const tw_graph *g)
     for (const tw_leaf *l = g->leaves; l; l = l->next) n += l->value.role == TW_ROLE_PARAM;
     return n;
 }
+
+tw_value *tw_graph_param(const tw_graph *g, int i)
+{
+    for (tw_leaf *l = g->leaves; l; l = l->next)
+        if (l->value.role == TW_ROLE_PARAM && i-- == 0) return &l->value;
+    return NULL;
+}

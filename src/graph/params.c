@@ -154,6 +154,8 @@ static void fill(const tw_param_view *v, const tw_rng_stream *stream, float *pla
             plain[k] = (float)(v->init.mean + v->init.std * (double)plain[k]);
         break;
     }
+    for (int64_t k = 0; v->init.period > 0 && k < v->count; k++)
+        if (k % v->init.period >= v->init.live) plain[k] = 0;
 }
 
 tw_status tw_params_initialise(tw_params *p, uint64_t seed)

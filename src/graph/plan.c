@@ -73,6 +73,7 @@ tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
     if (!options->no_fusion) {
         TW_TRY(tw_fuse_norm(p->program));
         TW_TRY(tw_fuse_residual(p->program));
+        TW_TRY(tw_fuse_scale(p->program));
     }
     TW_TRY(plan_steps(p));
     TW_TRY(tw_plan_place(p));

@@ -34,4 +34,8 @@ tw_status tw_fuse_norm(tw_program *p);
 /* A sum behind a convolution (or its backward-data) becomes the convolution's own. */
 tw_status tw_fuse_residual(tw_program *p);
 
+/* A factor behind a convolution's sum, a gradient of a normalisation or a cut of channels becomes
+ * theirs. */
+tw_status tw_fuse_scale(tw_program *p);
+
 #endif

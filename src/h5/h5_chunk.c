@@ -288,6 +288,7 @@ tw_status tw_h5_chunks_read(tw_h5_chunks *c, const int64_t *offset, const void *
     TRY_H5(H5Dread_chunk(c->dataset, c->transfer, at, &mask, c->buffers[0]), TW_EDATA,
            "%s: a chunk of %s cannot be read", c->path, c->object);
     TW_TRY(unpack(c, stored, mask, &buffer));
+    c->count++;
     *out = c->buffers[buffer];
 done:
     return st;

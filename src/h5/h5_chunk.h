@@ -29,6 +29,7 @@ typedef struct tw_h5_chunks {
     tw_h5_filter filters[TW_H5_FILTERS_MAX];
     unsigned char *buffers[2];
     size_t capacity[2];
+    int64_t count; /* of chunks that were read: each should be read once */
 } tw_h5_chunks;
 
 /* Prepares reading from a chunked dataset that tw_h5_describe has accepted as `a`. Allocates

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,6 +71,18 @@ static tw_status look(const block_work *w, double *flags)
         TW_TRY(w->check(w->self, w->first + i, &there));
         flags[i] = there;
     }
+done:
+    return st;
+}
+
+tw_status block_work_check_array(int64_t first, int64_t block, const char *what)
+{
+    tw_status st = TW_OK;
+    const char *task = getenv("SLURM_ARRAY_TASK_ID");
+    TW_CHECK(!task || !*task || first % block == 0, TW_EUSAGE,
+             "--first %lld in a job array: %s are computed %lld at a time, so this task and its "
+             "neighbour would compute the same ones; set BLOCK=%lld for the job",
+             (long long)first, what, (long long)block, (long long)block);
 done:
     return st;
 }

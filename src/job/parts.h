@@ -42,6 +42,11 @@ typedef struct block_work {
     int64_t before, active; /* blocks done before this round, and of this round, on all ranks */
 } block_work;
 
+/* Of a task of a Slurm array: its range must begin with a block, or its neighbour makes the same
+ * one.
+ * @param what  "samples" @return TW_EUSAGE saying which BLOCK the job wants */
+tw_status block_work_check_array(int64_t first, int64_t block, const char *what);
+
 tw_status block_work_agree(const block_work *w, tw_status st);
 
 /* Lists the missing blocks; each rank looks at every ranks-th. */

@@ -135,6 +135,7 @@ static tw_status plan(row_job *j)
                                  (tw_convolution)j->run.compute.convolution));
     j->score = make_score(j);
     j->block = BLOCK_BATCHES * j->run.likelihood.batch;
+    TW_TRY(block_work_check_array(j->first, j->block, "rows"));
     TW_TRY(j->task->plan(j));
     TW_TRY(describe(j));
     TW_TRY(allocate(j));

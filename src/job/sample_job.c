@@ -41,6 +41,17 @@ done:
     return st;
 }
 
+/* " pad=reflect:[32, 32, 1]" where the network sees padded samples. */
+static tw_status describe_padding(tw_text *text, const tw_model *m)
+{
+    char shape[64];
+    const tw_shape seen =
+        tw_net_padded(m->net, m->network.config, (tw_net_padding)m->pad, m->sample);
+    if (tw_shape_equal(seen, m->sample)) return tw_text_add(text, "%s", "");
+    return tw_text_add(text, " pad=%s:%s", m->pad == TW_NET_PAD_ZERO ? "zero" : "reflect",
+                       tw_shape_text(seen, shape));
+}
+
 /* The line that parts are compared by: digest of the weights, then everything that a sample depends
  * on. */
 static tw_status describe(sample_job *d, tw_precision precision)
@@ -48,16 +59,19 @@ static tw_status describe(sample_job *d, tw_precision precision)
     tw_status st = TW_OK;
     sample_parts *p = &d->parts;
     const tw_checkpoint_meta *meta = &d->restored->meta;
-    tw_text text = {0};
+    tw_text text = {0}, padding = {0};
     TW_TRY(tw_sampler_describe(&text, d->sampler));
     if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
-    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s",
+    TW_TRY(describe_padding(&padding, d->restored->model));
+    TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
                      d->restored->digest, text.data, tw_precision_name(precision),
-                     tw_convolution_name((tw_convolution)d->run.compute.convolution)));
-    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps", meta->weights,
-                     (long long)meta->step));
+                     tw_convolution_name((tw_convolution)d->run.compute.convolution),
+                     padding.data));
+    TW_TRY(tw_format(p->source, sizeof p->source, "sampled from %s after %lld steps%s",
+                     meta->weights, (long long)meta->step, padding.data));
 done:
     tw_text_free(&text);
+    tw_text_free(&padding);
     return st;
 }
 
@@ -67,7 +81,9 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     sample_parts *p = &d->parts;
     tw_model *m = d->restored->model;
     int64_t numbers = 0;
-    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8};
+    TW_TRY(sample_known_read(&d->known, &d->run.sample, &d->restored->samples));
+    const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8,
+                                        .known = d->known.view.count ? &d->known.view : NULL};
     p->spec = d->restored->samples;
     TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
     p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
@@ -77,6 +93,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
+    TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
@@ -290,6 +307,7 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
     if (out) *out = d.result;
 done:
     tw_sampler_destroy(&d.sampler);
+    sample_known_free(&d.known);
     tw_model_score_destroy(&d.score);
     tw_run_config_free(&d.run);
     tw_config_destroy(&d.config);

@@ -13,39 +13,44 @@ static double phase_of(const char *key)
     return 2 * M_PI * (double)(h % 1000) / 1000;
 }
 
-static bool ends_in_weight(const char *key)
+static bool ends_in(const char *key, const char *end)
 {
-    const size_t n = strlen(key);
-    return n >= 6 && strcmp(key + n - 6, "weight") == 0;
+    const size_t n = strlen(key), m = strlen(end);
+    return n >= m && strcmp(key + n - m, end) == 0;
 }
 
-static double rule(const tw_published *e, double phase, int64_t count, int64_t i)
+/* Tables of conditional normalisations hold scales in their first two thirds and shifts behind;
+ * vectors are scales by their names, or shifts. */
+static double rule(const tw_published *e, const tw_param_view *v, double phase, int64_t count,
+                   int64_t i)
 {
     const double s = sin(phase + 0.7 * (double)i);
+    if (!v->trainable) return 4 * s; /* Fourier frequencies */
+    if (e->shape.rank == 2 && ends_in(e->name, "embed.weight"))
+        return (i % e->shape.dims[1] < 2 * (e->shape.dims[1] / 3) ? 1 : 0) + 0.1 * s;
     if (e->shape.rank >= 2) return s / sqrt((double)count / (double)e->shape.dims[0]);
-    return (ends_in_weight(e->name) ? 1 : 0) + 0.1 * s;
+    const bool scale =
+        ends_in(e->name, "weight") || ends_in(e->name, "alpha") || ends_in(e->name, "gamma");
+    return (scale ? 1 : 0) + 0.1 * s;
 }
 
 /* Writes one published array into the plain copy of the parameter that holds it. */
 static void fill_slice(const tw_published *e, const tw_param_view *v, float *plain)
 {
-    const int64_t count = tw_shape_count(e->shape), row = v->count / v->shape.dims[0];
+    const int64_t count = tw_shape_count(e->shape);
     const double phase = phase_of(e->name);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = i;
-        if (e->transposed)
-            at = i % e->shape.dims[1] * e->shape.dims[0] +
-                 i / e->shape.dims[1]; /* [in, out] -> [out, in] */
-        plain[e->first * row + at] = (float)rule(e, phase, count, i);
-    }
+    for (int64_t i = 0; i < count; i++)
+        plain[tw_published_index(e, i)] = (float)rule(e, v, phase, count, i);
 }
 
-static tw_status fill_params(tw_model *m)
+/* @param[out] frozen  how many of the published parameters are not trained */
+static tw_status fill_params(tw_model *m, int64_t *frozen)
 {
     tw_status st = TW_OK;
     tw_reference_names p = {0};
     float *plain = NULL;
     int64_t filled = 0;
+    *frozen = 0;
     TW_TRY(tw_model_reference_names(&p, m));
     TW_CHECK(p.count > 0, TW_EUNSUPPORTED, "the network %s has no published parameter names",
              m->net->kind.name);
@@ -57,7 +62,10 @@ static tw_status fill_params(tw_model *m)
         tw_params_to_plain(v, m->params->value, plain);
         fill_slice(&p.items[k], v, plain);
         tw_params_from_plain(v, plain, m->params->value);
-        filled += tw_shape_count(p.items[k].shape);
+        if (v->trainable)
+            filled += tw_shape_count(p.items[k].shape);
+        else if (!p.items[k].buffer)
+            *frozen += tw_shape_count(p.items[k].shape);
     }
     TW_CHECK(filled == tw_params_count(m->params), TW_EINTERNAL,
              "published names cover %lld of %lld parameters", (long long)filled,
@@ -105,8 +113,19 @@ done:
     return st;
 }
 
+/* ln σ where the network is told `time`: the noise level itself, or the index of one in the table
+ * of a discrete process that adds noise alone. */
+static double log_sigma(const tw_process *p, double time)
+{
+    if (tw_process_is_discrete(p) && tw_process_alpha(p, 0) == 1)
+        for (int64_t k = 0; k < p->steps; k++)
+            if ((int64_t)tw_process_condition(p, (double)k) == (int64_t)time)
+                return log(tw_process_sigma(p, (double)k));
+    return log(time);
+}
+
 /* Fills the inputs by rule and runs. */
-static void execute(tw_plan *p, const tw_fingerprint_inputs *f)
+static void execute(tw_plan *p, const tw_process *process, const tw_fingerprint_inputs *f)
 {
     const tw_plan_run run = {0};
     tw_model_inputs in;
@@ -119,7 +138,7 @@ static void execute(tw_plan *p, const tw_fingerprint_inputs *f)
         seed[i] = (float)sin(1 + 0.23 * (double)channels_first(of_seed, i));
     for (int64_t i = 0; i < f->n; i++) {
         if (in.t) in.t[i] = (float)f->times[i];
-        if (in.log_sigma) in.log_sigma[i] = (float)log(f->times[i]);
+        if (in.log_sigma) in.log_sigma[i] = (float)log_sigma(process, f->times[i]);
         if (in.index) in.index[i] = (int32_t)f->times[i];
         if (in.label) in.label[i] = (int32_t)f->labels[i];
     }
@@ -139,7 +158,7 @@ static void measure_outputs(tw_fingerprint *f, const tw_model *m, const tw_plan 
     const tw_shape s = tw_plan_shape(p, "y");
     const int64_t count = tw_shape_count(s);
     const float *y = tw_plan_output(p, "y");
-    f->params = tw_params_count(m->params);
+    f->params += tw_params_count(m->params);
     for (int64_t i = 0; i < count; i++) {
         const int64_t at = channels_first(s, i);
         if (at < 8) f->first8[at] = (double)y[i];
@@ -157,14 +176,14 @@ tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
     tw_status st = TW_OK;
     tw_plan *p = NULL;
     tw_fingerprint f = {0};
-    TW_TRY(fill_params(m));
+    if (!inputs->keep) TW_TRY(fill_params(m, &f.params));
     if (!m->params->gradient) TW_TRY(tw_params_use_gradient(m->params, NULL));
     TW_TRY(plan(&p, m, inputs->n, options, true));
-    execute(p, inputs);
+    execute(p, m->process, inputs);
     measure_outputs(&f, m, p);
     tw_plan_destroy(&p);
     TW_TRY(plan(&p, m, inputs->n, options, false));
-    execute(p, inputs);
+    execute(p, m->process, inputs);
     f.input_grad_sumsq =
         sum_squares(tw_plan_output(p, "gx"), tw_shape_count(tw_plan_shape(p, "x")));
     *out = f;

@@ -17,7 +17,14 @@ static const tw_config_field variance_field = {
     .fixed = true,
     .help = "variance of ancestral steps: the process's, or learned between its bounds"};
 
-static const tw_config_field class_fields[] = {
+static const tw_config_field network_fields[] = {
+    {NULL, "shape", TW_CONFIG_INTS, offsetof(tw_model, seen), "", 1, 1e9, .fixed = true,
+     .help = "how the network sees the numbers of a sample: L, C (signals), H, W, C, or D, H, W, C "
+             "(volumes); empty: as the data say"},
+    {NULL, "pad", TW_CONFIG_CHOICE, offsetof(tw_model, pad), "no", .choices = "no|zero|reflect",
+     .fixed = true,
+     .help = "samples whose sides the network cannot halve as often as it does: refused, or padded "
+             "and the output cropped"},
     {NULL, "classes", TW_CONFIG_INT64, offsetof(tw_model, classes), "0", 0, 1e6, .fixed = true,
      .help = "classes of the samples that the network is told; 0: none, whatever the data have"},
     {NULL, "label_dropout", TW_CONFIG_DOUBLE, offsetof(tw_model, label_dropout), "0", 0, 1,
@@ -52,7 +59,8 @@ tw_status tw_model_configure(tw_model **out, tw_config *config)
     prediction.default_name = usual_prediction(m);
     TW_TRY(tw_choice_bind(&m->predicted, config, &prediction));
     TW_TRY(tw_config_bind_in(config, "prediction", &variance_field, 1, m));
-    TW_TRY(tw_config_bind_in(config, "network", class_fields, 2, m));
+    TW_TRY(tw_config_bind_in(config, "network", network_fields,
+                             sizeof network_fields / sizeof *network_fields, m));
     m->net = (const tw_net *)m->network.kind;
     m->prediction = (const tw_prediction *)m->predicted.kind;
     *out = m;
@@ -81,6 +89,7 @@ static tw_shape with_batch(const tw_model *m, int64_t n)
 
 static int64_t outputs(const tw_model *m)
 {
+    if (m->net->logits) return m->classes;
     const int64_t own = m->prediction->outputs,
                   channels = own ? own : m->sample.dims[m->sample.rank - 1];
     return m->variance == TW_VARIANCE_LEARNED_RANGE ? 2 * channels : channels;
@@ -91,6 +100,7 @@ static void take_output(tw_model_values *v, tw_graph *g, const tw_model *m)
 {
     const int64_t channels = m->sample.dims[m->sample.rank - 1];
     v->output = v->net;
+    if (m->net->logits) return;
     if (m->prediction->build)
         v->output = m->prediction->build(g, m->predicted.config, v->x, v->net, &v->energy);
     if (m->variance != TW_VARIANCE_LEARNED_RANGE) return;
@@ -102,18 +112,19 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
-    const tw_net_inputs in = {.x = v.x,
-                              .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
-                              .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
-                              .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
-                              .label =
-                                  m->classes ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
-                              .classes = m->classes + unlabelled,
-                              .unlabelled = unlabelled,
-                              .sample = m->sample,
-                              .outputs = outputs(m),
-                              .reference_names = names};
-    v.net = m->net->build(g, m->network.config, &in);
+    const tw_net_inputs in = {
+        .x = v.x,
+        .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
+        .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
+        .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
+        .levels = m->process->steps,
+        .label = m->classes && !m->net->logits ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
+        .classes = m->classes + unlabelled,
+        .unlabelled = unlabelled,
+        .sample = m->sample,
+        .outputs = outputs(m),
+        .reference_names = names};
+    v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
     take_output(&v, g, m);
     return v;
 }
@@ -153,18 +164,46 @@ done:
     return st;
 }
 
+/* The same numbers in their order under the shape that network.shape gives. */
+static tw_status see(tw_shape *sample, const tw_config_ints *seen)
+{
+    char text[64];
+    tw_shape s = {.rank = (int)seen->count};
+    int64_t numbers = 1;
+    if (!seen->count) return TW_OK;
+    if (seen->count > TW_RANK_MAX - 1)
+        return tw_error_set(TW_ECONFIG, "network.shape: %lld dimensions, at most %d",
+                            (long long)seen->count, TW_RANK_MAX - 1);
+    for (int d = 0; d < s.rank; d++) {
+        s.dims[d] = seen->values[d];
+        if (tw_multiply(&numbers, numbers, s.dims[d], "network.shape") != TW_OK) return TW_ECONFIG;
+    }
+    if (numbers != tw_shape_count(*sample))
+        return tw_error_set(
+            TW_ECONFIG, "network.shape: %lld numbers, and a sample of the data has %lld: %s",
+            (long long)numbers, (long long)tw_shape_count(*sample), tw_shape_text(*sample, text));
+    *sample = s;
+    return TW_OK;
+}
+
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
-    TW_TRY(m->net->check(m->network.config, sample));
+    TW_TRY(see(&sample, &m->seen));
+    TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
+    TW_CHECK(
+        !m->net->logits || m->classes > 1, TW_ECONFIG,
+        "network.classes: network.kind = %s is a classifier; its number of classes, 2 or more, "
+        "was expected",
+        m->net->kind.name);
     TW_TRY(check(m));
     m->sample = sample;
     m->dims = tw_shape_count(sample);
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));
-    TW_CHECK(!m->classes || tw_graph_reads(g, "label"), TW_ECONFIG,
+    TW_CHECK(!m->classes || m->net->logits || tw_graph_reads(g, "label"), TW_ECONFIG,
              "network.classes: network.kind = %s takes no classes; 0 was expected",
              m->net->kind.name);
     TW_TRY(tw_params_create(&m->params, g));

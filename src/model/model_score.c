@@ -204,6 +204,10 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
 {
     tw_status st = TW_OK;
     tw_model_score *s = NULL;
+    TW_CHECK(!m->net->logits, TW_ECONFIG,
+             "network.kind: %s is a classifier and has no score; a network that gives samples was "
+             "expected",
+             m->net->kind.name);
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a model's score"));
     s->model = m;
     s->batch = batch;

@@ -7,12 +7,13 @@
  * softmax(q·k / √C). Way down: per level `blocks` blocks, then a convolution of stride 2, padded at
  * the right and bottom alone; way up: per level blocks + 1 blocks over the concatenation with the
  * way down, then nearest upsampling and a convolution. Initial weights: variance scaling; the last
- * convolution of a block, of an attention and of the network begin at (nearly) zero. */
+ * convolution of a block, of an attention and of the network begin at (nearly) zero. Signals and
+ * volumes are treated as images are. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "tweedie/net.h"
+#include "nets/unet_blocks.h"
 
 enum { LEVELS_MAX = 8, SKIPS_MAX = LEVELS_MAX * 10 + 1 };
 
@@ -34,7 +35,8 @@ static const tw_config_field fields[] = {
      .help = "residual blocks of a level"},
     {NULL, "attention", TW_CONFIG_INTS, offsetof(unet_config, attention), "16", 1, 4096,
      .fixed = true,
-     .help = "heights at which blocks are followed by attention; the middle always has it"},
+     .help = "first sides (heights, lengths) at which blocks are followed by attention; the middle "
+             "always has it"},
     {NULL, "attention_placement", TW_CONFIG_CHOICE, offsetof(unet_config, placement), "ho",
      .choices = "ho|score_sde", .fixed = true,
      .help = "on the way up: after every block (Ho), or after a level's last (score_sde)"},
@@ -55,30 +57,25 @@ typedef struct builder {
     double nin_scale; /* of 1x1 convolutions: 1 in Ho's, 0.1 in score_sde's */
 } builder;
 
+static int64_t multiple(const void *config)
+{
+    const int64_t levels = ((const unet_config *)config)->mult.count;
+    return levels >= 1 && levels <= LEVELS_MAX ? INT64_C(1) << (levels - 1) : 1;
+}
+
 static tw_status check(const void *config, tw_shape sample)
 {
+    tw_status st = TW_OK;
     const unet_config *c = config;
-    const int64_t factor = INT64_C(1) << (c->mult.count - 1);
-    if (sample.rank != 3)
-        return tw_error_set(TW_ECONFIG, "network.kind: unet wants images, and the data are points");
-    if (c->mult.count < 1 || c->mult.count > LEVELS_MAX)
-        return tw_error_set(TW_ECONFIG, "network.mult: 1 to %d levels, not %lld", LEVELS_MAX,
-                            (long long)c->mult.count);
-    if (sample.dims[0] % factor || sample.dims[1] % factor)
-        return tw_error_set(TW_ECONFIG,
-                            "network.mult: %lld levels halve the image %lld times, and %lld x %lld "
-                            "is no multiple of %lld",
-                            (long long)c->mult.count, (long long)c->mult.count - 1,
-                            (long long)sample.dims[0], (long long)sample.dims[1],
-                            (long long)factor);
-    if (c->base % 2)
-        return tw_error_set(TW_ECONFIG, "network.base: must be even, is %lld", (long long)c->base);
+    TW_CHECK(c->mult.count >= 1 && c->mult.count <= LEVELS_MAX, TW_ECONFIG,
+             "network.mult: 1 to %d levels, not %lld", LEVELS_MAX, (long long)c->mult.count);
+    TW_TRY(tw_unet_check(sample, c->mult.count, "network.mult"));
+    TW_CHECK(c->base % 2 == 0, TW_ECONFIG, "network.base: must be even, is %lld",
+             (long long)c->base);
     for (int64_t l = 0; l < c->mult.count; l++)
-        if (c->base * c->mult.values[l] % c->groups)
-            return tw_error_set(
-                TW_ECONFIG, "network.groups: %lld does not divide the %lld channels of level %lld",
-                (long long)c->groups, (long long)(c->base * c->mult.values[l]), (long long)l);
-    return TW_OK;
+        TW_TRY(tw_unet_check_groups(c->groups, c->base * c->mult.values[l]));
+done:
+    return st;
 }
 
 /* ---- published names: score_sde's flat list of modules ---- */
@@ -124,16 +121,23 @@ static void next_module(const builder *b)
 
 static int64_t channels(const tw_value *x)
 {
-    return x ? tw_shape_channels(x->shape) : 1;
+    return tw_unet_channels(x);
+}
+
+/* The variance of weights [out, in, k…] is that of fan_in = in k…, fan_out = out k…. */
+static tw_init scaled(double scale, tw_shape w)
+{
+    const int64_t taps = tw_shape_count(w) / (w.dims[0] * w.dims[1]);
+    return tw_init_variance_scaling(scale, w.dims[1] * taps, w.dims[0] * taps);
 }
 
 static tw_value *conv(const builder *b, const char *path, const char *published, tw_value *x,
                       int64_t out, int64_t kernel, double scale)
 {
-    const int64_t in = channels(x), taps = kernel * kernel;
-    if (published) publish_pair(b, published, path, TW_SHAPE(out, in, kernel, kernel));
-    return tw_layer_conv(b->g, path, x, out, kernel,
-                         tw_init_variance_scaling(scale, in * taps, out * taps));
+    if (!x) return NULL;
+    const tw_shape w = tw_layer_kernel(x, out, kernel);
+    if (published) publish_pair(b, published, path, w);
+    return tw_layer_conv(b->g, path, x, out, kernel, scaled(scale, w));
 }
 
 static tw_value *linear(const builder *b, const char *path, const char *published, tw_value *x,
@@ -150,10 +154,13 @@ static tw_value *norm(const builder *b, const char *path, const char *published,
     return tw_layer_group_norm(b->g, path, x, b->c->groups, eps);
 }
 
-/* [N, C] as [N, 1, 1, C], to be added to every position. */
-static tw_value *everywhere(tw_graph *g, tw_value *e)
+/* h + e, e [N, C] at every position. */
+static tw_value *add_everywhere(tw_graph *g, tw_value *h, tw_value *e)
 {
-    return e ? tw_reshape(g, e, TW_SHAPE(e->shape.dims[0], 1, 1, e->shape.dims[1])) : NULL;
+    if (!h || !e) return NULL;
+    tw_shape s = {.rank = h->shape.rank, .dims = {e->shape.dims[0], 1, 1, 1, 1}};
+    s.dims[s.rank - 1] = channels(e);
+    return tw_add(g, h, tw_reshape(g, e, s));
 }
 
 static tw_value *residual_block(const builder *b, const char *path, tw_value *x, int64_t out)
@@ -163,8 +170,8 @@ static tw_value *residual_block(const builder *b, const char *path, tw_value *x,
     static const char *const leaf[5] = {"norm1", "conv1", "time", "norm2", "conv2"};
     for (int k = 0; k < 5; k++) snprintf(p[k], sizeof p[k], "%s.%s", path, leaf[k]);
     tw_value *h = conv(b, p[1], NULL, tw_silu(g, norm(b, p[0], "GroupNorm_0.", x)), out, 3, 1);
-    publish_pair(b, "Conv_0.", p[1], TW_SHAPE(out, channels(x), 3, 3));
-    h = tw_add(g, h, everywhere(g, linear(b, p[2], "Dense_0.", b->time, out)));
+    if (x) publish_pair(b, "Conv_0.", p[1], tw_layer_kernel(x, out, 3));
+    h = add_everywhere(g, h, linear(b, p[2], "Dense_0.", b->time, out));
     h = tw_dropout(g, tw_silu(g, norm(b, p[3], "GroupNorm_1.", h)), b->c->dropout);
     h = conv(b, p[4], "Conv_1.", h, out, 3, 0);
     if (channels(x) != out) {
@@ -183,14 +190,15 @@ static tw_value *attention_block(const builder *b, const char *path, tw_value *x
     char p[3][TW_NAME_MAX];
     static const char *const leaf[3] = {"norm", "qkv", "proj"};
     for (int k = 0; k < 3; k++) snprintf(p[k], sizeof p[k], "%s.%s", path, leaf[k]);
+    if (!x) return NULL;
     const int64_t c = channels(x);
     const tw_conv_geometry pointwise = tw_conv_square(1, 0, 0);
     char name[TW_NAME_MAX + 8];
     tw_value *h = norm(b, p[0], "GroupNorm_0.", x);
     for (int k = 0; k < 3; k++) publish_nin(b, k, p[1], c, c, k * c);
     snprintf(name, sizeof name, "%s.weight", p[1]);
-    tw_value *w =
-        tw_param(g, name, TW_SHAPE(3 * c, c, 1, 1), tw_init_variance_scaling(b->nin_scale, c, c));
+    tw_value *w = tw_param(g, name, tw_layer_kernel(x, 3 * c, 1),
+                           tw_init_variance_scaling(b->nin_scale, c, c));
     snprintf(name, sizeof name, "%s.bias", p[1]);
     h = tw_conv(g, h, w, tw_param(g, name, TW_SHAPE(3 * c), tw_init_zeros), &pointwise);
     h = tw_attention(g, h, 1, 1 / sqrt((double)c));
@@ -203,14 +211,15 @@ static tw_value *attention_block(const builder *b, const char *path, tw_value *x
 /* Padded at the end alone, as TensorFlow's SAME does for even extents. */
 static tw_value *downsample(const builder *b, const char *path, tw_value *x)
 {
+    if (!x) return NULL;
     const int64_t c = channels(x);
+    const tw_shape shape = tw_layer_kernel(x, c, 3);
     const tw_conv_geometry halve = tw_conv_square(2, 0, 1);
     char name[TW_NAME_MAX + 8];
-    publish_pair(b, "Conv_0.", path, TW_SHAPE(c, c, 3, 3));
+    publish_pair(b, "Conv_0.", path, shape);
     next_module(b);
     snprintf(name, sizeof name, "%s.weight", path);
-    tw_value *w =
-        tw_param(b->g, name, TW_SHAPE(c, c, 3, 3), tw_init_variance_scaling(1, 9 * c, 9 * c));
+    tw_value *w = tw_param(b->g, name, shape, scaled(1, shape));
     snprintf(name, sizeof name, "%s.bias", path);
     return tw_conv(b->g, x, w, tw_param(b->g, name, TW_SHAPE(c), tw_init_zeros), &halve);
 }
@@ -224,9 +233,7 @@ static tw_value *upsample(const builder *b, const char *path, tw_value *x)
 
 static bool attends(const unet_config *c, const tw_value *x)
 {
-    for (int64_t k = 0; x && k < c->attention.count; k++)
-        if (c->attention.values[k] == x->shape.dims[1]) return true;
-    return false;
+    return x && tw_unet_listed(&c->attention, x->shape.dims[1]);
 }
 
 /* ---- the network ---- */
@@ -313,5 +320,6 @@ const tw_net tw_net_unet = {
     .kind = {"unet", "the U-Net of DDPM", fields, sizeof fields / sizeof *fields,
              sizeof(unet_config)},
     .check = check,
+    .multiple = multiple,
     .build = build,
 };

@@ -19,6 +19,9 @@ tw_status tw_attention_check(const tw_node *n)
         return tw_op_shape_error(n, "%lld channels are not three equal parts", (long long)channels);
     if (heads < 1 || channels / 3 % heads)
         return tw_op_shape_error(n, "%lld heads do not divide the channels", (long long)heads);
+    if (n->attr.i[1] != TW_QKV_BY_PART && n->attr.i[1] != TW_QKV_BY_HEAD)
+        return tw_error_set(TW_EINTERNAL, "%s: there is no order %lld of q, k and v", n->op->name,
+                            (long long)n->attr.i[1]);
     if (!(n->attr.f[0] > 0))
         return tw_error_set(TW_EINTERNAL, "%s: the scale is %g, not positive", n->op->name,
                             n->attr.f[0]);
@@ -37,6 +40,9 @@ tw_status tw_attention_create(tw_task *t)
     s->positions = tw_shape_count(x) / (s->images * 3 * s->channels);
     s->heads = t->node->attr.i[0];
     s->width = s->channels / s->heads;
+    const bool by_head = t->node->attr.i[1] == TW_QKV_BY_HEAD;
+    s->head_step = by_head ? 3 * s->width : s->width;
+    s->part_step = by_head ? s->width : s->channels;
     s->type = tw_task_dtype(t, t->node->in[0]);
     s->stored = tw_stored_of(s->type);
     s->scale = (float)t->node->attr.f[0];

@@ -18,7 +18,8 @@
 #include "ops/dnnl_primitive.h"
 #include "ops/kern_attention.h"
 
-/* attention       qkv [N, …, 3C] -> o [N, …, C], A [N, heads, P, P]     i[0] heads, f[0] scale
+/* attention       qkv [N, …, 3C] -> o [N, …, C], A [N, heads, P, P]     i[0] heads, i[1] order (a
+ *                                                               tw_qkv_order), f[0] scale
  * attention_grad  qkv, A, go -> gqkv                                    the same */
 extern const tw_op tw_op_attention, tw_op_attention_grad;
 
@@ -44,6 +45,7 @@ typedef struct tw_attention_state {
      * take no others. Large f32 ones are not: the copies cost more than they bring (256 positions
      * of 256 channels, oneDNN 2.6.3: 135 µs strided, 130 µs dense). */
     bool packed;
+    int64_t head_step, part_step; /* in qkv: from head to head, from q to k and k to v */
     int64_t qkv_stride, o_stride; /* from position to position in the matrices that products see */
     int threads, count;
     tw_primitive *products;                  /* [threads][count] */

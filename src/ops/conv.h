@@ -10,7 +10,8 @@ extern const tw_op tw_op_conv, tw_op_conv_backward_data, tw_op_conv_backward_wei
 /* attr.i: [0..2] stride, [3..5] dilation, [6..8] padding before, [9..11] after, [12..14] spatial
  * extent of the gradient's shape (the input's of backward-data, the kernel's of backward-weights),
  * [15] layout of backward-weights' gradient; attr.f[0] != 0: a bias gradient is wanted of
- * backward-weights. */
+ * backward-weights; attr.f[1]: factor of the forward result, 0 for none, which a plan alone sets.
+ */
 enum {
     CONV_STRIDE = 0,
     CONV_DILATION = 3,

@@ -36,6 +36,7 @@ static tw_conv_direct describe(const tw_conv_shapes *s, const tw_attr *a)
         d.dilation[i] = a->i[CONV_DILATION + i];
         d.before[i] = a->i[CONV_BEFORE + i];
     }
+    d.gain = a->f[1] != 0 ? (float)a->f[1] : 1;
     d.rows = reach(d.out_height, d.stride[0], d.kernel[0], d.dilation[0]);
     d.columns = reach(d.out_width, d.stride[1], d.kernel[1], d.dilation[1]);
     d.chunks = (d.in_channels + TW_CONV_CHUNK - 1) / TW_CONV_CHUNK;
@@ -170,6 +171,7 @@ static void run_rows(const tw_conv_direct *d, const float *copy, const float *w,
                               .chunk_stride = d->rows * d->columns * TW_CONV_CHUNK,
                               .row_stride = d->dilation[0] * d->columns * TW_CONV_CHUNK,
                               .column_stride = d->dilation[1] * TW_CONV_CHUNK,
+                              .gain = d->gain,
                               .chunks = d->chunks,
                               .rows = d->kernel[0],
                               .columns = d->kernel[1],

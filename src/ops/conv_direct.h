@@ -21,6 +21,7 @@ typedef struct tw_conv_direct {
     int threads;
     const tw_kern_conv *kern;
     tw_conv_kind kind;
+    float gain; /* of the result */
     tw_weights_copy weights;
 } tw_conv_direct;
 

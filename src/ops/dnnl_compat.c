@@ -3,35 +3,8 @@
  * and they are pointers with a destructor. */
 #include "ops/dnnl_compat.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct {
-    pthread_once_t once;
-    dnnl_status_t st;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-} process = {.once = PTHREAD_ONCE_INIT};
-
-static void open_once(void)
-{
-    tw_dnnl_catch();
-    process.st = dnnl_engine_create(&process.engine, dnnl_cpu, 0);
-    if (process.st == dnnl_success)
-        process.st = dnnl_stream_create(&process.stream, process.engine, dnnl_stream_default_flags);
-}
-
-tw_status tw_dnnl_open(dnnl_engine_t *engine, dnnl_stream_t *stream)
-{
-    pthread_once(&process.once, open_once);
-    if (process.st != dnnl_success)
-        return tw_error_set(TW_EINTERNAL, "oneDNN: no CPU engine: %s",
-                            tw_dnnl_status_text(process.st));
-    *engine = process.engine;
-    *stream = process.stream;
-    return TW_OK;
-}
 
 static dnnl_data_type_t dnnl_type(tw_dtype type)
 {
@@ -204,26 +177,37 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
 }
+
+static dnnl_status_t append_gain(dnnl_post_ops_t ops, double gain)
+{
+    return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_linear, (float)gain, 0);
+}
 #else
 static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1);
 }
+
+static dnnl_status_t append_gain(dnnl_post_ops_t ops, double gain)
+{
+    return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, (float)gain, 0);
+}
 #endif
 
-/* Scratchpads come from the plan. A sum is the one post-op used: with a binary one, which could add
- * a tensor that lies elsewhere, oneDNN 2.6 leaves its fastest convolutions, and for some broadcasts
- * all of them (3,000 times slower). */
-static tw_status make_attr(dnnl_primitive_attr_t *out, bool sum)
+/* Scratchpads come from the plan. Post-ops are a sum and a factor: with a binary one, which could
+ * add a tensor that lies elsewhere, oneDNN 2.6 leaves its fastest convolutions, and for some
+ * broadcasts all of them (3,000 times slower). */
+static tw_status make_attr(dnnl_primitive_attr_t *out, bool sum, double gain)
 {
     tw_status st = TW_OK;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     TRY_DNNL(dnnl_primitive_attr_create(&attr));
     TRY_DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
-    if (sum) {
+    if (sum || gain != 0) {
         TRY_DNNL(dnnl_post_ops_create(&ops));
-        TRY_DNNL(append_sum(ops));
+        if (sum) TRY_DNNL(append_sum(ops));
+        if (gain != 0) TRY_DNNL(append_gain(ops, gain));
         TRY_DNNL(dnnl_primitive_attr_set_post_ops(attr, ops));
     }
     *out = attr;
@@ -341,7 +325,7 @@ static tw_status try_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *c)
     dnnl_primitive_desc_t hint = NULL, pd = NULL;
     tw_md any = {.set = false};
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, c->add));
+    TW_TRY(make_attr(&attr, c->add, c->gain));
     if (c->direction == TW_CONV_FORWARD) {
         made = conv_forward_pd(&pd, engine, attr, c);
     } else {
@@ -393,7 +377,7 @@ static tw_status try_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const 
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, false));
+    TW_TRY(make_attr(&attr, false, 0));
     made = matmul_pd(&pd, engine, attr, src, weights, bias, dst);
     if (made != dnnl_unimplemented) TRY_DNNL(made);
     *out = pd;

@@ -75,7 +75,8 @@ typedef struct tw_conv_problem {
     tw_md src, weights, bias,
         dst; /* borrowed; bias.set false: none. weights may be of format any */
     dnnl_dims_t stride, dilation, before, after;
-    bool add; /* dst = dst + convolution, by the sum post-op (forward only) */
+    bool add;    /* dst = dst + convolution, by the sum post-op (forward only) */
+    double gain; /* of the result, sum included; 0: none (forward only) */
 } tw_conv_problem;
 
 /* Primitive descriptors. Scratchpads are the user's. Where oneDNN has no bf16 primitive for a

@@ -55,7 +55,7 @@ TW_INLINE void finish(const tw_conv_tile *t, tw_vec total[PIXELS_MAX][V], int pi
             const int64_t at = p * t->y_stride + v * TW_LANES;
             tw_vec s = total[p][v] + bias;
             if (t->summand) s += tw_vload_f32(t->summand + at, n);
-            tw_vstore_f32(t->y + at, s, n);
+            tw_vstore_f32(t->y + at, s * t->gain, n);
         }
     }
 }
@@ -84,8 +84,9 @@ TW_INLINE void finish_pointwise(const tw_conv_tile *t, tw_vecd sum[POINTWISE_MAX
         float *y = t->y + p * t->y_stride;
         const float *summand = t->summand ? t->summand + p * t->y_stride : NULL;
         for (int c = 0; c < t->channels; c++)
-            y[c] = (float)(exact[c] + (t->bias ? (double)t->bias[c] : 0.0) +
-                           (summand ? (double)summand[c] : 0.0));
+            y[c] = (float)((exact[c] + (t->bias ? (double)t->bias[c] : 0.0) +
+                            (summand ? (double)summand[c] : 0.0)) *
+                           (double)t->gain);
     }
 }
 

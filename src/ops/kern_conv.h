@@ -17,6 +17,7 @@ typedef struct tw_conv_tile {
     const float
         *summand; /* added to the result, where the result is (and may be there itself), or NULL */
     float *y;     /* first pixel, first channel of the block */
+    float gain;   /* factor of the sum of all */
     int64_t y_stride;                                /* from pixel to pixel, of the summand too */
     int64_t chunk_stride, row_stride, column_stride; /* in x: to the next chunk, kernel row and
                                                         kernel column (dilation included) */

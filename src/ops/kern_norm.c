@@ -45,7 +45,7 @@ TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel,
                               int64_t c, int n)
 {
     tw_vec v[MOMENT_ROWS], s0 = tw_vzero(), s1 = tw_vzero(), q0 = tw_vzero(), q1 = tw_vzero();
-    for (int r = 0; r < rows; r++) v[r] = tw_vload(t->x, (pixel + r) * t->x_stride + c, k, n);
+    for (int r = 0; r < rows; r++) v[r] = tw_vload(t->x, (pixel + r) * t->stride + c, k, n);
     for (int r = 0; r < rows; r++) {
         if (r % 2)
             s1 += v[r];
@@ -97,19 +97,60 @@ FOR_EACH_STORAGE(moments)
 
 /* ---- forward ---- */
 
-TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout,
-                            int64_t pixel, int64_t c, int n)
+/* e^u for u <= 0 as (1 + more) · scale, scale a power of 2, with Cephes's series of e^r - 1:
+ * neither ELU nor its slope has a bias then, which the means of channels would gather. */
+typedef struct split_exp {
+    tw_vec more, scale;
+} split_exp;
+
+TW_INLINE split_exp exp_negative(tw_vec u)
 {
-    const tw_vec x = tw_vload(t->x, pixel * t->x_stride + c, k, n);
+    const tw_vec x = tw_vmax(tw_vset(-87.0f), tw_vmin(tw_vzero(), u)); /* a NaN passes both */
+    const tw_vec magic = tw_vset(12582912.0f); /* 1.5 · 2^23 rounds to whole numbers */
+    const tw_vec m = x * 1.44269504f + magic, n = m - magic;
+    const tw_vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    tw_vec p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return (split_exp){.more = p * (r * r) + r, .scale = (tw_vec)(((tw_veci)m << 23) + 0x3f800000)};
+}
+
+/* `up` where u > 0, else `down`. */
+TW_INLINE tw_vec by_sign(tw_vec u, tw_vec up, tw_vec down)
+{
+    const tw_veci positive = u > tw_vzero();
+    return (tw_vec)(((tw_veci)up & positive) | ((tw_veci)down & ~positive));
+}
+
+TW_INLINE tw_vec elu(tw_vec u)
+{
+    const split_exp e = exp_negative(u);
+    return by_sign(u, u, e.more * e.scale + (e.scale - 1.0f));
+}
+
+TW_INLINE tw_vec elu_slope(tw_vec u)
+{
+    const split_exp e = exp_negative(u);
+    return by_sign(u, tw_vset(1.0f), e.more * e.scale + e.scale);
+}
+
+TW_INLINE void apply_vector(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
+                            bool dropout, int64_t pixel, int64_t c, int n)
+{
+    const tw_vec x = tw_vload(t->x, pixel * t->stride + c, k, n);
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES), a = tw_vload_f32(t->a + c, TW_LANES),
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec y = a * (x - shift) + b;
-    if (activation) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
+    if (activation == TW_NORM_SILU) y = y * tw_vsigmoid(y, k == TW_STORED_F32);
+    if (activation == TW_NORM_ELU) y = elu(y);
     if (dropout) y = tw_vkeep(y * t->keep, t->bytes + pixel * t->bytes_stride + c, t->threshold, n);
-    tw_vstore(t->y, pixel * t->y_stride + c, y, k, n);
+    tw_vstore(t->y, pixel * t->stride + c, y, k, n);
 }
 
-TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, bool activation, bool dropout)
+TW_INLINE void apply_rows(const tw_norm_tile *t, tw_stored k, tw_norm_activation activation,
+                          bool dropout)
 {
     const int64_t whole = t->channels / TW_LANES * TW_LANES;
     for (int64_t pixel = 0; pixel < t->pixels; pixel++) {
@@ -125,14 +166,16 @@ TW_INLINE void apply(const tw_norm_tile *tile, tw_stored k)
     const tw_norm_tile
         copy = *tile,
         *t = &copy; /* stores to y cannot change a local copy, so its members stay in registers */
-    if (t->activation && t->bytes)
-        apply_rows(t, k, true, true);
+    if (t->activation == TW_NORM_ELU)
+        apply_rows(t, k, TW_NORM_ELU, false);
+    else if (t->activation && t->bytes)
+        apply_rows(t, k, TW_NORM_SILU, true);
     else if (t->activation)
-        apply_rows(t, k, true, false);
+        apply_rows(t, k, TW_NORM_SILU, false);
     else if (t->bytes)
-        apply_rows(t, k, false, true);
+        apply_rows(t, k, TW_NORM_NONE, true);
     else
-        apply_rows(t, k, false, false);
+        apply_rows(t, k, TW_NORM_NONE, false);
 }
 
 FOR_EACH_STORAGE(apply)
@@ -141,7 +184,8 @@ FOR_EACH_STORAGE(apply)
 
 typedef struct gradient_flags {
     tw_stored stored;
-    bool activation, dropout, store;
+    tw_norm_activation activation;
+    bool dropout, store;
 } gradient_flags;
 
 TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t pixel, int64_t rows,
@@ -151,15 +195,16 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
                  b = tw_vload_f32(t->b + c, TW_LANES);
     tw_vec s0 = tw_vzero(), s1 = tw_vzero(), s2 = tw_vzero();
     for (int64_t r = pixel; r < pixel + rows; r++) {
-        const tw_vec d = tw_vload(t->x, r * t->x_stride + c, f.stored, n) - shift;
-        tw_vec g = tw_vload(t->gy, r * t->gy_stride + c, f.stored, n);
-        if (f.activation) { /* (u σ(u))' = σ + u σ (1 - σ) */
+        const tw_vec d = tw_vload(t->x, r * t->stride + c, f.stored, n) - shift;
+        tw_vec g = tw_vload(t->gy, r * t->stride + c, f.stored, n);
+        if (f.activation == TW_NORM_ELU) g = g * elu_slope(a * d + b);
+        if (f.activation == TW_NORM_SILU) { /* (u σ(u))' = σ + u σ (1 - σ) */
             const tw_vec u = a * d + b, s = tw_vsigmoid(u, f.stored == TW_STORED_F32);
             g = g * (s * (u * (1.0f - s) + 1.0f));
         }
         if (f.dropout)
             g = tw_vkeep(g * t->keep, t->bytes + r * t->bytes_stride + c, t->threshold, n);
-        if (f.store) tw_vstore(t->gx, r * t->gx_stride + c, g, f.stored, n);
+        if (f.store) tw_vstore(t->gx, r * t->stride + c, g, f.stored, n);
         s0 += g;
         s1 += g * d;
         s2 += d;
@@ -186,14 +231,16 @@ TW_INLINE void gradient_blocks(const tw_norm_tile *t, gradient_flags f)
 
 TW_INLINE void gradient_sums_stored(const tw_norm_tile *t, tw_stored k, bool store)
 {
-    if (t->activation && t->bytes)
-        gradient_blocks(t, (gradient_flags){k, true, true, store});
+    if (t->activation == TW_NORM_ELU)
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_ELU, false, store});
+    else if (t->activation && t->bytes)
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_SILU, true, store});
     else if (t->activation)
-        gradient_blocks(t, (gradient_flags){k, true, false, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_SILU, false, store});
     else if (t->bytes)
-        gradient_blocks(t, (gradient_flags){k, false, true, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_NONE, true, store});
     else
-        gradient_blocks(t, (gradient_flags){k, false, false, store});
+        gradient_blocks(t, (gradient_flags){k, TW_NORM_NONE, false, store});
 }
 
 TW_INLINE void gradient_sums(const tw_norm_tile *tile, tw_stored k)
@@ -213,11 +260,11 @@ TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES),
                  c1 = tw_vload_f32(t->c1 + c, TW_LANES);
     const tw_vec c2 = tw_vload_f32(t->c2 + c, TW_LANES), c3 = tw_vload_f32(t->c3 + c, TW_LANES);
-    const int64_t at = pixel * t->gx_stride + c;
-    const tw_vec d = tw_vload(t->x, pixel * t->x_stride + c, k, n) - shift;
+    const int64_t at = pixel * t->stride + c;
+    const tw_vec d = tw_vload(t->x, pixel * t->stride + c, k, n) - shift;
     tw_vec gx = c1 * tw_vload(t->gx, at, k, n) + (c2 * d + c3);
     if (add) gx += tw_vload(t->add, at, k, n);
-    tw_vstore(t->gx, at, gx, k, n);
+    tw_vstore(t->gx, at, gx * t->gain, k, n);
 }
 
 TW_INLINE void gradient_rows(const tw_norm_tile *t, tw_stored k, bool add)

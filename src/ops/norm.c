@@ -16,7 +16,7 @@
 enum {
     CHUNK_ELEMENTS = 16384, /* at least, so that a chunk's sums cost little beside it */
     CHUNKS_MAX = 16,
-    TILE_ELEMENTS = 8192, /* dropout bytes that are drawn at once */
+    TILE_ELEMENTS = 8192, /* dropout bytes that are generated at once */
     SUMS = 3,
     COEFFICIENTS = 6
 };
@@ -94,54 +94,42 @@ static job begin(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, 
 
 /* ---- tiles ---- */
 
-/* Where channel c stands in per-channel arrays: both parts begin at a whole vector. */
-static int64_t position(const tw_norm *p, int64_t c)
-{
-    return c < p->part[0] ? c : TW_PADDED(p->part[0]) + c - p->part[0];
-}
-
 /* Element i of a tensor that may be absent. */
 static void *element(const tw_norm *p, const void *data, int64_t i)
 {
     return data ? tw_at((void *)(uintptr_t)data, i, p->dtype) : NULL;
 }
 
-/* Pixels [first, first + pixels) and channels [c0, c1) of an image, c0 and c1 in one part. `bytes`
- * belong to the first of them. */
-static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
-                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes,
-                     int64_t bytes_stride)
+/* Pixels [first, first + pixels) and channels [c0, c1) of an image. `bytes` of dropout belong to
+ * these elements alone. */
+static void run_loop(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
+                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes)
 {
     const tw_norm *p = j->p;
-    const int part = c0 >= p->part[0];
-    const int64_t pixel = image * p->pixels + first, at = position(p, c0), stride = p->part[part];
-    const int64_t in_part = pixel * stride + c0 - (part ? p->part[0] : 0),
-                  in_all = pixel * p->channels + c0;
-    const float *f = coefficients_of(j, image) + at;
-    double *s = sums_of(j, image, p->by_image ? 0 : chunk) + at;
+    const int64_t at = (image * p->pixels + first) * p->channels + c0;
+    const float *f = coefficients_of(j, image) + c0;
+    double *s = sums_of(j, image, p->by_image ? 0 : chunk) + c0;
     const tw_norm_tile t = {
         .pixels = pixels,
         .channels = c1 - c0,
-        .x = element(p, j->x->x[part], in_part),
-        .y = element(p, j->x->y, in_all),
-        .gy = element(p, j->x->gy, in_all),
-        .gx = element(p, j->x->gx[part], in_part),
-        .add = element(p, j->x->add[part], in_part),
-        .x_stride = stride,
-        .y_stride = p->channels,
-        .gy_stride = p->channels,
-        .gx_stride = stride,
+        .x = element(p, j->x->x, at),
+        .y = element(p, j->x->y, at),
+        .gy = element(p, j->x->gy, at),
+        .gx = element(p, j->x->gx, at),
+        .add = element(p, j->x->add, at),
+        .stride = p->channels,
         .bytes = bytes,
-        .bytes_stride = bytes_stride,
+        .bytes_stride = c1 - c0,
         .threshold = (uint8_t)j->threshold,
         .keep = j->keep,
-        .activation = p->activation,
+        .activation = p->activation ? TW_NORM_SILU : TW_NORM_NONE,
         .shift = f,
         .a = f + p->width,
         .b = f + 2 * p->width,
         .c1 = f + 3 * p->width,
         .c2 = f + 4 * p->width,
         .c3 = f + 5 * p->width,
+        .gain = p->gain,
         .sum0 = s,
         .sum1 = s + p->width,
         .sum2 = s + 2 * p->width,
@@ -162,16 +150,14 @@ static void run_part(const job *j, phase what, int64_t image, int64_t chunk, int
     }
 }
 
-/* As run_part, where [c0, c1) may lie in both parts and the dropout bytes are drawn here. They are
- * those of pixels × [c0, c1), which is one range of elements, since it is either whole pixels or a
- * piece of one. */
+/* As run_loop, with the bytes of dropout generated here. They are one range of elements, since a
+ * tile is either whole pixels or a piece of one. */
 static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
                      int64_t pixels, int64_t c0, int64_t c1)
 {
     const tw_norm *p = j->p;
     uint8_t buffer[TILE_ELEMENTS + 512];
     const uint8_t *bytes = NULL;
-    const int64_t seam = p->part[0];
     if (j->threshold && (what == APPLY || what == GRADIENT_SUMS)) {
         const tw_rng_stream stream = {.seed = j->run->seed,
                                       .purpose = TW_RNG_DROPOUT,
@@ -182,18 +168,11 @@ static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int
                          element0 - aligned + pixels * (c1 - c0));
         bytes = buffer + (element0 - aligned);
     }
-    if (c0 < seam)
-        run_part(j, what, image, chunk, first, pixels, c0, c1 < seam ? c1 : seam, bytes, c1 - c0);
-    if (c1 > seam) {
-        const int64_t from = c0 > seam ? c0 : seam;
-        run_part(j, what, image, chunk, first, pixels, from, c1, bytes ? bytes + (from - c0) : NULL,
-                 c1 - c0);
-    }
+    run_loop(j, what, image, chunk, first, pixels, c0, c1, bytes);
 }
 
 /* A chunk without dropout is one tile. With it, a tile has at most TILE_ELEMENTS: some pixels or,
- * where one has more channels than that, pieces of one, which are cut so that all but the last of a
- * part are whole vectors. */
+ * where one has more channels than that, pieces of one, all but the last of whole vectors. */
 static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
 {
     const tw_norm *p = j->p;
@@ -210,12 +189,11 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
             run_tile(j, what, image, chunk, i, i + rows < end ? rows : end - i, 0, p->channels);
     } else {
         for (int64_t i = begin_pixel; i < end; i++)
-            for (int part = 0; part < 2; part++)
-                for (int64_t c = 0; c < p->part[part]; c += TILE_ELEMENTS) {
-                    const int64_t c0 = c + (part ? p->part[0] : 0), more = p->part[part] - c;
-                    run_tile(j, what, image, chunk, i, 1, c0,
-                             c0 + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
-                }
+            for (int64_t c = 0; c < p->channels; c += TILE_ELEMENTS) {
+                const int64_t more = p->channels - c;
+                run_tile(j, what, image, chunk, i, 1, c,
+                         c + (more < TILE_ELEMENTS ? more : TILE_ELEMENTS));
+            }
     }
 }
 
@@ -242,13 +220,17 @@ static void group_statistics(const job *j, int64_t image, int64_t group, double 
     double sum = 0, square = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
         const double t = embedding_at(j, image, c);
-        const int64_t i = position(p, c);
-        sum += s[i] + t * pixels;
-        square += q[i] + t * (2 * s[i] + t * pixels);
+        sum += s[c] + t * pixels;
+        square += q[c] + t * (2 * s[c] + t * pixels);
     }
     const double m = pixels * (double)size, variance = square / m - (sum / m) * (sum / m);
     *mean = sum / m;
     *r = 1 / sqrt((variance > 0 || isnan(variance) ? variance : 0) + p->eps);
+}
+
+static double gamma_at(const job *j, int64_t image, int64_t c)
+{
+    return (double)j->x->gamma[image * j->p->affine_stride + c];
 }
 
 /* s, a and b of a group's channels, from μ and r. */
@@ -257,13 +239,12 @@ static void affine_coefficients(const job *j, int64_t image, int64_t group, doub
     const tw_norm *p = j->p;
     float *shift = coefficients_of(j, image), *a = shift + p->width, *b = a + p->width;
     const int64_t size = p->channels / p->groups;
+    const float *beta = j->x->beta ? j->x->beta + image * p->affine_stride : NULL;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
-        const double wanted = mean - embedding_at(j, image, c), gain = (double)j->x->gamma[c] * r;
-        shift[i] = (float)wanted;
-        a[i] = (float)gain;
-        b[i] = (float)((j->x->beta ? (double)j->x->beta[c] : 0.0) +
-                       gain * ((double)shift[i] - wanted));
+        const double wanted = mean - embedding_at(j, image, c), gain = gamma_at(j, image, c) * r;
+        shift[c] = (float)wanted;
+        a[c] = (float)gain;
+        b[c] = (float)((beta ? (double)beta[c] : 0.0) + gain * ((double)shift[c] - wanted));
     }
 }
 
@@ -301,22 +282,20 @@ static void backward_group(const job *j, int64_t image, int64_t group)
                  m = (double)(p->pixels * size);
     double a1 = 0, a2 = 0;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
-        const double gamma = (double)j->x->gamma[c];
-        ggamma[c] = r * gd[i];
-        gbeta[c] = g[i];
-        a1 += gamma * g[i];
+        const double gamma = gamma_at(j, image, c);
+        ggamma[c] = r * gd[c];
+        gbeta[c] = g[c];
+        a1 += gamma * g[c];
         a2 += gamma * ggamma[c];
     }
     const double k2 = -r * r * a2 / m, k3 = -r * a1 / m;
     for (int64_t c = group * size; c < (group + 1) * size; c++) {
-        const int64_t i = position(p, c);
-        const double k1 = r * (double)j->x->gamma[c];
-        c1[i] = (float)k1;
-        c2[i] = (float)k2;
-        c3[i] = (float)k3;
+        const double k1 = r * gamma_at(j, image, c);
+        c1[c] = (float)k1;
+        c2[c] = (float)k2;
+        c3[c] = (float)k3;
         if (!j->x->gembedding) continue;
-        const double sum = k1 * g[i] + k2 * d[i] + k3 * (double)p->pixels;
+        const double sum = k1 * g[c] + k2 * d[c] + k3 * (double)p->pixels;
         tw_store(j->x->gembedding, image * p->channels + c, p->dtype, (float)sum);
     }
 }
@@ -348,6 +327,20 @@ static void one_image(const job *j, phase sums, phase apply, int64_t image)
     }
     finish_sums(j, sums, image);
     for (int64_t k = 0; k < p->chunks; k++) run_chunk(j, apply, image, k);
+}
+
+/* Where each image has γ and β of its own: its sums are their gradients. */
+static void store_rows(const job *j)
+{
+    const tw_norm *p = j->p;
+#pragma omp for schedule(static)
+    for (int64_t n = 0; n < p->images; n++) {
+        const double *ggamma = j->partial + n * 2 * p->width, *gbeta = ggamma + p->width;
+        for (int64_t c = 0; c < p->channels; c++) {
+            if (j->x->ggamma) j->x->ggamma[n * p->channels + c] = (float)ggamma[c];
+            if (j->x->gbeta) j->x->gbeta[n * p->channels + c] = (float)gbeta[c];
+        }
+    }
 }
 
 /* The gradients of γ and β: images in their order, threads share the channels. */
@@ -392,7 +385,10 @@ static void run_passes(const job *j, phase sums, phase apply)
         } else {
             run_shared(j, sums, apply);
         }
-        if (sums == GRADIENT_SUMS) combine_parameters(j);
+        if (sums == GRADIENT_SUMS && j->p->affine_stride)
+            store_rows(j);
+        else if (sums == GRADIENT_SUMS)
+            combine_parameters(j);
     }
 }
 
@@ -410,16 +406,16 @@ void tw_norm_backward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *
 
 /* ---- plan ---- */
 
-tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward)
+tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward)
 {
     const tw_attr *attr = &t->node->attr;
     const tw_shape s = t->node->in[0]->shape;
-    *p = (tw_norm){.images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0]};
+    *p = (tw_norm){
+        .images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0], .gain = 1};
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
-    p->part[0] = tw_shape_channels(s);
-    p->part[1] = x2 ? tw_shape_channels(x2->shape) : 0;
-    p->channels = p->part[0] + p->part[1];
-    p->width = TW_PADDED(p->part[0]) + TW_PADDED(p->part[1]);
+    p->channels = tw_shape_channels(s);
+    p->width = TW_PADDED(p->channels);
+    p->affine_stride = t->node->in[1]->shape.rank == 2 ? p->channels : 0;
     const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1
                                                                             : most > CHUNKS_MAX
                                                                                 ? CHUNKS_MAX
@@ -437,48 +433,10 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward
                           (backward ? 40.0 : 20.0) * (double)(p->images * p->pixels * p->channels));
 }
 
-tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2,
-                        const tw_value *gamma, const tw_value *beta)
-{
-    tw_status st = TW_OK;
-    const int64_t groups = n->attr.i[0];
-    if (x->shape.rank < 2) return tw_op_shape_error(n, "wanted [N, spatial…, C]");
-    if (x->type == TW_I32) return tw_op_shape_error(n, "wanted floating numbers");
-    int64_t channels = tw_shape_channels(x->shape);
-    if (x2) {
-        tw_shape s = x2->shape;
-        channels += tw_shape_channels(s);
-        if (s.rank == x->shape.rank) s.dims[s.rank - 1] = tw_shape_channels(x->shape);
-        if (x2->type != x->type || !tw_shape_equal(s, x->shape))
-            return tw_op_shape_error(n, "the two parts differ in more than channels");
-    }
-    if (gamma->shape.rank != 1 || gamma->shape.dims[0] != channels ||
-        (beta && !tw_shape_equal(gamma->shape, beta->shape)))
-        return tw_op_shape_error(n, "gamma and beta must be [%lld]", (long long)channels);
-    if (gamma->type != TW_F32 || (beta && beta->type != TW_F32))
-        return tw_op_shape_error(n, "gamma and beta must be f32");
-    TW_CHECK(groups >= 1 && channels % groups == 0, TW_ESHAPE,
-             "%s: %lld groups do not divide %lld channels", n->op->name, (long long)groups,
-             (long long)channels);
-    TW_CHECK(n->attr.f[0] > 0, TW_EINTERNAL, "%s: epsilon is %g, not positive", n->op->name,
-             n->attr.f[0]);
-done:
-    return st;
-}
-
-tw_status tw_norm_check_rows(const tw_node *n, const tw_value *embedding, tw_shape y)
-{
-    const tw_shape wanted = TW_SHAPE(y.dims[0], tw_shape_channels(y));
-    if (embedding &&
-        (!tw_shape_equal(embedding->shape, wanted) || embedding->type != n->in[0]->type))
-        return tw_op_shape_error(n, "the embedding must be [%lld, %lld], of x's type",
-                                 (long long)wanted.dims[0], (long long)wanted.dims[1]);
-    return TW_OK;
-}
-
 void tw_norm_fuse(tw_norm *p, const tw_attr *attr)
 {
     p->activation = attr->i[1] != 0;
     p->layer = (int)attr->i[2];
     p->rate = attr->f[1];
+    if (attr->f[2] != 0) p->gain = (float)attr->f[2];
 }

@@ -32,6 +32,9 @@
  * per-channel numbers. The embedding reaches x + t_c of all pixels alike, hence ∂L/∂t_c = Σ_p
  * ∂L/∂x, which is c1 Σ g + c2 Σ (x - s) + c3 P: no pass either.
  *
+ * Where γ and β belong to an image (scale and shift from a condition) their sums are over its
+ * pixels alone.
+ *
  * Cost: every image is read twice, the second time from the second-level cache if it fits there. */
 #ifndef TW_OPS_NORM_H
 #define TW_OPS_NORM_H
@@ -42,31 +45,35 @@
 /* For the plan's fusion pass; the fused pair is not in reach of a graph's builders, and none of
  * these has a derivative.
  *
- * group_norm       x, gamma, beta -> y, stats        i[0] groups, f[0] ε
- * group_norm_grad  x, gamma, stats, gy -> gx, ggamma, gbeta        the same
- * norm_act         x [N, …, C1], gamma [C], beta [C], embedding [N, C] or NULL, x2 [N, …, C2] or
- * NULL -> y [N, …, C], stats i[0] groups, i[1] SiLU follows, i[2] number of the dropout layer, f[0]
- * ε, f[1] its rate (0: none) norm_act_grad    x, gamma, beta, stats, gy, embedding|NULL, x2|NULL,
- * add|NULL, add2|NULL -> gx, ggamma, gbeta, gembedding, gx2 the same; add and add2 have the shapes
- * of x and x2: gradients from elsewhere that gx and gx2 are to contain. gembedding is the sum over
- * positions without them. Output 3 is there with an embedding alone, output 4 with x2 alone;
- *                  gembedding is a value of shape [N, C] in any case so that gx2 is always
- * output 4.
+ * group_norm       x, gamma, beta -> y, stats
+ *                  i[0] groups, f[0] ε
+ * group_norm_grad  x, gamma, stats, gy -> gx, ggamma, gbeta
+ *                  attributes of group_norm
+ * norm_act         x [N, …, C], gamma [C], beta [C], embedding [N, C] or NULL -> y, stats
+ *                  i[0] groups, i[1] SiLU follows, i[2] number of the dropout layer, f[0] ε,
+ *                  f[1] rate of the dropout (0: none)
+ * norm_act_grad    x, gamma, beta, stats, gy, embedding or NULL, add or NULL
+ *                  -> gx, ggamma, gbeta, gembedding [N, C]
+ *                  attributes of norm_act. add is a gradient of x from elsewhere, which gx contains
+ *                  and gembedding, the sum over positions, does not.
+ *
+ * gamma and beta may be [N, C] instead, one row for each image (scale and shift from a condition);
+ * ggamma and gbeta are then rows too.
  *
  * stats is f32 [N, groups, 2]: μ (of x + embedding) and r. */
 extern const tw_op tw_op_group_norm, tw_op_group_norm_grad, tw_op_norm_act, tw_op_norm_act_grad;
 
 /* Where the two give the dropout's layer, rate and so on; zeros stand for "no such thing". */
 typedef struct tw_norm {
-    int64_t images, pixels, groups;
-    int64_t part[2];  /* channels of x and of x2 */
-    int64_t channels; /* of both */
-    int64_t width;    /* length of per-channel arrays: both parts padded */
+    int64_t images, pixels, channels, groups;
+    int64_t width;         /* length of per-channel arrays: channels, padded */
+    int64_t affine_stride; /* from image to image in gamma and beta: 0, or channels */
     int64_t chunk_pixels, chunks;
     double eps;
     bool activation;
     int layer;
     double rate;
+    float gain; /* of gx and gx2, with what is added to them; f[2] of norm_act_grad, 0 for none */
     tw_dtype dtype;
     tw_stored stored;
     int threads;
@@ -77,16 +84,16 @@ typedef struct tw_norm {
 /* Everything is as in the list above; NULL where absent, and outputs NULL where nobody reads them.
  */
 typedef struct tw_norm_tensors {
-    const void *x[2], *embedding, *gy, *add[2];
+    const void *x, *embedding, *gy, *add;
     const float *gamma, *beta;
     float *stats; /* written forward, read backward */
-    void *y, *gx[2], *gembedding;
+    void *y, *gx, *gembedding;
     float *ggamma, *gbeta;
 } tw_norm_tensors;
 
-/* Fills `p` from a task's node, whose input 0 is x and whose attributes are as above, x2 being its
- * second part or NULL; sets the task's scratch and implementation. */
-tw_status tw_norm_plan(tw_norm *p, tw_task *t, const tw_value *x2, bool backward);
+/* Fills `p` from a task's node, whose input 0 is x and whose attributes are as above; sets the
+ * task's scratch and implementation. */
+tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward);
 
 /* Adds what a fused node's attributes say beyond group_norm's. */
 void tw_norm_fuse(tw_norm *p, const tw_attr *attr);
@@ -94,10 +101,10 @@ void tw_norm_fuse(tw_norm *p, const tw_attr *attr);
 void tw_norm_forward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, void *scratch);
 void tw_norm_backward(const tw_norm *p, const tw_norm_tensors *x, const tw_run *run, void *scratch);
 
-/* Checks of infer(): x (and x2) is [N, …, C] of rank 2 or more, gamma and beta are [C], groups
- * divide C, ε > 0. */
-tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *x2,
-                        const tw_value *gamma, const tw_value *beta);
+/* Checks of infer(): x is [N, …, C] of rank 2 or more, gamma and beta are both [C] or [N, C],
+ * groups divide C, ε > 0. */
+tw_status tw_norm_check(const tw_node *n, const tw_value *x, const tw_value *gamma,
+                        const tw_value *beta);
 
 /* Checks that an embedding, where there is one, is [N, C] of y's type. */
 tw_status tw_norm_check_rows(const tw_node *n, const tw_value *embedding, tw_shape y);

@@ -1,7 +1,6 @@
-/* Attention: input qkv [N, spatial…, 3C], Q, K and V one after the other along the channels and
- * heads within each; outputs o [N, spatial…, C] and the probabilities A [N, heads, P, P], P =
- * positions, which the gradient reads. i[0] = heads, f[0] = scale. The mathematics is in
- * attention.h. */
+/* Attention: input qkv [N, spatial…, 3C], in the order of a tw_qkv_order; outputs o [N, spatial…,
+ * C] and the probabilities A [N, heads, P, P], P = positions, which the gradient reads. i[0] =
+ * heads, i[1] = order, f[0] = scale. The mathematics is in attention.h. */
 #include "ops/attention.h"
 #include "ops/task.h"
 
@@ -10,7 +9,13 @@ enum { Q, K, V, O, S, A, BUFFERS }; /* buffers of a thread */
 
 tw_value *tw_attention(tw_graph *g, tw_value *qkv, int64_t heads, double scale)
 {
-    const tw_attr attr = {.i = {heads}, .f = {scale}};
+    return tw_attention_ordered(g, qkv, heads, scale, TW_QKV_BY_PART);
+}
+
+tw_value *tw_attention_ordered(tw_graph *g, tw_value *qkv, int64_t heads, double scale,
+                               tw_qkv_order order)
+{
+    const tw_attr attr = {.i = {heads, order}, .f = {scale}};
     return tw_emit(g, &tw_op_attention, &qkv, 1, &attr);
 }
 
@@ -69,14 +74,15 @@ done:
 static void one_head(const tw_task *t, int64_t image, int64_t head)
 {
     const tw_attention_state *s = t->state;
-    const int64_t p = s->positions, c = s->channels, at = head * s->width,
-                  first = image * p * 3 * c + at, o_first = image * p * c + at;
+    const int64_t p = s->positions, c = s->channels, step = s->part_step,
+                  first = image * p * 3 * c + head * s->head_step,
+                  o_first = image * p * c + head * s->width;
     const void *q =
         tw_attention_gather(s, tw_attention_buffer(s, t->scratch, Q), t->in[0], first, 3 * c);
-    const void *k =
-        tw_attention_gather(s, tw_attention_buffer(s, t->scratch, K), t->in[0], first + c, 3 * c);
+    const void *k = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, K), t->in[0],
+                                        first + step, 3 * c);
     const void *v = tw_attention_gather(s, tw_attention_buffer(s, t->scratch, V), t->in[0],
-                                        first + 2 * c, 3 * c);
+                                        first + 2 * step, 3 * c);
     void *a = t->out[1] ? tw_at(t->out[1], (image * s->heads + head) * p * p, s->type)
                         : tw_attention_buffer(s, t->scratch, A);
     float *scores = s->type == TW_DTYPE_F32 ? a : tw_attention_buffer(s, t->scratch, S);
@@ -104,6 +110,9 @@ static tw_value *example(tw_graph *g, int variant)
         return tw_attention(g, tw_input(g, "qkv", TW_ACT, TW_SHAPE(1, 7, 9)), 1, 1.0);
     case 2:
         return tw_attention(g, tw_input(g, "qkv", TW_ACT, TW_SHAPE(3, 1, 1, 3)), 1, 1.0);
+    case 3:
+        return tw_attention_ordered(g, tw_input(g, "qkv", TW_ACT, TW_SHAPE(2, 2, 3, 36)), 3, 0.5,
+                                    TW_QKV_BY_HEAD);
     default:
         return NULL;
     }

@@ -1,5 +1,5 @@
-/* The gradient of attention: inputs qkv, A (its probabilities), go; output gqkv. i[0] = heads, f[0]
- * = scale. The derivation is in attention.h. It has no derivative itself. */
+/* The gradient of attention: inputs qkv, A (its probabilities), go; output gqkv. i[0] = heads, i[1]
+ * = order, f[0] = scale. The derivation is in attention.h. It has no derivative itself. */
 #include "ops/attention.h"
 #include "ops/task.h"
 
@@ -66,8 +66,8 @@ static void one_head(const tw_task *t, int64_t image, int64_t head)
     void *buffer[BUFFERS];
     for (int i = 0; i < BUFFERS; i++) buffer[i] = tw_attention_buffer(s, t->scratch, i);
     const int64_t p = s->positions, c = s->channels, stride = 3 * c;
-    const int64_t q_at = image * p * stride + head * s->width, k_at = q_at + c, v_at = k_at + c,
-                  o_at = image * p * c + head * s->width;
+    const int64_t q_at = image * p * stride + head * s->head_step, k_at = q_at + s->part_step,
+                  v_at = k_at + s->part_step, o_at = image * p * c + head * s->width;
     const void *q = tw_attention_gather(s, buffer[Q], t->in[0], q_at, stride);
     const void *k = tw_attention_gather(s, buffer[K], t->in[0], k_at, stride);
     const void *v = tw_attention_gather(s, buffer[V], t->in[0], v_at, stride);

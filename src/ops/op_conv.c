@@ -2,7 +2,7 @@
  *
  * y[n, p, o] = b[o] + Σ_{k, i} w[o, i, k] x[n, p·stride + k·dilation - before, i]. The residual
  * (input 3) is no part of the graph's language: the plan puts it in where a sum follows the
- * convolution. */
+ * convolution; nor is a factor of all of it. */
 #include "ops/conv_direct.h"
 #include "ops/winograd.h"
 
@@ -146,6 +146,7 @@ static tw_status plan(tw_task *t)
     }
     TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &n->attr, t->act, n->in[2] != NULL));
     p.add = n->nin > 3;
+    p.gain = n->attr.f[1];
     TW_TRY(make(s, t, &p));
     if (t->scratch_bytes < s->conv.scratch_bytes) t->scratch_bytes = s->conv.scratch_bytes;
     snprintf(t->implementation, sizeof t->implementation, "%s", s->conv.implementation);

@@ -8,6 +8,7 @@
 #include "ops/winograd.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_WINOGRAD } choice;
 
@@ -43,17 +44,72 @@ static tw_conv_shapes turn_round(const tw_node *n, tw_attr *a)
     return (tw_conv_shapes){n->in[0]->shape, tw_weights_flipped_shape(w), n->out[0].shape};
 }
 
+tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                             const tw_conv_geometry *geometry, const int64_t *extent)
+{
+    tw_attr a = {0};
+    for (int d = 0; d < 3; d++) {
+        a.i[CONV_STRIDE + d] = geometry->stride[d];
+        a.i[CONV_DILATION + d] = geometry->dilation[d];
+        a.i[CONV_BEFORE + d] = geometry->before[d];
+        a.i[CONV_AFTER + d] = geometry->after[d];
+        if (x && d < x->shape.rank - 2) a.i[CONV_EXTENT + d] = extent[d];
+    }
+    tw_value *y = tw_emit(g, &tw_op_conv_backward_data, (tw_value *[]){x, w}, 2, &a);
+    return b ? tw_add(g, y, b) : y;
+}
+
+/* The forward convolution must give gy's extents. */
+static tw_status check_extents(const tw_node *n, tw_shape gx)
+{
+    const tw_shape gy = n->in[0]->shape, w = n->in[1]->shape;
+    if (gy.rank < 3 || w.rank != gy.rank || w.dims[0] != tw_shape_channels(gy))
+        return tw_op_shape_error(n, "wants gy [N, spatial…, O] and w [O, I, kernel…]");
+    for (int d = 0; d < w.rank - 2; d++) {
+        if (n->attr.i[CONV_STRIDE + d] < 1 || n->attr.i[CONV_DILATION + d] < 1 ||
+            n->attr.i[CONV_BEFORE + d] < 0 || n->attr.i[CONV_AFTER + d] < 0)
+            return tw_op_shape_error(n, "strides and dilations are at least 1, padding at least 0");
+        if (tw_conv_extent(&n->attr, d, gx.dims[1 + d], w.dims[2 + d]) != gy.dims[1 + d])
+            return tw_op_shape_error(n, "the convolution of an extent of %lld does not give this",
+                                     (long long)gx.dims[1 + d]);
+    }
+    return TW_OK;
+}
+
 static tw_status infer(tw_node *n)
 {
+    tw_status st = TW_OK;
     tw_shape gx = n->in[0]->shape;
     const tw_shape w = n->in[1]->shape;
-    for (int d = 0; d < w.rank - 2; d++) gx.dims[1 + d] = n->attr.i[CONV_EXTENT + d];
+    for (int d = 0; d + 2 < w.rank && d + 2 < gx.rank; d++)
+        gx.dims[1 + d] = n->attr.i[CONV_EXTENT + d];
     gx.dims[gx.rank - 1] = w.dims[1];
     if (n->in[1]->role == TW_ROLE_NODE || n->in[1]->role == TW_ROLE_INPUT)
         return tw_op_shape_error(n, "the weights must be a parameter");
     if (n->nin > 2 && !(as_forward(&n->attr, w) && tw_shape_equal(gx, n->in[2]->shape)))
         return tw_op_shape_error(n, "a sum is possible at stride 1 and with the same shape");
+    TW_TRY(check_extents(n, gx));
     tw_set_output(n, 0, TW_ACT, gx);
+done:
+    return st;
+}
+
+/* gx = wᵀ * gy is linear in both: its adjoint in gy is the convolution itself, and w meets gx's
+ * gradient as it meets the input of a convolution whose output has the gradient gy. */
+static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, const bool *want,
+                          tw_value **gin)
+{
+    tw_attr forward = n->attr, weights = n->attr;
+    const tw_shape w = n->in[1]->shape;
+    for (int d = 0; d < 3; d++) forward.i[CONV_EXTENT + d] = 0;
+    memcpy(weights.i + CONV_EXTENT, w.dims + 2, (size_t)(w.rank - 2) * sizeof *w.dims);
+    weights.i[CONV_LAYOUT] = n->in[1]->layout;
+    if (want[0])
+        gin[0] = tw_emit_optional(g, &tw_op_conv, (tw_value *[]){gout[0], n->in[1], NULL}, 3,
+                                  1u << 2, &forward);
+    if (want[1])
+        gin[1] = tw_emit(g, &tw_op_conv_backward_weights, (tw_value *[]){gout[0], n->in[0]}, 2,
+                         &weights);
     return TW_OK;
 }
 
@@ -160,13 +216,39 @@ static void run(const tw_task *t, const tw_run *r)
     tw_primitive_run(&s->conv, data, t->scratch);
 }
 
+/* Transposed convolutions: strides, padding that differs, dilation, one channel, blocked weights,
+ * an extent that the convolution does not reach to the end. */
+static tw_value *example(tw_graph *g, int variant)
+{
+    static const struct {
+        int rank;
+        int64_t x[5], w[5], stride, dilation, before, after, extent[3];
+    } cases[] = {
+        {4, {2, 2, 3, 3}, {3, 4, 3, 3}, 2, 1, 0, 0, {5, 7}},
+        {4, {2, 5, 2, 16}, {16, 32, 3, 3}, 2, 1, 0, 0, {12, 6}},
+        {4, {1, 4, 5, 7}, {7, 1, 3, 3}, 1, 1, 0, 0, {6, 7}},
+        {4, {1, 6, 5, 4}, {4, 3, 3, 3}, 1, 2, 2, 2, {6, 5}},
+        {3, {2, 4, 6}, {6, 4, 3}, 2, 1, 0, 1, {8}},
+    };
+    if (variant >= (int)(sizeof cases / sizeof *cases)) return NULL;
+    tw_conv_geometry geometry =
+        tw_conv_square(cases[variant].stride, cases[variant].before, cases[variant].after);
+    for (int d = 0; d < 3; d++) geometry.dilation[d] = cases[variant].dilation;
+    tw_value *x = tw_input(g, "x", TW_ACT, tw_shape_make(cases[variant].x, cases[variant].rank));
+    tw_value *w =
+        tw_param(g, "w", tw_shape_make(cases[variant].w, cases[variant].rank), tw_init_ones);
+    return tw_conv_transposed(g, x, w, NULL, &geometry, cases[variant].extent);
+}
+
 const tw_op tw_op_conv_backward_data = {
     .name = "conv_backward_data",
-    .summary = "gradient of conv with respect to its input",
+    .summary = "gradient of conv with respect to its input: transposed convolution",
     .infer = infer,
+    .gradient = gradient,
     .plan = plan,
     .pack = pack,
     .run = run,
     .destroy = destroy,
     .in_place = 1u << 2,
+    .example = example,
 };

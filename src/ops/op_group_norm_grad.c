@@ -8,7 +8,7 @@ static tw_status infer(tw_node *n)
     tw_status st = TW_OK;
     const tw_value *x = n->in[0];
     TW_TRY(tw_infer_plain(n));
-    TW_TRY(tw_norm_check(n, x, NULL, n->in[1], NULL));
+    TW_TRY(tw_norm_check(n, x, n->in[1], NULL));
     if (!tw_shape_equal(n->in[3]->shape, x->shape) || n->in[3]->type != x->type)
         return tw_op_shape_error(n, "the gradient of y differs from x in shape or type");
     tw_set_output(n, 0, x->type, x->shape);
@@ -24,18 +24,18 @@ static tw_status plan(tw_task *t)
     tw_norm *p = NULL;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a gradient of group normalisation"));
     t->state = p;
-    TW_TRY(tw_norm_plan(p, t, NULL, true));
+    TW_TRY(tw_norm_plan(p, t, true));
 done:
     return st;
 }
 
 static void run(const tw_task *t, const tw_run *r)
 {
-    const tw_norm_tensors x = {.x = {t->in[0]},
+    const tw_norm_tensors x = {.x = t->in[0],
                                .gamma = t->in[1],
                                .stats = t->in[2],
                                .gy = t->in[3],
-                               .gx = {t->out[0]},
+                               .gx = t->out[0],
                                .ggamma = t->out[1],
                                .gbeta = t->out[2]};
     tw_norm_backward(t->state, &x, r, t->scratch);

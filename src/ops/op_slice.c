@@ -1,4 +1,6 @@
-/* Cuts [first, first + count) out of the last dimension; i[0] = first, i[1] = count. */
+/* Cuts [first, first + count) out of the last dimension; i[0] = first, i[1] = count. A plan may put
+ * a factor behind it: f[0], 0 for none. */
+#include "ops/kern_affine.h"
 #include "ops/task.h"
 
 extern const tw_op tw_op_slice;
@@ -35,7 +37,20 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
 
 static tw_status plan(tw_task *t)
 {
+    if (t->node->attr.f[0] != 0) return tw_task_plan_c(t, (double)tw_task_out_count(t));
     return tw_format(t->implementation, sizeof t->implementation, "c:copy");
+}
+
+/* Rows [i, end) of the pixels. */
+static void run_scaled(const tw_task *t, int64_t i, int64_t end)
+{
+    const tw_dtype type = tw_task_out_dtype(t);
+    const int64_t first = t->node->attr.i[0], count = t->node->attr.i[1],
+                  c = tw_shape_channels(t->node->in[0]->shape);
+    tw_affine_loop *loop = TW_KERNEL_SELECT(tw_kern_affine)->affine[type];
+    for (; i < end; i++)
+        loop(tw_at(t->out[0], i * count, type), tw_at_const(t->in[0], i * c + first, type), count,
+             (float)t->node->attr.f[0], 0);
 }
 
 static void run(const tw_task *t, const tw_run *r)
@@ -46,10 +61,16 @@ static void run(const tw_task *t, const tw_run *r)
     const char *x = (const char *)t->in[0] + (size_t)t->node->attr.i[0] * width;
     const tw_cut cut = tw_cut_of(tw_task_out_count(t) / count, count);
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
-    for (int64_t j = 0; j < cut.jobs; j++)
-        for (int64_t i = tw_cut_first(&cut, j), end = i + tw_cut_count(&cut, j); i < end; i++)
-            memcpy((char *)t->out[0] + (size_t)(i * count) * width, x + (size_t)(i * c) * width,
-                   (size_t)count * width);
+    for (int64_t j = 0; j < cut.jobs; j++) {
+        int64_t i = tw_cut_first(&cut, j);
+        const int64_t end = i + tw_cut_count(&cut, j);
+        if (t->node->attr.f[0] != 0)
+            run_scaled(t, i, end);
+        else
+            for (; i < end; i++)
+                memcpy((char *)t->out[0] + (size_t)(i * count) * width, x + (size_t)(i * c) * width,
+                       (size_t)count * width);
+    }
 }
 
 static tw_value *example(tw_graph *g, int variant)

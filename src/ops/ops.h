@@ -17,13 +17,21 @@ tw_value *tw_activation_grad(tw_graph *g, tw_value *x, tw_value *gy, tw_activati
 /* scale · y ∘ (gy - Σ gy y) over the last dimension: the gradient of y = softmax(scale · x) */
 tw_value *tw_softmax_grad(tw_graph *g, tw_value *y, tw_value *gy, double scale);
 
-/* Puts x at [first, first + channels of x) of a last dimension of `total` zeros. */
-tw_value *tw_pad_channels(tw_graph *g, tw_value *x, int64_t first, int64_t total);
-
 /* As the public ones, times `scale`: the nearest neighbour's repeated values, and the sum over each
  * window. */
 tw_value *tw_upsample_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale);
 tw_value *tw_pool_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale);
+
+/* Σ_q m[p, q] x[…, q, …] along one dimension, m being a sparse matrix that op_mix_axis.c knows by
+ * its kind; and its transpose. */
+typedef enum tw_mix_kind { TW_MIX_BOX, TW_MIX_LINEAR, TW_MIX_COUNT } tw_mix_kind;
+tw_value *tw_mix_axis(tw_graph *g, tw_value *x, int axis, tw_mix_kind kind, int64_t extent,
+                      int64_t window, bool transposed);
+
+/* The largest of the positions within `window` around each along one dimension, and the gradient:
+ * gy goes to where that was, the first of several. */
+tw_value *tw_max_axis(tw_graph *g, tw_value *x, int axis, int64_t window);
+tw_value *tw_max_axis_grad(tw_graph *g, tw_value *x, tw_value *gy, int axis, int64_t window);
 
 /* Table of `rows` rows, each the sum of the rows gout[n] with index[n] = row. */
 tw_value *tw_embed_table_grad(tw_graph *g, tw_value *gout, tw_value *index, int64_t rows);

@@ -22,16 +22,6 @@ void optim_pass(const tw_update *u, optim_block *block, const void *constants)
     }
 }
 
-void tw_ema_update(int64_t n, float *ema, const float *theta, double decay)
-{
-    const optim_kernels *kernels = optim_kernels_find();
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i += BLOCK) {
-        const int64_t count = n - i < BLOCK ? n - i : BLOCK;
-        kernels->ema((float)(1 - decay), count, ema + i, theta + i);
-    }
-}
-
 double tw_ema_decay(double decay, bool warmup, int64_t k)
 {
     return warmup ? fmin(decay, (1.0 + (double)k) / (10.0 + (double)k)) : decay;

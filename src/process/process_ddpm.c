@@ -10,6 +10,7 @@ typedef struct ddpm_config {
     const char *schedule;
     int64_t timesteps;
     double beta_min, beta_max;
+    bool rescale;
 } ddpm_config;
 
 static const tw_config_field fields[] = {
@@ -23,6 +24,8 @@ static const tw_config_field fields[] = {
     {NULL, "beta_max", TW_CONFIG_DOUBLE, offsetof(ddpm_config, beta_max), "0.02",
      TW_CONFIG_ABOVE_ZERO, 0.999, .fixed = true,
      .help = "linear, quadratic: last beta of T = 1000"},
+    {NULL, "rescale_timesteps", TW_CONFIG_BOOL, offsetof(ddpm_config, rescale), "no", .fixed = true,
+     .help = "the network is told t 1000 / T instead of t (improved-diffusion's default)"},
 };
 
 /* The table holds √ᾱ and then √(1 − ᾱ); β comes and goes. */
@@ -60,12 +63,19 @@ static double sigma(const tw_process *p, double t)
     return p->table[p->steps + (int64_t)t];
 }
 
+static double condition(const tw_process *p, double t)
+{
+    const ddpm_config *c = p->config;
+    return c->rescale ? t * (1000 / (double)c->timesteps) : t;
+}
+
 const tw_process_kind tw_process_ddpm = {
     .kind = {"ddpm", "the discrete process of DDPM", fields, sizeof fields / sizeof *fields,
              sizeof(ddpm_config)},
     .setup = setup,
     .alpha = alpha,
     .sigma = sigma,
+    .condition = condition,
     .prediction = "epsilon",
     .sampler = "ancestral",
 };

@@ -23,6 +23,12 @@ static const tw_config_field fields[] = {
     {FIELD("batch", TW_CONFIG_INT64, batch), "32", 1, 1048576,
      .help = "samples that a rank makes at once: a part of a sample set"},
     {FIELD("seed", TW_CONFIG_INT64, seed), "0", 0, 9e18, .help = "of the samples' random numbers"},
+    {FIELD("known", TW_CONFIG_PATH, known), "",
+     .help = "inpainting: a dataset whose samples are given in part, in turn; previews of training "
+             "leave it out"},
+    {FIELD("mask", TW_CONFIG_PATH, mask), "",
+     .help = "inpainting: a dataset of one sample, or as many as known has: above 0 in model units "
+             "(white) where known is given"},
 };
 
 static const tw_config_field kind_field = {FIELD("kind", TW_CONFIG_STRING, kind), "auto",

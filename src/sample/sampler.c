@@ -98,12 +98,17 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
     s->config = config;
     s->process = process;
     s->score = score;
+    s->known = options->known;
     s->dims = score->dims;
     s->batch = options->batch ? options->batch : config->batch;
     s->asked_steps = options->steps ? options->steps : config->steps;
     TW_CHECK(s->dims >= 1 && s->batch >= 1, TW_ESHAPE, "a sampler of %lld samples of %lld numbers",
              (long long)s->batch, (long long)s->dims);
     choose(s);
+    TW_CHECK(!s->known || s->loop->known, TW_ECONFIG,
+             "sample.known: sample.kind = %s keeps nothing that is given of the samples; "
+             "annealed_langevin does",
+             s->loop->kind.name);
     TW_TRY(set_clip(s, options->bounded));
     if (s->loop->grid) TW_TRY(tw_times_grid_create(&s->grid, config, process, options->steps));
     TW_TRY(check(s));
@@ -198,6 +203,7 @@ tw_status tw_sampler_describe(tw_text *out, const tw_sampler *s)
                               : tw_text_add(out, " clip=%s:%s", low, high));
     TW_TRY(tw_text_add(out, " denoise=%s seed=%llu batch=%lld", c->denoise ? "yes" : "no",
                        (unsigned long long)c->seed, (long long)s->batch));
+    if (s->known) TW_TRY(tw_text_add(out, " %s", s->known->text));
 done:
     return st;
 }
@@ -278,7 +284,7 @@ tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at
 {
     tw_point step = *at;
     step.name = at->name * count + j;
-    b->unchanged = j > 0;
+    b->unchanged = j > 0 && !s->known;
     b->scratch = s->corrector_scratch;
     b->number = s->corrector_number;
     return s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config,

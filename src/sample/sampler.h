@@ -119,6 +119,7 @@ typedef struct tw_loop {
     int64_t usual_steps;               /* times of a continuous process; 0: as the predictor says */
     tw_status (*check)(const void *config, const tw_part_use *use);
     int scratch;
+    bool known; /* keeps what is given of the samples (tw_sampler_known) */
     int64_t (*steps)(const void *config,
                      const tw_sampler *s); /* for the watcher; NULL: the grid's */
     /* A whole batch: b->index is set, b->x the prior. Calls tw_sampler_step_done after each step.
@@ -139,6 +140,7 @@ struct tw_sampler {
     const tw_corrector *corrector;
     const tw_rule *rule;
     tw_solver *solver;
+    const tw_sampler_known *known; /* NULL: nothing is given */
     tw_times_grid grid;
     tw_bounds clip;
     int64_t dims, batch, total_steps;
@@ -161,8 +163,8 @@ struct tw_sampler {
 /* One step of the predictor, or one visit of the corrector at point k. */
 tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k);
 tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at);
-/* Step j of `count` of the corrector at one time; j > 0 promises that nothing moved x since step
- * j − 1. */
+/* Step j of `count` of the corrector at one time; j > 0 promises that nothing but what is given
+ * of the samples moved x since step j − 1. */
 tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t j,
                                   int64_t count);
 /* x ~ the prior, for the indices in b->index, in rows where b->columns is set. */

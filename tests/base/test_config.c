@@ -149,6 +149,30 @@ static void a_bad_value_names_place_key_value_and_what_is_expected(void **state)
                    "command line: train.steps = 'many': expected an integer from 1 to 1000000000");
 }
 
+static void an_empty_list_is_written_none_and_survives_freezing(void **state)
+{
+    (void)state;
+    static const tw_config_field field = {"network", "mult", TW_CONFIG_INTS, 0, "1, 2",
+                                          1,         16,     .help = ""};
+    tw_config *config = NULL;
+    tw_config_ints list = {.count = 7};
+    static const char text[] = "[network]\nmult = none\n";
+    char *frozen = NULL;
+    for (int round = 0; round < 2; round++) {
+        const char *from = frozen ? frozen : text;
+        assert_int_equal(tw_config_create(&config), TW_OK);
+        assert_int_equal(tw_config_parse(config, from, (int64_t)strlen(from), "a.ini"), TW_OK);
+        assert_int_equal(tw_config_bind(config, &field, 1, &list), TW_OK);
+        assert_int_equal(tw_config_finish(config), TW_OK);
+        assert_int_equal(list.count, 0);
+        tw_free(&frozen);
+        assert_int_equal(tw_config_text(config, &frozen), TW_OK);
+        assert_non_null(strstr(frozen, "mult = none"));
+        tw_config_destroy(&config);
+    }
+    tw_free(&frozen);
+}
+
 static void the_ends_of_a_range_belong_to_it(void **state)
 {
     (void)state;
@@ -518,6 +542,7 @@ static void help_lists_every_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_list_is_written_none_and_survives_freezing),
         cmocka_unit_test(every_type_is_read_and_defaults_fill_the_rest),
         cmocka_unit_test(the_command_line_wins_and_its_paths_start_here),
         cmocka_unit_test(a_bad_value_names_place_key_value_and_what_is_expected),

@@ -163,7 +163,7 @@ static void json_is_written_as_rfc_8259_asks(void **state)
     tw_json_bool(&json, NULL, true);
     tw_json_object(&json, NULL);
     tw_json_end(&json);
-    tw_json_null(&json, NULL);
+    tw_json_string(&json, NULL, NULL);
     tw_json_end(&json);
     tw_json_doubles(&json, "d", (const double[]){1, 2.5}, 2);
     tw_json_end(&json);

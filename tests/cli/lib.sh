@@ -24,6 +24,8 @@ trap 'exit 130' INT TERM
 cd "$HERE" || exit 1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
 export OMPI_MCA_btl_vader_single_copy_mechanism=none OMP_WAIT_POLICY=passive
+# several tests share the CPUs: ranks that wait give way, and no network is looked for (1.1 s instead of 2.9 s for an empty command on two ranks)
+export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=^ofi,openib,usnic,uct
 
 fail() {
     local depth=1

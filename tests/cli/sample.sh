@@ -91,6 +91,10 @@ expect_exit 66 "$TWEEDIE" sample --join --count 50 --out split.h5
 expect_message "the samples 16 to 31"
 expect_message "have not been drawn yet"
 expect_exit 0 ranks 2 "$TWEEDIE" sample points --first 29 --count 21 --out split.h5
+# a task of an array begins with a block: no two compute the same samples
+expect_exit 64 env SLURM_ARRAY_TASK_ID=1 "$TWEEDIE" sample points --first 24 --count 13 --out task.h5
+expect_message "samples are computed 16 at a time, so this task and its neighbour would compute the same ones; set BLOCK=16 for the job"
+expect_exit 0 env SLURM_ARRAY_TASK_ID=1 "$TWEEDIE" sample points --first 32 --count 13 --out task.h5
 expect_exit 66 "$TWEEDIE" sample --join --count 65 --out split.h5
 expect_message "the samples 64 to 79"
 expect_exit 0 "$TWEEDIE" sample points --first 13 --count 16 --out split.h5

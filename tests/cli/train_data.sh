@@ -20,7 +20,7 @@ expect_exit 0 train 2 unhinted tiny.ini
 same hinted unhinted
 idx_images odd-images 64 15 16 1000000
 expect_exit 0 "$TWEEDIE" import odd.h5 --format idx odd-images
-refused 78 "network.mult: 2 levels halve the image 1 times, and 15 x 16 is no multiple of 2" tiny.ini data.path=odd.h5
+refused 78 "network.mult: 2 levels halve each side 1 times, and the sides of [15, 16, 1] are no multiples of 2" tiny.ini data.path=odd.h5
 { printf '\0\0\010\001\0\0\001\0' && head -c 256 /dev/zero | tr '\0' '\1'; } >train-labels
 expect_exit 0 "$TWEEDIE" import labels.h5 --format idx train-images train-labels
 at=$(grep -obUaP '(\x01\x00\x00\x00){64}' labels.h5 | head -n 1 | cut -d: -f1)

@@ -1,3 +1,4 @@
+# waits
 # A rank that stops, whatever the run is doing: all ranks end within the watchdog's limit and some seconds, with 70, and it is said which rank,
 # on which host, in which part of which step. Sections that may take an hour (reading data, validation, a grid, a save) are no exception.
 . "$(dirname "$0")/train/lib.sh"

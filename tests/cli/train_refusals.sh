@@ -29,13 +29,13 @@ refused 78 "train.steps: must be given, at least 1" tiny.ini train.steps=0
 sed '/^path/d; /^steps/d' tiny.ini >bad.ini
 refused 78 "data.path: must be given" bad.ini network.kind=unett
 expect_message "train.steps: must be given" # all errors at once
-expect_message 'network.kind: there is no "unett"; did you mean unet? There are mlp, unet'
+expect_message 'network.kind: there is no "unett"; did you mean unet? There are adm,'
 refused 78 'process.schedule: there is no "squared"; there are cosine, linear' tiny.ini objective.schedule=squared
 refused 78 'objective.kind: there is no "ddpn"' tiny.ini objective.kind=ddpn
 sed "/^base/d; /^groups/d; /^mult/d; /^blocks/d; s/unet/mlp/" tiny.ini >mlp.ini
 refused 78 "network.kind: mlp wants points, and the data are images" mlp.ini
 refused 78 'there is no split "dev"; there are train=0:256,test=256:320' tiny.ini data.split=dev
-refused 78 "network.groups: 7 does not divide the 16 channels of level 0" tiny.ini network.groups=7
+refused 78 "network.groups: 7 does not divide the 16 channels of a level" tiny.ini network.groups=7
 refused 78 'split "train" has 256 samples, fewer than the batch of 258' tiny.ini train.batch=258
 expect_exit 78 train 2 run tiny.ini train.batch=15
 expect_message "a batch of 15 cannot be divided among 2 ranks; these numbers of ranks divide it: 1, 3, 5, 15"

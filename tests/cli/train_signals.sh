@@ -1,3 +1,4 @@
+# waits
 # Stopping and saving when asked: by a signal to one rank alone, by the clock, by the step, by a file. The run ends with 75 and a complete
 # checkpoint, from which it goes on as if it had never stopped; and only one process at a time trains it.
 . "$(dirname "$0")/train/lib.sh"

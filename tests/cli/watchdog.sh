@@ -1,3 +1,4 @@
+# waits
 # A rank that stops, spins or leaves: the run ends in time with a code that is not 0, and says which rank is missing, and where.
 . "$(dirname "$0")/lib.sh"
 

@@ -127,20 +127,6 @@ static void rank_zero_gathers_in_rank_order(void **state)
     tw_free(&texts);
 }
 
-static void a_differing_value_is_found_and_its_rank_named(void **state)
-{
-    (void)state;
-    int rank = tw_comm_rank(comm), size = tw_comm_size(comm);
-    assert_int_equal(tw_comm_same(comm, 42, "the configuration"), TW_OK);
-    if (size == 1) return;
-    assert_int_equal(tw_comm_same(comm, rank == size - 1 ? 43 : 42, "the configuration"),
-                     TW_EINTERNAL);
-    assert_non_null(strstr(tw_error_message(), "the configuration is not the same"));
-    char name[32];
-    snprintf(name, sizeof name, "rank %d", size - 1);
-    assert_non_null(strstr(tw_error_message(), name));
-}
-
 static void placement_is_reported_and_threads_are_at_least_one(void **state)
 {
     (void)state;
@@ -148,7 +134,6 @@ static void placement_is_reported_and_threads_are_at_least_one(void **state)
     assert_int_equal(tw_comm_default_threads(comm, &threads), TW_OK);
     assert_true(threads >= 1);
     assert_int_equal(tw_comm_report_placement(comm, threads, "f32"), TW_OK);
-    assert_int_equal(tw_comm_node_size(comm), tw_comm_size(comm));
     assert_int_equal(tw_comm_nodes(comm), 1);
 }
 
@@ -208,7 +193,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(sums_are_the_tree_in_rank_order_bit_for_bit),
         cmocka_unit_test(extremes_and_broadcast_reach_all),
         cmocka_unit_test(rank_zero_gathers_in_rank_order),
-        cmocka_unit_test(a_differing_value_is_found_and_its_rank_named),
         cmocka_unit_test(placement_is_reported_and_threads_are_at_least_one),
         cmocka_unit_test(exit_before_the_end_becomes_code_70),
         cmocka_unit_test(mpi_leaves_no_handler_of_fatal_signals),

@@ -1,3 +1,4 @@
+/* waits */
 /* The watchdog ends a hanging process in time, says where, and leaves a living one alone.
  *
  * `test_watchdog victim stop|spin|exit|wait|long [N [RANK]]` is a rank of a run, on pretended nodes

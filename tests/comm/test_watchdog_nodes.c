@@ -1,4 +1,4 @@
-/* ranks: 2 3 4 */
+/* ranks: 2 3 4 waits */
 /* Beats travel between nodes, which are pretended here, and nothing is left on the way.
  * tests/cli/watchdog.sh shows what is said of ranks elsewhere, tests/jobs/watchdog.sh on real
  * nodes. */

@@ -2,6 +2,7 @@
 #include <time.h>
 #include <zlib.h>
 
+#include "../../src/data/foreign.h" /* not the one below */
 #include "data/foreign.h"
 
 enum { N = 7, H = 3, W = 5, C = 2, ALL = N * H * W * C };
@@ -222,6 +223,78 @@ static void a_chunk_that_unpacks_to_less_or_more_than_its_shape_is_refused(void 
     assert_ok(tw_dataset_import(&o, NULL));
 }
 
+/* Reads /x of a file sample by sample and adds the bytes up. */
+static tw_foreign_cost read_through(const char *path, const char *layout, uint64_t *sum)
+{
+    tw_foreign a;
+    tw_foreign_axes axes;
+    tw_foreign_reader *r = NULL;
+    char argument[512];
+    int64_t n;
+    const char *samples;
+    snprintf(argument, sizeof argument, "%s:/x", path);
+    assert_ok(tw_foreign_open(&a, argument, ""));
+    assert_ok(tw_foreign_choose_axes(&axes, &a, layout, TW_ORDER_ROWS));
+    assert_ok(tw_foreign_reader_create(&r, &a, &axes, in("scratch")));
+    const int64_t bytes = axes.extent[TW_AXIS_H] * axes.extent[TW_AXIS_W];
+    for (int64_t i = 0; i < axes.extent[TW_AXIS_N]; i += n) {
+        assert_ok(tw_foreign_reader_get(r, i, &n, &samples));
+        for (int64_t k = 0; k < n * bytes; k++)
+            *sum += (uint64_t)(unsigned char)samples[k] * (uint64_t)(i * bytes + k + 1);
+    }
+    const tw_foreign_cost cost = tw_foreign_reader_cost(r);
+    tw_foreign_reader_destroy(&r);
+    tw_foreign_close(&a);
+    return cost;
+}
+
+enum { ROWS = 9000, SIDE = 64, BYTES = ROWS * SIDE * SIDE };
+
+static unsigned char *many_bytes(void)
+{
+    unsigned char *raw = malloc(BYTES);
+    assert_non_null(raw);
+    for (size_t i = 0; i < BYTES; i++) raw[i] = (unsigned char)((i * 2654435761u) >> 13);
+    return raw;
+}
+
+/* 37 MB, more than a band, in chunks along any axis and of a few bytes: every chunk is unpacked
+ * once, what is sorted goes through the scratch file once, and memory is two bands of 32 MB. */
+static void every_chunk_is_read_once_in_bounded_memory(void **state)
+{
+    (void)state;
+    const storage kinds[] = {{.gzip = 0},
+                             {.chunk = {1, SIDE, SIDE}},
+                             {.chunk = {ROWS, 4, 8}},
+                             {.chunk = {ROWS, 1, SIDE}, .gzip = 1},
+                             {.chunk = {4500, 8, 8}, .shuffle = true},
+                             {.chunk = {100, 7, 9}},
+                             {.chunk = {16, SIDE, 4}},
+                             {.chunk = {45, 1, 32}}};
+    unsigned char *raw = many_bytes();
+    for (int along = 0; along < 2; along++) { /* the samples are the first axis, or the last */
+        const hsize_t first[3] = {ROWS, SIDE, SIDE}, last[3] = {SIDE, SIDE, ROWS};
+        const hsize_t *dims = along ? last : first;
+        uint64_t wanted = 0;
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+            storage s = kinds[k];
+            int64_t chunks = s.chunk[0] ? 1 : 0;
+            uint64_t sum = 0;
+            if (along) s.chunk[0] = kinds[k].chunk[2], s.chunk[2] = kinds[k].chunk[0];
+            for (int i = 0; i < 3 && chunks; i++)
+                chunks *= (int64_t)((dims[i] - 1) / s.chunk[i] + 1);
+            put_x(in("r.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, raw, &s);
+            const tw_foreign_cost cost = read_through(in("r.h5"), along ? "HWN" : "NHW", &sum);
+            if (k == 0) wanted = sum;
+            assert_true(sum == wanted);
+            assert_int_equal(cost.chunks, chunks);
+            assert_true(cost.scratch == 0 || cost.scratch == 2 * (int64_t)BYTES);
+            assert_true(cost.memory <= 2 * (32 << 20));
+        }
+    }
+    free(raw);
+}
+
 static double seconds(void)
 {
     struct timespec t;
@@ -229,23 +302,20 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* 37 MB in chunks of all samples, which are more than a band of memory: through the scratch file.
- */
-static void chunks_along_n_are_sorted_and_cost_a_few_times_contiguous_data(void **state)
+/* Chunks of all samples, which go through the scratch file, against contiguous data: the shortest
+ * of interleaved imports, as many as it takes on a busy machine. Under sanitizers every copied
+ * number costs, and only the counts above are held. */
+static void chunks_along_n_cost_at_most_three_times_contiguous_data(void **state)
 {
     (void)state;
-    enum { ROWS = 9000, SIDE = 64 };
     const hsize_t dims[3] = {ROWS, SIDE, SIDE};
     const storage along = {.chunk = {ROWS, 4, 8}}, plain = {.gzip = 0};
-    unsigned char *raw = malloc((size_t)ROWS * SIDE * SIDE);
-    unsigned char *x = malloc((size_t)ROWS * SIDE * SIDE);
+    unsigned char *raw = many_bytes(), *x = malloc(BYTES);
     double best[2] = {1e9, 1e9};
-    assert_true(raw && x);
-    for (size_t i = 0; i < (size_t)ROWS * SIDE * SIDE; i++)
-        raw[i] = (unsigned char)((i * 2654435761u) >> 13);
+    assert_non_null(x);
     put_x(in("t0.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, raw, &plain);
     put_x(in("t1.h5"), H5T_STD_U8LE, 3, dims, H5T_NATIVE_UCHAR, raw, &along);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 4 || (k < 40 && (k % 2 || best[1] > 3 * best[0])); k++) {
         tw_import_options o = importing(k % 2 ? in("t1.h5:/x") : in("t0.h5:/x"));
         const double start = seconds();
         assert_ok(tw_dataset_import(&o, NULL));
@@ -254,11 +324,13 @@ static void chunks_along_n_are_sorted_and_cost_a_few_times_contiguous_data(void 
     }
     tw_dataset *d = open_out();
     assert_ok(tw_dataset_read_stored(d, 0, ROWS, x, NULL));
-    assert_memory_equal(x, raw, (size_t)ROWS * SIDE * SIDE);
+    assert_memory_equal(x, raw, BYTES);
     tw_dataset_destroy(&d);
     print_message("contiguous %.2f s, chunks along N %.2f s: %.1f times\n", best[0], best[1],
                   best[1] / best[0]);
-    assert_true(best[1] < 6 * best[0]); /* measured: 1.5; under sanitizers and load up to 3 */
+#ifndef TWEEDIE_SANITIZE
+    assert_true(best[1] <= 3 * best[0]);
+#endif
     free(raw);
     free(x);
 }
@@ -271,7 +343,8 @@ int main(void)
         cmocka_unit_test(what_matlab_wrote_is_read_by_columns),
         cmocka_unit_test(arrays_that_were_written_in_part_are_refused),
         cmocka_unit_test(a_chunk_that_unpacks_to_less_or_more_than_its_shape_is_refused),
-        cmocka_unit_test(chunks_along_n_are_sorted_and_cost_a_few_times_contiguous_data),
+        cmocka_unit_test(every_chunk_is_read_once_in_bounded_memory),
+        cmocka_unit_test(chunks_along_n_cost_at_most_three_times_contiguous_data),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -53,6 +53,8 @@ static void every_common_spelling_gives_the_numbers_meant(void **state)
         assert_ok(import_bytes(texts[i], strlen(texts[i])));
         assert_points(wanted, 2, 2);
     }
+    assert_ok(import_bytes("1,2\n3,4.5\n", 10)); /* one point in a number tells what commas are */
+    assert_ok(import_bytes("1,2\n3, 4\n", 9));
     assert_ok(import_bytes("1\n2\n 3 \n", 8));
     assert_points(column, 3, 1);
     assert_ok(import_bytes("1,2, 3\n", 7)); /* padded to a width */
@@ -70,6 +72,8 @@ static void what_may_mean_other_numbers_is_refused_by_its_line(void **state)
         {"0,5 2,25\n", "p.txt:1", "\"5 2\" is not a number; if the commas are decimal ones"},
         {"0,5\t2,25\n", "p.txt:1", "decimal"},
         {"0,5, 2,25\n", "p.txt:1", "behind every other comma"},
+        {"0,5\n1,5\n2,25\n", "p.txt", "--separator comma says that they are two"},
+        {"-1,5\n+1,5 \n", "p.txt", "may as well be one number with a decimal comma"},
         {"1 2\n3,4\n", "p.txt:2", "separated by commas, those before it by white space"},
         {"1,2\n3;4\n", "p.txt:2", "separated by semicolons, those before it by commas"},
         {"1,2\n3 4\n", "p.txt:2", "separated by white space, those before it by commas"},

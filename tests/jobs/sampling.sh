@@ -12,7 +12,7 @@ wanted_many=$(digest "$OUT")
 [ -n "$wanted" ] || fail "no digest"
 
 cluster 4
-export WEIGHTS=$HERE/run COUNT=1000
+export WEIGHTS=$HERE/run COUNT=1000 BLOCK=64
 
 # twice at once
 set=$HERE/array.h5

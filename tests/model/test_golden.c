@@ -66,7 +66,8 @@ static tw_fingerprint measure(const tw_plan_options *options, const double *time
         "network.dropout=0"};
     tw_model *m = make(config, 7, TW_SHAPE(16, 16, 3));
     tw_fingerprint f;
-    if (tw_fingerprint_measure(&f, m, &(tw_fingerprint_inputs){n, times, NULL}, options) != TW_OK)
+    if (tw_fingerprint_measure(&f, m, &(tw_fingerprint_inputs){.n = n, .times = times}, options) !=
+        TW_OK)
         fail_msg("%s", tw_error_message());
     assert_int_equal(f.params, golden.params);
     tw_model_destroy(&m);

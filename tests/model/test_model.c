@@ -215,8 +215,10 @@ static void models_that_do_not_fit_are_refused_by_the_key(void **state)
         tw_shape sample;
     } cases[] = {
         {MLP, "network.kind: mlp wants points", {.rank = 3, .dims = {8, 8, 1}}},
-        {UNET, "network.kind: unet wants images", {.rank = 1, .dims = {2}}},
-        {UNET, "9 x 8 is no multiple of 2", {.rank = 3, .dims = {9, 8, 1}}},
+        {UNET,
+         "network.kind: a U-Net is for signals, images and volumes",
+         {.rank = 1, .dims = {2}}},
+        {UNET, "the sides of [9, 8, 1] are no multiples of 2", {.rank = 3, .dims = {9, 8, 1}}},
         {MLP "[process]\nschedule = quartic\n",
          "process.schedule: there is no \"quartic\"",
          {.rank = 1, .dims = {2}}},

@@ -108,6 +108,70 @@ static void edm_has_the_published_preconditioning(void **state)
     release(&b);
 }
 
+/* Karras et al. 2022, table 1, columns VP and VE: c_skip 1, c_out ∓σ. */
+static void edm_vp_and_ve_have_the_published_preconditioning(void **state)
+{
+    bare vp, ve;
+    (void)state;
+    assert_true(make(&vp, "edm_vp", "edm"));
+    assert_true(make(&ve, "edm_ve", "edm"));
+    for (double s = 0.002; s < 152; s *= 3) {
+        const tw_model_view p = tw_model_view_at(&vp.m, s), e = tw_model_view_at(&ve.m, s);
+        const double t = (sqrt(0.01 + 2 * 19.9 * log(1 + s * s)) - 0.1) / 19.9;
+        close_to("c_skip of VP", p.x0_x, 1, 1e-14);
+        close_to("c_out of VP", p.x0_f, -s, 1e-14 * s);
+        close_to("c_in of VP", p.input, 1 / sqrt(s * s + 1), 1e-14);
+        close_to("c_noise of VP",
+                 vp.m.prediction->condition(vp.m.predicted.config, vp.m.process, s), 999 * t, 1e-8);
+        close_to("c_skip of VE", e.x0_x, 1, 1e-14);
+        close_to("c_out of VE", e.x0_f, s, 1e-14 * s);
+        close_to("c_in of VE", e.input, 1, 0);
+        close_to("c_noise of VE",
+                 ve.m.prediction->condition(ve.m.predicted.config, ve.m.process, s), log(s / 2),
+                 1e-14);
+    }
+    release(&vp);
+    release(&ve);
+}
+
+/* On its own process the VP preconditioning gives the network what it was trained with. */
+static void edm_vp_is_epsilon_of_the_process_vp(void **state)
+{
+    bare b;
+    (void)state;
+    assert_true(make(&b, "edm_vp", "vp"));
+    for (double t = 1e-3; t <= 1; t += 0.1) {
+        close_to("c_in", tw_model_view_at(&b.m, t).input, 1, 1e-12);
+        close_to("time", b.m.prediction->condition(b.m.predicted.config, b.m.process, t), 999 * t,
+                 1e-6);
+    }
+    release(&b);
+}
+
+/* The published recurrence for the noise levels u_j, and the nearest of all of them. */
+static void edm_iddpm_is_told_the_nearest_index_of_the_published_levels(void **state)
+{
+    enum { M = 1000 };
+    static double u[M + 1];
+    bare b;
+    (void)state;
+    assert_true(make(&b, "edm_iddpm", "edm"));
+    for (int j = M; j > 0; j--) {
+        const double one = sin(M_PI_2 * j / M / 1.008), less = sin(M_PI_2 * (j - 1) / M / 1.008);
+        u[j - 1] = sqrt((u[j] * u[j] + 1) / fmax(less * less / (one * one), 0.001) - 1);
+    }
+    for (double r = 1e-3; r < 1e5; r *= 1.07) {
+        int best = 0;
+        for (int j = 1; j <= M; j++)
+            if (fabs(u[j] - r) < fabs(u[best] - r)) best = j;
+        close_to("c_noise", b.m.prediction->condition(b.m.predicted.config, b.m.process, r),
+                 M - 1 - best, 0);
+        close_to("c_in", tw_model_view_at(&b.m, r).input, 1 / sqrt(r * r + 1), 1e-14);
+        close_to("c_out", tw_model_view_at(&b.m, r).x0_f, -r, 1e-14 * r);
+    }
+    release(&b);
+}
+
 /* Of straight paths the velocity is z − x_0 (Lipman et al. 2023). */
 static void the_velocity_of_straight_paths_is_noise_minus_data(void **state)
 {
@@ -143,6 +207,9 @@ int main(void)
         cmocka_unit_test(a_perfect_output_gives_data_noise_and_score_back),
         cmocka_unit_test(predictions_that_do_not_fit_a_process_say_what_does),
         cmocka_unit_test(edm_has_the_published_preconditioning),
+        cmocka_unit_test(edm_vp_and_ve_have_the_published_preconditioning),
+        cmocka_unit_test(edm_vp_is_epsilon_of_the_process_vp),
+        cmocka_unit_test(edm_iddpm_is_told_the_nearest_index_of_the_published_levels),
         cmocka_unit_test(the_velocity_of_straight_paths_is_noise_minus_data),
         cmocka_unit_test(the_score_of_a_noise_prediction_is_the_noise_over_minus_sigma),
     };

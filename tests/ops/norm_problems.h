@@ -13,9 +13,9 @@
 
 typedef struct problem {
     int rank;
-    int64_t x[TW_RANK_MAX]; /* N, spatial…, C1 */
-    int64_t c2, groups;
-    bool embedding, activation, add;
+    int64_t x[TW_RANK_MAX]; /* N, spatial…, C */
+    int64_t groups;
+    bool embedding, activation, add, rows; /* rows: gamma and beta of each image */
     double rate;
     double offset; /* added to x */
 } problem;
@@ -30,10 +30,9 @@ static const problem problems[] = {
      .activation = true,
      .rate = 0.3,
      .add = true},
-    {.rank = 4, .x = {2, 4, 4, 13}, .c2 = 8, .groups = 7, .activation = true, .add = true},
+    {.rank = 4, .x = {2, 4, 4, 21}, .groups = 7, .activation = true, .add = true},
     {.rank = 4,
-     .x = {1, 9, 5, 16},
-     .c2 = 17,
+     .x = {1, 9, 5, 33},
      .groups = 3,
      .embedding = true,
      .activation = true,
@@ -43,15 +42,13 @@ static const problem problems[] = {
     {.rank = 2, .x = {5, 24}, .groups = 4, .activation = true},
     {.rank = 5, .x = {1, 3, 5, 7, 3}, .groups = 3, .rate = 0.5},
     {.rank = 4,
-     .x = {2, 32, 32, 48},
-     .c2 = 16,
+     .x = {2, 32, 32, 64},
      .groups = 32,
      .embedding = true,
      .activation = true,
      .rate = 0.1},
     {.rank = 3,
-     .x = {1, 2, 8200},
-     .c2 = 8,
+     .x = {1, 2, 8208},
      .groups = 3,
      .embedding = true,
      .activation = true,
@@ -59,6 +56,9 @@ static const problem problems[] = {
      .add = true},
     {.rank = 4, .x = {1, 40, 17, 35}, .groups = 5, .activation = true, .rate = 0.2},
     {.rank = 4, .x = {9, 4, 4, 64}, .groups = 64, .activation = true, .offset = 3},
+    {.rank = 4, .x = {3, 5, 7, 36}, .groups = 4, .activation = true, .rate = 0.2, .rows = true},
+    {.rank = 4, .x = {2, 4, 4, 13}, .groups = 13, .embedding = true, .rows = true},
+    {.rank = 3, .x = {16, 6, 32}, .groups = 32, .activation = true, .add = true, .rows = true},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
@@ -67,9 +67,10 @@ static const tw_run training = {.seed = 77, .step = 5, .position = 40, .training
 /* ---- everything about one problem, in double ---- */
 
 typedef struct numbers {
-    int64_t n, p, c1, c2, c;
-    double *x, *x2, *gamma, *beta, *t, *gy, *add, *add2;           /* given */
-    double *y, *stats, *gx, *gx2, *ggamma, *gbeta, *gt, *mask, *u; /* computed */
+    int64_t n, p, c;
+    int64_t affine;                                          /* numbers of gamma: c, or n c */
+    double *x, *gamma, *beta, *t, *gy, *add;                 /* given */
+    double *y, *stats, *gx, *ggamma, *gbeta, *gt, *mask, *u; /* computed */
     double scale; /* largest r γ g: what cancels in gx */
 } numbers;
 
@@ -85,42 +86,43 @@ static inline double *draw(int which, int64_t n, double scale, double shift, tw_
 
 static inline numbers numbers_of(const problem *k, tw_dtype act)
 {
-    numbers s = {.n = k->x[0], .p = 1, .c1 = k->x[k->rank - 1], .c2 = k->c2};
+    numbers s = {.n = k->x[0], .p = 1, .c = k->x[k->rank - 1]};
     for (int d = 1; d < k->rank - 1; d++) s.p *= k->x[d];
-    s.c = s.c1 + s.c2;
+    s.affine = k->rows ? s.n * s.c : s.c;
     const int64_t all = s.n * s.p * s.c;
-    s.x = draw(1, s.n * s.p * s.c1, 2, k->offset, act);
-    s.x2 = draw(2, s.n * s.p * s.c2, 1, 0.5, act);
-    s.gamma = draw(3, s.c, 1, 0, TW_DTYPE_F32);
-    s.beta = draw(4, s.c, 1, 0, TW_DTYPE_F32);
+    s.x = draw(1, all, 2, k->offset, act);
+    s.gamma = draw(3, s.affine, 1, 0, TW_DTYPE_F32);
+    s.beta = draw(4, s.affine, 1, 0, TW_DTYPE_F32);
     s.t = draw(5, s.n * s.c, k->embedding ? 1 : 0, 0, act);
     s.gy = draw(6, all, 1, 0, act);
-    s.add = draw(7, s.n * s.p * s.c1, k->add ? 1 : 0, 0, act);
-    s.add2 = draw(8, s.n * s.p * s.c2, k->add ? 1 : 0, 0, act);
+    s.add = draw(7, all, k->add ? 1 : 0, 0, act);
     s.mask = draw(0, all, 0, 1, TW_DTYPE_F32);
     s.y = calloc((size_t)all, sizeof *s.y);
     s.u = calloc((size_t)all, sizeof *s.u);
     s.stats = calloc((size_t)(s.n * k->groups * 2), sizeof *s.stats);
-    s.gx = calloc((size_t)(s.n * s.p * s.c1), sizeof *s.gx);
-    s.gx2 = calloc((size_t)(s.n * s.p * s.c2 + 1), sizeof *s.gx2);
-    s.ggamma = calloc((size_t)s.c, sizeof *s.ggamma);
-    s.gbeta = calloc((size_t)s.c, sizeof *s.gbeta);
+    s.gx = calloc((size_t)all, sizeof *s.gx);
+    s.ggamma = calloc((size_t)s.affine, sizeof *s.ggamma);
+    s.gbeta = calloc((size_t)s.affine, sizeof *s.gbeta);
     s.gt = calloc((size_t)(s.n * s.c), sizeof *s.gt);
     return s;
 }
 
 static inline void numbers_free(numbers *s)
 {
-    double *all[] = {s->x,     s->x2, s->gamma, s->beta, s->t,      s->gy,    s->add, s->add2, s->y,
-                     s->stats, s->gx, s->gx2,   s->u,    s->ggamma, s->gbeta, s->gt,  s->mask};
+    double *all[] = {s->x,     s->gamma, s->beta, s->t,      s->gy,    s->add, s->y,
+                     s->stats, s->gx,    s->u,    s->ggamma, s->gbeta, s->gt,  s->mask};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* Where gamma and beta of an image's channel lie. */
+static inline int64_t affine(const numbers *s, int64_t n, int64_t c)
+{
+    return s->affine == s->c ? c : n * s->c + c;
 }
 
 static inline double at(const numbers *s, int64_t n, int64_t p, int64_t c)
 {
-    const double x =
-        c < s->c1 ? s->x[(n * s->p + p) * s->c1 + c] : s->x2[(n * s->p + p) * s->c2 + c - s->c1];
-    return x + s->t[n * s->c + c];
+    return s->x[(n * s->p + p) * s->c + c] + s->t[n * s->c + c];
 }
 
 static inline void draw_mask(numbers *s, const problem *k, int layer)
@@ -158,7 +160,8 @@ static inline void forward(numbers *s, const problem *k, double eps)
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
                     const int64_t i = (n * s->p + p) * s->c + c;
-                    const double u = s->gamma[c] * r * (at(s, n, p, c) - mean) + s->beta[c];
+                    const double u = s->gamma[affine(s, n, c)] * r * (at(s, n, p, c) - mean) +
+                                     s->beta[affine(s, n, c)];
                     s->u[i] = u;
                     s->y[i] = s->mask[i] * (k->activation ? u / (1 + exp(-u)) : u);
                 }
@@ -185,23 +188,21 @@ static inline void backward(numbers *s, const problem *k)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
                     const double d = slope(s, k, (n * s->p + p) * s->c + c),
                                  hat = r * (at(s, n, p, c) - mean);
-                    s->ggamma[c] += d * hat;
-                    s->gbeta[c] += d;
-                    a1 += s->gamma[c] * d / m;
-                    a2 += s->gamma[c] * d * hat / m;
+                    const double gamma = s->gamma[affine(s, n, c)];
+                    s->ggamma[affine(s, n, c)] += d * hat;
+                    s->gbeta[affine(s, n, c)] += d;
+                    a1 += gamma * d / m;
+                    a2 += gamma * d * hat / m;
                 }
             for (int64_t p = 0; p < s->p; p++)
                 for (int64_t c = g * size; c < (g + 1) * size; c++) {
-                    const double d = slope(s, k, (n * s->p + p) * s->c + c),
-                                 hat = r * (at(s, n, p, c) - mean);
-                    const double gx = r * (s->gamma[c] * d - a1 - hat * a2);
-                    s->scale = fmax(s->scale, fabs(r * s->gamma[c] * d));
-                    const int64_t pixel = n * s->p + p;
+                    const int64_t i = (n * s->p + p) * s->c + c;
+                    const double d = slope(s, k, i), hat = r * (at(s, n, p, c) - mean);
+                    const double gamma = s->gamma[affine(s, n, c)];
+                    const double gx = r * (gamma * d - a1 - hat * a2);
+                    s->scale = fmax(s->scale, fabs(r * gamma * d));
                     s->gt[n * s->c + c] += gx;
-                    if (c < s->c1)
-                        s->gx[pixel * s->c1 + c] = gx + s->add[pixel * s->c1 + c];
-                    else
-                        s->gx2[pixel * s->c2 + c - s->c1] = gx + s->add2[pixel * s->c2 + c - s->c1];
+                    s->gx[i] = gx + s->add[i];
                 }
         }
 }
@@ -240,33 +241,27 @@ static inline tw_attr attributes(const problem *k)
 static inline pair pair_of(const problem *k, const numbers *s, tw_dtype act)
 {
     pair q = {.g = new_graph()};
-    tw_shape x = tw_shape_make(k->x, k->rank), x2 = x, y = x;
-    x2.dims[x.rank - 1] = s->c2;
-    y.dims[x.rank - 1] = s->c;
+    const tw_shape x = tw_shape_make(k->x, k->rank);
     const tw_attr a = attributes(k);
-    tw_value *in[9] = {tw_input(q.g, "x", TW_ACT, x),
-                       tw_input(q.g, "gamma", TW_F32, TW_SHAPE(s->c)),
-                       tw_input(q.g, "beta", TW_F32, TW_SHAPE(s->c))};
+    const tw_shape affine = k->rows ? TW_SHAPE(s->n, s->c) : TW_SHAPE(s->c);
+    tw_value *in[7] = {tw_input(q.g, "x", TW_ACT, x), tw_input(q.g, "gamma", TW_F32, affine),
+                       tw_input(q.g, "beta", TW_F32, affine)};
     tw_value *t = k->embedding ? tw_input(q.g, "t", TW_ACT, TW_SHAPE(s->n, s->c)) : NULL;
-    tw_value *second = k->c2 ? tw_input(q.g, "x2", TW_ACT, x2) : NULL;
     in[3] = t;
-    in[4] = second;
-    tw_value *out = tw_emit_optional(q.g, &tw_op_norm_act, in, 5, 1u << 3 | 1u << 4, &a);
+    tw_value *out = tw_emit_optional(q.g, &tw_op_norm_act, in, 4, 1u << 3, &a);
     in[3] = tw_output_of(out, 1);
-    in[4] = tw_input(q.g, "gy", TW_ACT, y);
+    in[4] = tw_input(q.g, "gy", TW_ACT, x);
     in[5] = t;
-    in[6] = second;
-    in[7] = k->add ? tw_input(q.g, "add", TW_ACT, x) : NULL;
-    in[8] = k->add && k->c2 ? tw_input(q.g, "add2", TW_ACT, x2) : NULL;
-    tw_value *gx = tw_emit_optional(q.g, &tw_op_norm_act_grad, in, 9, 0xfu << 5, &a);
+    in[6] = k->add ? tw_input(q.g, "add", TW_ACT, x) : NULL;
+    tw_value *gx = tw_emit_optional(q.g, &tw_op_norm_act_grad, in, 7, 3u << 5, &a);
     assert_int_equal(tw_graph_status(q.g), TW_OK);
     single_create(&q.forward, out, act, 0);
     single_create(&q.backward, gx, act, 0);
-    const double *f[] = {s->x, s->gamma, s->beta, s->t, s->x2},
-                 *b[] = {s->x, s->gamma, s->beta, NULL, s->gy, s->t, s->x2, s->add, s->add2};
-    for (int i = 0; i < 5; i++)
+    const double *f[] = {s->x, s->gamma, s->beta, s->t},
+                 *b[] = {s->x, s->gamma, s->beta, NULL, s->gy, s->t, s->add};
+    for (int i = 0; i < 4; i++)
         if (q.forward.task.in[i]) give(&q.forward, i, f[i]);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 7; i++)
         if (q.backward.task.in[i] && b[i]) give(&q.backward, i, b[i]);
     return q;
 }
@@ -322,7 +317,6 @@ static inline void compare_all(const pair *q, const numbers *s, double forward_t
     compare("ggamma", &q->backward, 1, s->ggamma, sums_tolerance);
     compare("gbeta", &q->backward, 2, s->gbeta, sums_tolerance);
     compare_scaled("gembedding", &q->backward, 3, s->gt, gradient_tolerance, s->scale);
-    if (s->c2) compare_scaled("gx2", &q->backward, 4, s->gx2, gradient_tolerance, s->scale);
 }
 
 #endif

@@ -12,19 +12,28 @@ typedef struct problem {
     int rank;
     int64_t qkv[TW_RANK_MAX], heads;
     double scale, gain; /* gain: amplitude of qkv */
+    tw_qkv_order order;
 } problem;
 
 static const problem problems[] = {
-    {4, {2, 4, 4, 48}, 1, 0.25, 1},   {4, {1, 1, 1, 3}, 1, 1, 1},
-    {3, {3, 7, 15}, 1, 0.7, 1},       {4, {2, 5, 7, 36}, 3, 0.5, 2},
-    {4, {1, 9, 9, 96}, 4, 0.35, 3},   {2, {5, 12}, 2, 0.5, 1},
-    {5, {1, 2, 3, 3, 18}, 2, 1, 1},   {4, {2, 8, 8, 192}, 2, 0.2, 1},
-    {4, {17, 2, 2, 96}, 1, 0.18, 30},
+    {4, {2, 4, 4, 48}, 1, 0.25, 1, TW_QKV_BY_PART},
+    {4, {1, 1, 1, 3}, 1, 1, 1, TW_QKV_BY_PART},
+    {3, {3, 7, 15}, 1, 0.7, 1, TW_QKV_BY_PART},
+    {4, {2, 5, 7, 36}, 3, 0.5, 2, TW_QKV_BY_PART},
+    {4, {1, 9, 9, 96}, 4, 0.35, 3, TW_QKV_BY_PART},
+    {2, {5, 12}, 2, 0.5, 1, TW_QKV_BY_PART},
+    {5, {1, 2, 3, 3, 18}, 2, 1, 1, TW_QKV_BY_PART},
+    {4, {2, 8, 8, 192}, 2, 0.2, 1, TW_QKV_BY_PART},
+    {4, {17, 2, 2, 96}, 1, 0.18, 30, TW_QKV_BY_PART},
+    {4, {2, 4, 5, 36}, 3, 0.5, 2, TW_QKV_BY_HEAD},
+    {3, {2, 17, 96}, 2, 0.25, 1, TW_QKV_BY_HEAD},
+    {4, {1, 8, 10, 768}, 2, 0.1, 1, TW_QKV_BY_HEAD},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
 typedef struct numbers {
     int64_t n, p, c, d;
+    tw_qkv_order order;
     double *qkv, *go, *o, *a, *gqkv;
     double largest; /* |scale · s|: its rounding is the relative error of A */
 } numbers;
@@ -41,7 +50,7 @@ static double *draw(int which, int64_t n, double scale, tw_dtype type)
 
 static numbers numbers_of(const problem *k, tw_dtype act)
 {
-    numbers s = {.n = k->qkv[0], .p = 1, .c = k->qkv[k->rank - 1] / 3};
+    numbers s = {.n = k->qkv[0], .p = 1, .c = k->qkv[k->rank - 1] / 3, .order = k->order};
     for (int i = 1; i < k->rank - 1; i++) s.p *= k->qkv[i];
     s.d = s.c / k->heads;
     s.qkv = draw(1, s.n * s.p * 3 * s.c, k->gain, act);
@@ -64,7 +73,9 @@ static void numbers_free(numbers *s)
 /* Where element e of position p of part (0 q, 1 k, 2 v) stands. */
 static int64_t at(const numbers *s, int64_t image, int64_t p, int part, int64_t head, int64_t e)
 {
-    return (image * s->p + p) * 3 * s->c + part * s->c + head * s->d + e;
+    const int64_t pixel = (image * s->p + p) * 3 * s->c;
+    if (s->order == TW_QKV_BY_HEAD) return pixel + (3 * head + part) * s->d + e;
+    return pixel + part * s->c + head * s->d + e;
 }
 
 static double product(const numbers *s, int64_t image, int64_t head, int64_t i, int64_t j)
@@ -155,7 +166,7 @@ static pair pair_of(const problem *k, const numbers *s, tw_dtype act, unsigned u
 {
     pair q = {.g = new_graph()};
     tw_value *qkv = tw_input(q.g, "qkv", TW_ACT, tw_shape_make(k->qkv, k->rank)), *gqkv = NULL;
-    tw_value *o = tw_attention(q.g, qkv, k->heads, k->scale);
+    tw_value *o = tw_attention_ordered(q.g, qkv, k->heads, k->scale, k->order);
     assert_non_null(o);
     tw_graph_gradient(q.g, o, tw_input(q.g, "go", TW_ACT, o->shape), &qkv, 1, &gqkv);
     assert_int_equal(tw_graph_status(q.g), TW_OK);
@@ -343,7 +354,7 @@ static void products_are_no_reference_implementations(void **state)
 {
     (void)state;
     for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
-        const problem k = {4, {2, 16, 16, 3 * 64}, 1, 0.125, 1};
+        const problem k = {4, {2, 16, 16, 3 * 64}, 1, 0.125, 1, TW_QKV_BY_PART};
         numbers s = numbers_of(&k, (tw_dtype)act);
         pair q = pair_of(&k, &s, (tw_dtype)act, 0);
         if (tw_isa_get() == TW_ISA_AVX512)

@@ -43,6 +43,18 @@ static void naive_sinusoidal(const tw_node *n, double *const *in, double *out)
     }
 }
 
+/* cos in front of sin, i over half: improved-diffusion. */
+static void naive_timestep(const tw_node *n, double *const *in, double *out)
+{
+    const int64_t dim = n->attr.i[0], half = dim / 2;
+    for (int64_t k = 0; k < tw_shape_count(n->out[0].shape); k++) {
+        const double phase = in[0][k / dim] * exp(-log(n->attr.f[0]) * (double)(k % dim % half) /
+                                                  ((double)half - n->attr.f[1]));
+        const bool cosine = (k % dim < half) == (n->attr.i[2] != 0);
+        out[k] = k % dim == 2 * half ? 0 : cosine ? cos(phase) : sin(phase);
+    }
+}
+
 static void naive_fourier(const tw_node *n, double *const *in, double *out)
 {
     const int64_t dim = tw_shape_channels(n->out[0].shape), half = dim / 2;
@@ -60,6 +72,9 @@ static void embeddings_of_any_width_follow_their_formula(void **state)
         tw_value *t = tw_input(g, "t", TW_F32, TW_SHAPE(dim % 3 + 1)),
                  *w = tw_constant(g, "w", TW_SHAPE(dim), tw_init_ones);
         agrees(tw_embed_sinusoidal(g, t, dim, 100), naive_sinusoidal, 10, 32, &plain_run);
+        agrees(tw_embed_timestep(g, t, dim, 100, 0, true), naive_timestep, 10, 32, &plain_run);
+        if (dim > 3)
+            agrees(tw_embed_timestep(g, t, dim, 100, 1, false), naive_timestep, 10, 32, &plain_run);
         agrees(tw_embed_fourier(g, t, w), naive_fourier, 3, 64, &plain_run);
         tw_graph_destroy(&g);
     }

@@ -76,6 +76,8 @@ static tw_value *big_case(tw_graph *g, int k)
     case 21:
         return tw_embed_table_grad(g, tw_input(g, "g", TW_F32, TW_SHAPE(64, 9001)),
                                    tw_input(g, "i", TW_I32, TW_SHAPE(64)), 5);
+    case 22:
+        return tw_fir(g, x, &(tw_fir_geometry){2, 1, 2, 1, 4, {0.25, 0.75, 0.75, 0.25}});
     default:
         return NULL;
     }

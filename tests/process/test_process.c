@@ -54,6 +54,23 @@ static double beta(const tw_process *p, int64_t t)
     return 1 - alphabar(p, t) / (t > 0 ? alphabar(p, t - 1) : 1);
 }
 
+/* improved-diffusion and guided-diffusion, respace.py: t, or t (1000 / T) with rescale_timesteps.
+ */
+static void the_network_is_told_the_published_time(void **state)
+{
+    (void)state;
+    tw_process *plain = ddpm("cosine", "4000"),
+               *rescaled = make("ddpm", 3,
+                                (const char *const[]){"schedule=cosine", "timesteps=4000",
+                                                      "rescale_timesteps=yes"});
+    for (int t = 0; t < 4000; t += 333) {
+        assert_true(tw_process_condition(plain, t) == t);
+        assert_true(tw_process_condition(rescaled, t) == 0.25 * t);
+    }
+    tw_process_destroy(&plain);
+    tw_process_destroy(&rescaled);
+}
+
 static void schedules_have_the_published_values(void **state)
 {
     static const struct {
@@ -311,9 +328,25 @@ static void drift_and_diffusion_generate_mean_and_variance(void **state)
     }
 }
 
+static void rescaled_timesteps_are_told_out_of_a_thousand(void **state)
+{
+    (void)state;
+    tw_process *p =
+        make("ddpm", 2, (const char *const[]){"timesteps=4000", "rescale_timesteps=yes"});
+    assert_true(tw_process_condition(p, 0) == 0);
+    assert_true(tw_process_condition(p, 1) == 0.25);
+    assert_true(tw_process_condition(p, 3999) == 999.75);
+    tw_process_destroy(&p);
+    p = ddpm("linear", "4000");
+    assert_true(tw_process_condition(p, 3999) == 3999);
+    tw_process_destroy(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_network_is_told_the_published_time),
+        cmocka_unit_test(rescaled_timesteps_are_told_out_of_a_thousand),
         cmocka_unit_test(schedules_have_the_published_values),
         cmocka_unit_test(sigmoid_and_quadratic_schedules_are_what_they_say),
         cmocka_unit_test(bridges_are_products_of_gaussians),

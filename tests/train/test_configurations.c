@@ -15,27 +15,38 @@
 #include "tweedie/objective.h"
 #include "tweedie/setup.h"
 
-/* Samples as the configuration's dataset has them, which need not be here. */
-static const char *shape_of(const char *path)
+/* Samples as the configuration's dataset has them, which need not be here: CIFAR-10 and MNIST, sets
+ * of images whose names end in their size, or points. */
+static void shape_of(char out[64], const char *path)
 {
-    const char *name = strrchr(path, '/') + 1;
-    return strncmp(name, "cifar", 5) == 0   ? "data.shape=32,32,3"
-           : strncmp(name, "mnist", 5) == 0 ? "data.shape=28,28,1"
-                                            : "data.shape=2";
+    const char *name = strrchr(path, '/') + 1, *end = strpbrk(name, "-.");
+    int side = 0;
+    for (const char *p = end; p > name && p[-1] >= '0' && p[-1] <= '9'; p--) side = atoi(p - 1);
+    if (strncmp(name, "cifar", 5) == 0)
+        snprintf(out, 64, "data.shape=32,32,3");
+    else if (strncmp(name, "mnist", 5) == 0)
+        snprintf(out, 64, "data.shape=28,28,1");
+    else if (side)
+        snprintf(out, 64, "data.shape=%d,%d,3", side, side);
+    else
+        snprintf(out, 64, "data.shape=2");
 }
 
 static void check(const char *path, const char *precision)
 {
     tw_setup setup = {0};
     tw_objective *objective = NULL;
-    char shape[32], text[32];
-    char *assignments[] = {shape, text};
-    snprintf(shape, sizeof shape, "%s", shape_of(path));
+    char shape[64], text[32], base[] = "network.base=64";
+    char *assignments[] = {shape, text, base};
+    /* hundreds of millions of parameters: the same network, a fraction of the width */
+    const int count = strstr(path, "-adm.ini") ? 3 : 2;
+    shape_of(shape, path);
     snprintf(text, sizeof text, "compute.precision=%s", precision);
-    if (tw_setup_open(&setup, NULL, path, 2, assignments) != TW_OK)
+    if (tw_setup_open(&setup, NULL, path, count, assignments) != TW_OK)
         fail_msg("%s", tw_error_message());
+    const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {
-        .batch = 4, .global_batch = 4, .precision = setup.precision, .gradients = true};
+        .batch = batch, .global_batch = batch, .precision = setup.precision, .gradients = true};
     if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
         tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());

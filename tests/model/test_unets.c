@@ -1,0 +1,271 @@
+/* The U-Nets, their options, and signals and volumes, against a slow reference in double
+ * (tests/golden/unet_reference.py, which agrees to 1e-9 with outputs of diffusers and of
+ * improved-diffusion): outputs, loss, and the gradient of the input by central differences. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "model/model_fixture.h"
+#include "tweedie/fingerprint.h"
+#include "tweedie/plan.h"
+
+#define DIFFUSERS                                                                                  \
+    "[network]\nkind = diffusers_unet\nnorm_num_groups = 4\nblock_out_channels = 8, 12\n"
+#define ADM "[network]\nkind = adm\nbase = 8\ngroups = 4\n"
+#define LEARNED "[prediction]\nvariance = learned_range\n[process]\nkind = ddpm\n"
+#define PLAIN_UNET "[network]\nkind = unet\nbase = 8\ngroups = 4\nmult = 1, 2\ndropout = 0\n"
+
+static const struct {
+    const char *name, *text;
+    tw_shape sample;
+    tw_fingerprint want; /* but the gradient of the parameters */
+} nets[] = {
+    {"unet_ho",
+     PLAIN_UNET "blocks = 2\nattention = 4, 8\n",
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 66003,
+      .first8 = {-0.539741480411, -0.402601732417, -0.0317481511769, 0.162373861957, 0.22242462649,
+                 0.282946947791, 0.305492201813, 0.150617976908},
+      .sum = -64.8562324182,
+      .sumsq = 557.989216009,
+      .loss = 3.49000665637,
+      .input_grad_sumsq = 41.1094714}},
+    {"unet_ho_signal",
+     PLAIN_UNET "blocks = 2\nattention = 4, 8\n",
+     {.rank = 2, .dims = {16, 3}},
+     {.params = 32323,
+      .first8 = {-0.150424963559, -0.22928730149, -0.329120260345, -0.375654481517, -0.473445207203,
+                 -0.760125001964, -1.12387656152, -1.40970479195},
+      .sum = -4.3136110689,
+      .sumsq = 74.9779382547,
+      .loss = -11.0212978975,
+      .input_grad_sumsq = 149.779109}},
+    {"unet_ho_volume",
+     PLAIN_UNET "blocks = 1\nattention = 2\n",
+     {.rank = 4, .dims = {4, 8, 4, 3}},
+     {.params = 112939,
+      .first8 = {-0.972682862586, -1.51913189215, -1.44367666579, -0.851816045139, 0.496948912557,
+                 0.382365355241, -0.151740915324, -0.53342673024},
+      .sum = 12.958868013,
+      .sumsq = 665.508360455,
+      .loss = -10.7351199181,
+      .input_grad_sumsq = 1285420.3}},
+    {"diffusers",
+     DIFFUSERS "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n"
+               "attention_head_dim = 4\n",
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 30183,
+      .first8 = {0.0774236646864, -0.142736504086, -0.65684368332, -1.00423450984, -1.1569424155,
+                 -1.29438286409, -1.34047522195, -0.831432322086},
+      .sum = -36.0533419024,
+      .sumsq = 1092.1770243,
+      .loss = -15.4195280348,
+      .input_grad_sumsq = 10227.46}},
+    {"diffusers_ho",
+     DIFFUSERS "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n"
+               "attention_head_dim = 0\nnorm_eps = 1e-6\nfreq_shift = 1\nflip_sin_to_cos = no\n"
+               "downsample_padding = 0\n",
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 30183,
+      .first8 = {0.0108348166002, -0.299553002977, -0.838735229069, -1.16499973345, -1.28248554582,
+                 -1.36961105181, -1.3463488248, -0.811778256424},
+      .sum = -25.1308981727,
+      .sumsq = 986.288550512,
+      .loss = -26.7518267921,
+      .input_grad_sumsq = 2466.97095}},
+    {"diffusers_options",
+     DIFFUSERS "layers_per_block = 2\ndown_attention = 0, 1\nup_attention = 0, 1\n"
+               "attention_head_dim = 2\nresnet_time_scale_shift = scale_shift\n"
+               "mid_block_scale_factor = 1.5\ncenter_input_sample = yes\nclasses = 5\n",
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 48623,
+      .first8 = {-0.201305133961, 0.269228611173, 1.00366664774, 1.5182496557, 1.44226479806,
+                 0.658316950561, -0.490907217114, -1.01782734123},
+      .sum = -20.4873631651,
+      .sumsq = 1158.93676953,
+      .loss = 8.35774451268,
+      .input_grad_sumsq = 1097.40503}},
+    {"adm_updown",
+     ADM "blocks = 1\nmult = 1, 2, 3\nattention_downsample = 1, 4\nhead_channels = 4\n"
+         "attention_order = new\nresblock_updown = yes\nclasses = 5\n" LEARNED,
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 137534,
+      .first8 = {-1.43532437117, -3.09824730355, -3.83603895992, -3.65954027782, -2.88546199233,
+                 -1.82341548991, -0.716678948377, 0.00708146039206},
+      .sum = -29.6043176715,
+      .sumsq = 1420.0824455,
+      .loss = -7.46893808822,
+      .input_grad_sumsq = 735.015718}},
+    {"adm_plain",
+     ADM "blocks = 2\nmult = 1, 2\nattention_downsample = 2\nheads = 2\nheads_up = 4\n"
+         "scale_shift = no\nconv_resample = no\n",
+     {.rank = 3, .dims = {8, 8, 3}},
+     {.params = 61579,
+      .first8 = {-1.03301425144, -2.22715111936, -2.93660920518, -3.2829242449, -3.23952535637,
+                 -2.51903211115, -1.17565995222, -0.0923590028316},
+      .sum = 7.96457596198,
+      .sumsq = 675.89812637,
+      .loss = -9.95613145104,
+      .input_grad_sumsq = 222.40479}},
+    {"adm_signal",
+     ADM "blocks = 1\nmult = 1, 2\nattention_downsample = 2\nheads = 2\n",
+     {.rank = 2, .dims = {16, 3}},
+     {.params = 26131,
+      .first8 = {-0.343748169676, -0.470171486593, -0.950945648601, -1.63002236149, -2.0787821793,
+                 -2.12335722391, -1.6901705789, -0.87239547733},
+      .sum = 7.00870594133,
+      .sumsq = 81.2547265584,
+      .loss = -19.3199078914,
+      .input_grad_sumsq = 234.338213}},
+};
+
+static void near(const char *net, const char *what, double met, double wanted, double allowed)
+{
+    if (!(fabs(met - wanted) <= allowed))
+        fail_msg("%s: %s: %.12g met, %.12g wanted, off by %.2g", net, what, met, wanted,
+                 met - wanted);
+}
+
+static void compare(size_t i, const tw_plan_options *options, double relative)
+{
+    tw_config *c = NULL;
+    tw_fingerprint f;
+    const tw_fingerprint *w = &nets[i].want;
+    tw_model *m = make_model(&c, nets[i].text, nets[i].sample);
+    const tw_fingerprint_inputs inputs = {
+        .n = 2, .times = (const double[]){100, 700}, .labels = (const int64_t[]){1, 4}};
+    ok(tw_fingerprint_measure(&f, m, &inputs, options));
+    const int64_t channels = tw_shape_channels(nets[i].sample),
+                  dims = tw_shape_count(nets[i].sample),
+                  outputs = 2 * dims / channels * (m->variance ? 2 * channels : channels);
+    const double size = sqrt(w->sumsq / (double)outputs); /* root mean square of an output */
+    assert_int_equal(f.params, w->params);
+    for (int k = 0; k < 8; k++)
+        near(nets[i].name, "an output", f.first8[k], w->first8[k], 5 * relative * size);
+    const double sums = relative * size * sqrt((double)outputs);
+    near(nets[i].name, "sum", f.sum, w->sum, 5 * sums);
+    near(nets[i].name, "loss", f.loss, w->loss, 5 * sums);
+    near(nets[i].name, "sum of squares", f.sumsq, w->sumsq, 3 * relative * w->sumsq);
+    near(nets[i].name, "squares of the input's gradient", f.input_grad_sumsq, w->input_grad_sumsq,
+         5 * relative * w->input_grad_sumsq);
+    destroy_model(&m, &c);
+}
+
+static void unets_of_all_options_agree_with_a_reference_in_double(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        compare(i, &(tw_plan_options){.precision = TW_PRECISION_F32}, 2e-6);
+        if (i % 2 == 0)
+            compare(i, &(tw_plan_options){.precision = TW_PRECISION_F32, .no_fusion = true}, 2e-6);
+    }
+}
+
+/* A rounding to bf16 is 2^15 as large as one to f32. */
+static void unets_agree_in_bf16_to_its_rounding(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i += 3)
+        compare(i, &(tw_plan_options){.precision = TW_PRECISION_BF16}, 4e-2);
+}
+
+/* 5 x 7 images, reflected to 6 x 8 behind their last row and column. */
+static void a_padded_network_is_the_network_of_padded_samples(void **state)
+{
+    (void)state;
+    enum { H = 5, W = 7, C = 3 };
+    static const int64_t kind[] = {TW_NET_PAD_ZERO, TW_NET_PAD_REFLECT};
+    static const char *const text[] = {PLAIN_UNET "pad = zero\n", PLAIN_UNET "pad = reflect\n"};
+    for (int k = 0; k < 2; k++) {
+        tw_config *cp = NULL, *cw = NULL;
+        tw_model_score *sp = NULL, *sw = NULL;
+        tw_model *padded = make_model(&cp, text[k], TW_SHAPE(H, W, C)),
+                 *whole = make_model(&cw, PLAIN_UNET, TW_SHAPE(H + 1, W + 1, C));
+        float x[H * W * C], big[(H + 1) * (W + 1) * C], y[H * W * C], want[(H + 1) * (W + 1) * C];
+        const double t = 400;
+        const int64_t index = 0;
+        fill_normal(x, 1, H * W * C);
+        for (int i = 0; i <= H; i++)
+            for (int j = 0; j <= W; j++)
+                for (int c = 0; c < C; c++) {
+                    const int row = i < H ? i : H - 2, column = j < W ? j : W - 2;
+                    const bool inside = i < H && j < W;
+                    big[(i * (W + 1) + j) * C + c] =
+                        inside || kind[k] == TW_NET_PAD_REFLECT ? x[(row * W + column) * C + c] : 0;
+                }
+        ok(tw_model_score_create(&sp, padded, 1, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
+        ok(tw_model_score_create(&sw, whole, 1, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
+        tw_model_score_refresh(sp);
+        tw_model_score_refresh(sw);
+        ok(tw_model_score_quantity(sp, TW_MODEL_OUTPUT, 1, x, &t, &index, y));
+        ok(tw_model_score_quantity(sw, TW_MODEL_OUTPUT, 1, big, &t, &index, want));
+        for (int i = 0; i < H; i++)
+            assert_memory_equal(y + (ptrdiff_t)i * W * C, want + (ptrdiff_t)i * (W + 1) * C,
+                                W * C * sizeof *y);
+        tw_model_score_destroy(&sp);
+        tw_model_score_destroy(&sw);
+        destroy_model(&padded, &cp);
+        destroy_model(&whole, &cw);
+    }
+}
+
+/* ---- plans of full size ---- */
+
+/* Plans of the published sizes, in what oneDNN computes natively: nothing is left to its slow
+ * reference implementations. */
+static void full_size_plans_hold_no_reference_implementation(void **state)
+{
+    (void)state;
+    static const char *const text[] = {
+        "[network]\nkind = unet\n",
+        "[network]\nkind = adm\nblocks = 3\nattention_downsample = 2, 4\n" LEARNED,
+        "[network]\nkind = adm\nbase = 192\nmult = 1, 2\nblocks = 1\n"
+        "attention_downsample = 1, 2\nhead_channels = 64\nresblock_updown = yes\nclasses = 10\n",
+        "[network]\nkind = diffusers_unet\nblock_out_channels = 128, 256, 256, 256\n"
+        "down_attention = 1\nup_attention = 2\n",
+    };
+    for (int i = 0; i < 4; i++)
+        for (int half = 0; half < 2; half++) {
+            tw_config *c = NULL;
+            tw_graph *g = NULL;
+            tw_plan *plan = NULL;
+            char *listing = NULL;
+            size_t size = 0;
+            tw_model *m = make_model(&c, text[i], TW_SHAPE(32, 32, 3));
+            ok(tw_params_use_gradient(m->params, NULL));
+            ok(tw_graph_create(&g));
+            tw_value *y = tw_model_build(g, m, 2, NULL).net;
+            ok(tw_graph_status(g));
+            tw_graph_gradient_of_params(g, tw_sum_to(g, tw_mul(g, y, y), (tw_shape){0}));
+            ok(tw_plan_create(
+                &plan, g, m->params,
+                &(tw_plan_options){.precision = half ? TW_PRECISION_BF16 : TW_PRECISION_F32}));
+            FILE *f = open_memstream(&listing, &size);
+            tw_plan_print(plan, f);
+            fclose(f);
+            const char *slow = strstr(listing, "ref:");
+            if (slow) fail_msg("network %d: %.60s", i, slow);
+            assert_non_null(strstr(listing, "conv"));
+            free(listing);
+            tw_plan_destroy(&plan);
+            tw_graph_destroy(&g);
+            destroy_model(&m, &c);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unets_of_all_options_agree_with_a_reference_in_double),
+        cmocka_unit_test(unets_agree_in_bf16_to_its_rounding),
+        cmocka_unit_test(a_padded_network_is_the_network_of_padded_samples),
+        cmocka_unit_test(full_size_plans_hold_no_reference_implementation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
