@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "comm/pretend_nodes.h"
 #include "train/trainer.h"
+#include "train/trainer_files.h"
 #include "tweedie/clock.h"
 #include "tweedie/log.h"
 
@@ -39,7 +39,8 @@ static const char adamw[] =
  * dealt out over two nodes one by one; each rank a run of its own. */
 enum { ONE_NODE, NODES_OF_1, NODES_OF_2, NODES_OF_3, ROUND_ROBIN, ALONE, PLACES };
 static tw_comm *comm, *comms[PLACES]; /* comm is the one in use */
-static char directory[256], data_path[512], config_path[512], run_path[512];
+static trainer_files files;
+static char run_path[512];
 
 static void ok(tw_status st)
 {
@@ -92,7 +93,7 @@ static void follow(reference *r)
     tw_objective *objective = NULL;
     tw_objective_config oc = {0};
     float x0[BATCH * DIMS];
-    const tw_dataset_options data_options = {.path = data_path, .split = "train"};
+    const tw_dataset_options data_options = {.path = files.data, .split = "train"};
     const tw_loader_options loader_options = {.batch = BATCH, .seed = 9};
     const tw_objective_options objective_options = {
         .batch = BATCH, .precision = TW_PRECISION_F32, .gradients = true};
@@ -150,7 +151,7 @@ static void open_trainer(tw_trainer *t, tw_train_options *o, const char *name,
     snprintf(words, sizeof words, "%s %s", chosen ? "" : adamw, assignments ? assignments : "");
     for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) list[count++] = w;
     *o = (tw_train_options){
-        .config = config_path, .run = path, .assignment_count = count, .assignments = list};
+        .config = files.config, .run = path, .assignment_count = count, .assignments = list};
     *t = (tw_trainer){.comm = comm, .options = o, .start = tw_clock_seconds()};
     ok(tw_trainer_open(t));
 }
@@ -375,54 +376,18 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
 
 /* ---- files ---- */
 
-static tw_status make_files(void)
-{
-    tw_status st = TW_OK;
-    const char *base = getenv("TMPDIR");
-    const tw_import_options import = {
-        .format = "circles", .path = data_path, .count = 200, .seed = 4};
-    snprintf(directory, sizeof directory, "%s/tweedie-test-XXXXXX", base ? base : "/tmp");
-    TW_CHECK(mkdtemp(directory), TW_EIO, "%s: cannot be made", directory);
-    snprintf(data_path, sizeof data_path, "%s/points.h5", directory);
-    snprintf(config_path, sizeof config_path, "%s/points.ini", directory);
-    TW_TRY(tw_dataset_import(&import, NULL));
-    FILE *file = fopen(config_path, "w");
-    TW_CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0, TW_EIO, "%s: cannot be written",
-             config_path);
-done:
-    return st;
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    tw_log_quiet(true);
-    tw_status st = tw_comm_rank(comm) == 0 ? make_files() : TW_OK;
-    if (tw_comm_agree(comm, st) != TW_OK ||
-        tw_comm_broadcast(comm, directory, sizeof directory, 0) != TW_OK) {
-        print_error("%s\n", tw_error_message());
-        return -1;
-    }
-    snprintf(data_path, sizeof data_path, "%s/points.h5", directory);
-    snprintf(config_path, sizeof config_path, "%s/points.ini", directory);
-    snprintf(run_path, sizeof run_path, "%s/run", directory);
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
+    const int failed = trainer_files_make(&files, comm, "circles", text);
+    snprintf(run_path, sizeof run_path, "%s/run", files.directory);
+    return failed;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    tw_log_close();
-    if (tw_comm_barrier(comm) != TW_OK) return -1;
-    return tw_comm_rank(comm) == 0 ? nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS) : 0;
+    return trainer_files_remove(&files, comm);
 }
 
 int main(void)

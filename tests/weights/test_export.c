@@ -9,7 +9,7 @@
 #include "tweedie/weights.h"
 #include "weights/exporter.h"
 
-static char folder[] = "/tmp/tweedie-export-XXXXXX";
+static char folder[160];
 
 static char *under(char out[256], const char *name)
 {
@@ -243,6 +243,8 @@ static void what_a_format_cannot_hold_is_refused(void **state)
 static int enter(void **state)
 {
     (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/tweedie-test-XXXXXX", base ? base : "/tmp");
     return mkdtemp(folder) ? 0 : -1;
 }
 
