@@ -95,6 +95,8 @@ static tw_status loop(tw_trainer *t)
     if (t->stepper.step >= t->c->steps)
         tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->stepper.step,
                     (long long)t->c->steps);
+    else
+        tw_progress_start(t->progress);
     while (t->stepper.step < t->c->steps && !r.stop) {
         TW_TRY(tw_trainer_step(t, &r));
         tw_progress_step(t->progress, &r);
@@ -119,8 +121,10 @@ tw_status tw_train(const tw_comm *comm, const tw_train_options *options)
     TW_TRY(tw_trainer_open(&t));
     if (options->dry_run)
         TW_TRY(tw_trainer_estimate(&t));
-    else
-        TW_TRY(loop(&t));
+    else {
+        st = loop(&t);
+        tw_progress_end(t.progress, st);
+    }
 done:
     tw_trainer_close(&t);
     return st;
