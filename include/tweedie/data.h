@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tweedie/augment.h"
 #include "tweedie/io.h"
 #include "tweedie/output.h"
 #include "tweedie/status.h"
@@ -164,6 +165,8 @@ typedef struct tw_loader_options {
     uint64_t seed;
     bool flip; /* mirror each loaded image left to right with probability 1/2, by (seed, position,
                   step) */
+    const tw_augment *augment;  /* what else is done to images, after that; NULL: nothing */
+    const void *augment_config; /* its keys; borrowed */
     tw_loader_mode mode;
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
     bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
@@ -199,6 +202,11 @@ size_t tw_loader_bytes(const tw_loader *loader);
  * @return TW_EIO or TW_EDATA where reading a block failed: the caller must tell the other ranks */
 tw_status tw_loader_next(tw_loader *loader, int64_t step, int64_t first, int64_t count, float *x,
                          int32_t *labels);
+
+/* How the loader's augmentation changes the images of these positions.
+ * @param[out] labels  [count][options.augment->labels] */
+void tw_loader_augment_labels(const tw_loader *loader, int64_t step, int64_t first, int64_t count,
+                              float *labels);
 
 /* The index within the split of the sample that position `position` (of the global batch) loads at
  * step `step`. */

@@ -139,6 +139,7 @@ typedef struct tw_objective_step {
     double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
                          mean's */
     const int32_t *label; /* [count], each below the model's classes; NULL: of class 0 */
+    const float *augment; /* [count, tw_model_augment_labels]: how each was augmented; NULL: not */
     bool validation;      /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;

@@ -50,6 +50,7 @@ typedef enum tw_rng_purpose {
     TW_RNG_LABEL = 17,      /* random labels while sampling, label dropout while training */
     TW_RNG_BOUND = 18,      /* the noise of a variational bound's x_t: position = sample index, step
                                = repeat times the process's steps + t */
+    TW_RNG_AUGMENT = 19,    /* what is done to an image of training (data.augment) */
 } tw_rng_purpose;
 
 /* The name of a sequence of numbers. */

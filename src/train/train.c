@@ -19,6 +19,12 @@ done:
     return st;
 }
 
+static void say_augment(void *self, int64_t step, int64_t first, int64_t count, float *labels)
+{
+    const tw_trainer *t = self;
+    tw_loader_augment_labels(t->loader, step, first, count, labels);
+}
+
 /* Asked by a signal, a file, the clock or the step number to stop or save? Each rank answers for
  * itself, and the step's reduction adds the answers: a signal or a clock that reaches one rank
  * alone stops all of them after the same step. */
@@ -35,7 +41,8 @@ static void find_requests(void *self, bool *stop, bool *save)
 
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
 {
-    t->stepper.hooks = (tw_step_hooks){read_samples, find_requests, t};
+    t->stepper.hooks = (tw_step_hooks){
+        .read = read_samples, .augment = say_augment, .requests = find_requests, .self = t};
     return tw_stepper_step(&t->stepper, out);
 }
 
