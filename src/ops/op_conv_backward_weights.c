@@ -25,7 +25,8 @@ typedef struct state {
 static choice choose(const tw_conv_shapes *s, const tw_task *t)
 {
     const tw_attr *a = &t->node->attr;
-    if (tw_winograd_suits(s, a, t->act, t->convolution)) return CHOICE_WINOGRAD;
+    if (tw_winograd_suits(s, a, TW_CONV_BACKWARD_WEIGHTS, t->act, t->convolution))
+        return CHOICE_WINOGRAD;
     return tw_conv_is_pointwise(s, a) ? CHOICE_MATMUL : CHOICE_PRIMITIVE;
 }
 
