@@ -20,7 +20,9 @@ struct tw_preview {
     tw_dataset *data; /* the validation split, or NULL */
     float *x0;
     int32_t *label;
+    int32_t *list; /* of sample.class, where that is a file */
     tw_model_score *score;
+    tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
     float *samples; /* rank zero */
 };
@@ -85,6 +87,20 @@ done:
     return st;
 }
 
+/* As samples will be, but for what needs a second network: that may not be there yet. */
+static tw_status guide(tw_preview *p, const tw_labels *labels)
+{
+    const tw_run_config *run = &p->t->run;
+    const tw_guidance_use use = {.score = tw_model_score_view(p->score),
+                                 .process = p->model->process,
+                                 .labels = *labels,
+                                 .batch = run->sample.batch,
+                                 .seed = (uint64_t)run->sample.seed};
+    if (tw_guidance_is_none(&run->guidance) || tw_guidance_has_network(&run->guidance))
+        return TW_OK;
+    return tw_guided_create(&p->guided, &run->guidance, &use);
+}
+
 static tw_status plan_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
@@ -95,11 +111,14 @@ static tw_status plan_grid(tw_preview *p)
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
     tw_labels labels;
-    TW_TRY(tw_run_labels(&labels, t->run.sample_class, p->model));
+    TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
+                         p->model->label_dropout > 0));
     TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
                                  t->stepper.convolution));
     tw_model_score_condition(p->score, &labels);
-    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
+    TW_TRY(guide(p, &labels));
+    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process,
+                             p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score),
                              &options));
     if (tw_comm_rank(t->comm) == 0)
         TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
@@ -166,6 +185,8 @@ void tw_preview_destroy(tw_preview **preview)
     tw_preview *p = *preview;
     if (!p) return;
     tw_sampler_destroy(&p->sampler);
+    tw_guided_destroy(&p->guided);
+    tw_free(&p->list);
     tw_model_score_destroy(&p->score);
     tw_objective_destroy(&p->objective);
     tw_dataset_destroy(&p->data);
