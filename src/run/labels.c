@@ -67,8 +67,8 @@ tw_status tw_run_labels(tw_labels *out, int32_t **list, const char *text, int64_
              text);
     if (strcmp(text, "none") == 0) {
         TW_CHECK(unlabelled, TW_ECONFIG,
-                 "sample.class: none; the network was always told a class in training "
-                 "(network.label_dropout = 0)");
+                 "sample.class: none; a network that was also trained without labels "
+                 "(network.label_dropout above 0), and no classifier to guide it, was expected");
         goto done;
     }
     if (tw_text_to_int64(text, &one)) {
