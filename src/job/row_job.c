@@ -78,12 +78,26 @@ static tw_score make_score(row_job *j)
 
 /* ---- planning ---- */
 
+/* A guided score is that of no process's marginals, so nothing follows from it by their flow. */
+static tw_status refuse_guidance(const tw_row_job_options *o)
+{
+    tw_status st = TW_OK;
+    for (int i = 0; i < o->assignment_count; i++)
+        TW_CHECK(strncmp(o->assignments[i], "guidance.", strlen("guidance.")) != 0, TW_EUSAGE,
+                 "%s: a guided model has no likelihoods and no codes: its score is that of no "
+                 "density along the process; the network's own are computed without it",
+                 o->assignments[i]);
+done:
+    return st;
+}
+
 /* In float32 where nothing else is asked for: the noise of bf16 makes a solver's steps small, and a
  * code worthless. */
 static tw_status read_settings(row_job *j)
 {
     tw_status st = TW_OK;
     const tw_row_job_options *o = j->options;
+    TW_TRY(refuse_guidance(o));
     TW_TRY(tw_restore_config(&j->config, j->restored, "likelihood", "likelihood compute",
                              o->assignment_count, o->assignments));
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_LIKELIHOOD | TW_RUN_COMPUTE, NULL));

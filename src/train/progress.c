@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -293,14 +294,30 @@ void tw_progress_step(tw_progress *p, const tw_step_result *r)
     if (tw_clock_seconds() - p->last_line >= p->t->c->log_seconds || last) print_line(p, r);
 }
 
-void tw_progress_validation(tw_progress *p, double loss)
+static void tell_accuracy(const tw_validation *v)
+{
+    char text[TW_ACCURACY_BINS * 8] = "";
+    for (int k = 0, at = 0; k < TW_ACCURACY_BINS; k++)
+        at += isnan(v->by_noise[k])
+                  ? snprintf(text + at, sizeof text - (size_t)at, " -")
+                  : snprintf(text + at, sizeof text - (size_t)at, " %.2f", v->by_noise[k]);
+    tw_log_info("  accuracy %.3f; by eighths of the time, from little noise to much:%s",
+                v->accuracy, text);
+}
+
+void tw_progress_validation(tw_progress *p, const tw_validation *v)
 {
     tw_json json = {0};
     if (!p) return;
-    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, loss);
+    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, v->loss);
+    if (v->classifies) tell_accuracy(v);
     tw_json_object(&json, NULL);
     tw_json_int64(&json, "step", p->t->stepper.step);
-    tw_json_double(&json, "validation_loss", loss);
+    tw_json_double(&json, "validation_loss", v->loss);
+    if (v->classifies) {
+        tw_json_double(&json, "accuracy", v->accuracy);
+        tw_json_doubles(&json, "accuracy_by_noise", v->by_noise, TW_ACCURACY_BINS);
+    }
     tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);

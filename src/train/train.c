@@ -65,12 +65,12 @@ static void save_if_due(tw_trainer *t, bool now)
 static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    double loss;
+    tw_validation found;
     if (tw_preview_validates(t->preview) &&
         due(t->c->validate_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "validation", t->stepper.step, TW_PATIENCE);
-        TW_TRY(tw_preview_validate(t->preview, &loss));
-        tw_progress_validation(t->progress, loss);
+        TW_TRY(tw_preview_validate(t->preview, &found));
+        tw_progress_validation(t->progress, &found);
     }
     if (due(t->c->grid_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
