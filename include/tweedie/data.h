@@ -241,6 +241,14 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *writer, const char *key,
 tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *writer, const char *name,
                                         const double *values);
 
+/* The same for arrays /NAME float32 [N][width] that belong to the samples: rows first …
+ * first + count − 1, the first call before the others. Elements of a row have the shape
+ * [dims[0]][dims[1]]… in the file, of at most 4 axes. @return TW_EINTERNAL for a name of the format
+ * itself */
+tw_status tw_dataset_writer_add_rows(tw_dataset_writer *writer, const char *name, int axes,
+                                     const int64_t *dims, int64_t first, int64_t count,
+                                     const float *values);
+
 /* Appends the next `count` samples as stored (tw_dataset_denormalise makes them from model units).
  * @param stored  uint8 or float32 [count][H][W][C]
  * @param labels  [count]; NULL exactly where num_classes is 0

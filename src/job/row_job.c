@@ -97,6 +97,7 @@ static tw_status read_settings(row_job *j)
 {
     tw_status st = TW_OK;
     const tw_row_job_options *o = j->options;
+    if (j->task->settings) return j->task->settings(j);
     TW_TRY(refuse_guidance(o));
     TW_TRY(tw_restore_config(&j->config, j->restored, "likelihood", "likelihood compute",
                              o->assignment_count, o->assignments));
@@ -105,6 +106,8 @@ static tw_status read_settings(row_job *j)
     if (j->run.compute.precision == TW_PRECISION_AUTO) j->run.compute.precision = TW_PRECISION_F32;
     if (j->run.compute.convolution == TW_CONVOLUTION_AUTO)
         j->run.compute.convolution = TW_CONVOLUTION_DIRECT;
+    j->batch = j->run.likelihood.batch;
+    j->block = BLOCK_BATCHES * j->batch;
 done:
     return st;
 }
@@ -143,12 +146,11 @@ static tw_status plan(row_job *j)
     tw_model *m = j->restored->model;
     j->dims = m->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
-    TW_TRY(row_job_check_labels(j));
+    if (!j->task->unlabelled) TW_TRY(row_job_check_labels(j));
     TW_TRY(row_job_choose_rows(j));
-    TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision,
+    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision,
                                  (tw_convolution)j->run.compute.convolution));
     j->score = make_score(j);
-    j->block = BLOCK_BATCHES * j->run.likelihood.batch;
     TW_TRY(block_work_check_array(j->first, j->block, "rows"));
     TW_TRY(j->task->plan(j));
     TW_TRY(describe(j));
