@@ -85,6 +85,25 @@ done:
     return st;
 }
 
+/* Of an array that is not in one piece: its index of chunks, which was walked over in the child, is
+ * read once, and chunks then from the judged file. */
+static tw_status open_chunks(tw_dataset *d, int array)
+{
+    tw_status st = TW_OK;
+    tw_h5_array a;
+    const bool labels = array == TW_JUDGED_LABELS;
+    const hid_t dataset = labels ? d->format.labels : d->format.samples;
+    const char *object = labels ? "/labels" : tw_format_object(d->format.spec.kind);
+    if (dataset < 0 || d->judged.pieces[array].bytes > 0) goto done;
+    TW_TRY(tw_h5_look(&a, dataset, d->path, object));
+    if (a.chunk_rows == 0) goto done;
+    TW_TRY(tw_alloc(&d->chunks[array], 1, sizeof *d->chunks[array], "chunks"));
+    TW_TRY(tw_h5_chunks_open(d->chunks[array], dataset, d->transfer, &a, d->judged.file, d->path,
+                             object));
+done:
+    return st;
+}
+
 static tw_status open_to_read(tw_dataset *d, const char *hints)
 {
     tw_status st = TW_OK;
@@ -103,6 +122,7 @@ static tw_status open_to_read(tw_dataset *d, const char *hints)
     }
     /* MPI-IO opens a file by its own name: what it means is checked on both sides */
     TW_TRY(open_judged(&d->format, d, access));
+    for (int i = 0; i < TW_JUDGED_ARRAYS; i++) TW_TRY(open_chunks(d, i));
 done:
     tw_h5_close(&access);
     if (info != MPI_INFO_NULL) MPI_Info_free(&info);
@@ -203,6 +223,10 @@ done:
 static tw_status close_here(void *self)
 {
     tw_dataset *d = self;
+    for (int i = 0; i < TW_JUDGED_ARRAYS; i++) {
+        if (d->chunks[i]) tw_h5_chunks_close(d->chunks[i]);
+        tw_free(&d->chunks[i]);
+    }
     tw_h5_close(&d->transfer);
     tw_dataset_file_close(&d->format);
     tw_judged_close(&d->judged);
@@ -233,8 +257,19 @@ int64_t tw_dataset_count(const tw_dataset *d)
     return d->split.last - d->split.first;
 }
 
-/* Rows of an array: in one piece from where the child said that it lies, else by the library's
- * index of chunks. */
+/* Rows of an array in chunks, which are of little-endian numbers. */
+static tw_status read_chunks(tw_h5_chunks *c, int64_t first, int64_t count, void *out)
+{
+    tw_h5_box box = {.start = {first}};
+    int64_t strides[8];
+    memcpy(box.extent, c->dims, sizeof box.extent);
+    box.extent[0] = count;
+    tw_h5_dense_strides(c->rank, box.extent, c->element, strides);
+    return count > 0 ? tw_h5_chunks_read_box(c, &box, out, strides) : TW_OK;
+}
+
+/* Rows of an array: in one piece from where the child said that it lies, else by the index of its
+ * chunks. */
 static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t count, void *out)
 {
     const tw_dataset_spec *spec = &d->format.spec;
@@ -242,6 +277,7 @@ static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t coun
     const size_t bytes = labels ? sizeof(int32_t) : tw_dataset_sample_bytes(spec);
     if (d->judged.pieces[array].bytes > 0)
         return tw_judged_read(&d->judged, array, first, count, bytes, out, d->path);
+    if (d->chunks[array]) return read_chunks(d->chunks[array], first, count, out);
     return tw_h5_read_rows(labels ? d->format.labels : d->format.samples, d->transfer,
                            labels ? H5T_NATIVE_INT32 : tw_format_memory_type(spec->kind), first,
                            count, out, d->path, labels ? "/labels" : tw_format_object(spec->kind));

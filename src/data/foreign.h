@@ -17,7 +17,7 @@ typedef struct tw_foreign {
     hid_t file, dataset;
     tw_h5_array shape;
     tw_h5_chunks *chunks; /* of a chunked array: what reads it */
-    bool column_major; /* the file says that MATLAB wrote it */
+    bool column_major;    /* the file says that MATLAB wrote it */
 } tw_foreign;
 
 /* Opens "FILE:/path". `option` ("--labels ") begins messages about the argument.

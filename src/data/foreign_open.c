@@ -138,8 +138,8 @@ static tw_status check_stored(tw_foreign *a)
     TW_TRY(tw_h5_look(&a->shape, a->dataset, a->path, a->object));
     if (a->shape.chunk_rows > 0) {
         TW_TRY(tw_alloc(&a->chunks, 1, sizeof *a->chunks, "chunks"));
-        TW_TRY(tw_h5_chunks_open(a->chunks, a->dataset, H5P_DEFAULT, &a->shape, true, a->path,
-                                 a->object));
+        TW_TRY(tw_h5_chunks_open(a->chunks, a->dataset, H5P_DEFAULT, &a->shape,
+                                 tw_h5_descriptor(a->dataset), a->path, a->object));
         TW_TRY(tw_h5_chunks_check(&known, a->chunks, &a->shape));
     }
     if (known) goto done;

@@ -27,15 +27,15 @@ struct tw_foreign_reader {
     const tw_foreign_axes *axes;
     const char *scratch;
     size_t element;
-    int64_t sample;       /* bytes of one */
-    int64_t count;        /* samples of the array */
-    int64_t group;        /* samples that share chunks */
-    int64_t band;         /* samples in memory at most */
-    bool sorted;          /* through the scratch file */
-    int64_t strides[8];   /* of the file's axes in [H][W][C] order, bytes */
-    int64_t first, held;  /* samples in memory */
-    int64_t group_loaded; /* in the scratch file; −1: none */
-    hid_t type;           /* of the file */
+    int64_t sample;         /* bytes of one */
+    int64_t count;          /* samples of the array */
+    int64_t group;          /* samples that share chunks */
+    int64_t band;           /* samples in memory at most */
+    bool sorted;            /* through the scratch file */
+    int64_t strides[8];     /* of the file's axes in [H][W][C] order, bytes */
+    int64_t first, held;    /* samples in memory */
+    int64_t group_loaded;   /* in the scratch file; −1: none */
+    hid_t type;             /* of the file */
     char *samples, *pieces; /* [band] */
     int64_t scratch_bytes;  /* through the scratch file */
     int file;
@@ -252,25 +252,39 @@ done:
     return st;
 }
 
-/* Puts the rows from `row` on of the band that is in the pieces, of `rows` samples, where they
+/* Chunks from this one on, along the last axis, that are whole: their pieces are alike and lie
+ * behind each other. At least one. */
+static int64_t alike(const tw_foreign_reader *r, const walk *w)
+{
+    const int last = r->a->shape.rank - 1;
+    if (last == r->axes->axis[TW_AXIS_N]) return 1;
+    const int64_t whole = r->a->shape.dims[last] / r->a->shape.chunk[last];
+    return w->at[last] < whole ? whole - w->at[last] : 1;
+}
+
+/* Puts `count` rows from `row` on, of the band of `rows` samples that is in the pieces, where they
  * belong. */
 static void place_rows(tw_foreign_reader *r, int64_t row, int64_t count, int64_t rows)
 {
-    const int n = r->axes->axis[TW_AXIS_N], rank = r->a->shape.rank;
+    const int n = r->axes->axis[TW_AXIS_N], rank = r->a->shape.rank, last = rank - 1;
+    const int64_t element = (int64_t)r->element;
     int64_t strides[8];
+    bool more = true;
     walk w;
-    begin_walk(r, r->group_loaded, &w);
-    do {
+    for (begin_walk(r, r->group_loaded, &w); more;) {
+        const tw_h5_row side = {.count = alike(r, &w),
+                                .out_stride = r->a->shape.chunk[last] * r->strides[last],
+                                .in_stride = w.inner * rows * element};
         int64_t to = row * r->strides[n];
         w.extent[n] = rows;
         tw_h5_dense_strides(rank, w.extent, r->element, strides);
         for (int i = 0; i < rank; i++)
             if (i != n) to += w.offset[i] * r->strides[i];
         w.extent[n] = count;
-        tw_h5_copy_box(rank, w.extent, r->element, r->samples + to, r->strides,
-                       r->pieces + w.before * rows * (int64_t)r->element + row * strides[n],
-                       strides);
-    } while (next_walk(r, &w));
+        tw_h5_copy_boxes(&side, rank, w.extent, r->element, r->samples + to, r->strides,
+                         r->pieces + w.before * rows * element + row * strides[n], strides);
+        for (int64_t k = 0; k < side.count; k++) more = next_walk(r, &w);
+    }
 }
 
 /* Puts the band from sample `from` of the loaded group together, as many rows at a time as stay in

@@ -183,7 +183,7 @@ done:
 }
 
 tw_status tw_h5_chunks_open(tw_h5_chunks *c, hid_t dataset, hid_t transfer, const tw_h5_array *a,
-                            bool indexed, const char *path, const char *object)
+                            int file, const char *path, const char *object)
 {
     tw_status st = TW_OK;
     hid_t list = H5I_INVALID_HID;
@@ -201,7 +201,7 @@ tw_status tw_h5_chunks_open(tw_h5_chunks *c, hid_t dataset, hid_t transfer, cons
     TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: the storage of %s cannot be read",
            path, object);
     TW_TRY(take_filters(c, list));
-    if (indexed) TW_TRY(tw_h5_index_open(&c->index, dataset, a));
+    if (file >= 0) TW_TRY(tw_h5_index_open(&c->index, dataset, file, a));
 done:
     tw_h5_close(&list);
     return st;

@@ -29,7 +29,7 @@ typedef struct tw_h5_chunks {
     const char *path, *object;
     int rank;
     int64_t dims[8], chunk[8], grid[8]; /* grid: number of chunks along each axis */
-    size_t element, bytes; /* of an element, and of a chunk, unpacked */
+    size_t element, bytes;              /* of an element, and of a chunk, unpacked */
     int filter_count;
     tw_h5_filter filters[TW_H5_FILTERS_MAX];
     tw_h5_index index;
@@ -48,10 +48,11 @@ typedef struct tw_h5_chunks {
 } tw_h5_chunks;
 
 /* Prepares reading from a chunked dataset that tw_h5_look has accepted as `a`.
- * @param indexed  the index of chunks is read once (h5_index.h): for many chunks. Else the library
- * looks up each. Close also after failure. */
+ * @param file  a descriptor of its file: the index of chunks is read once (h5_index.h), and chunks
+ * from where it says that they lie; −1: the library looks up each, which is less for a few.
+ * Borrowed. Close also after failure. */
 tw_status tw_h5_chunks_open(tw_h5_chunks *c, hid_t dataset, hid_t transfer, const tw_h5_array *a,
-                            bool indexed, const char *path, const char *object);
+                            int file, const char *path, const char *object);
 void tw_h5_chunks_close(tw_h5_chunks *c);
 
 /* Whether storage was allocated for every chunk, and as much as the shape needs: what
@@ -84,6 +85,14 @@ tw_status tw_h5_read_box(hid_t dataset, hid_t transfer, hid_t type, int rank, co
 /* Copies a box of `extent` elements of `element` bytes. Strides are in bytes, one for each axis. */
 void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
                     const int64_t *out_strides, const void *in, const int64_t *in_strides);
+
+/* The same for several boxes that lie one after the other on both sides. */
+typedef struct tw_h5_row {
+    int64_t count, out_stride, in_stride;
+} tw_h5_row;
+void tw_h5_copy_boxes(const tw_h5_row *row, int rank, const int64_t *extent, size_t element,
+                      void *out, const int64_t *out_strides, const void *in,
+                      const int64_t *in_strides);
 
 /* Strides of a dense array in row-major order. */
 void tw_h5_dense_strides(int rank, const int64_t *extent, size_t element, int64_t *strides_out);

@@ -13,10 +13,10 @@
 #include "tweedie/memory.h"
 
 enum {
-    NODE_HEAD = 24,    /* "TREE", type, level, entries, two siblings */
-    LEVELS_MAX = 16,   /* 2 to the power of it: more chunks than any file has */
+    NODE_HEAD = 24,  /* "TREE", type, level, entries, two siblings */
+    LEVELS_MAX = 16, /* 2 to the power of it: more chunks than any file has */
     HEADER_MAX = 1 << 16,
-    HEADERS_MAX = 64,  /* continuations of an object's header */
+    HEADERS_MAX = 64, /* continuations of an object's header */
     LAYOUT = 0x08,
     CONTINUATION = 0x10
 };
@@ -56,7 +56,7 @@ static void scan_block(tw_h5_index *x, const unsigned char *p, size_t size, int 
         if (type == LAYOUT && !(flags & 2) && bytes >= 16) {
             /* versions 1 and 2: dimensions, class; version 3: class, dimensions */
             const bool new = data[0] == 3, old = data[0] == 1 || data[0] == 2;
-            if ((new && data[1] == 2 && data[2] == x->rank + 1) ||
+            if ((new &&data[1] == 2 && data[2] == x->rank + 1) ||
                 (old && data[2] == 2 && data[1] == x->rank + 1))
                 x->root = (int64_t)(number(data + (new ? 3 : 8), 8) & INT64_MAX);
         }
@@ -210,40 +210,47 @@ done:
     return st;
 }
 
-/* The descriptor of a file that the default driver has opened, and what its addresses mean. */
+int tw_h5_descriptor(hid_t dataset)
+{
+    int *descriptor = NULL, found = -1;
+    hid_t file = H5Iget_file_id(dataset);
+    hid_t access = file >= 0 ? H5Fget_access_plist(file) : H5I_INVALID_HID;
+    if (access >= 0 && H5Pget_driver(access) == H5FD_SEC2 &&
+        H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) >= 0)
+        found = *descriptor;
+    tw_h5_close(&access);
+    tw_h5_close(&file);
+    return found;
+}
+
+/* What addresses of the file mean, and how large its nodes are. */
 static bool take_file(tw_h5_index *x, hid_t file)
 {
     bool good = false;
-    int *descriptor = NULL;
     size_t address_bytes = 0, size_bytes = 0;
     hsize_t block = 0;
     unsigned chunks = 0;
     struct stat info;
-    hid_t access = H5Fget_access_plist(file), create = H5Fget_create_plist(file);
-    if (access < 0 || create < 0 || H5Pget_driver(access) != H5FD_SEC2 ||
-        H5Pget_userblock(create, &block) < 0 || block > (hsize_t)INT64_MAX ||
+    hid_t create = H5Fget_create_plist(file);
+    if (create < 0 || H5Pget_userblock(create, &block) < 0 || block > (hsize_t)INT64_MAX ||
         H5Pget_sizes(create, &address_bytes, &size_bytes) < 0 || address_bytes != 8 ||
         size_bytes != 8 || H5Pget_istore_k(create, &chunks) < 0 || chunks == 0 ||
-        chunks > 1 << 15 ||
-        H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) < 0 ||
-        fstat(*descriptor, &info) != 0)
+        chunks > 1 << 15 || fstat(x->file, &info) != 0)
         goto done;
-    x->file = *descriptor;
     x->size = (int64_t)info.st_size;
     x->base = (int64_t)block;
     x->node_bytes = NODE_HEAD + 2 * (size_t)chunks * (16 + 8 * ((size_t)x->rank + 1)) +
                     8 * ((size_t)x->rank + 2);
     good = x->size > x->base;
 done:
-    tw_h5_close(&access);
     tw_h5_close(&create);
     return good;
 }
 
-tw_status tw_h5_index_open(tw_h5_index *out, hid_t dataset, const tw_h5_array *a)
+tw_status tw_h5_index_open(tw_h5_index *out, hid_t dataset, int descriptor, const tw_h5_array *a)
 {
     tw_status st = TW_OK;
-    tw_h5_index x = {.file = -1, .root = -1, .rank = a->rank, .chunks = 1};
+    tw_h5_index x = {.file = descriptor, .root = -1, .rank = a->rank, .chunks = 1};
     unsigned char *buffer = NULL;
     H5O_info_t info;
     hid_t file = H5Iget_file_id(dataset);

@@ -17,9 +17,9 @@ typedef struct tw_h5_place {
 } tw_h5_place;
 
 typedef struct tw_h5_index {
-    int file;              /* descriptor; borrowed from the library */
-    int64_t root;          /* of the tree in the file; −1: not known, the library has to be asked */
-    int64_t base, size;    /* of what addresses count from, and of the file */
+    int file;           /* descriptor; borrowed */
+    int64_t root;       /* of the tree in the file; −1: not known, the library has to be asked */
+    int64_t base, size; /* of what addresses count from, and of the file */
     int rank;
     int64_t chunk[8], grid[8]; /* shape of a chunk; number of chunks along each axis */
     int64_t chunks;            /* in all */
@@ -33,10 +33,13 @@ typedef struct tw_h5_index {
 /* Chunks that are in memory at most: 64 MiB. */
 enum { TW_H5_INDEX_MAX = 1 << 22 };
 
-/* Finds the index of a chunked dataset that tw_h5_look has accepted as `a`. Knows B-trees of
- * version 1, which is what HDF5 writes unless it is told to use the newest format, in files of the
- * default driver; of others root is −1. Free also after failure. @return TW_ENOMEM */
-tw_status tw_h5_index_open(tw_h5_index *out, hid_t dataset, const tw_h5_array *a);
+/* The descriptor by which the library reads a dataset; −1 where it reads in another way. */
+int tw_h5_descriptor(hid_t dataset);
+
+/* Finds the index of a chunked dataset that tw_h5_look has accepted as `a`, in its file. Knows
+ * B-trees of version 1, which is what HDF5 writes unless it is told to use the newest format; of
+ * others root is −1. Free also after failure. @return TW_ENOMEM */
+tw_status tw_h5_index_open(tw_h5_index *out, hid_t dataset, int descriptor, const tw_h5_array *a);
 void tw_h5_index_free(tw_h5_index *x);
 
 /* Has chunks first … last in memory: all chunks where they are few enough.

@@ -44,10 +44,10 @@ typedef struct filling {
     int64_t in_strides[8];
 } filling;
 
-/* The part of the chunk at `offset` that lies in the box, of it only what is at first … end − 1
- * along `axis`. */
-static void place(const filling *f, const int64_t *offset, const char *chunk, int axis,
-                  int64_t first, int64_t end)
+/* The parts of the chunk at `offset`, and of so many that lie behind it along the last axis and in
+ * memory, that are in the box; of them only what is at first … end − 1 along `axis`. */
+static void place(const filling *f, const int64_t *offset, const char *chunk, int64_t count,
+                  int axis, int64_t first, int64_t end)
 {
     const tw_h5_chunks *c = f->c;
     int64_t extent[8];
@@ -63,7 +63,27 @@ static void place(const filling *f, const int64_t *offset, const char *chunk, in
         chunk += (from - offset[i]) * f->in_strides[i];
         out += (from - f->box.start[i]) * f->out_strides[i];
     }
-    tw_h5_copy_box(c->rank, extent, c->element, out, f->out_strides, chunk, f->in_strides);
+    const tw_h5_row side = {.count = count,
+                            .out_stride = c->chunk[c->rank - 1] * f->out_strides[c->rank - 1],
+                            .in_stride = (int64_t)c->bytes};
+    tw_h5_copy_boxes(&side, c->rank, extent, c->element, out, f->out_strides, chunk, f->in_strides);
+}
+
+/* Chunks from k on that lie behind each other along the last axis, whole and in the box. */
+static int64_t alike(const filling *f, int64_t k, int64_t count, int64_t (*offsets)[8], int axis)
+{
+    const int last = f->c->rank - 1;
+    const int64_t size = f->c->chunk[last], low = f->box.start[last];
+    const int64_t *first = offsets[k];
+    int64_t n = 1;
+    if (axis == last || first[last] < low) return 1;
+    for (; k + n < count; n++) {
+        const int64_t *next = offsets[k + n];
+        if (memcmp(first, next, (size_t)last * sizeof *next) != 0 ||
+            next[last] != first[last] + n * size || next[last] + size > low + f->box.extent[last])
+            break;
+    }
+    return n;
 }
 
 /* The axis along which a chunk touches memory that is further apart than a cache is large, although
@@ -87,7 +107,7 @@ static tw_status place_each(tw_h5_chunks *c, const filling *f)
     for (;;) {
         TW_TRY(tw_h5_chunks_next(c, offset, &chunk));
         if (!chunk) goto done;
-        place(f, offset, chunk, -1, 0, 0);
+        place(f, offset, chunk, 1, -1, 0, 0);
     }
 done:
     return st;
@@ -110,8 +130,10 @@ static void place_batch(const filling *f, int axis, int64_t count, const char *c
     if (end > f->box.start[axis] + f->box.extent[axis])
         end = f->box.start[axis] + f->box.extent[axis];
     for (int64_t row = first; row < end; row += rows)
-        for (int64_t k = 0; k < count; k++)
-            place(f, offsets[k], chunks + (size_t)k * f->c->bytes, axis, row, row + rows);
+        for (int64_t k = 0, n; k < count; k += n) {
+            n = alike(f, k, count, offsets, axis);
+            place(f, offsets[k], chunks + (size_t)k * f->c->bytes, n, axis, row, row + rows);
+        }
 }
 
 static tw_status place_in_batches(tw_h5_chunks *c, const filling *f, int axis)
@@ -175,7 +197,7 @@ static tw_status read_chunked(const tw_h5_array *a, hid_t dataset, hid_t transfe
     hid_t from = H5I_INVALID_HID;
     char *raw = NULL;
     for (int i = 0; i < a->rank; i++) elements *= box->extent[i];
-    TW_TRY(tw_h5_chunks_open(&c, dataset, transfer, a, false, path, object));
+    TW_TRY(tw_h5_chunks_open(&c, dataset, transfer, a, -1, path, object));
     TW_TRY(tw_h5_number_type(&from, dataset, path, object));
     if (a->size > H5Tget_size(type))
         TW_TRY(tw_alloc_arena(&raw, (size_t)elements * a->size, "rows of an array"));

@@ -188,8 +188,8 @@ tw_status column_reader_verify(column_reader *r, void *const *values)
     TW_TRY(column_reader_read(r, 0, r->head.rows, values));
     for (int i = 0; i < r->set->count; i++) {
         const column *c = &r->set->column[i];
-        column_print_digest(
-            met, XXH3_128bits(values[i], (size_t)r->head.rows * column_row_bytes(c)));
+        column_print_digest(met,
+                            XXH3_128bits(values[i], (size_t)r->head.rows * column_row_bytes(c)));
         TW_CHECK(strcmp(met, r->head.column[i].digest) == 0, TW_EDATA,
                  "%s: damaged: %s does not have its digest", r->path, c->name);
     }
