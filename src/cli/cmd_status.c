@@ -89,7 +89,7 @@ static void next(char *out, size_t size, const tw_run_status *s, const char *run
         (void)tw_format(out, size, "%s", text);
         return;
     }
-    if (tw_format(out, size, "the command that began it, with --run %s: it resumes", run) != TW_OK)
+    if (tw_format(out, size, "begin it again as before: it resumes in %s", run) != TW_OK)
         out[0] = '\0';
 }
 

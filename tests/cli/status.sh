@@ -32,7 +32,7 @@ expect_exit 0 "$TWEEDIE" status run
 expect_output "step         50 of 100 (50.0 %)"
 expect_output "loss         2  (falling, from 5)"
 expect_output "2 samples/s by the clock, batch 8, 4 ranks of 1 thread"
-expect_output "the command that began it, with --run run: it resumes"
+expect_output "begin it again as before: it resumes in run"
 for end in stopped failed diverged; do
     printf '{"step": 50, "event": "%s", "restart": 1, "time": 2061}\n' "$end" >>run/metrics.jsonl
     expect_exit 0 "$TWEEDIE" status run
