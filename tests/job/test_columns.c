@@ -15,7 +15,8 @@ static const column_set set = {
     .column = {{"index", COLUMN_I64, 0}, {"logp", COLUMN_F64, 0}, {"terms", COLUMN_F64, WIDTH}}};
 static int64_t index_[ROWS], met_index[ROWS];
 static double logp[ROWS], terms[ROWS * WIDTH], met_logp[ROWS], met_terms[ROWS * WIDTH];
-static void *const values[] = {index_, logp, terms}, *const met[] = {met_index, met_logp, met_terms};
+static void *const values[] = {index_, logp, terms}, *const met[] = {met_index, met_logp,
+                                                                     met_terms};
 
 /* Stands before the library's: one that crashes over a file of this name, as HDF5 1.10 does over
  * some of its older format. */
@@ -96,8 +97,8 @@ static void make_spoiled(const char *path, spoil how)
     if (how == EXTERNAL) H5Pset_external(list, "/etc/passwd", 0, sizeof logp);
     if (how == DEFLATED) H5Pset_chunk(list, 1, &chunk), H5Pset_deflate(list, 1);
     if (how == LINK) {
-        assert_true(H5Lcreate_external("good.h5", "/logp", file, "logp", H5P_DEFAULT,
-                                       H5P_DEFAULT) >= 0);
+        assert_true(
+            H5Lcreate_external("good.h5", "/logp", file, "logp", H5P_DEFAULT, H5P_DEFAULT) >= 0);
     } else if (how != MISSING) {
         hid_t space = H5Screate_simple(1, &extent, NULL);
         hid_t d = H5Dcreate2(file, "logp", how == OTHER_TYPE ? H5T_STD_I64LE : H5T_IEEE_F64LE,
@@ -126,9 +127,12 @@ static void columns_that_are_elsewhere_or_otherwise_are_refused(void **state)
     static const struct {
         spoil how;
         const char *word;
-    } cases[] = {{EXTERNAL, "in other files"}, {LINK, "link"},
-                 {TWICE, "2 hard links"},      {DEFLATED, "is not stored in one piece"},
-                 {OTHER_TYPE, "float64"},      {LONGER, "another shape"},
+    } cases[] = {{EXTERNAL, "in other files"},
+                 {LINK, "link"},
+                 {TWICE, "2 hard links"},
+                 {DEFLATED, "is not stored in one piece"},
+                 {OTHER_TYPE, "float64"},
+                 {LONGER, "another shape"},
                  {MISSING, "/logp"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         column_reader r;
