@@ -75,7 +75,7 @@ extern const tw_kinds tw_weighting_kinds;
 typedef struct tw_times {
     tw_kind kind;
     tw_status (*check)(const void *config, const tw_process *p); /* NULL: goes with each */
-    /* Time and importance weight (1: drawn as the objective means) of a uniform number in [0, 1):
+    /* Time and importance weight (1: sampled as the objective means) of a uniform number in [0, 1):
      * the distribution's inverse, so that stratified numbers give stratified times.
      * @param history  of `remembers`, else NULL */
     double (*at)(const void *config, const tw_process *p, const double *history, double u,

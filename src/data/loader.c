@@ -1,7 +1,7 @@
-/* Drawing batches: from memory, or from a file that is read ahead block by block.
+/* Loading batches: from memory, or from a file that is read ahead block by block.
  *
- * Both ways ask order.h which sample a (position, step) draws, so they cannot differ in what they
- * draw; they differ in where the sample is found. Streaming keeps two blocks for each position: the
+ * Both ways ask order.h which sample a (position, step) loads, so they cannot differ in what they
+ * load; they differ in where the sample is found. Streaming keeps two blocks for each position: the
  * one in use, and the one that follows it, which the input thread reads meanwhile. A block is used
  * for as many steps as it has samples, so reading has that long. */
 #include <stdio.h>
@@ -288,8 +288,8 @@ done:
     return st;
 }
 
-/* The sample that a position draws at a step, as stored. */
-static tw_status draw(const tw_loader *l, int64_t own, int64_t step, const char **stored,
+/* The sample that a position loads at a step, as stored. */
+static tw_status load(const tw_loader *l, int64_t own, int64_t step, const char **stored,
                       int32_t *label)
 {
     tw_status st = TW_OK;
@@ -373,7 +373,7 @@ tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t coun
     for (int64_t i = 0; i < count; i++) {
         const char *stored;
         int32_t label;
-        TW_TRY(draw(l, first + i, step, &stored, &label));
+        TW_TRY(load(l, first + i, step, &stored, &label));
         tw_dataset_normalise(l->spec, 1, stored, x + i * dims);
         if (l->flip && is_flipped(l, l->first + first + i, step)) mirror(x + i * dims, l->spec);
         if (l->augment) augment(l, first + i, step, x + i * dims, NULL);

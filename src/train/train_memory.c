@@ -1,5 +1,5 @@
 /* Where the parameters of a run lie: gradients with their rank, all that they update once for the
- * ranks of a node, each of which updates its slices; averages on the node of rank zero, which saves
+ * ranks of a node, each of which updates its slices; EMA on the node of rank zero, which saves
  * them. */
 #include <string.h>
 

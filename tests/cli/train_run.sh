@@ -117,6 +117,6 @@ for which in raw ema:0.9999; do
     done
 done
 expect_exit 0 "$TWEEDIE" checkpoint export sound --weights raw --out raw.h5
-expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 raw.h5 # raw weights and averages are told apart
+expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 raw.h5 # raw weights and EMA weights are told apart
 expect_exit 0 train 2 begun tiny.ini --init sound optimizer.warmup=9 train.steps=2
 expect_message "resumed from begun/checkpoints/step-000000001.h5"

@@ -196,7 +196,7 @@ static void any_step_is_found_without_those_before_it(void **state)
     tw_dataset_destroy(&d);
 }
 
-static void each_sample_of_a_shard_is_drawn_once_in_an_epoch(void **state)
+static void each_sample_of_a_shard_is_loaded_once_in_an_epoch(void **state)
 {
     (void)state;
     /* 130 samples in 8 shards of 16 or 17 in blocks of 5; and 202 in 8 shards of one block */
@@ -403,7 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_ranks_memory_thread_or_microbatch),
         cmocka_unit_test(any_step_is_found_without_those_before_it),
-        cmocka_unit_test(each_sample_of_a_shard_is_drawn_once_in_an_epoch),
+        cmocka_unit_test(each_sample_of_a_shard_is_loaded_once_in_an_epoch),
         cmocka_unit_test(half_of_the_draws_are_mirrored_and_nothing_else),
         cmocka_unit_test(augmented_images_do_not_depend_on_ranks_or_order),
         cmocka_unit_test(a_batch_that_does_not_fit_is_refused_on_all_ranks),
