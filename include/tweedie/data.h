@@ -113,14 +113,14 @@ typedef struct tw_dataset_options {
 
 /* Opens a dataset and checks its structure. Nothing is read of the samples but for `verify`.
  * Collective on `comm`, which is borrowed until tw_dataset_destroy; all ranks get the same status.
- * NULL: this process alone, no MPI. The file is opened for parallel reading where comm has several
- * ranks.
+ * NULL: this process alone, no MPI. Where comm has several ranks each opens the file with MPI-IO,
+ * for itself.
  * @return TW_ENOINPUT if the file is missing or unreadable; TW_EDATA if it is not a dataset of this
  * version, or damaged; TW_ECONFIG if it has no such split */
 tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
                           const tw_dataset_options *options);
 
-/* Collective on the comm of tw_dataset_open: parallel HDF5 closes files together. */
+/* Not collective. */
 void tw_dataset_destroy(tw_dataset **dataset);
 
 /* What the dataset is. Borrowed. */
@@ -240,6 +240,14 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *writer, const char *key,
  * of the format itself */
 tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *writer, const char *name,
                                         const double *values);
+
+/* The same for arrays /NAME float32 [N][width] that belong to the samples: rows first …
+ * first + count − 1, the first call before the others. Elements of a row have the shape
+ * [dims[0]][dims[1]]… in the file, of at most 4 axes. @return TW_EINTERNAL for a name of the format
+ * itself */
+tw_status tw_dataset_writer_add_rows(tw_dataset_writer *writer, const char *name, int axes,
+                                     const int64_t *dims, int64_t first, int64_t count,
+                                     const float *values);
 
 /* Appends the next `count` samples as stored (tw_dataset_denormalise makes them from model units).
  * @param stored  uint8 or float32 [count][H][W][C]

@@ -315,6 +315,12 @@ tw_value *tw_embed_table(tw_graph *g, tw_value *table, tw_value *index);
  * NULL for ones. */
 tw_value *tw_squared_error(tw_graph *g, tw_value *a, tw_value *b, tw_value *weight);
 
+/* weight[n] · −log softmax(logits)[label] of each sample, f32 [N]: logits f32 [N, classes], labels
+ * i32 [N], weight [N] f32 or NULL for ones. */
+tw_value *tw_cross_entropy(tw_graph *g, tw_value *logits, tw_value *label, tw_value *weight);
+/* f32 [N, classes]: 1 at the label i32 [N] of each row, else 0; a constant of all gradients. */
+tw_value *tw_one_hot(tw_graph *g, tw_value *label, int64_t classes);
+
 /* Any operation by its name: what a new op_NAME.c is reached by without a declaration here.
  * Attributes as that file says. */
 tw_value *tw_apply(tw_graph *g, const char *op, tw_value *const *in, int n, const int64_t *i,

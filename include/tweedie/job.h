@@ -24,10 +24,12 @@ typedef struct tw_sample_job_options {
     bool replace; /* OUT may be replaced by what holds fewer samples, or is no sample set of these
                      settings; so may parts of other settings, and pictures */
     bool clean;   /* remove the parts when they are joined */
-    const char *grid;     /* a PNG of the first samples, for points a heat map; NULL or "": none */
-    int64_t grid_count;   /* how many samples; points: all */
-    const char *images;   /* a directory for a PNG of each sample; NULL or "": none */
-    int assignment_count; /* to [sample] and [compute] */
+    const char *grid;   /* a PNG of the first samples, for points a heat map; NULL or "": none */
+    int64_t grid_count; /* how many samples; points: all */
+    const char *images; /* a directory for a PNG of each sample; NULL or "": none */
+    const char *guide;  /* the second network of a guidance: guidance.network, and guidance.kind as
+                           the network is; NULL or "": none */
+    int assignment_count; /* to [sample], [guidance] and [compute] */
     char *const *assignments;
 } tw_sample_job_options;
 

@@ -3,6 +3,7 @@
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
 #include "job/parts.h"
+#include "job/sample_guide.h"
 #include "job/sample_known.h"
 #include "job/sample_parts.h"
 #include "run/run_config.h"
@@ -23,11 +24,13 @@ typedef struct sample_job {
     tw_config *config;
     tw_run_config run; /* sampling and computing */
     tw_model_score *score;
+    sample_guide guide;
     sample_known known;
     tw_sampler *sampler;
     float *x; /* one block, model units */
     void *stored;
     tw_labels labels; /* which class a sample is of */
+    int32_t *list;    /* that they borrow, or NULL */
     int32_t *label;   /* of the block; NULL where samples have none */
     block_work work;
 
