@@ -16,7 +16,7 @@
  * takes part and all learn it. With one rank nothing is moved.
  *
  * The optimiser need not do its work once for each rank of a node: with options.slices each sum
- * stays with the rank that owns it, and what is updated (parameters, moments, averages) lies once
+ * stays with the rank that owns it, and what is updated (parameters, moments, EMA) lies once
  * in the node's shared memory, where each rank updates its slices. Every node updates everything:
  * what the nodes share out would have to travel after the update, when nothing hides it. */
 #ifndef TWEEDIE_REDUCER_H

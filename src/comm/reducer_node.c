@@ -247,7 +247,7 @@ static reducer_stage sum_in_node(reducer_node *r, int b)
     }
     sum_slice(r, b, 0, 1);
     counter_raise(&r->summed[b], 1);
-    return n->rank == 0 ? STAGE_GATHERING : STAGE_SPREADING;
+    return n->rank == 0 ? STAGE_GATHERING : STAGE_BROADCASTING;
 }
 
 static tw_status begin_exchange(reducer_node *r, int b)
@@ -291,7 +291,7 @@ static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, bool wait
     } else if (before == STAGE_EXCHANGING) {
         if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], wait, &complete));
         if (r->blocking || complete) end_exchange(r, b);
-    } else if (before == STAGE_SPREADING && reached(r, &r->exchanged[b], epoch, wait)) {
+    } else if (before == STAGE_BROADCASTING && reached(r, &r->exchanged[b], epoch, wait)) {
         copy(r, 0, r->node.rank,
              r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
         take_blocks(r, b);

@@ -17,10 +17,10 @@ typedef struct reducer_record {
 
 /* Where a bucket is on its way, on this rank. */
 typedef enum reducer_stage {
-    STAGE_ARRIVING,   /* the node's ranks finish it */
-    STAGE_GATHERING,  /* unequal nodes, the first rank: the others add up their slices */
-    STAGE_EXCHANGING, /* between nodes */
-    STAGE_SPREADING,  /* unequal nodes, the others: the first rank exchanges */
+    STAGE_ARRIVING,     /* the node's ranks finish it */
+    STAGE_GATHERING,    /* unequal nodes, the first rank: the others add up their slices */
+    STAGE_EXCHANGING,   /* between nodes */
+    STAGE_BROADCASTING, /* unequal nodes, the others: the first rank exchanges */
     STAGE_COMPLETE,
 } reducer_stage;
 

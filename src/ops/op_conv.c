@@ -139,7 +139,7 @@ static tw_status plan(tw_task *t)
     state *s = NULL;
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
     t->state = s;
-    if (tw_winograd_suits(&shapes, &n->attr, t->act, t->convolution)) {
+    if (tw_winograd_suits(&shapes, &n->attr, TW_CONV_FORWARD, t->act, t->convolution)) {
         s->choice = CHOICE_WINOGRAD;
         return tw_winograd_create(&s->winograd, t, &shapes, &n->attr, false);
     }
@@ -175,7 +175,7 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    const float *residual = t->node->nin > 3 ? t->in[3] : NULL;
+    const void *residual = t->node->nin > 3 ? t->in[3] : NULL;
     if (s->choice == CHOICE_WINOGRAD) {
         tw_winograd_run(&s->winograd, t, t->in[2], residual);
         return;

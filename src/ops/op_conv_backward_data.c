@@ -167,7 +167,7 @@ static tw_status plan(tw_task *t)
     if (forward) {
         tw_attr a;
         tw_conv_shapes shapes = turn_round(n, &a);
-        if (tw_winograd_suits(&shapes, &a, t->act, t->convolution)) {
+        if (tw_winograd_suits(&shapes, &a, TW_CONV_BACKWARD_DATA, t->act, t->convolution)) {
             s->choice = CHOICE_WINOGRAD;
             return tw_winograd_create(&s->winograd, t, &shapes, &a, true);
         }
@@ -206,7 +206,7 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    const float *summand = t->node->nin > 2 ? t->in[2] : NULL;
+    const void *summand = t->node->nin > 2 ? t->in[2] : NULL;
     if (s->choice == CHOICE_WINOGRAD) {
         tw_winograd_run(&s->winograd, t, NULL, summand);
         return;

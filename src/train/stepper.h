@@ -28,6 +28,8 @@ typedef struct tw_step_hooks {
      * reaches all ranks with the reduction. */
     tw_status (*read)(void *self, int64_t step, int64_t first, int64_t count, float *x0,
                       int32_t *label);
+    /* How these samples were augmented, [count, tw_model_augment_labels]. NULL: not. */
+    void (*augment)(void *self, int64_t step, int64_t first, int64_t count, float *labels);
     /* Was this rank asked to stop after this step, or to save? NULL: never. */
     void (*requests)(void *self, bool *stop, bool *save);
     void *self;
@@ -59,6 +61,7 @@ typedef struct tw_stepper {
     float *ema[TW_EMA_MAX];            /* on the node of rank zero, shared by its ranks */
     float *x0;                         /* one microbatch */
     int32_t *label;                    /* the same */
+    float *augment;                    /* the same, where the network is told */
     double *observed; /* times [batch] and losses [batch] of a step by position, where the objective
                          keeps a history of them; else NULL */
 

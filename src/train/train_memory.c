@@ -1,5 +1,5 @@
 /* Where the parameters of a run lie: gradients with their rank, all that they update once for the
- * ranks of a node, each of which updates its slices; averages on the node of rank zero, which saves
+ * ranks of a node, each of which updates its slices; EMA on the node of rank zero, which saves
  * them. */
 #include <string.h>
 
@@ -114,6 +114,9 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
+    if (tw_model_augment_labels(s->model))
+        TW_TRY(tw_alloc(&s->augment, s->micro * tw_model_augment_labels(s->model),
+                        sizeof *s->augment, "a microbatch"));
     TW_TRY(tw_objective_create(&s->objective, s->model, objective, &options));
     TW_TRY(tw_stepper_make_pieces(s));
     TW_TRY(tw_stepper_make_observed(s));
@@ -130,6 +133,7 @@ void tw_stepper_close(tw_stepper *s)
     tw_reducer_destroy(&s->reducer);
     tw_free(&s->x0);
     tw_free(&s->label);
+    tw_free(&s->augment);
     tw_free(&s->observed);
 }
 

@@ -128,7 +128,7 @@ static void twenty_steps_follow_a_reference_in_double(void **state)
     tw_free(&theta), tw_free(&m), tw_free(&v), tw_free(&g), tw_free(&reference);
 }
 
-/* All that an update leaves behind: θ, m, v and two averages. */
+/* All that an update leaves behind: θ, m, v and two EMA. */
 enum { ARRAYS = 5 };
 
 static float *run_fused(int threads, int64_t n)
@@ -239,7 +239,7 @@ static void ema_update(int64_t n, float *ema, const float *theta, double decay)
     for (int64_t i = 0; i < n; i++) ema[i] += rate * (theta[i] - ema[i]);
 }
 
-static void fused_averages_are_separate_averages_bitwise(void **state)
+static void a_fused_ema_is_a_separate_ema_bitwise(void **state)
 {
     (void)state;
     const tw_adam adam = TW_ADAM_DEFAULTS;
@@ -468,7 +468,7 @@ static void clipping_is_pytorchs(void **state)
     assert_true(isnan(tw_optim_clip_scale(NAN, 1.0)));
 }
 
-static void averages_decay_as_published(void **state)
+static void ema_decays_as_published(void **state)
 {
     (void)state;
     float ema = 1;
@@ -511,14 +511,14 @@ int main(void)
         cmocka_unit_test(twenty_steps_follow_a_reference_in_double),
         cmocka_unit_test(results_are_the_same_bits_at_any_number_of_threads),
         cmocka_unit_test(an_update_in_pieces_has_the_bits_of_a_whole_one),
-        cmocka_unit_test(fused_averages_are_separate_averages_bitwise),
+        cmocka_unit_test(a_fused_ema_is_a_separate_ema_bitwise),
         cmocka_unit_test(every_optimiser_is_elementwise_names_its_arrays_and_descends),
         cmocka_unit_test(sgd_follows_a_reference_in_double),
         cmocka_unit_test(adamw_is_adam_with_decoupled_weight_decay),
         cmocka_unit_test(every_instruction_set_gives_the_same_bits),
         cmocka_unit_test(the_sum_of_squares_is_that_of_doubles),
         cmocka_unit_test(clipping_is_pytorchs),
-        cmocka_unit_test(averages_decay_as_published),
+        cmocka_unit_test(ema_decays_as_published),
         cmocka_unit_test(learning_rates_warm_up_and_decay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

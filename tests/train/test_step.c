@@ -1,6 +1,6 @@
 /* ranks: 1 2 4 */
 /* One optimiser step against the algorithm written down in double: which gradient, which clipping,
- * which learning rate, which number of the update, and the averages of the new parameters. What a
+ * which learning rate, which number of the update, and the EMA of the new parameters. What a
  * step does where numbers are not finite. And the same steps on other ranks. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,8 +175,8 @@ static void check_state(const tw_trainer *t, const reference *r)
     for (int e = 0; e < RATES; e++) {
         assert_int_equal(t->stepper.ema[e] != NULL, tw_comm_node(comm) == 0);
         if (t->stepper.ema[e])
-            agree(e ? "the second average" : "the first average", STEPS, t->stepper.ema[e],
-                  r->ema[e], r->n);
+            agree(e ? "the second EMA" : "the first EMA", STEPS, t->stepper.ema[e], r->ema[e],
+                  r->n);
     }
 }
 
@@ -270,7 +270,7 @@ static float *copy_state(const tw_trainer *t, int64_t *count)
     return all;
 }
 
-/* With clipping, which acts here, two averages, and a network of several blocks; one rank alone is
+/* With clipping, which acts here, two EMA, and a network of several blocks; one rank alone is
  * what the others are held against. */
 static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
 {
