@@ -30,7 +30,7 @@ typedef struct tw_shape {
     int64_t dims[TW_RANK_MAX];
 } tw_shape;
 
-/* How a parameter, and everything elementwise that goes with it (gradient, moments, averages), lies
+/* How a parameter, and everything elementwise that goes with it (gradient, moments, EMA), lies
  * in memory. The checkpoint always holds TW_PLAIN. TW_BLOCKED is [O/16][I/16][kernel][16 i][16 o]
  * of a convolution's [O, I, kernel]: what oneDNN's backward-weights primitives produce and its f32
  * forward primitives read. */

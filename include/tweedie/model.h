@@ -52,7 +52,7 @@ typedef struct tw_model_values {
 } tw_model_values;
 
 /* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index" and, where there
- * are classes, "label".
+ * are classes, "label"; where the network takes them, "augment".
  * @param names  collects the published parameter names where not NULL */
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
                                tw_reference_names *names);
@@ -63,14 +63,21 @@ tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_va
 
 /* The memory of a plan's model inputs; NULL where the network does not read one. */
 typedef struct tw_model_inputs {
-    float *x, *t, *log_sigma;
+    float *x, *t, *log_sigma, *augment;
     int32_t *index, *label;
 } tw_model_inputs;
 void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
-/* Writes what the network is told of sample i of the batch: its time t, and its class, which
- * nothing reads where there are no classes. TW_NO_CLASS needs a label dropout. */
+/* Writes what the network is told of sample i of the batch: its time t; its class, which nothing
+ * reads where there are no classes; and that nothing was done to it. TW_NO_CLASS needs a label
+ * dropout. */
 void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,
                          int32_t label);
+/* How sample i was augmented: tw_model_augment_labels numbers, which nothing reads where that is 0.
+ */
+void tw_model_inputs_set_augment(const tw_model_inputs *in, const tw_model *m, int64_t i,
+                                 const float *labels);
+/* Numbers that the network is told of how a sample was augmented. */
+int64_t tw_model_augment_labels(const tw_model *m);
 
 /* ---- what the output means ---- */
 

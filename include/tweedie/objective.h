@@ -77,7 +77,7 @@ extern const tw_kinds tw_weighting_kinds;
 typedef struct tw_times {
     tw_kind kind;
     tw_status (*check)(const void *config, const tw_process *p); /* NULL: goes with each */
-    /* Time and importance weight (1: drawn as the objective means) of a uniform number in [0, 1):
+    /* Time and importance weight (1: sampled as the objective means) of a uniform number in [0, 1):
      * the distribution's inverse, so that stratified numbers give stratified times.
      * @param history  of `remembers`, else NULL */
     double (*at)(const void *config, const tw_process *p, const double *history, double u,
@@ -141,6 +141,7 @@ typedef struct tw_objective_step {
     double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
                          mean's */
     const int32_t *label; /* [count], each below the model's classes; NULL: of class 0 */
+    const float *augment; /* [count, tw_model_augment_labels]: how each was augmented; NULL: not */
     bool validation;      /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;

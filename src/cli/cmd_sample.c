@@ -1,4 +1,4 @@
-/* tweedie sample: draw a sample set from what training left. */
+/* tweedie sample: generate a sample set from what training left. */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -27,8 +27,9 @@ static const tw_option table[] = {
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
      .help = "the sample set, a dataset file"},
     {"first", TW_CONFIG_STRING, offsetof(options, first), "", .value = "I",
-     .help = "index of the first sample: this job draws a share, and joins it to no file unless "
-             "--join is given"},
+     .help =
+         "index of the first sample: this job generates a share, and joins it to no file unless "
+         "--join is given"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
      .help = "raw or ema:RATE (default: the run's first average)"},
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
@@ -118,41 +119,41 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_TRY(tw_options_parse(&tw_cmd_sample, argc, argv, &o, &a));
     TW_TRY(read_number(&first, "first", o.first, 0, 8e12));
     TW_TRY(settings(assignments, &n, &o, &a));
-    const tw_sample_job_options draw = {.weights = a.count ? a.values[0] : NULL,
-                                        .which = o.weights,
-                                        .first = first,
-                                        .count = o.count,
-                                        .join = o.join || !o.first[0],
-                                        .out = o.out,
-                                        .replace = o.force,
-                                        .clean = o.clean,
-                                        .grid = o.grid,
-                                        .grid_count = o.grid_count,
-                                        .images = o.images,
-                                        .guide = o.guide,
-                                        .assignment_count = n,
-                                        .assignments = assignments};
+    const tw_sample_job_options generate = {.weights = a.count ? a.values[0] : NULL,
+                                            .which = o.weights,
+                                            .first = first,
+                                            .count = o.count,
+                                            .join = o.join || !o.first[0],
+                                            .out = o.out,
+                                            .replace = o.force,
+                                            .clean = o.clean,
+                                            .grid = o.grid,
+                                            .grid_count = o.grid_count,
+                                            .images = o.images,
+                                            .guide = o.guide,
+                                            .assignment_count = n,
+                                            .assignments = assignments};
     TW_CHECK(a.count || o.join, TW_EUSAGE,
              "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
              tw_cmd_sample.usage);
     TW_CHECK(a.count || !tw_options_is_given(&tw_cmd_sample, &a, "weights"), TW_EUSAGE,
-             "--weights: joining draws nothing; it is for a RUN_OR_WEIGHTS");
+             "--weights: joining generates nothing; it is for a RUN_OR_WEIGHTS");
     TW_CHECK(a.count || !o.guide[0], TW_EUSAGE,
-             "--guide: joining draws nothing; it is for a RUN_OR_WEIGHTS");
+             "--guide: joining generates nothing; it is for a RUN_OR_WEIGHTS");
     TW_CHECK(o.grid[0] || !tw_options_is_given(&tw_cmd_sample, &a, "grid-count"), TW_EUSAGE,
              "--grid-count: needs --grid");
-    TW_TRY(tw_sample_job(comm, &draw, &result));
-    if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
+    TW_TRY(tw_sample_job(comm, &generate, &result));
+    if (tw_comm_rank(comm) == 0) report(&o, &generate, &result);
 done:
     return st;
 }
 
 const tw_command tw_cmd_sample = {
     .name = "sample",
-    .summary = "draw samples from a trained network",
+    .summary = "generate samples from a trained network",
     .usage = "[RUN_OR_WEIGHTS] --count N --out FILE [sample.key=value ...]",
     .help =
-        "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
+        "Generates samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
         "A job that was killed goes on with what is\n"
         "missing. Several jobs share the work with --first; then `tweedie sample --join "
         "--count N --out FILE` joins. Sample i depends on\n"

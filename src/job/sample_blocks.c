@@ -1,4 +1,4 @@
-/* Drawing blocks, and what is shown meanwhile. */
+/* Generating blocks, and what is shown meanwhile. */
 #include <math.h>
 
 #include "job/sample_job_internal.h"

@@ -1,5 +1,5 @@
-/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make
- * pictures. */
+/* Generating a sample set: what is wanted, what is there, what is missing; then generate, join, and
+ * make pictures. */
 #include "job/sample_job_internal.h"
 
 #include <string.h>
@@ -275,7 +275,7 @@ static tw_status join(sample_job *d)
     return sample_agree(d, st);
 }
 
-/* Before hours of drawing, not after. */
+/* Before hours of generating, not after. */
 static tw_status check_pictures(const sample_job *d)
 {
     tw_status st = TW_OK;
@@ -290,8 +290,8 @@ done:
     return st;
 }
 
-/* Everything that will be written, before hours of drawing. That OUT may be replaced is judged by
- * what it holds; that pictures are new, when it is known that there is something to draw. */
+/* Everything that will be written, before hours of generating. That OUT may be replaced is judged
+ * by what it holds; that pictures are new, when it is known that there is something to generate. */
 static tw_status check_outputs(const sample_job *d)
 {
     tw_status st = TW_OK;

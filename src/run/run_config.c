@@ -35,6 +35,17 @@ done:
     return st;
 }
 
+static tw_status bind_augment(tw_choice *out, tw_config *config)
+{
+    const tw_choice_rule rule = {.section = "data",
+                                 .key = "augment",
+                                 .default_name = "none",
+                                 .help = "what is done to images of training beside flips",
+                                 .kinds = tw_augment_kinds,
+                                 .fixed = true};
+    return tw_choice_bind(out, config, &rule);
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
@@ -42,6 +53,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     if (parts & TW_RUN_TRAIN) {
         TW_TRY(tw_train_config_bind(&c->train, config));
         TW_TRY(bind_optimizer(&c->optimizer, config));
+        TW_TRY(bind_augment(&c->augment, config));
     }
     if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
     if (parts & TW_RUN_MODEL) {
@@ -61,6 +73,7 @@ void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
     tw_choice_free(&c->optimizer);
+    tw_choice_free(&c->augment);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
     tw_guidance_config_free(&c->guidance);

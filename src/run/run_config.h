@@ -5,6 +5,7 @@
 
 #include "run/compute.h"
 #include "run/train_config.h"
+#include "tweedie/augment.h"
 #include "tweedie/guidance.h"
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
@@ -15,6 +16,7 @@
 typedef struct tw_run_config {
     tw_train_config train;
     tw_choice optimizer; /* a tw_optimizer, with `train` */
+    tw_choice augment;   /* a tw_augment, the same */
     tw_compute_config compute;
     tw_model *model; /* configured, not created */
     tw_objective_config objective;

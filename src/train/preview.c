@@ -203,7 +203,7 @@ void tw_preview_destroy(tw_preview **preview)
     tw_free(preview);
 }
 
-/* Without averages the parameters themselves are looked at. */
+/* Without EMA the parameters themselves are looked at. */
 static tw_status copy_ema(tw_preview *p)
 {
     tw_status st = TW_OK;

@@ -26,6 +26,7 @@ typedef struct window {
 struct tw_progress {
     const tw_trainer *t;
     int file;          /* metrics.jsonl */
+    bool started;      /* a step was begun, which its first line says */
     bool failing;      /* its last line could not be written, which has been told */
     window line, json; /* since the last line on the terminal, and in the file */
     double last_line;
@@ -198,6 +199,43 @@ static void write_line(tw_progress *p, tw_json *json)
     if (st != TW_OK && !p->failing) tw_log_warn("%s", tw_error_message());
     p->failing = st != TW_OK;
     tw_text_free(&json->text);
+}
+
+/* A part of a run begins or ends here: what `tweedie status` tells the parts and their cost by. */
+static void open_event(tw_progress *p, tw_json *json, const char *event)
+{
+    tw_json_object(json, NULL);
+    tw_json_int64(json, "step", p->t->stepper.step);
+    tw_json_string(json, "event", event);
+    tw_json_int64(json, "restart", p->t->past.restarts);
+    tw_json_double(json, "time", tw_clock_wall_seconds());
+}
+
+void tw_progress_start(tw_progress *p)
+{
+    tw_json json = {0};
+    if (!p) return;
+    p->started = true;
+    open_event(p, &json, "start");
+    tw_json_int64(&json, "steps", p->t->c->steps);
+    tw_json_int64(&json, "batch", p->t->c->batch);
+    tw_json_int64(&json, "ranks", tw_comm_size(p->t->comm));
+    tw_json_int64(&json, "threads", p->t->stepper.threads);
+    tw_json_end(&json);
+    write_line(p, &json);
+}
+
+void tw_progress_end(tw_progress *p, tw_status st)
+{
+    tw_json json = {0};
+    if (!p || !p->started) return;
+    open_event(p, &json,
+               st == TW_OK          ? "finished"
+               : st == TW_ESTOPPED  ? "stopped"
+               : st == TW_EDIVERGED ? "diverged"
+                                    : "failed");
+    tw_json_end(&json);
+    write_line(p, &json);
 }
 
 static void write_metrics(tw_progress *p, const tw_step_result *r)

@@ -125,6 +125,10 @@ tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
 void tw_progress_validation(tw_progress *p, const tw_validation *v);
+/* Lines of metrics.jsonl: a part of the run begins, and how it ended; none where no step is left.
+ */
+void tw_progress_start(tw_progress *p);
+void tw_progress_end(tw_progress *p, tw_status st);
 /* Loss history's tail for the checkpoint: rows of step, loss. Borrowed. */
 const double *tw_progress_losses(const tw_progress *p, int64_t *rows);
 
