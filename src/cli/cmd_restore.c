@@ -21,9 +21,10 @@ static const tw_option table[] = {
      .help = "what was measured (task.kind): inpaint, colorize, superres, deblur, compressed, "
              "denoise, linear"},
     {"input", TW_CONFIG_STRING, offsetof(options, input), NULL, .value = "Y.h5",
-     .help = "the measurements, a dataset in the data's own units; with --simulate clean samples"},
+     .help =
+         "the measurements, a dataset in the data's own units, or clean samples to simulate them"},
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "X.h5",
-     .help = "posterior means, deviations and quantiles; with --simulate the measurements"},
+     .help = "posterior means, deviations and quantiles, or the simulated measurements"},
     {"count", TW_CONFIG_INT64, offsetof(options, count), "16", .min = 1, .max = 1e6, .value = "K",
      .help = "posterior samples of each measurement"},
     {"method", TW_CONFIG_STRING, offsetof(options, method), "", .value = "NAME",
@@ -47,7 +48,7 @@ static const tw_option table[] = {
     {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false",
      .help = "remove the parts when they are merged"},
     {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG",
-     .help = "a picture: of each measurement what it says by itself, three samples with --keep, "
+     .help = "a picture: of each measurement what it says by itself, three samples where kept, "
              "mean, twice the deviation"},
     {"grid-rows", TW_CONFIG_INT64, offsetof(options, grid_rows), "8", .min = 1, .max = 1000,
      .value = "N", .help = "measurements in it"},
@@ -171,7 +172,7 @@ const tw_command tw_cmd_restore = {
         "Samples of p(x | y) for each measurement y = A x + noise of the input, with the network "
         "as "
         "the prior: X.h5 is a dataset of their means\n"
-        "with /standard_deviation, /quantiles and, with --keep, /samples. Blocks, --first and exit "
+        "with /standard_deviation, /quantiles and /samples where kept. Blocks, --first and exit "
         "codes are as of `tweedie likelihood`.\n"
         "Settings: task.kind, noise (of a measurement, in the data's units), seed and the task's "
         "own (mask, box, half; factor; kernel, width,\n"

@@ -18,6 +18,7 @@ typedef struct restoring {
     restore_task task;
     tw_posterior *posterior;
     tw_labels labels;
+    int32_t *list;  /* that they may borrow */
     double *y;      /* [block][outputs] */
     float *samples; /* [block][K][dims], model units */
     double *sorted; /* [K] */
@@ -119,7 +120,8 @@ static tw_status plan(row_job *j)
                                           .noise = r->task.config.noise / fabs(r->task.scale),
                                           .per = r->o->per,
                                           .bounded = j->restored->samples.kind == TW_DATASET_UINT8};
-    TW_TRY(tw_run_labels(&r->labels, j->run.sample_class, m));
+    TW_TRY(
+        tw_run_labels(&r->labels, &r->list, j->run.sample_class, m->classes, m->label_dropout > 0));
     tw_model_score_condition(j->network, &r->labels);
     TW_TRY(tw_posterior_create(&r->posterior, &options));
     add_column(j, "mean", j->dims);
@@ -412,6 +414,7 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
     if (st == TW_OK) st = row_job_run(&r.job);
     if (st == TW_OK && out) *out = r.job.result;
     tw_posterior_destroy(&r.posterior);
+    tw_free(&r.list);
     restore_task_free(&r.task);
     tw_free(&r.y);
     tw_free(&r.samples);

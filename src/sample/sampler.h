@@ -195,7 +195,7 @@ tw_status tw_batch_energy(tw_batch *b, const float *x, double t, double *energy)
 void tw_batch_report(tw_batch *b, const char *name, double sum, double count);
 
 /* x̂_0 = (x + σ² s) / α, clipped: Tweedie's formula.  x ← a x̂_0 + b x + c z, z ~ N(0, I) of the
- * stream (seed, TW_RNG_SAMPLER_NOISE, index, name); c = 0 draws none. */
+ * stream (seed, TW_RNG_SAMPLER_NOISE, index, name); c = 0 generates none. */
 typedef struct tw_linear_step {
     double x0, x, noise;
 } tw_linear_step;
