@@ -138,8 +138,9 @@ typedef struct tw_objective_step {
     int64_t count;    /* samples that count, 1 … batch; the rest is padding with weight zero */
     double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
                          mean's */
-    const int32_t *label; /* [count], each below the model's classes; NULL: of class 0 */
-    bool validation;      /* no dropout; times and noise from the validation's stream */
+    const int32_t *label;   /* [count], each below the model's classes; NULL: of class 0 */
+    const float *condition; /* [count][model's condition], model units; NULL: zeros */
+    bool validation;        /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;
     void (*between)(void *self); /* after each operation; or NULL */

@@ -3,13 +3,15 @@
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
+#include "tweedie/file.h"
 #include "tweedie/job.h"
+#include "tweedie/memory.h"
 #include "tweedie/text.h"
 
 typedef struct options {
     int64_t count;
     const char *out;
-    const char *first, *weights, *seed;
+    const char *first, *weights, *seed, *condition;
     bool join, force, clean;
     const char *grid;
     int64_t grid_count;
@@ -30,6 +32,9 @@ static const tw_option table[] = {
      .help = "raw or ema:RATE (default: the run's first average)"},
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
      .help = "of the samples (sample.seed)"},
+    {"condition", TW_CONFIG_STRING, offsetof(options, condition), "", .value = "DATA.h5",
+     .help = "conditional models: what each sample is given, row i modulo the rows there are "
+             "(sample.condition)"},
     {"join", TW_CONFIG_BOOL, offsetof(options, join), "false",
      .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is sampled, and all parts "
              "must be there"},
@@ -77,17 +82,21 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     options o;
     tw_arguments a;
     tw_sample_job_result result = {0};
-    char seed[64], *assignments[256];
+    char seed[64], condition[TW_PATH_MAX + 32], *assignments[256];
     int n = 0;
     int64_t first, number;
     TW_TRY(tw_options_parse(&tw_cmd_sample, argc, argv, &o, &a));
-    TW_CHECK(a.assignment_count < 255, TW_EUSAGE, "%d settings are too many", a.assignment_count);
+    TW_CHECK(a.assignment_count < 254, TW_EUSAGE, "%d settings are too many", a.assignment_count);
     for (; n < a.assignment_count; n++) assignments[n] = a.assignments[n];
     TW_TRY(read_number(&first, "first", o.first, 0, 8e12));
     TW_TRY(read_number(&number, "seed", o.seed, 0, 9e18));
     if (o.seed[0]) {
         snprintf(seed, sizeof seed, "sample.seed=%lld", (long long)number);
         assignments[n++] = seed;
+    }
+    if (o.condition[0]) {
+        TW_TRY(tw_format(condition, sizeof condition, "sample.condition=%s", o.condition));
+        assignments[n++] = condition;
     }
     const tw_sample_job_options draw = {.weights = a.count ? a.values[0] : NULL,
                                         .which = o.weights,

@@ -22,8 +22,8 @@ static const char *inherited(const tw_sample_job_options *o)
 {
     for (int i = 0; i < o->assignment_count; i++)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
-            return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
-                   "sample.clip_max "
+            return "sample.batch sample.seed sample.class sample.condition "
+                   "sample.condition_split sample.clip sample.clip_min sample.clip_max "
                    "compute.precision compute.convolution";
     return "sample compute.precision compute.convolution";
 }
@@ -62,6 +62,7 @@ static tw_status describe(sample_job *d, tw_precision precision)
     tw_text text = {0}, padding = {0};
     TW_TRY(tw_sampler_describe(&text, d->sampler));
     if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
+    TW_TRY(tw_text_add(&text, "%s", d->given.text));
     TW_TRY(describe_padding(&padding, d->restored->model));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
                      d->restored->digest, text.data, tw_precision_name(precision),
@@ -94,6 +95,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
                              &options));
     p->batch = tw_sampler_block(d->sampler);
     TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
+    TW_TRY(sample_given_open(&d->given, &d->run, p->spec.condition, p->batch));
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
@@ -246,9 +248,9 @@ static tw_status check_outputs(const sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
-    const char *const inputs[] = {o->weights, o->out};
-    TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, inputs, 1));
-    if (o->grid && *o->grid) TW_TRY(tw_output_check(o->grid, TW_OUTPUT_REPLACE, inputs, 2));
+    const char *const inputs[] = {o->weights, d->run.sample_condition, o->out};
+    TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, inputs, 2));
+    if (o->grid && *o->grid) TW_TRY(tw_output_check(o->grid, TW_OUTPUT_REPLACE, inputs, 3));
     if (o->images && *o->images) TW_TRY(tw_output_check_folder(o->images));
 done:
     return st;
@@ -309,6 +311,7 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
 done:
     tw_sampler_destroy(&d.sampler);
     sample_known_free(&d.known);
+    sample_given_close(&d.given);
     tw_model_score_destroy(&d.score);
     tw_run_config_free(&d.run);
     tw_config_destroy(&d.config);

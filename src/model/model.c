@@ -108,12 +108,21 @@ static void take_output(tw_model_values *v, tw_graph *g, const tw_model *m)
     v->output = tw_slice(g, v->output, 0, channels);
 }
 
+/* What the network sees: x, and behind its channels those of the condition. */
+static tw_value *with_condition(tw_graph *g, const tw_model *m, tw_value *x)
+{
+    if (!m->condition || !x) return x;
+    tw_shape y = x->shape;
+    y.dims[y.rank - 1] = m->condition / (m->dims / m->sample.dims[m->sample.rank - 1]);
+    return tw_concat(g, x, tw_input(g, "condition", TW_F32, y));
+}
+
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_reference_names *names)
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
     const tw_net_inputs in = {
-        .x = v.x,
+        .x = with_condition(g, m, v.x),
         .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
         .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
         .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
@@ -186,11 +195,26 @@ static tw_status see(tw_shape *sample, const tw_config_ints *seen)
     return TW_OK;
 }
 
+/* A condition has a number of channels for each pixel that the network sees. */
+static tw_status check_condition(const tw_model *m, tw_shape sample)
+{
+    tw_status st = TW_OK;
+    char text[64];
+    const int64_t pixels = tw_shape_count(sample) / sample.dims[sample.rank - 1];
+    TW_CHECK(m->condition % pixels == 0, TW_ECONFIG,
+             "network.shape: a condition has %lld numbers, which are no channels of the %lld "
+             "pixels of %s",
+             (long long)m->condition, (long long)pixels, tw_shape_text(sample, text));
+done:
+    return st;
+}
+
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
+    TW_TRY(check_condition(m, sample));
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
     TW_CHECK(
         !m->net->logits || m->classes > 1, TW_ECONFIG,
@@ -218,8 +242,19 @@ void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan)
     *out = (tw_model_inputs){.x = tw_plan_input(plan, "x"),
                              .t = tw_plan_input(plan, "t"),
                              .log_sigma = tw_plan_input(plan, "log_sigma"),
+                             .condition = tw_plan_input(plan, "condition"),
                              .index = tw_plan_input(plan, "index"),
                              .label = tw_plan_input(plan, "label")};
+}
+
+void tw_model_inputs_give(const tw_model_inputs *in, const tw_model *m, int64_t i, const float *y)
+{
+    const size_t bytes = (size_t)m->condition * sizeof *y;
+    if (!in->condition) return;
+    if (y)
+        memcpy(in->condition + i * m->condition, y, bytes);
+    else
+        memset(in->condition + i * m->condition, 0, bytes);
 }
 
 void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,

@@ -20,6 +20,7 @@ struct tw_model_score {
     tw_convolution convolution;
     evaluation forward, backward;
     tw_labels labels;
+    tw_given given;
     tw_score view;
 };
 
@@ -92,8 +93,15 @@ int32_t tw_label_of(const tw_labels *l, const tw_model *m, int64_t index)
     return l->each ? (int32_t)(index % m->classes) : l->one;
 }
 
-/* Inputs of one batch, c_in x, times and classes, then runs. What is missing to a full batch
- * repeats the last sample. */
+const float *tw_given_of(const tw_given *g, const tw_model *m, int64_t index)
+{
+    if (!g->y || !g->count) return NULL;
+    const int64_t row = (index - g->first) % g->count;
+    return g->y + (row < 0 ? row + g->count : row) * m->condition;
+}
+
+/* Inputs of one batch, c_in x, times, classes and conditions, then runs. What is missing to a full
+ * batch repeats the last sample. */
 static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
                     const double *t, const int64_t *index, const float *v)
 {
@@ -105,6 +113,7 @@ static void compute(const tw_model_score *s, const evaluation *e, int64_t n, con
         for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
         tw_model_inputs_set(&e->in, s->model, i, t[row],
                             tw_label_of(&s->labels, s->model, index[row]));
+        tw_model_inputs_give(&e->in, s->model, i, tw_given_of(&s->given, s->model, index[row]));
     }
     for (int64_t i = 0; v && i < s->batch; i++)
         memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
@@ -239,6 +248,11 @@ void tw_model_score_destroy(tw_model_score **score)
 void tw_model_score_condition(tw_model_score *s, const tw_labels *labels)
 {
     s->labels = *labels;
+}
+
+void tw_model_score_give(tw_model_score *s, const tw_given *given)
+{
+    s->given = *given;
 }
 
 void tw_model_score_refresh(tw_model_score *s)

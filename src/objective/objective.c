@@ -280,6 +280,9 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     const float scale = (float)view.input;
     double weight = s->weight * o->importance[i] * reduction(o);
     tw_model_inputs_set(&in->model, o->model, i, t, label_of(o, s, i < s->count ? i : 0));
+    if (s->condition)
+        tw_model_inputs_give(&in->model, o->model, i,
+                             s->condition + (i < s->count ? i : 0) * o->model->condition);
     for (int64_t k = 0; k < dims; k++) in->model.x[at + k] = scale * seen[k];
     if (in->target) fill_target(o, t, x0, z, in->target + at);
     if (in->z) memcpy(in->z + at, z, (size_t)dims * sizeof *z);

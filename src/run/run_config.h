@@ -5,6 +5,7 @@
 
 #include "run/compute.h"
 #include "run/train_config.h"
+#include "tweedie/data.h"
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
@@ -19,6 +20,8 @@ typedef struct tw_run_config {
     tw_objective_config objective;
     tw_sampler_config sample;
     const char *sample_class; /* of models with classes: tw_run_labels */
+    const char *sample_condition, *sample_condition_split; /* of conditional models: a dataset, and
+                                                              which of it */
     tw_likelihood_config likelihood;
 } tw_run_config;
 
@@ -44,6 +47,10 @@ void tw_run_config_free(tw_run_config *c);
 /* What sample.class says of a model's samples: "all", each class in turn; a class; "none".
  * @return TW_ECONFIG where the model has no such class */
 tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m);
+
+/* Whether the data have the conditions that data.condition and data.condition_channels speak of.
+ * @return TW_ECONFIG saying what would give them */
+tw_status tw_run_check_condition(const tw_train_config *c, const tw_dataset_spec *data);
 
 /* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
  * sample.spacing; and Adam had a weight_decay, which is adamw's now. Renames such entries; a text

@@ -106,6 +106,9 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
+    if (s->model->condition)
+        TW_TRY(tw_alloc(&s->condition, s->micro * s->model->condition, sizeof *s->condition,
+                        "the conditions of a microbatch"));
     TW_TRY(tw_objective_create(&s->objective, s->model, objective, &options));
     TW_TRY(tw_stepper_make_observed(s));
     if (tree) TW_TRY(tw_gradient_tree_create(&s->tree, p->gradient, p->trainable, s->micro_count));
@@ -120,6 +123,7 @@ void tw_stepper_close(tw_stepper *s)
     tw_reducer_destroy(&s->reducer);
     tw_free(&s->x0);
     tw_free(&s->label);
+    tw_free(&s->condition);
     tw_free(&s->observed);
 }
 
