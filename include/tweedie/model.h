@@ -21,6 +21,7 @@ typedef struct tw_model {
     tw_process *process;
     int variance;         /* tw_variance */
     int pad;              /* tw_net_padding, of samples with other sides than the network's */
+    int padding;          /* what convolutions find outside: 0 zeros, 1 the period (circular) */
     int64_t condition;    /* numbers of the y of a sample, that the network is given; 0: none.
                              Set before tw_model_create, by who knows the data */
     int64_t classes;      /* of the samples, that the network is told; 0: it is told none */

@@ -105,6 +105,26 @@ tw_value *tw_graph_input(const tw_graph *g, const char *name)
     return NULL;
 }
 
+void tw_graph_set_padding(tw_graph *g, tw_padding padding)
+{
+    g->padding = padding;
+}
+
+tw_padding tw_graph_padding(const tw_graph *g)
+{
+    return g->padding;
+}
+
+void tw_graph_note_padded(tw_graph *g)
+{
+    g->padded = true;
+}
+
+bool tw_graph_is_padded(const tw_graph *g)
+{
+    return g->padded;
+}
+
 bool tw_graph_reads(const tw_graph *g, const char *name)
 {
     const tw_value *v = tw_graph_input(g, name);

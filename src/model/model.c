@@ -25,6 +25,11 @@ static const tw_config_field network_fields[] = {
      .fixed = true,
      .help = "samples whose sides the network cannot halve as often as it does: refused, or padded "
              "and the output cropped"},
+    {NULL, "padding", TW_CONFIG_CHOICE, offsetof(tw_model, padding), "zero",
+     .choices = "zero|circular", .fixed = true,
+     .help =
+         "what convolutions and filters find outside: zeros, or the other side, for fields on a "
+         "torus (periodic boundaries); a network shifts its output with its input then"},
     {NULL, "classes", TW_CONFIG_INT64, offsetof(tw_model, classes), "0", 0, 1e6, .fixed = true,
      .help = "classes of the samples that the network is told; 0: none, whatever the data have"},
     {NULL, "label_dropout", TW_CONFIG_DOUBLE, offsetof(tw_model, label_dropout), "0", 0, 1,
@@ -133,7 +138,9 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
         .sample = m->sample,
         .outputs = outputs(m),
         .reference_names = names};
+    tw_graph_set_padding(g, m->padding ? TW_PAD_CIRCULAR : TW_PAD_ZERO);
     v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
+    tw_graph_set_padding(g, TW_PAD_ZERO);
     take_output(&v, g, m);
     return v;
 }
@@ -215,6 +222,9 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(check_condition(m, sample));
+    TW_CHECK(!m->padding || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
+             "network.pad: a border around samples and network.padding = circular exclude each "
+             "other; no was expected");
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
     TW_CHECK(
         !m->net->logits || m->classes > 1, TW_ECONFIG,
@@ -227,6 +237,10 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));
+    TW_CHECK(!m->padding || tw_graph_is_padded(g), TW_ECONFIG,
+             "network.padding: circular, and network.kind = %s of such samples has no convolutions "
+             "with borders; zero was expected",
+             m->net->kind.name);
     TW_CHECK(!m->classes || m->net->logits || tw_graph_reads(g, "label"), TW_ECONFIG,
              "network.classes: network.kind = %s takes no classes; 0 was expected",
              m->net->kind.name);

@@ -169,3 +169,25 @@ expect_exit 0 "$TWEEDIE" inspect --plan nodata.ini data.shape=8,8,1 data.conditi
 expect_exit 78 "$TWEEDIE" inspect --plan nodata.ini data.shape=8,8,1
 expect_message "data.condition_channels: must be given"
 expect_exit 0 "$TWEEDIE" inspect --fingerprint down --times 3,4
+
+# periodic boundaries are part of the plan and of the run
+expect_exit 0 "$TWEEDIE" inspect --plan down.ini network.padding=circular
+expect_output "c:circular"
+expect_exit 78 "$TWEEDIE" train down.ini --run down network.padding=circular
+expect_message "network.padding"
+
+# power and coherence by scale: five rings of 8 x 8 pixels
+expect_exit 0 "$TWEEDIE" evaluate own.h5 --reference own.h5 --split all --spectrum --paired --json
+expect_equal "distance of a set to itself" "$(json_value spectrum_distance "$OUT")" 0
+expect_equal rings "$(json_value frequency "$OUT" | tr -cd , | wc -c)" 4
+expect_output '"coherence": [['
+expect_exit 0 ranks 2 "$TWEEDIE" evaluate own-samples.h5 --reference own.h5 --split all --limit 16 --spectrum --paired
+expect_output "distance of power spectra"
+expect_exit 64 "$TWEEDIE" evaluate own-samples.h5 --reference own.h5 --split all --spectrum --paired
+expect_message "--paired: 16 samples and 64 of the data"
+expect_exit 64 "$TWEEDIE" evaluate s.h5 --reference xy.h5 --spectrum
+expect_message "points have none"
+expect_exit 0 "$TWEEDIE" plot spectrum own-samples.h5 coarse-samples.h5 --reference own.h5 --out spectrum.png --json
+expect_output '"distance of own-samples"'
+expect_exit 64 "$TWEEDIE" plot spectrum own-samples.h5 --channel 1 --out no.png
+expect_message "has channels 0 to 0"
