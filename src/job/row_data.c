@@ -45,7 +45,11 @@ tw_status row_job_check_given(const row_job *j)
     tw_status st = TW_OK;
     const int64_t classes = j->restored->model->classes,
                   there = tw_dataset_get_spec(j->data)->num_classes;
-    TW_CHECK(!classes || there == classes, TW_EDATA,
+    TW_CHECK(!j->task->unlabelled || !j->restored->samples.condition, TW_ECONFIG,
+             "%s: its model is conditional, p(x | y): samples under given conditions are drawn by "
+             "tweedie sample --condition; a model without data.condition was expected",
+             j->options->weights);
+    TW_CHECK(j->task->unlabelled || !classes || there == classes, TW_EDATA,
              there ? "%s: holds %lld classes, and the network is told one of %lld"
                    : "%s: holds no labels (%lld classes), and the network is told one of %lld "
                      "classes",

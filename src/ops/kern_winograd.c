@@ -153,31 +153,32 @@ TW_INLINE void read_points(int side, tw_vec t[SIDE_MAX][SIDE_MAX], const float *
         for (int k = 0; k < side; k++, from += stride) t[r][k] = tw_vload_f32(from, TW_LANES);
 }
 
-TW_INLINE void expand(transform *f, int m, int from, const float *const *pixel, int64_t c, int n,
-                      float *to, int64_t stride)
+TW_INLINE void expand(transform *f, int m, int from, const void *const *pixel, tw_stored k,
+                      int64_t c, int n, float *to, int64_t stride)
 {
     tw_vec t[SIDE_MAX][SIDE_MAX];
 #pragma GCC unroll 6
     for (int r = 0; r < from; r++)
 #pragma GCC unroll 6
-        for (int k = 0; k < from; k++) t[r][k] = tw_vload_f32(pixel[r * from + k] + c, n);
+        for (int j = 0; j < from; j++) t[r][j] = tw_vload(pixel[r * from + j], c, k, n);
     both(f, m, t, from, m + 2);
     write_points(m + 2, to, stride, t);
 }
 
 TW_INLINE void expand_all(transform *f, int m, int from, const tw_winograd_row *v, int width,
-                          const float *const *pixel, int64_t channels)
+                          const void *const *pixel, tw_stored k, int64_t channels)
 {
     const int64_t all = (channels + width - 1) / width * width;
     int64_t c = 0;
     for (; c + TW_LANES <= channels; c += TW_LANES)
-        expand(f, m, from, pixel, c, TW_LANES, place(v, width, c), v->point_stride);
+        expand(f, m, from, pixel, k, c, TW_LANES, place(v, width, c), v->point_stride);
     for (; c < all; c += TW_LANES)
-        expand(f, m, from, pixel, c, lanes_left(channels, c), place(v, width, c), v->point_stride);
+        expand(f, m, from, pixel, k, c, lanes_left(channels, c), place(v, width, c),
+               v->point_stride);
 }
 
-TW_INLINE void contract(int m, const tw_winograd_row *v, const tw_winograd_output *to, int64_t c,
-                        int n)
+TW_INLINE void contract(int m, const tw_winograd_row *v, const tw_winograd_output *to,
+                        tw_stored stored, int64_t c, int n)
 {
     tw_vec t[SIDE_MAX][SIDE_MAX];
     const int side = m + 2;
@@ -191,17 +192,17 @@ TW_INLINE void contract(int m, const tw_winograd_row *v, const tw_winograd_outpu
             const int64_t at = to->at[r * m + k];
             if (at < 0) continue;
             tw_vec y = t[r][k] + bias;
-            if (to->summand) y += tw_vload_f32(to->summand + at + c, n);
-            tw_vstore_f32(to->y + at + c, y, n);
+            if (to->summand) y += tw_vload(to->summand, at + c, stored, n);
+            tw_vstore(to->y, at + c, y * to->gain, stored, n);
         }
 }
 
 TW_INLINE void contract_all(int m, const tw_winograd_row *v, const tw_winograd_output *to,
-                            int64_t channels)
+                            tw_stored stored, int64_t channels)
 {
     int64_t c = 0;
-    for (; c + TW_LANES <= channels; c += TW_LANES) contract(m, v, to, c, TW_LANES);
-    if (c < channels) contract(m, v, to, c, (int)(channels - c));
+    for (; c + TW_LANES <= channels; c += TW_LANES) contract(m, v, to, stored, c, TW_LANES);
+    if (c < channels) contract(m, v, to, stored, c, (int)(channels - c));
 }
 
 TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winograd_kernel *g,
@@ -232,22 +233,31 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
         }
 }
 
-/* ---- the two sizes ---- */
+/* ---- the two sizes and the ways of storing ---- */
 
+#define READ(m, name, stored)                                                                      \
+    static void input##m##name(const tw_winograd_row *v, const void *const *pixel,                 \
+                               int64_t channels)                                                   \
+    {                                                                                              \
+        expand_all(data, m, m + 2, v, TW_PANEL, pixel, stored, channels);                          \
+    }                                                                                              \
+    static void gradient##m##name(const tw_winograd_row *z, const void *const *pixel,              \
+                                  int64_t channels)                                                \
+    {                                                                                              \
+        expand_all(result_gradient, m, m, z, COLUMNS, pixel, stored, channels);                    \
+    }
+#define WRITE(m, name, stored)                                                                     \
+    static void output##m##name(const tw_winograd_row *v, const tw_winograd_output *to,            \
+                                int64_t channels)                                                  \
+    {                                                                                              \
+        contract_all(m, v, to, stored, channels);                                                  \
+    }
 #define SIZE(m)                                                                                    \
-    static void input##m(const tw_winograd_row *v, const float *const *pixel, int64_t channels)    \
-    {                                                                                              \
-        expand_all(data, m, m + 2, v, TW_PANEL, pixel, channels);                                  \
-    }                                                                                              \
-    static void output##m(const tw_winograd_row *v, const tw_winograd_output *to,                  \
-                          int64_t channels)                                                        \
-    {                                                                                              \
-        contract_all(m, v, to, channels);                                                          \
-    }                                                                                              \
-    static void gradient##m(const tw_winograd_row *z, const float *const *pixel, int64_t channels) \
-    {                                                                                              \
-        expand_all(result_gradient, m, m, z, COLUMNS, pixel, channels);                            \
-    }                                                                                              \
+    READ(m, f32, TW_STORED_F32)                                                                    \
+    READ(m, bf16, TW_STORED_BF16)                                                                  \
+    WRITE(m, f32, TW_STORED_F32)                                                                   \
+    WRITE(m, bf16, TW_STORED_BF16)                                                                 \
+    WRITE(m, native, TW_STORED_BF16_NATIVE)                                                        \
     static void weights##m(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,  \
                            int64_t outputs)                                                        \
     {                                                                                              \
@@ -262,8 +272,9 @@ SIZE(2)
 SIZE(4)
 
 const tw_kern_winograd TW_KERNEL(tw_kern_winograd) = {
-    .input = {input2, input4},
-    .output = {output2, output4},
-    .gradient = {gradient2, gradient4},
+    .input = {{input2f32, input2bf16, input2bf16}, {input4f32, input4bf16, input4bf16}},
+    .output = {{output2f32, output2bf16, output2native}, {output4f32, output4bf16, output4native}},
+    .gradient = {{gradient2f32, gradient2bf16, gradient2bf16},
+                 {gradient4f32, gradient4bf16, gradient4bf16}},
     .weights = {weights2, weights4},
     .weights_gradient = {weights_gradient2, weights_gradient4}};

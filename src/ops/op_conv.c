@@ -148,7 +148,10 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p)
     TW_TRY(tw_pd_conv(&pd, p));
     TW_TRY(tw_pd_md(&weights, pd, TW_PD_WEIGHTS));
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, false, &weights, t->act));
-    if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
+    if (!s->weights.direct) {
+        t->packed_bytes = tw_md_size(&weights);
+        t->pack_unit[1] = tw_weights_unit(w->shape, w->layout);
+    }
     {
         tw_primitive_arg args[5] = {
             {DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
@@ -173,7 +176,7 @@ static tw_status plan(tw_task *t)
     state *s = NULL;
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a convolution"));
     t->state = s;
-    if (tw_winograd_suits(&shapes, &n->attr, t->act, t->convolution)) {
+    if (tw_winograd_suits(&shapes, &n->attr, TW_CONV_FORWARD, t->act, t->convolution)) {
         s->choice = CHOICE_WINOGRAD;
         return tw_winograd_create(&s->winograd, t, &shapes, &n->attr, false);
     }
@@ -193,22 +196,23 @@ done:
     return st;
 }
 
-static void pack(const tw_task *t)
+static void pack(const tw_task *t, int input, int64_t unit)
 {
-    state *s = t->state;
+    const state *s = t->state;
+    (void)input; /* the weights alone are packed */
     if (s->choice == CHOICE_WINOGRAD)
-        tw_winograd_pack(&s->winograd, t);
+        tw_winograd_pack(&s->winograd, t, unit);
     else if (s->choice == CHOICE_DIRECT)
-        tw_weights_copy_run(&s->direct.weights, t->packed, t->in[1]);
-    else if (!s->weights.direct)
-        tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
+        tw_weights_copy_unit(&s->direct.weights, t->packed, t->in[1], unit);
+    else
+        tw_weights_copy_unit(&s->weights, t->packed, t->in[1], unit);
 }
 
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     state *s = t->state;
-    const float *residual = t->node->nin > 3 ? t->in[3] : NULL;
+    const void *residual = t->node->nin > 3 ? t->in[3] : NULL;
     if (s->choice == CHOICE_WINOGRAD) {
         tw_winograd_run(&s->winograd, t, t->in[2], residual);
         return;

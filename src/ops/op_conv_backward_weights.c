@@ -10,14 +10,16 @@
 #include <string.h>
 
 #include "ops/column_sum.h"
+#include "ops/tile_gradient.h"
 #include "ops/winograd.h"
 
-typedef enum choice { CHOICE_PRIMITIVE, CHOICE_MATMUL, CHOICE_WINOGRAD } choice;
+typedef enum choice { CHOICE_PRIMITIVE, CHOICE_MATMUL, CHOICE_WINOGRAD, CHOICE_TILES } choice;
 
 typedef struct state {
     choice choice;
     tw_primitive main;
     tw_winograd_gradient winograd;
+    tw_tile_gradient tiles;
     tw_weights_copy unpack; /* of the primitive, where it writes another layout than the store's */
     size_t scratch_main, scratch_weights;
 } state;
@@ -25,7 +27,9 @@ typedef struct state {
 static choice choose(const tw_conv_shapes *s, const tw_task *t)
 {
     const tw_attr *a = &t->node->attr;
-    if (tw_winograd_suits(s, a, t->act, t->convolution)) return CHOICE_WINOGRAD;
+    if (tw_winograd_suits(s, a, TW_CONV_BACKWARD_WEIGHTS, t->act, t->convolution))
+        return CHOICE_WINOGRAD;
+    if (tw_tile_gradient_form(s, a, t->act)) return CHOICE_TILES;
     return tw_conv_is_pointwise(s, a) ? CHOICE_MATMUL : CHOICE_PRIMITIVE;
 }
 
@@ -46,6 +50,7 @@ static void destroy(tw_task *t)
     if (!s) return;
     tw_primitive_destroy(&s->main);
     tw_winograd_gradient_destroy(&s->winograd);
+    tw_tile_gradient_destroy(&s->tiles);
     tw_weights_copy_destroy(&s->unpack);
     tw_free(&t->state);
 }
@@ -119,6 +124,19 @@ done:
     return st;
 }
 
+/* Likewise. */
+static tw_status plan_tiles(state *s, tw_task *t, const tw_conv_shapes *shapes)
+{
+    tw_status st = TW_OK;
+    const tw_attr *a = &t->node->attr;
+    const size_t sums = tw_column_sum_scratch(shapes->w.dims[0]);
+    TW_TRY(
+        tw_tile_gradient_create(&s->tiles, t, shapes, a, tw_tile_gradient_form(shapes, a, t->act)));
+    if (t->node->nout > 1 && t->scratch_bytes < sums) t->scratch_bytes = sums;
+done:
+    return st;
+}
+
 static tw_status plan(tw_task *t)
 {
     tw_status st = TW_OK;
@@ -130,6 +148,7 @@ static tw_status plan(tw_task *t)
     s->choice = choose(&shapes, t);
     t->flops = tw_conv_flops(&shapes);
     if (s->choice == CHOICE_WINOGRAD) return plan_winograd(s, t, &shapes);
+    if (s->choice == CHOICE_TILES) return plan_tiles(s, t, &shapes);
     if (s->choice == CHOICE_MATMUL) {
         TW_TRY(make_matmul(s, &shapes, t->act));
         if (n->nout > 1)
@@ -163,8 +182,9 @@ static void run(const tw_task *t, const tw_run *r)
         sum_bias(t, scratch + s->scratch_main);
         return;
     }
-    if (s->choice == CHOICE_WINOGRAD) {
-        if (t->out[0]) tw_winograd_gradient_run(&s->winograd, t);
+    if (s->choice == CHOICE_WINOGRAD || s->choice == CHOICE_TILES) {
+        if (t->out[0] && s->choice == CHOICE_TILES) tw_tile_gradient_run(&s->tiles, t);
+        if (t->out[0] && s->choice == CHOICE_WINOGRAD) tw_winograd_gradient_run(&s->winograd, t);
         sum_bias(t, scratch);
         return;
     }

@@ -45,7 +45,8 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     tw_status st = TW_OK;
     const tw_value *stored = t->node->in[1];
     const tw_md_blocking layout = tw_winograd_kernel_layout();
-    tw_winograd w = {.grid = tw_winograd_grid_of(s, a), .flip = flip};
+    tw_winograd w = {.grid = tw_winograd_grid_of(s, a, t->act), .flip = flip};
+    w.gain = a->f[1] != 0 ? (float)a->f[1] : 1;
     w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
     w.panel = TW_KERNEL_SELECT(tw_kern_panel);
     w.threads = omp_get_max_threads();
@@ -65,6 +66,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
+    t->pack_unit[1] = tw_weights_unit(stored->shape, stored->layout);
     t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
 done:
@@ -92,25 +94,22 @@ static void pack_tile(const tw_winograd *w, float *packed, const float *stored, 
                                    least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 
-void tw_winograd_pack(const tw_winograd *w, const tw_task *t)
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
 {
-    float *packed = t->packed;
-    const float *stored = t->in[1];
-#pragma omp parallel for collapse(2) schedule(static) num_threads(w->threads)
-    for (int64_t o = 0; o < w->grid.out_channels; o += TW_WINOGRAD_CHANNELS)
-        for (int64_t i = 0; i < w->grid.in_channels; i += TW_WINOGRAD_CHANNELS)
-            pack_tile(w, packed, stored, i, o);
+    const tw_weights_tiles tiles = tw_weights_tiles_of(w->weights.shape, w->weights.layout, unit);
+    for (int64_t i = tiles.first; i < tiles.end; i += TW_WINOGRAD_CHANNELS)
+        pack_tile(w, t->packed, t->in[1], w->flip ? tiles.o : i, w->flip ? i : tiles.o);
 }
 
-static void transform_inputs(const tw_winograd *w, float *v, const float *x, const float *zeros,
+static void transform_inputs(const tw_winograd *w, float *v, const void *x, const float *zeros,
                              int64_t first, int64_t count)
 {
-    const float *pixel[TW_WINOGRAD_POINTS_MAX];
+    const void *pixel[TW_WINOGRAD_POINTS_MAX];
     tw_winograd_row row = w->v;
     for (int64_t t = 0; t < count; t++) {
         row.at = v + t * TW_PANEL;
         tw_winograd_inputs(&w->grid, first + t, x, zeros, pixel);
-        w->kern->input[w->grid.size](&row, pixel, w->grid.in_channels);
+        w->kern->input[w->grid.size][w->grid.stored](&row, pixel, w->grid.in_channels);
     }
 }
 
@@ -141,12 +140,11 @@ static void transform_outputs(const tw_winograd *w, float *m, tw_winograd_output
     for (int64_t t = 0; t < count; t++) {
         row.at = m + t * w->panel->columns;
         tw_winograd_outputs(&w->grid, first + t, to->at);
-        w->kern->output[w->grid.size](&row, to, channels);
+        w->kern->output[w->grid.size][w->grid.stored](&row, to, channels);
     }
 }
 
-void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
-                     const float *summand)
+void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias, const void *summand)
 {
 #pragma omp parallel num_threads(w->threads)
     {
@@ -164,8 +162,10 @@ void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
             const int64_t channel = panel * w->panel->columns,
                           rest = least(last * w->panel->columns, w->grid.out_channels) - channel;
             tw_winograd_output to = {.bias = bias ? bias + channel : NULL,
-                                     .summand = summand ? summand + channel : NULL,
-                                     .y = (float *)t->out[0] + channel};
+                                     .summand =
+                                         summand ? tw_at_const(summand, channel, t->act) : NULL,
+                                     .y = tw_at(t->out[0], channel, t->act),
+                                     .gain = w->gain};
             if (block != have) transform_inputs(w, v, t->in[0], zeros, first, count);
             have = block;
             multiply(w, m, v, t->packed, count, panel, last);

@@ -1,4 +1,4 @@
-/* Convolutions of f32 with 3 × 3 kernels at stride 1 by Winograd's minimal filtering, on NHWC:
+/* Convolutions with 3 × 3 kernels at stride 1 by Winograd's minimal filtering, in f32, on NHWC:
  * F(4 × 4, 3 × 3), or F(2 × 2, 3 × 3) where images are so small that it multiplies less.
  *
  * The outputs are cut into tiles of m × m, each of which comes from (m + 2)² inputs. Tiles and
@@ -20,17 +20,20 @@ typedef struct tw_winograd_grid {
     int64_t in_height, in_width, in_channels, out_height, out_width, out_channels, before[2];
     int64_t rows, columns, tiles; /* of tiles in an image; tiles in all images */
     int m, size, points;          /* size: of kern_winograd's tables */
+    tw_stored stored;             /* x and y */
+    size_t element;               /* bytes of theirs */
 } tw_winograd_grid;
 
-/* Can it be computed so, and should it, as `wish` says? Depends on the shapes alone. */
-bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act,
-                       tw_convolution wish);
+/* Can a convolution of direction `direction`, or what stands for it, be computed so, and should it,
+ * as `wish` says? Depends on the shapes and the processor alone. */
+bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direction direction,
+                       tw_dtype act, tw_convolution wish);
 
-tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a);
+tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act);
 
 /* Where the (m + 2)² inputs of a tile are, first channel; `zeros` where they are padding. */
-void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const float *x, const float *zeros,
-                        const float **pixel);
+void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, const void *zeros,
+                        const void **pixel);
 /* Offsets of the m² outputs of a tile; -1 where the image has ended. */
 void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at);
 
@@ -52,6 +55,7 @@ typedef struct tw_winograd {
     int64_t zeros, own;      /* floats of a thread's scratch: the zeros it begins with; all */
     int threads;
     bool flip;
+    float gain; /* of the result */
     tw_weights_copy weights;
 } tw_winograd;
 
@@ -60,11 +64,14 @@ typedef struct tw_winograd {
 tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes *s,
                              const tw_attr *a, bool flip);
 void tw_winograd_destroy(tw_winograd *w);
-void tw_winograd_pack(const tw_winograd *w, const tw_task *t);
+/* Unit `unit` of the stored weights (weights.h), by one thread. */
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit);
 
-/* out[0] = conv(in[0]) [+ bias] [+ summand]; both may be NULL, and the summand may be out[0]. */
+/* out[0] = gain (conv(in[0]) [+ bias] [+ summand]); both may be NULL, and the summand may be
+ * out[0].
+ */
 void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
-                     const float *summand);
+                     const void *summand);
 
 /* gw = the gradient of y's convolution with respect to its weights */
 typedef struct tw_winograd_gradient {

@@ -39,7 +39,7 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
     tw_status st = TW_OK;
     const tw_value *gw = &t->node->out[0];
     const tw_md_blocking layout = tw_winograd_kernel_layout();
-    tw_winograd_gradient w = {.grid = tw_winograd_grid_of(s, a)};
+    tw_winograd_gradient w = {.grid = tw_winograd_grid_of(s, a, t->act)};
     w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
     w.panel = TW_KERNEL_SELECT(tw_kern_panel);
     w.threads = omp_get_max_threads();
@@ -76,16 +76,17 @@ void tw_winograd_gradient_destroy(tw_winograd_gradient *w)
 static void transform_tile(const tw_winograd_gradient *w, const tw_task *t, const float *zeros,
                            int64_t tile, int64_t row)
 {
-    const float *pixel[TW_WINOGRAD_POINTS_MAX], *gy = t->in[1];
+    const void *pixel[TW_WINOGRAD_POINTS_MAX];
     int64_t at[16];
     tw_winograd_row v = w->v, z = w->z;
     v.at += row * TW_PANEL;
     z.at += row * w->panel->columns;
     tw_winograd_inputs(&w->grid, tile, t->in[0], zeros, pixel);
-    w->kern->input[w->grid.size](&v, pixel, w->grid.in_channels);
+    w->kern->input[w->grid.size][w->grid.stored](&v, pixel, w->grid.in_channels);
     tw_winograd_outputs(&w->grid, tile, at);
-    for (int k = 0; k < w->grid.m * w->grid.m; k++) pixel[k] = at[k] < 0 ? zeros : gy + at[k];
-    w->kern->gradient[w->grid.size](&z, pixel, w->grid.out_channels);
+    for (int k = 0; k < w->grid.m * w->grid.m; k++)
+        pixel[k] = at[k] < 0 ? zeros : tw_at_const(t->in[1], at[k], t->act);
+    w->kern->gradient[w->grid.size][w->grid.stored](&z, pixel, w->grid.out_channels);
 }
 
 /* The sums of one point and one panel of output channels over the tiles of a block. */

@@ -4,12 +4,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tweedie/text.h"
-
 static const tw_config_field given_fields[] = {
     {NULL, "class", TW_CONFIG_STRING, offsetof(tw_run_config, sample_class), "all",
-     .help = "models with classes: a class, none (of a model with network.label_dropout), or all "
-             "classes in turn"},
+     .help = "models with classes, and classifier guidance: a class, all classes in turn, none (of "
+             "a model with network.label_dropout), or a text file of one class for each sample, "
+             "repeated"},
     {NULL, "condition", TW_CONFIG_PATH, offsetof(tw_run_config, sample_condition), "",
      .help = "conditional models: a dataset with the conditions, sample i is given row i modulo "
              "their number: its /condition, or where it has none its samples themselves; previews "
@@ -17,30 +16,6 @@ static const tw_config_field given_fields[] = {
     {NULL, "condition_split", TW_CONFIG_STRING, offsetof(tw_run_config, sample_condition_split), "",
      .help = "the split of sample.condition; empty: all of it"},
 };
-
-tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m)
-{
-    tw_status st = TW_OK;
-    int64_t one = TW_NO_CLASS;
-    *out = (tw_labels){.each = strcmp(text, "all") == 0, .one = TW_NO_CLASS};
-    if (out->each) return TW_OK;
-    TW_CHECK(m->classes, TW_ECONFIG,
-             "sample.class: %s; the network was told no classes in training "
-             "(network.classes = 0)",
-             text);
-    if (strcmp(text, "none") == 0) {
-        TW_CHECK(m->label_dropout > 0, TW_ECONFIG,
-                 "sample.class: none; the network was always told a class in training "
-                 "(network.label_dropout = 0)");
-        return TW_OK;
-    }
-    TW_CHECK(tw_text_to_int64(text, &one) && one >= 0 && one < m->classes, TW_ECONFIG,
-             "sample.class: %s; 0 to %lld, all or none was expected", text,
-             (long long)m->classes - 1);
-    out->one = (int32_t)one;
-done:
-    return st;
-}
 
 tw_status tw_run_check_condition(const tw_train_config *c, const tw_dataset_spec *data)
 {
@@ -77,6 +52,17 @@ done:
     return st;
 }
 
+static tw_status bind_augment(tw_choice *out, tw_config *config)
+{
+    const tw_choice_rule rule = {.section = "data",
+                                 .key = "augment",
+                                 .default_name = "none",
+                                 .help = "what is done to images of training beside flips",
+                                 .kinds = tw_augment_kinds,
+                                 .fixed = true};
+    return tw_choice_bind(out, config, &rule);
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
@@ -84,6 +70,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     if (parts & TW_RUN_TRAIN) {
         TW_TRY(tw_train_config_bind(&c->train, config));
         TW_TRY(bind_optimizer(&c->optimizer, config));
+        TW_TRY(bind_augment(&c->augment, config));
     }
     if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
     if (parts & TW_RUN_MODEL) {
@@ -95,6 +82,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     if (parts & TW_RUN_SAMPLE)
         TW_TRY(tw_config_bind_in(config, "sample", given_fields,
                                  sizeof given_fields / sizeof *given_fields, c));
+    if (parts & TW_RUN_SAMPLE) TW_TRY(tw_guidance_bind(&c->guidance, config, "guidance"));
     if (parts & TW_RUN_LIKELIHOOD) TW_TRY(tw_likelihood_bind(&c->likelihood, config));
 done:
     return st;
@@ -104,7 +92,9 @@ void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
     tw_choice_free(&c->optimizer);
+    tw_choice_free(&c->augment);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
+    tw_guidance_config_free(&c->guidance);
     tw_likelihood_config_free(&c->likelihood);
 }

@@ -5,7 +5,9 @@
 
 #include "run/compute.h"
 #include "run/train_config.h"
+#include "tweedie/augment.h"
 #include "tweedie/data.h"
+#include "tweedie/guidance.h"
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
@@ -15,6 +17,7 @@
 typedef struct tw_run_config {
     tw_train_config train;
     tw_choice optimizer; /* a tw_optimizer, with `train` */
+    tw_choice augment;   /* a tw_augment, the same */
     tw_compute_config compute;
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
@@ -22,6 +25,7 @@ typedef struct tw_run_config {
     const char *sample_class; /* of models with classes: tw_run_labels */
     const char *sample_condition, *sample_condition_split; /* of conditional models: a dataset, and
                                                               which of it */
+    tw_guidance_config guidance;                           /* with `sample` */
     tw_likelihood_config likelihood;
 } tw_run_config;
 
@@ -44,9 +48,17 @@ typedef enum tw_run_part {
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual);
 void tw_run_config_free(tw_run_config *c);
 
-/* What sample.class says of a model's samples: "all", each class in turn; a class; "none".
- * @return TW_ECONFIG where the model has no such class */
-tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m);
+/* What sample.class says of the classes of samples: "all", each class in turn; a class; "none"; or
+ * a file of one class after the other, of which sample i takes number i modulo their count.
+ * @param classes     0: there are none
+ * @param unlabelled  "none" may be asked for
+ * @param[out] list   tw_free: what labels->list borrows, NULL where there is no file
+ * @return TW_ECONFIG where there is no such class; what reading the file returns */
+tw_status tw_run_labels(tw_labels *out, int32_t **list, const char *text, int64_t classes,
+                        bool unlabelled);
+
+/* " class=…" for the line that sample sets are compared by. @param[out] out  is added to */
+tw_status tw_run_labels_describe(tw_text *out, const tw_labels *labels, const char *text);
 
 /* Whether the data have the conditions that data.condition and data.condition_channels speak of.
  * @return TW_ECONFIG saying what would give them */

@@ -1,11 +1,11 @@
-/* Speed and error of 3 x 3 convolutions: Winograd's, oneDNN's on NHWC, and oneDNN's in the layout
- * that it likes best. Not a test: its numbers are for tuning.
+/* Speed and error of convolutions: Winograd's, the direct ones that a plan takes, those by tiles,
+ * and oneDNN's in the layout that it likes best. Not a test: its numbers are for tuning.
  *
- *     bench_conv [repetitions [first shape [last shape]]]
+ *     bench_conv [f32|bf16 [repetitions [first shape [last shape]]]]
  *
  * Columns: the least time of all repetitions in ms, which are made in turn, and the GFLOP/s of the
- * definition; then the relative error (root mean square) of Winograd's and of oneDNN's against the
- * definition in double, of some random outputs. */
+ * definition; then the relative error (root mean square) of Winograd's, or the tiles', and of the
+ * direct one against the definition in double, of some random outputs. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -13,19 +13,28 @@
 #include <time.h>
 
 #include "ops/conv.h"
+#include "ops/element.h"
 #include "ops/reference.h"
+#include "ops/tile_gradient.h"
 #include "tweedie/clock.h"
 
 typedef struct shape {
-    int64_t n, side, in, out;
+    int64_t n, side, in, out, kernel, stride;
 } shape;
+
+enum { WINOGRAD, DIRECT, TILES, FREE, WAYS };
 
 typedef struct contest {
     single winograd, direct;
+    tw_task tiles;
+    tw_tile_gradient gradient;
     tw_primitive free;
     void *data[3], *scratch;
-    double best[3];
+    double best[WAYS];
+    bool there[WAYS];
 } contest;
+
+static tw_dtype act;
 
 static void ok(tw_status st)
 {
@@ -48,25 +57,43 @@ static void make_free(contest *c, tw_conv_direction direction, const tw_conv_sha
     dnnl_primitive_desc_t pd;
     tw_md md[3];
     tw_primitive_arg args[4] = {{0}};
-    ok(tw_conv_describe(&p, direction, s, a, TW_DTYPE_F32, false));
-    ok(tw_conv_free_layout(&p, s, TW_DTYPE_F32));
+    ok(tw_conv_describe(&p, direction, s, a, act, false));
+    ok(tw_conv_free_layout(&p, s, act));
     ok(tw_pd_conv(&pd, &p));
     for (int k = 0; k < 3; k++) {
         ok(tw_pd_md(&md[k], pd, what[direction][k]));
         args[k] = (tw_primitive_arg){arg[direction][k], &md[k]};
         ok(tw_alloc(&c->data[k], (int64_t)tw_md_size(&md[k]), 1, "a tensor"));
-        for (size_t j = 0; j < tw_md_size(&md[k]) / sizeof(float); j++)
-            ((float *)c->data[k])[j] = noise(1, (int64_t)j % 997);
+        for (size_t j = 0; j < tw_md_size(&md[k]) / tw_dtype_size(act); j++)
+            tw_store(c->data[k], (int64_t)j, act, noise(1, (int64_t)j % 997));
     }
     ok(tw_primitive_create(&c->free, pd, args));
     ok(tw_alloc(&c->scratch, (int64_t)c->free.scratch_bytes + 1, 1, "scratch"));
+    c->there[FREE] = true;
     for (int k = 0; k < 3; k++) tw_md_destroy(&md[k]);
     tw_conv_problem_destroy(&p);
 }
 
+/* The tiles of this processor, on the operands of `direct`. */
+static void make_tiles(contest *c, tw_conv_direction direction, const tw_conv_shapes *s)
+{
+    const tw_tile_form *form = tw_tile_form_amx() ? tw_tile_form_amx() : tw_tile_form_dots();
+    if (direction != TW_CONV_BACKWARD_WEIGHTS || act != TW_DTYPE_BF16 || !form) return;
+    c->tiles = c->direct.task;
+    ok(tw_tile_gradient_create(&c->gradient, &c->tiles, s, &c->tiles.node->attr, form));
+    ok(tw_alloc_arena(&c->tiles.scratch, c->tiles.scratch_bytes, "scratch"));
+    ok(tw_alloc(&c->tiles.out[0], tw_shape_count(s->w), sizeof(float), "a gradient"));
+    c->there[TILES] = true;
+}
+
 static void destroy(contest *c)
 {
-    single_destroy(&c->winograd);
+    if (c->there[TILES]) {
+        tw_tile_gradient_destroy(&c->gradient);
+        tw_free(&c->tiles.scratch);
+        tw_free(&c->tiles.out[0]);
+    }
+    if (c->there[WINOGRAD]) single_destroy(&c->winograd);
     single_destroy(&c->direct);
     tw_primitive_destroy(&c->free);
     for (int k = 0; k < 3; k++) tw_free(&c->data[k]);
@@ -85,10 +112,12 @@ static double now(void)
 static double seconds_of(contest *c, int which)
 {
     static const tw_run run = {0};
-    single *s = which == 0 ? &c->winograd : &c->direct;
+    single *s = which == WINOGRAD ? &c->winograd : &c->direct;
     const double start = now();
-    if (which == 2)
+    if (which == FREE)
         tw_primitive_run(&c->free, c->data, c->scratch);
+    else if (which == TILES)
+        tw_tile_gradient_run(&c->gradient, &c->tiles);
     else
         s->task.op->run(&s->task, &run);
     return now() - start;
@@ -97,7 +126,7 @@ static double seconds_of(contest *c, int which)
 /* One output in double; x and y of the task's inputs as they lie. */
 static double exact(const single *s, tw_conv_direction direction, const shape *k, int64_t j)
 {
-    const float *a = s->task.in[0], *b = s->task.in[1];
+    const void *a = s->task.in[0], *b = s->task.in[1];
     const int64_t side = k->side, from = direction == TW_CONV_BACKWARD_DATA ? k->out : k->in;
     double sum = 0;
     if (direction == TW_CONV_BACKWARD_WEIGHTS) {
@@ -106,8 +135,9 @@ static double exact(const single *s, tw_conv_direction direction, const shape *k
         for (int64_t q = 0; q < k->n * side * side; q++) {
             const int64_t r = q / side % side + tap / 3 - 1, c = q % side + tap % 3 - 1;
             if (r < 0 || c < 0 || r >= side || c >= side) continue;
-            sum += (double)a[(q / (side * side) * side * side + r * side + c) * k->in + i] *
-                   (double)b[q * k->out + o];
+            sum += (double)tw_load(a, (q / (side * side) * side * side + r * side + c) * k->in + i,
+                                   act) *
+                   (double)tw_load(b, q * k->out + o, act);
         }
         return sum;
     }
@@ -118,9 +148,12 @@ static double exact(const single *s, tw_conv_direction direction, const shape *k
         for (int64_t t = 0; t < from; t++) {
             const bool back = direction == TW_CONV_BACKWARD_DATA;
             const int64_t o = back ? t : j % to, i = back ? j % to : t, w = back ? 8 - tap : tap;
-            sum +=
-                (double)a[(q / (side * side) * side * side + r * side + c) * from + t] *
-                (double)b[((o / 16 * (k->in / 16) + i / 16) * 9 + w) * 256 + i % 16 * 16 + o % 16];
+            const float weight =
+                ((const float *)
+                     b)[((o / 16 * (k->in / 16) + i / 16) * 9 + w) * 256 + i % 16 * 16 + o % 16];
+            sum += (double)tw_load(a, (q / (side * side) * side * side + r * side + c) * from + t,
+                                   act) *
+                   (double)weight;
         }
     }
     return sum;
@@ -129,12 +162,18 @@ static double exact(const single *s, tw_conv_direction direction, const shape *k
 static void errors(const contest *c, tw_conv_direction direction, const shape *k, double error[2])
 {
     double size = 0, square[2] = {0};
-    const int64_t n = tw_shape_count(c->direct.task.node->out[0].shape);
+    const tw_value *v = &c->direct.task.node->out[0];
+    const tw_dtype type = tw_task_dtype(&c->direct.task, v);
+    const void *ours = c->there[TILES] ? c->tiles.out[0] : c->winograd.task.out[0];
+    const int64_t n = tw_shape_count(v->shape);
+    error[0] = error[1] = NAN;
+    if (k->kernel != 3 || k->stride != 1 || v->shape.dims[0] % 16 || k->in % 16 || k->out % 16)
+        return;
     for (int64_t t = 0; t < 300; t++) {
         const int64_t j = t * 2654435761 % n;
         const double want = exact(&c->direct, direction, k, j);
-        const double w = (double)((float *)c->winograd.task.out[0])[j] - want,
-                     d = (double)((float *)c->direct.task.out[0])[j] - want;
+        const double w = (double)tw_load(ours, j, type) - want,
+                     d = (double)tw_load(c->direct.task.out[0], j, type) - want;
         size += want * want;
         square[0] += w * w;
         square[1] += d * d;
@@ -145,31 +184,35 @@ static void errors(const contest *c, tw_conv_direction direction, const shape *k
 static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
                     const tw_conv_shapes *s, const tw_attr *a, int repetitions)
 {
-    static const char *const name[] = {"forward", "backward-data", "backward-weights"};
+    static const char *const name[] = {"forward", "backward-data", "backward-weights"},
+                             *const way[] = {"winograd", "direct", "tiles", "own layout"};
     const tw_run run = {0};
-    contest c = {.best = {1e9, 1e9, 1e9}};
+    contest c = {.there = {[WINOGRAD] = k->kernel == 3 && k->stride == 1, [DIRECT] = true}};
     double error[2];
     for (int w = 0; w < 2; w++) {
         single *o = w ? &c.winograd : &c.direct;
+        if (w && !c.there[WINOGRAD]) continue;
         single_convolution = w ? TW_CONVOLUTION_WINOGRAD : TW_CONVOLUTION_DIRECT;
-        single_create(o, v, TW_DTYPE_F32, 0);
+        single_create(o, v, act, 0);
         fill_inputs(o, 1);
         single_run(o, &run);
     }
     make_free(&c, direction, s, a);
+    make_tiles(&c, direction, s);
+    for (int w = 0; w < WAYS; w++) c.best[w] = 1e9;
     for (int i = 0; i < repetitions; i++)
-        for (int w = 0; w < 3; w++) {
-            const double t = seconds_of(&c, w);
+        for (int w = 0; w < WAYS; w++) {
+            const double t = c.there[w] ? seconds_of(&c, w) : 1e9;
             c.best[w] = t < c.best[w] ? t : c.best[w];
         }
     errors(&c, direction, k, error);
     const double gf = tw_conv_flops(s) * 1e-9;
-    printf("N=%-2lld %2lldx%-2lld %3lld->%-3lld %-16s %-16s %7.2f ms %4.0f  NHWC %7.2f %4.0f  own "
-           "layout %7.2f %4.0f  x %.2f %.2f  error %.1e %.1e\n",
-           (long long)k->n, (long long)k->side, (long long)k->side, (long long)k->in,
-           (long long)k->out, name[direction], c.winograd.task.implementation, c.best[0] * 1e3,
-           gf / c.best[0], c.best[1] * 1e3, gf / c.best[1], c.best[2] * 1e3, gf / c.best[2],
-           c.best[1] / c.best[0], c.best[2] / c.best[0], error[0], error[1]);
+    printf("N=%-2lld %2lldx%-2lld %3lld->%-3lld k%lld s%lld %-16s", (long long)k->n,
+           (long long)k->side, (long long)k->side, (long long)k->in, (long long)k->out,
+           (long long)k->kernel, (long long)k->stride, name[direction]);
+    for (int w = 0; w < WAYS; w++)
+        if (c.there[w]) printf("  %s %7.2f ms %4.0f", way[w], c.best[w] * 1e3, gf / c.best[w]);
+    printf("  error %.1e %.1e  (direct: %s)\n", error[0], error[1], c.direct.task.implementation);
     fflush(stdout);
     destroy(&c);
 }
@@ -177,10 +220,11 @@ static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
 static void bench(const shape *k, int repetitions)
 {
     tw_graph *g = NULL;
-    const tw_conv_geometry same = tw_conv_square(1, 1, 1);
+    const int64_t pad = k->kernel / 2;
+    const tw_conv_geometry same = tw_conv_square(k->stride, k->stride == 1 ? pad : 0, pad);
     ok(tw_graph_create(&g));
     tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(k->n, k->side, k->side, k->in)),
-             *w = tw_param(g, "w", TW_SHAPE(k->out, k->in, 3, 3), tw_init_ones),
+             *w = tw_param(g, "w", TW_SHAPE(k->out, k->in, k->kernel, k->kernel), tw_init_ones),
              *y = tw_conv(g, x, w, NULL, &same), *wrt[2] = {x, w}, *grad[2];
     tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 2, grad);
     ok(tw_graph_status(g));
@@ -193,13 +237,20 @@ static void bench(const shape *k, int repetitions)
 
 int main(int argc, char **argv)
 {
-    static const shape shapes[] = {{16, 32, 128, 128}, {16, 16, 256, 256}, {16, 8, 256, 256},
-                                   {16, 4, 256, 256},  {16, 32, 256, 128}, {16, 16, 512, 256},
-                                   {16, 8, 512, 256},  {16, 4, 512, 256},  {64, 28, 32, 32},
-                                   {64, 14, 64, 64},   {64, 7, 64, 64},    {64, 28, 64, 32},
-                                   {16, 16, 128, 256}, {64, 7, 128, 128}};
-    const int count = sizeof shapes / sizeof *shapes, repetitions = argc > 1 ? atoi(argv[1]) : 10,
-              first = argc > 2 ? atoi(argv[2]) : 0, last = argc > 3 ? atoi(argv[3]) : count - 1;
+    static const shape shapes[] = {
+        {16, 32, 128, 128, 3, 1}, {16, 16, 256, 256, 3, 1}, {16, 8, 256, 256, 3, 1},
+        {16, 4, 256, 256, 3, 1},  {16, 32, 256, 128, 3, 1}, {16, 16, 512, 256, 3, 1},
+        {16, 8, 512, 256, 3, 1},  {16, 4, 512, 256, 3, 1},  {64, 28, 32, 32, 3, 1},
+        {64, 14, 64, 64, 3, 1},   {64, 7, 64, 64, 3, 1},    {64, 28, 64, 32, 3, 1},
+        {16, 16, 128, 256, 3, 1}, {64, 7, 128, 128, 3, 1},  {16, 32, 128, 128, 3, 2},
+        {16, 16, 256, 256, 3, 2}, {16, 8, 256, 256, 3, 2},  {64, 28, 32, 32, 3, 2},
+        {16, 16, 256, 768, 1, 1}, {16, 32, 256, 128, 1, 1}, {16, 16, 512, 256, 1, 1},
+        {16, 8, 512, 256, 1, 1},  {16, 4, 512, 256, 1, 1},  {64, 14, 64, 192, 1, 1},
+        {16, 32, 3, 128, 3, 1},   {16, 32, 128, 3, 3, 1},   {64, 28, 1, 32, 3, 1},
+        {64, 28, 32, 1, 3, 1}};
+    const int count = sizeof shapes / sizeof *shapes, repetitions = argc > 2 ? atoi(argv[2]) : 10,
+              first = argc > 3 ? atoi(argv[3]) : 0, last = argc > 4 ? atoi(argv[4]) : count - 1;
+    act = argc > 1 && strcmp(argv[1], "bf16") == 0 ? TW_DTYPE_BF16 : TW_DTYPE_F32;
     for (int i = first; i <= last && i < count; i++) bench(&shapes[i], repetitions);
     return 0;
 }

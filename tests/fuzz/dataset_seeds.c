@@ -71,12 +71,12 @@ static void write_all(const recipe *recipes, size_t count)
 void dataset_seeds(void)
 {
     static const recipe recipes[] = {
-        {"uint8", TW_DATASET_UINT8, 0, false, false},
-        {"labels", TW_DATASET_UINT8, 0, true, false},
-        {"gzip", TW_DATASET_UINT8, 6, true, false},
-        {"float32", TW_DATASET_FLOAT32, 0, false, false},
-        {"float32-gzip", TW_DATASET_FLOAT32, 1, true, false},
-        {"points", TW_DATASET_POINTS, 0, false, false},
+        {"uint8", TW_DATASET_UINT8, 0, false, false, false},
+        {"labels", TW_DATASET_UINT8, 0, true, false, false},
+        {"gzip", TW_DATASET_UINT8, 6, true, false, false},
+        {"float32", TW_DATASET_FLOAT32, 0, false, false, false},
+        {"float32-gzip", TW_DATASET_FLOAT32, 1, true, false, false},
+        {"points", TW_DATASET_POINTS, 0, false, false, false},
         {"condition", TW_DATASET_FLOAT32, 0, false, false, true},
         {"condition-gzip", TW_DATASET_UINT8, 6, true, false, true},
     };
@@ -86,9 +86,9 @@ void dataset_seeds(void)
 void part_seeds(void)
 {
     static const recipe recipes[] = {
-        {"uint8", TW_DATASET_UINT8, 0, false, true},
-        {"float32", TW_DATASET_FLOAT32, 0, false, true},
-        {"points", TW_DATASET_POINTS, 0, false, true},
+        {"uint8", TW_DATASET_UINT8, 0, false, true, false},
+        {"float32", TW_DATASET_FLOAT32, 0, false, true, false},
+        {"points", TW_DATASET_POINTS, 0, false, true, false},
     };
     write_all(recipes, sizeof recipes / sizeof *recipes);
 }

@@ -241,7 +241,7 @@ static void run_in_place(single *t, int i)
     single_fill(t->scratch, t->task.scratch_bytes);
     memcpy(t->task.out[0], own, single_bytes(t, &t->task.node->out[0]));
     t->task.in[i] = t->task.out[0];
-    t->task.op->pack(&t->task);
+    tw_task_pack(&t->task);
     t->task.op->run(&t->task, &run);
     t->task.in[i] = own;
 }
@@ -263,6 +263,33 @@ static operands operands_of(const problem *p, bool bias, tw_dtype act)
     if (!o.y) fail_msg("%s", tw_error_message());
     o.gy = tw_input(o.g, "gy", TW_ACT, o.y->shape);
     return o;
+}
+
+/* A factor of all: what a plan makes of a convolution that a scale follows. */
+static void check_scaled(const operands *o, const numbers *s, tw_value *residual)
+{
+    const tw_run run = {0};
+    single t;
+    tw_attr a = o->attr;
+    double *want = zeros(s->y_count), *size = zeros(s->y_count);
+    a.f[1] = 0.625;
+    tw_value *y = tw_emit_optional(o->g, &tw_op_conv, (tw_value *[]){o->x, o->w, o->b, residual},
+                                   residual ? 4 : 3, 1u << 2, &a);
+    single_create(&t, y, o->act, 0);
+    give(&t, 0, s->x, s->x_count);
+    give_weights(&t, 1, s);
+    if (o->b) give(&t, 2, s->b, s->out);
+    if (residual) give(&t, 3, s->residual, s->y_count);
+    single_run(&t, &run);
+    for (int64_t j = 0; j < s->y_count; j++) {
+        const double bias = o->b ? s->b[j % s->out] : 0, plus = residual ? s->residual[j] : 0;
+        want[j] = 0.625 * (s->y[j] + bias + plus);
+        size[j] = s->y_size[j] + fabs(bias) + fabs(plus);
+    }
+    check(residual ? "0.625 (y + residual)" : "0.625 y", &t, 0, want, size, NULL, NULL, s->y_count);
+    free(size);
+    free(want);
+    single_destroy(&t);
 }
 
 static void check_forward(const operands *o, const numbers *s)
@@ -287,6 +314,7 @@ static void check_forward(const operands *o, const numbers *s)
                   s->y_count);
         }
         single_destroy(&t);
+        check_scaled(o, s, residual ? r : NULL);
     }
 }
 
@@ -408,7 +436,10 @@ static const problem winograd_problems[] = {
 static void *solve_winograd_problems(void *arg)
 {
     for (size_t i = 0; i < sizeof winograd_problems / sizeof *winograd_problems; i++)
-        for (int bias = 0; bias < 2; bias++) solve(&winograd_problems[i], bias, TW_DTYPE_F32);
+        for (int bias = 0; bias < 2; bias++) {
+            solve(&winograd_problems[i], bias, TW_DTYPE_F32);
+            solve(&winograd_problems[i], bias, TW_DTYPE_BF16);
+        }
     return arg;
 }
 
