@@ -60,13 +60,17 @@ typedef struct tw_checkpoint_meta {
     char channel_text[4000]; /* names and units of channels as tw_dataset_spec says; "": none */
     int64_t height, width, channels, num_classes;
     const float *offset,
-        *scale;           /* [channels]: stored values are x scale + offset; NULL for uint8 */
+        *scale;              /* [channels]: stored values are x scale + offset; NULL for uint8 */
+    char condition_kind[16]; /* as sample_kind, of what the network is given beside a sample; "" of
+                                an unconditional model */
+    int64_t condition_channels;
+    const float *condition_offset, *condition_scale; /* [condition_channels], or NULL */
     const char *config;   /* the whole configuration as INI text; NULL counts as "" */
     const double *losses; /* tail of the loss history: loss_count rows of step, loss */
     int64_t loss_count;
 } tw_checkpoint_meta;
 
-/* Frees config, losses, offset and scale of a meta that a reader here filled, and nulls them. */
+/* Frees config, losses, offsets and scales of a meta that a reader here filled, and nulls them. */
 void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta);
 
 /* ---- writing

@@ -1,8 +1,10 @@
 /* Datasets: files of samples, how they are made, and how ranks load batches from them.
  *
  * A dataset is one HDF5 file (datasets/README.md has the format): `/images` uint8 or float32 [N, H,
- * W, C], or `/points` float32 [N, D], with optional `/labels` int32 [N] and named splits. A sample
- * set is a dataset too. What a network sees are samples in *model units*, float32:
+ * W, C], or `/points` float32 [N, D], with optional `/labels` int32 [N], optional `/condition`
+ * (what is known of each sample: uint8 or float32 [N, H, W, C2], of points float32 [N, D2]) and
+ * named splits. A sample set is a dataset too. What a network sees are samples, and conditions, in
+ * *model units*, float32:
  *
  *   uint8 images     x = v / 127.5 − 1            back: v = round((x + 1) 127.5), clamped to 0…255
  *   float32, points  x = (v − offset) / scale     back: v = x scale + offset, per channel (points:
@@ -72,11 +74,21 @@ typedef struct tw_dataset_spec {
     char name[TW_DATASET_NAME_MAX];     /* "mnist" */
     char source[TW_DATASET_TEXT_MAX];   /* where the samples come from */
     char license[TW_DATASET_TEXT_MAX];  /* under which terms */
-    char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, in
-                                           storage order; set by the writer */
+    char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, then
+                                           the bytes of conditions, in storage order; set by the
+                                           writer */
     int split_count;                    /* 0 as an argument: one split "train" of all samples */
     tw_dataset_split splits[TW_DATASET_SPLITS_MAX];
+    const struct tw_dataset_spec
+        *condition;    /* what conditions are: kind, extents (H and W are those of the samples),
+                          offset,    scale and channel_text; NULL: there are none */
+    bool is_condition; /* this is such a spec, of /condition */
 } tw_dataset_spec;
+
+/* What the conditions of such samples would be, of these channels: as an argument, or to be
+ * completed with offsets, scales and texts. */
+tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool bytes,
+                                          int64_t channels);
 
 /* Elements of one sample, height x width x channels, and its bytes as stored. Exact for every spec
  * that a reader or writer has accepted. */
@@ -148,6 +160,18 @@ tw_status tw_dataset_read_stored(tw_dataset *dataset, int64_t first, int64_t cou
 tw_status tw_dataset_read(tw_dataset *dataset, int64_t first, int64_t count, float *x,
                           int32_t *labels);
 
+/* Conditions of the samples first … first + count − 1 of the chosen split, as stored. Not
+ * collective.
+ * @param[out] stored  uint8 or float32 [count][H][W][C2]
+ * @return TW_EDATA where the dataset has none, or for a value that is not finite; TW_EIO */
+tw_status tw_dataset_read_condition_stored(tw_dataset *dataset, int64_t first, int64_t count,
+                                           void *stored);
+
+/* The same in model units of `units`, a spec of conditions like the dataset's own, which NULL
+ * stands for. */
+tw_status tw_dataset_read_condition(tw_dataset *dataset, const tw_dataset_spec *units,
+                                    int64_t first, int64_t count, float *y);
+
 /* ---- batches ---- */
 
 typedef struct tw_loader tw_loader;
@@ -171,6 +195,7 @@ typedef struct tw_loader_options {
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
     bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
                        that memory is touched, and nothing may be loaded */
+    bool condition; /* conditions are loaded with the samples; the dataset must have some */
 } tw_loader_options;
 
 /* Prepares loading from the chosen split; reads this rank's samples where they stay in memory.
@@ -202,6 +227,12 @@ size_t tw_loader_bytes(const tw_loader *loader);
  * @return TW_EIO or TW_EDATA where reading a block failed: the caller must tell the other ranks */
 tw_status tw_loader_next(tw_loader *loader, int64_t step, int64_t first, int64_t count, float *x,
                          int32_t *labels);
+
+/* The conditions of the samples that tw_loader_next loads for the same step and positions, which is
+ * called first. Of a mirrored image it is mirrored too.
+ * @param[out] y  [count][H][W][C2], model units */
+tw_status tw_loader_next_condition(tw_loader *loader, int64_t step, int64_t first, int64_t count,
+                                   float *y);
 
 /* How the loader's augmentation changes the images of these positions.
  * @param[out] labels  [count][options.augment->labels] */
@@ -257,9 +288,16 @@ tw_status tw_dataset_writer_add_rows(tw_dataset_writer *writer, const char *name
 tw_status tw_dataset_writer_append(tw_dataset_writer *writer, int64_t count, const void *stored,
                                    const int32_t *labels);
 
+/* Appends the conditions of the next `count` samples of a spec that has some, independently of the
+ * samples: each at its own pace.
+ * @param stored  uint8 or float32 [count][H][W][C2]
+ * @return TW_EDATA for a value that is not finite or more conditions than samples; TW_EIO */
+tw_status tw_dataset_writer_append_condition(tw_dataset_writer *writer, int64_t count,
+                                             const void *stored);
+
 /* Completes, flushes and renames the file, and releases the writer, on failure too.
  * @param[out] digest  TW_DATASET_DIGEST_MAX bytes, or NULL
- * @return TW_EDATA if samples are missing; TW_EIO */
+ * @return TW_EDATA if samples or conditions are missing; TW_EIO */
 tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest);
 
 /* Gives up: nothing is left on the disk. */
@@ -326,6 +364,12 @@ typedef struct tw_import_options {
     const char *fill;   /* hdf5: a number, or "mean" of the channel, in the place of missing
                            values; NULL: they are refused */
     const char *labels; /* hdf5: "FILE:/path" of the labels, or NULL */
+    const char *const *conditions; /* inputs of the same format: condition i is that of sample i. Of
+                                      hdf5 several are channels of one. Sides that divide those of
+                                      the samples are repeated to them */
+    int condition_count;
+    const char *condition_layout; /* hdf5: as layout; NULL: as the samples' */
+    int64_t condition_coarse;     /* K > 0: the samples' own averages over K x K pixels, repeated */
     tw_import_normalise
         normalise; /* float32 and points: range: least and largest value of a channel become −1 and
                       1; standard: mean 0, deviation 1; none; auto: range for images, standard for
@@ -345,6 +389,9 @@ typedef struct tw_import_channel {
 typedef struct tw_import_result {
     tw_dataset_spec spec;                           /* its pointers are NULL */
     tw_import_channel channels[TW_IMPORT_CHANNELS]; /* the first ones */
+    bool conditional;
+    tw_dataset_spec condition; /* the same of the conditions */
+    tw_import_channel condition_channels[TW_IMPORT_CHANNELS];
 } tw_import_result;
 
 /* Makes a dataset file from other data. Streaming: memory does not grow with the number of samples.

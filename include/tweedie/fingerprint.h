@@ -7,7 +7,7 @@
  * two thirds of each row. One dimension: 1 + 0.1 s_i where the key ends in "weight", "alpha" or
  * "gamma", else 0.1 s_i; 4 s_i where
  * it is not trained (Fourier frequencies). Input x_i = sin(0.3 + 0.11 i) over the whole batch in
- * channels-first order; L = Σ y_i sin(1 + 0.23 i). */
+ * channels-first order, a condition likewise sin(0.7 + 0.13 i); L = Σ y_i sin(1 + 0.23 i). */
 #ifndef TWEEDIE_FINGERPRINT_H
 #define TWEEDIE_FINGERPRINT_H
 

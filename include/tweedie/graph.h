@@ -176,6 +176,18 @@ typedef struct tw_conv_geometry {
 /* The same stride, dilation 1 and padding for all dimensions. */
 tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after);
 
+/* What lies outside: zeros, the reflection about the first and last position, or the period again.
+ */
+typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT, TW_PAD_CIRCULAR } tw_padding;
+
+/* What convolutions, filters and pools that are added from now on find outside, in the place of
+ * zeros: TW_PAD_CIRCULAR makes a network of fields on a torus, whose output of a shifted input is
+ * the shifted output. What cannot be periodic fails the graph then: convolutions that do not keep
+ * the extent or divide it by their stride, interpolation that keeps the corners. */
+void tw_graph_set_padding(tw_graph *g, tw_padding padding);
+/* Whether anything has had such a border. */
+bool tw_graph_is_padded(const tw_graph *g);
+
 /* y = w * x + b. x [N, spatial…, I], w a value [O, I, kernel…], b [O] or NULL. */
 tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                   const tw_conv_geometry *geometry);
@@ -285,9 +297,8 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
 /* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
- * beyond x's dimensions are ignored): zeros, or x reflected about its first and last position as
- * often as it takes. */
-typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT } tw_padding;
+ * beyond x's dimensions are ignored): zeros, x reflected about its first and last position, or x
+ * repeated as a period, as often as it takes. */
 tw_value *tw_pad(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3],
                  tw_padding kind);
 tw_value *tw_crop(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);

@@ -1,6 +1,7 @@
 /* A model: a network, a forward process, and a prediction that says what the network's output means
  * for the process. It owns the parameter store. What others see of it is the score, s(x, t) = ∇x
- * log p_t(x). Not collective. */
+ * log p_t(x), of a conditional model ∇x log p_t(x | y): y is concatenated to the network's input as
+ * channels, behind the prediction's scaling of x, which is not applied to it. Not collective. */
 #ifndef TWEEDIE_MODEL_H
 #define TWEEDIE_MODEL_H
 
@@ -20,6 +21,9 @@ typedef struct tw_model {
     tw_process *process;
     int variance;         /* tw_variance */
     int pad;              /* tw_net_padding, of samples with other sides than the network's */
+    int padding;          /* what convolutions find outside: 0 zeros, 1 the period (circular) */
+    int64_t condition;    /* numbers of the y of a sample, that the network is given; 0: none.
+                             Set before tw_model_create, by who knows the data */
     int64_t classes;      /* of the samples, that the network is told; 0: it is told none */
     double label_dropout; /* probability that a sample of training is one of no class */
     tw_config_ints seen;  /* the shape that the network sees, of as many numbers; none: sample's */
@@ -35,7 +39,8 @@ typedef struct tw_model {
 tw_status tw_model_configure(tw_model **out, tw_config *config);
 
 /* Builds the network for samples of this shape ([H, W, C] or [D]), which it sees as network.shape
- * says, and creates the parameter store, filled from `seed`.
+ * says, and creates the parameter store, filled from `seed`. The numbers of a condition become as
+ * many channels of the same sides as they are.
  * @return TW_ECONFIG where the configuration does not fit the samples */
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed);
 void tw_model_destroy(tw_model **model);
@@ -44,15 +49,16 @@ void tw_model_destroy(tw_model **model);
 
 /* Values of a model's graph; borrowed from it, NULL after an error. */
 typedef struct tw_model_values {
-    tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t */
+    tw_value *x;        /* the input "x", f32 [n, sample…]: c_in x_t, without the condition */
     tw_value *net;      /* the network's output itself; logits f32 [n, classes] of a classifier */
     tw_value *output;   /* F, f32 [n, sample…] */
     tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */
 } tw_model_values;
 
-/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index" and, where there
- * are classes, "label"; where the network takes them, "augment".
+/* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index", where there are
+ * classes "label", where the network takes them "augment", and where there are conditions
+ * "condition".
  * @param names  collects the published parameter names where not NULL */
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
                                tw_reference_names *names);
@@ -63,7 +69,7 @@ tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_va
 
 /* The memory of a plan's model inputs; NULL where the network does not read one. */
 typedef struct tw_model_inputs {
-    float *x, *t, *log_sigma, *augment;
+    float *x, *t, *log_sigma, *augment, *condition;
     int32_t *index, *label;
 } tw_model_inputs;
 void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
@@ -78,6 +84,9 @@ void tw_model_inputs_set_augment(const tw_model_inputs *in, const tw_model *m, i
                                  const float *labels);
 /* Numbers that the network is told of how a sample was augmented. */
 int64_t tw_model_augment_labels(const tw_model *m);
+/* Writes what sample i is given, y [m->condition] in model units; NULL: zeros. Does nothing where
+ * there are no conditions. */
+void tw_model_inputs_give(const tw_model_inputs *in, const tw_model *m, int64_t i, const float *y);
 
 /* ---- what the output means ---- */
 
@@ -108,6 +117,17 @@ void tw_model_score_destroy(tw_model_score **score);
  * for (tw_score.condition); at first each class in turn. The list is borrowed; labels->classes is
  * the model's. */
 void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
+
+/* What the samples of a conditional model are given, by their global index: sample first + i has
+ * row i modulo count. */
+typedef struct tw_given {
+    const float *y; /* [count][m->condition], model units */
+    int64_t first, count;
+} tw_given;
+/* p(x | y) from now on; at first y is zero. The rows are borrowed. */
+void tw_model_score_give(tw_model_score *score, const tw_given *given);
+/* The row of one sample; NULL where there are none. */
+const float *tw_given_of(const tw_given *given, const tw_model *m, int64_t index);
 
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);

@@ -10,7 +10,8 @@
 /* What a network is given: samples of one shape, and what is known of each. A network takes what it
  * is conditioned on; inputs that nothing reads cost nothing. */
 typedef struct tw_net_inputs {
-    tw_value *x; /* f32 [N, spatial…, C] or [N, D], as the prediction scales it */
+    tw_value *x; /* f32 [N, spatial…, C] or [N, D], as the prediction scales it; of a conditional
+                    model with the condition's channels behind: as many as its shape says */
     tw_value *t; /* f32 [N]: the time as published (tw_process_condition, or the prediction's) */
     tw_value *log_sigma; /* f32 [N]: ln σ(t), for Fourier embeddings of the noise level */
     tw_value *index;     /* i32 [N]: index of the noise level of a discrete process, for tables */
@@ -20,7 +21,7 @@ typedef struct tw_net_inputs {
     bool unlabelled;     /* the last row of them means "of no class" */
     tw_value *augment;   /* f32 [N, tw_net.augment_labels]: how each sample was augmented, zeros
                             where it was not; NULL where that is 0 */
-    tw_shape sample;     /* the shape of x without N */
+    tw_shape sample;     /* the shape of x without N, and without the condition's channels */
     int64_t outputs;     /* channels of the output (points: its numbers) */
     struct tw_reference_names
         *reference_names; /* collects published parameter names where not NULL */

@@ -142,7 +142,8 @@ typedef struct tw_objective_step {
                          mean's */
     const int32_t *label; /* [count], each below the model's classes; NULL: of class 0 */
     const float *augment; /* [count, tw_model_augment_labels]: how each was augmented; NULL: not */
-    bool validation;      /* no dropout; times and noise from the validation's stream */
+    const float *condition; /* [count][model's condition], model units; NULL: zeros */
+    bool validation;        /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;
     void (*between)(void *self); /* after each operation; or NULL */

@@ -15,7 +15,9 @@
 typedef struct tw_restored {
     tw_model *model; /* with the weights as its parameters */
     tw_dataset_spec
-        samples; /* what samples are: kind, shape, offsets and scales, classes; its count is 0 */
+        samples; /* what samples are: kind, shape, offsets and scales, classes; its count is 0. Of a
+                    conditional model its condition is the next member */
+    tw_dataset_spec condition;
     tw_checkpoint_meta meta;           /* of the file; meta.weights says which weights these are */
     char digest[TW_CHECKPOINT_DIGEST]; /* of the weights themselves, with network, objective and
                                           samples: the same whether they came from a checkpoint or
@@ -34,6 +36,11 @@ tw_status tw_restore(tw_restored **out, const tw_comm *comm, const char *path, c
 
 /* Accepts NULL inside. */
 void tw_restore_destroy(tw_restored **restored);
+
+/* Whether the data hold the conditions that the model is given, if it is conditional. Not
+ * collective. @param path  begins the message @return TW_EDATA saying what is there */
+tw_status tw_restored_check_condition(const tw_restored *r, const tw_dataset_spec *data,
+                                      const char *path);
 
 /* A configuration that begins as the run's own, with assignments over it. Not collective.
  * @param inherited      what is taken from the run: sections and keys, "sample compute.precision"

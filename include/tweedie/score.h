@@ -10,8 +10,8 @@
 
 /* ∇x log p_t(x) for a batch of points.
  * Time is on the model's clock: for a discrete schedule the index 0 … T − 1 as a double, for an SDE
- * t in [0, 1]. `index` is the global sample index: noise, labels and masks hang on it, so a result
- * never depends on the batch that it was computed in. */
+ * t in [0, 1]. `index` is the global sample index: noise, labels, conditions and masks hang on it,
+ * so a result never depends on the batch that it was computed in. */
 typedef struct tw_score {
     void *self;
     int64_t dims; /* D, the numbers of one sample */

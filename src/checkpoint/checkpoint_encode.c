@@ -83,6 +83,7 @@ static tw_status write_meta(hid_t file, const char *path, const tw_checkpoint_me
             TW_TRY(write_attribute(file, path, f->name, H5T_STD_I32LE, H5T_NATIVE_INT, member));
             break;
         case META_INT64:
+            if (is_optional(f) && *(const int64_t *)(const void *)member == 0) break;
             TW_TRY(write_attribute(file, path, f->name, H5T_STD_I64LE, H5T_NATIVE_INT64, member));
             break;
         case META_UINT64:
@@ -154,18 +155,19 @@ done:
     return st;
 }
 
-static tw_status write_units(hid_t file, const char *path, const tw_checkpoint_meta *meta)
+static tw_status write_units(hid_t file, const char *path, const tw_checkpoint_meta *meta,
+                             int which)
 {
     tw_status st = TW_OK;
     hid_t space = -1, list = -1;
-    hsize_t channels = (hsize_t)meta->channels;
-    if (!meta->offset) return TW_OK;
+    const hsize_t channels = (hsize_t)unit_channels(meta, which);
+    if (!unit_offsets(meta, which)) return TW_OK;
     TW_TRY(creation_list(&list, path));
     TRY_H5(space = H5Screate_simple(1, &channels, NULL), TW_EIO, "%s: cannot be written", path);
-    TW_TRY(write_dataset(file, path, "sample_offset", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
-                         meta->offset));
-    TW_TRY(write_dataset(file, path, "sample_scale", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, list,
-                         meta->scale));
+    TW_TRY(write_dataset(file, path, unit_offset_names[which], H5T_IEEE_F32LE, H5T_NATIVE_FLOAT,
+                         space, list, unit_offsets(meta, which)));
+    TW_TRY(write_dataset(file, path, unit_scale_names[which], H5T_IEEE_F32LE, H5T_NATIVE_FLOAT,
+                         space, list, unit_scales(meta, which)));
 done:
     if (list >= 0) H5Pclose(list);
     if (space >= 0) H5Sclose(space);
@@ -187,7 +189,7 @@ tw_status encode_create(hid_t *out, const char *part, const char *path,
            path);
     TW_TRY(write_meta(file, path, meta, weights));
     TW_TRY(write_texts(file, path, meta));
-    TW_TRY(write_units(file, path, meta));
+    for (int k = 0; k < UNITS_COUNT; k++) TW_TRY(write_units(file, path, meta, k));
     *out = file;
     file = -1;
 done:

@@ -14,19 +14,34 @@ enum { CHUNK_BYTES = 1 << 20 };
             sizeof(((tw_checkpoint_meta *)0)->member)                                              \
     }
 const meta_field meta_fields[] = {
-    FIELD(step, META_INT64),        FIELD(samples, META_INT64),       FIELD(seed, META_UINT64),
-    FIELD(ranks, META_INT),         FIELD(threads, META_INT),         FIELD(restarts, META_INT),
-    FIELD(precision, META_TEXT),    FIELD(dataset_digest, META_TEXT), FIELD(versions, META_TEXT),
-    FIELD(weights, META_TEXT),      FIELD(source, META_TEXT),         FIELD(sample_kind, META_TEXT),
-    FIELD(height, META_INT64),      FIELD(width, META_INT64),         FIELD(channels, META_INT64),
-    FIELD(num_classes, META_INT64), FIELD(channel_text, META_TEXT),
+    FIELD(step, META_INT64),
+    FIELD(samples, META_INT64),
+    FIELD(seed, META_UINT64),
+    FIELD(ranks, META_INT),
+    FIELD(threads, META_INT),
+    FIELD(restarts, META_INT),
+    FIELD(precision, META_TEXT),
+    FIELD(dataset_digest, META_TEXT),
+    FIELD(versions, META_TEXT),
+    FIELD(weights, META_TEXT),
+    FIELD(source, META_TEXT),
+    FIELD(sample_kind, META_TEXT),
+    FIELD(height, META_INT64),
+    FIELD(width, META_INT64),
+    FIELD(channels, META_INT64),
+    FIELD(num_classes, META_INT64),
+    FIELD(channel_text, META_TEXT),
+    FIELD(condition_kind, META_TEXT),
+    FIELD(condition_channels, META_INT64),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
 
 bool is_optional(const meta_field *field)
 {
-    return field->offset == offsetof(tw_checkpoint_meta, channel_text);
+    return field->offset == offsetof(tw_checkpoint_meta, channel_text) ||
+           field->offset == offsetof(tw_checkpoint_meta, condition_kind) ||
+           field->offset == offsetof(tw_checkpoint_meta, condition_channels);
 }
 
 bool is_valid_name(const char *name, bool path)
@@ -65,27 +80,58 @@ done:
     return st;
 }
 
-tw_status copy_units(float **out, const tw_checkpoint_meta *meta)
+const char *const unit_offset_names[UNITS_COUNT] = {"sample_offset", "condition_offset"};
+const char *const unit_scale_names[UNITS_COUNT] = {"sample_scale", "condition_scale"};
+
+int64_t unit_channels(const tw_checkpoint_meta *meta, int which)
+{
+    return which == UNITS_SAMPLE ? meta->channels : meta->condition_channels;
+}
+
+const float *unit_offsets(const tw_checkpoint_meta *meta, int which)
+{
+    return which == UNITS_SAMPLE ? meta->offset : meta->condition_offset;
+}
+
+const float *unit_scales(const tw_checkpoint_meta *meta, int which)
+{
+    return which == UNITS_SAMPLE ? meta->scale : meta->condition_scale;
+}
+
+tw_status copy_units(float **out, const tw_checkpoint_meta *meta, int which)
 {
     tw_status st = TW_OK;
     float *units = NULL;
-    if (meta->offset) {
-        const size_t bytes = (size_t)meta->channels * sizeof *units;
-        TW_CHECK(meta->channels >= 1 && meta->channels <= CHANNELS_MAX && meta->scale, TW_EINTERNAL,
-                 "%lld channel offsets and scales", (long long)meta->channels);
-        TW_TRY(tw_alloc(&units, 2 * meta->channels, sizeof *units, "channel offsets and scales"));
-        memcpy(units, meta->offset, bytes);
-        memcpy(units + meta->channels, meta->scale, bytes);
+    const int64_t channels = unit_channels(meta, which);
+    const float *offset = unit_offsets(meta, which), *scale = unit_scales(meta, which);
+    if (offset) {
+        const size_t bytes = (size_t)channels * sizeof *units;
+        TW_CHECK(channels >= 1 && channels <= CHANNELS_MAX && scale, TW_EINTERNAL,
+                 "%lld channel offsets and scales", (long long)channels);
+        TW_TRY(tw_alloc(&units, 2 * channels, sizeof *units, "channel offsets and scales"));
+        memcpy(units, offset, bytes);
+        memcpy(units + channels, scale, bytes);
     }
     *out = units;
 done:
     return st;
 }
 
-void set_units(tw_checkpoint_meta *meta, const float *units)
+void set_units(tw_checkpoint_meta *meta, int which, const float *units)
 {
-    meta->offset = units;
-    meta->scale = units ? units + meta->channels : NULL;
+    const float *scale = units ? units + unit_channels(meta, which) : NULL;
+    if (which == UNITS_SAMPLE) {
+        meta->offset = units;
+        meta->scale = scale;
+    } else {
+        meta->condition_offset = units;
+        meta->condition_scale = scale;
+    }
+}
+
+void forget_units(tw_checkpoint_meta *meta)
+{
+    for (int k = 0; k < UNITS_COUNT; k++) set_units(meta, k, NULL);
 }
 
 /* Whether two vectors that may be missing hold the same bytes. */
@@ -105,19 +151,20 @@ const char *compare_meta(const tw_checkpoint_meta *a, const tw_checkpoint_meta *
     if (a->loss_count != b->loss_count ||
         !same_bytes(a->losses, b->losses, 2 * (size_t)a->loss_count * sizeof *a->losses))
         return "loss_history";
-    if (!same_bytes(a->offset, b->offset, (size_t)a->channels * sizeof *a->offset))
-        return "sample_offset";
-    if (!same_bytes(a->scale, b->scale, (size_t)a->channels * sizeof *a->scale))
-        return "sample_scale";
+    for (int k = 0; k < UNITS_COUNT; k++) {
+        const size_t bytes = (size_t)unit_channels(a, k) * sizeof(float);
+        if (!same_bytes(unit_offsets(a, k), unit_offsets(b, k), bytes)) return unit_offset_names[k];
+        if (!same_bytes(unit_scales(a, k), unit_scales(b, k), bytes)) return unit_scale_names[k];
+    }
     return NULL;
 }
 
 bool is_meta_dataset(const char *name)
 {
-    static const char *const known[] = {"config", "loss_history", "sample_offset", "sample_scale"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(name, known[i]) == 0) return true;
-    return false;
+    for (int k = 0; k < UNITS_COUNT; k++)
+        if (strcmp(name, unit_offset_names[k]) == 0 || strcmp(name, unit_scale_names[k]) == 0)
+            return true;
+    return strcmp(name, "config") == 0 || strcmp(name, "loss_history") == 0;
 }
 
 bool weights_of_group(char *out, size_t size, const char *group)
@@ -177,7 +224,8 @@ void tw_checkpoint_meta_clear(tw_checkpoint_meta *meta)
     tw_free(&meta->config);
     tw_free(&meta->losses);
     tw_free(&meta->offset);
-    meta->scale = NULL; /* lies behind offset */
+    tw_free(&meta->condition_offset);
+    forget_units(meta); /* scales lie behind offsets */
     meta->loss_count = 0;
 }
 

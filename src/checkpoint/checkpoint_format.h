@@ -23,7 +23,8 @@ typedef struct meta_field {
     size_t offset, size; /* of the member; size of a text's array */
 } meta_field;
 
-/* Whether a file may be without it, as those are that were written before it was known. */
+/* Whether a file may be without it, as those are that were written before it was known, or whose
+ * text or number says nothing. */
 bool is_optional(const meta_field *field);
 
 extern const meta_field meta_fields[];
@@ -41,11 +42,25 @@ bool is_valid_name(const char *name, bool path);
  * judges where it came from. */
 tw_status count_elements(int64_t *out, const tw_checkpoint_array *array, tw_status code);
 
+/* Offsets and scales of the channels of samples, and of conditions. */
+enum { UNITS_SAMPLE, UNITS_CONDITION, UNITS_COUNT };
+
+/* How many channels the meta speaks of, and the datasets that hold their offsets and scales. */
+int64_t unit_channels(const tw_checkpoint_meta *meta, int which);
+extern const char *const unit_offset_names[UNITS_COUNT], *const unit_scale_names[UNITS_COUNT];
+
+/* Borrowed; NULL where there are none. */
+const float *unit_offsets(const tw_checkpoint_meta *meta, int which);
+const float *unit_scales(const tw_checkpoint_meta *meta, int which);
+
 /* A copy of the channels' offsets, then scales; NULL where there are none. */
-tw_status copy_units(float **out, const tw_checkpoint_meta *meta);
+tw_status copy_units(float **out, const tw_checkpoint_meta *meta, int which);
 
 /* Makes such a copy the meta's own: tw_checkpoint_meta_clear frees it. */
-void set_units(tw_checkpoint_meta *meta, const float *units);
+void set_units(tw_checkpoint_meta *meta, int which, const float *units);
+
+/* Says that there are none, without freeing any. */
+void forget_units(tw_checkpoint_meta *meta);
 
 /* The name of the first fact in which two metas differ, bit for bit; NULL where they are the same.
  */

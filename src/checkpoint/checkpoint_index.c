@@ -150,7 +150,7 @@ done:
 }
 
 /* One number of each channel. */
-static tw_status read_channels(builder *b, const char *name, float *out)
+static tw_status read_channels(builder *b, const char *name, int64_t channels, float *out)
 {
     tw_status st = TW_OK;
     hid_t set = H5I_INVALID_HID;
@@ -158,9 +158,9 @@ static tw_status read_channels(builder *b, const char *name, float *out)
     int rank;
     TW_TRY(tw_h5_open_dataset(&set, b->file, b->path, name));
     TW_TRY(tw_h5_check_numbers(&rank, dims, set, b->path, name, H5T_IEEE_F32LE, 1, false));
-    TW_CHECK(rank == 1 && dims[0] == b->x->meta.channels, TW_EDATA,
+    TW_CHECK(rank == 1 && dims[0] == channels, TW_EDATA,
              "%s: %s does not have one number for each of %lld channels", b->path, name,
-             (long long)b->x->meta.channels);
+             (long long)channels);
     TW_TRY(claim(b, name, dims[0] * (int64_t)sizeof *out));
     TRY_H5(H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out), TW_EDATA,
            "%s: %s cannot be read", b->path, name);
@@ -169,22 +169,25 @@ done:
     return st;
 }
 
-static tw_status read_units(builder *b)
+static tw_status read_units(builder *b, int which)
 {
     tw_status st = TW_OK;
     float *units = NULL;
+    char of_offset[64], of_scale[64];
     bool offset, scale;
-    const int64_t channels = b->x->meta.channels;
-    TW_TRY(tw_h5_has(&offset, b->file, b->path, "/sample_offset"));
-    TW_TRY(tw_h5_has(&scale, b->file, b->path, "/sample_scale"));
+    const int64_t channels = unit_channels(&b->x->meta, which);
+    TW_TRY(tw_format(of_offset, sizeof of_offset, "/%s", unit_offset_names[which]));
+    TW_TRY(tw_format(of_scale, sizeof of_scale, "/%s", unit_scale_names[which]));
+    TW_TRY(tw_h5_has(&offset, b->file, b->path, of_offset));
+    TW_TRY(tw_h5_has(&scale, b->file, b->path, of_scale));
     if (!offset && !scale) goto done;
-    TW_CHECK(channels >= 1 && channels <= CHANNELS_MAX, TW_EDATA, "%s: samples of %lld channels",
-             b->path, (long long)channels);
+    TW_CHECK(channels >= 1 && channels <= CHANNELS_MAX, TW_EDATA, "%s: %s of %lld channels",
+             b->path, which == UNITS_SAMPLE ? "samples" : "conditions", (long long)channels);
     TW_TRY(tw_alloc(&units, 2 * channels, sizeof *units, "channel offsets and scales"));
-    TW_TRY(read_channels(b, "/sample_offset", units));
-    TW_TRY(read_channels(b, "/sample_scale", units + channels));
-    b->x->unit_count = 2 * channels;
-    set_units(&b->x->meta, units);
+    TW_TRY(read_channels(b, of_offset, channels, units));
+    TW_TRY(read_channels(b, of_scale, channels, units + channels));
+    b->x->unit_count[which] = 2 * channels;
+    set_units(&b->x->meta, which, units);
     units = NULL;
 done:
     tw_free(&units);
@@ -343,7 +346,7 @@ tw_status index_build(file_index *out, const char *path, int64_t bytes)
     TW_TRY(tw_h5_walk(b.file, path, "", visit, &b)); /* no link of the root is followed after it */
     TW_TRY(read_config(&b));
     TW_TRY(read_losses(&b));
-    TW_TRY(read_units(&b));
+    for (int k = 0; k < UNITS_COUNT; k++) TW_TRY(read_units(&b, k));
     if (x.count > 0) qsort(x.entries, (size_t)x.count, sizeof *x.entries, by_name);
     *out = x;
     memset(&x, 0, sizeof x);

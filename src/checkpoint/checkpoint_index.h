@@ -16,11 +16,11 @@ typedef struct index_entry {
 } index_entry;
 
 typedef struct file_index {
-    tw_checkpoint_meta meta; /* owns its config, losses, offset and scale */
+    tw_checkpoint_meta meta; /* owns its config, losses, offsets and scales */
     bool weights;
-    int64_t config_bytes; /* with the NUL */
-    int64_t unit_count;   /* 2 channels, or 0 */
-    int64_t base;         /* of the chunks' addresses, in the file */
+    int64_t config_bytes;            /* with the NUL */
+    int64_t unit_count[UNITS_COUNT]; /* 2 channels, or 0 */
+    int64_t base;                    /* of the chunks' addresses, in the file */
     int64_t count, room;
     index_entry *entries; /* sorted by group and name; from realloc */
     int64_t chunk_count, chunk_room;

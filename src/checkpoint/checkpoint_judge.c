@@ -49,7 +49,9 @@ static tw_status judge(const void *argument, int result)
     TW_TRY(write_all(result, &x, sizeof x));
     TW_TRY(write_all(result, x.meta.config, x.config_bytes));
     TW_TRY(write_all(result, x.meta.losses, 2 * x.meta.loss_count * (int64_t)sizeof(double)));
-    TW_TRY(write_all(result, x.meta.offset, x.unit_count * (int64_t)sizeof(float)));
+    for (int k = 0; k < UNITS_COUNT; k++)
+        TW_TRY(
+            write_all(result, unit_offsets(&x.meta, k), x.unit_count[k] * (int64_t)sizeof(float)));
     TW_TRY(write_all(result, x.entries, x.count * (int64_t)sizeof *x.entries));
     TW_TRY(write_all(result, x.chunks, x.chunk_count * (int64_t)sizeof *x.chunks));
 done:
@@ -102,7 +104,6 @@ static tw_status receive_index(file_index *out, int file, const char *path)
     file_index x, y;
     char *config = NULL;
     double *losses = NULL;
-    float *units = NULL;
     int64_t at = 0;
     memset(&y, 0, sizeof y);
     TW_TRY(tw_file_read_at(file, &x, sizeof x, at, path));
@@ -110,7 +111,7 @@ static tw_status receive_index(file_index *out, int file, const char *path)
     y = x; /* whose pointers mean nothing here */
     y.meta.config = NULL;
     y.meta.losses = NULL;
-    y.meta.offset = y.meta.scale = NULL;
+    forget_units(&y.meta);
     y.entries = NULL;
     y.chunks = NULL;
     TW_TRY(receive_fact(&config, file, &at, x.config_bytes, 1, path));
@@ -118,9 +119,12 @@ static tw_status receive_index(file_index *out, int file, const char *path)
     if (x.meta.loss_count > 0)
         TW_TRY(receive_fact(&losses, file, &at, x.meta.loss_count, 2 * sizeof *losses, path));
     y.meta.losses = losses;
-    if (x.unit_count > 0)
-        TW_TRY(receive_fact(&units, file, &at, x.unit_count, sizeof *units, path));
-    set_units(&y.meta, units);
+    for (int k = 0; k < UNITS_COUNT; k++) {
+        float *units = NULL;
+        if (x.unit_count[k] > 0)
+            TW_TRY(receive_fact(&units, file, &at, x.unit_count[k], sizeof *units, path));
+        set_units(&y.meta, k, units);
+    }
     TW_TRY(receive(&y.entries, file, &at, x.count, sizeof *y.entries, path));
     TW_TRY(receive(&y.chunks, file, &at, x.chunk_count, sizeof *y.chunks, path));
     *out = y;
@@ -132,12 +136,28 @@ done:
 
 /* ---- judging it ---- */
 
+static tw_status check_units(const file_index *x, int which, const char *path)
+{
+    tw_status st = TW_OK;
+    const int64_t count = x->unit_count[which], channels = unit_channels(&x->meta, which);
+    const float *units = unit_offsets(&x->meta, which); /* scales lie behind them */
+    TW_CHECK(count == 0 || count == 2 * channels, TW_EDATA, "%s: damaged: %lld offsets and scales",
+             path, (long long)count);
+    for (int64_t i = 0; i < count; i++)
+        TW_CHECK(isfinite(units[i]), TW_EDATA, "%s: /%s holds %g for channel %lld", path,
+                 i < channels ? unit_offset_names[which] : unit_scale_names[which],
+                 (double)units[i], (long long)(i % channels));
+done:
+    return st;
+}
+
 static tw_status check_facts(const file_index *x, const char *path)
 {
     tw_status st = TW_OK;
     const tw_checkpoint_meta *m = &x->meta;
-    const int64_t counts[] = {m->samples, m->ranks, m->threads,  m->restarts,
-                              m->height,  m->width, m->channels, m->num_classes};
+    const int64_t counts[] = {m->samples,  m->ranks,       m->threads,
+                              m->restarts, m->height,      m->width,
+                              m->channels, m->num_classes, m->condition_channels};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         TW_CHECK(counts[i] >= 0, TW_EDATA, "%s: one of its counts is %lld, expected 0 or more",
                  path, (long long)counts[i]);
@@ -150,12 +170,7 @@ static tw_status check_facts(const file_index *x, const char *path)
     for (int64_t i = 0; i < 2 * m->loss_count; i++)
         TW_CHECK(isfinite(m->losses[i]), TW_EDATA, "%s: /loss_history holds %g in row %lld", path,
                  m->losses[i], (long long)(i / 2));
-    TW_CHECK(x->unit_count == 0 || x->unit_count == 2 * m->channels, TW_EDATA,
-             "%s: damaged: %lld offsets and scales", path, (long long)x->unit_count);
-    for (int64_t i = 0; i < x->unit_count; i++)
-        TW_CHECK(isfinite(m->offset[i]), TW_EDATA, "%s: /sample_%s holds %g for channel %lld", path,
-                 i < m->channels ? "offset" : "scale", (double)m->offset[i],
-                 (long long)(i % m->channels));
+    for (int k = 0; k < UNITS_COUNT; k++) TW_TRY(check_units(x, k, path));
 done:
     return st;
 }

@@ -77,19 +77,21 @@ static tw_status copy_meta(tw_checkpoint_writer *w, const tw_checkpoint_meta *me
     tw_status st = TW_OK;
     char *config = NULL;
     double *losses = NULL;
-    float *units = NULL;
     w->meta = *meta;
     w->meta.config = NULL;
     w->meta.losses = NULL;
-    w->meta.offset = w->meta.scale = NULL;
+    forget_units(&w->meta);
     TW_TRY(tw_strdup(&config, meta->config ? meta->config : ""));
     w->meta.config = config;
     TW_TRY(tw_alloc(&losses, 2 * meta->loss_count, sizeof *losses, "the loss history"));
     if (meta->loss_count > 0)
         memcpy(losses, meta->losses, 2 * (size_t)meta->loss_count * sizeof *losses);
     w->meta.losses = losses;
-    TW_TRY(copy_units(&units, meta));
-    set_units(&w->meta, units);
+    for (int k = 0; k < UNITS_COUNT; k++) {
+        float *units = NULL;
+        TW_TRY(copy_units(&units, meta, k));
+        set_units(&w->meta, k, units);
+    }
     /* what readers take by default: the first EMA in the caller's order */
     if (!w->meta.weights[0]) strcpy(w->meta.weights, "raw");
     for (int64_t i = 0; !meta->weights[0] && i < w->count; i++)

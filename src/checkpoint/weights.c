@@ -92,8 +92,8 @@ typedef struct parcel {
     char digest[TW_CHECKPOINT_DIGEST];
     row *rows;
     char *config;
-    float *units; /* [2 channels], or NULL */
-    int64_t unit_count;
+    float *units[UNITS_COUNT]; /* [2 channels], or NULL */
+    int64_t unit_count[UNITS_COUNT];
     float *storage;
 } parcel;
 
@@ -101,7 +101,7 @@ static void discard(parcel *p)
 {
     tw_free(&p->rows);
     tw_free(&p->config);
-    tw_free(&p->units);
+    for (int k = 0; k < UNITS_COUNT; k++) tw_free(&p->units[k]);
     tw_free(&p->storage);
 }
 
@@ -140,8 +140,10 @@ static tw_status pack(parcel *p, const char *path, const char *which)
     strcpy(p->digest, tw_checkpoint_digest(file));
     TW_TRY(tw_strdup(&p->config, p->meta.config));
     p->config_bytes = (int64_t)strlen(p->config) + 1;
-    TW_TRY(copy_units(&p->units, &p->meta));
-    p->unit_count = p->units ? 2 * p->meta.channels : 0;
+    for (int k = 0; k < UNITS_COUNT; k++) {
+        TW_TRY(copy_units(&p->units[k], &p->meta, k));
+        p->unit_count[k] = p->units[k] ? 2 * unit_channels(&p->meta, k) : 0;
+    }
     if (!tw_checkpoint_is_weights(file)) {
         TW_TRY(
             tw_format(p->meta.source, sizeof p->meta.source, "%.500s", tw_checkpoint_path(file)));
@@ -164,12 +166,14 @@ static tw_status deliver(parcel *p, const tw_comm *comm)
         *p = head;
         p->rows = NULL;
         p->config = NULL;
-        p->units = NULL;
+        memset(p->units, 0, sizeof p->units);
         p->storage = NULL;
         st = tw_alloc(&p->rows, p->count, sizeof *p->rows, "names of weights");
         if (st == TW_OK) st = tw_alloc(&p->config, p->config_bytes, 1, "a configuration");
-        if (st == TW_OK && p->unit_count > 0)
-            st = tw_alloc(&p->units, p->unit_count, sizeof *p->units, "channel offsets and scales");
+        for (int k = 0; k < UNITS_COUNT; k++)
+            if (st == TW_OK && p->unit_count[k] > 0)
+                st = tw_alloc(&p->units[k], p->unit_count[k], sizeof(float),
+                              "channel offsets and scales");
         if (st == TW_OK)
             st = tw_alloc_arena(&p->storage, (size_t)p->storage_count * sizeof *p->storage,
                                 "weights");
@@ -177,8 +181,10 @@ static tw_status deliver(parcel *p, const tw_comm *comm)
     TW_TRY(tw_comm_agree(comm, st));
     TW_TRY(tw_comm_broadcast(comm, p->rows, (size_t)p->count * sizeof *p->rows, 0));
     TW_TRY(tw_comm_broadcast(comm, p->config, (size_t)p->config_bytes, 0));
-    if (p->unit_count > 0)
-        TW_TRY(tw_comm_broadcast(comm, p->units, (size_t)p->unit_count * sizeof *p->units, 0));
+    for (int k = 0; k < UNITS_COUNT; k++)
+        if (p->unit_count[k] > 0)
+            TW_TRY(
+                tw_comm_broadcast(comm, p->units[k], (size_t)p->unit_count[k] * sizeof(float), 0));
     TW_TRY(tw_comm_broadcast(comm, p->storage, (size_t)p->storage_count * sizeof *p->storage, 0));
 done:
     return st;
@@ -198,7 +204,7 @@ static tw_status unpack(tw_weights **out, parcel *p)
     TW_TRY(tw_alloc(&w->public.arrays, p->count, sizeof *w->public.arrays, "the list of weights"));
     w->public.meta = p->meta;
     w->public.meta.config = p->config;
-    set_units(&w->public.meta, p->units);
+    for (int k = 0; k < UNITS_COUNT; k++) set_units(&w->public.meta, k, p->units[k]);
     w->public.meta.losses = NULL;
     w->public.meta.loss_count = 0;
     strcpy(w->public.digest, p->digest);

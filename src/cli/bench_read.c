@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "run/run_config.h"
 #include "tweedie/clock.h"
 #include "tweedie/data.h"
 #include "tweedie/json.h"
@@ -14,26 +15,32 @@ enum { STEPS = 50 }; /* of one repetition */
 /* Milliseconds of one rank's share of a batch, the fastest repetition's mean over STEPS consecutive
  * steps. */
 static tw_status measure(double *out, tw_dataset *data, int64_t batch, tw_loader_mode mode,
-                         int64_t repetitions)
+                         bool conditional, int64_t repetitions)
 {
     tw_status st = TW_OK;
     tw_loader *loader = NULL;
-    float *x = NULL;
+    float *x = NULL, *y = NULL;
     double best = 1e300;
-    const tw_loader_options options = {.batch = batch, .mode = mode};
+    const tw_dataset_spec *condition = conditional ? tw_dataset_get_spec(data)->condition : NULL;
+    const tw_loader_options options = {.batch = batch, .mode = mode, .condition = conditional};
     TW_TRY(tw_loader_create(&loader, data, &options));
     const int64_t n = tw_loader_positions(loader);
     TW_TRY(tw_alloc(&x, n * tw_dataset_elements(tw_dataset_get_spec(data)), sizeof *x, "a batch"));
+    if (condition)
+        TW_TRY(tw_alloc(&y, n * tw_dataset_elements(condition), sizeof *y, "conditions"));
     for (int64_t k = 0; k < repetitions; k++) {
         const double start = tw_clock_seconds();
-        for (int64_t s = 0; s < STEPS; s++)
+        for (int64_t s = 0; s < STEPS; s++) {
             TW_TRY(tw_loader_next(loader, k * STEPS + s, 0, n, x, NULL));
+            if (y) TW_TRY(tw_loader_next_condition(loader, k * STEPS + s, 0, n, y));
+        }
         const double ms = 1e3 * (tw_clock_seconds() - start) / STEPS;
         if (ms < best) best = ms;
     }
     *out = best;
 done:
     tw_free(&x);
+    tw_free(&y);
     tw_loader_destroy(&loader);
     return st;
 }
@@ -70,10 +77,10 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     TW_TRY(tw_comm_agree(comm, tw_io_create(&io)));
     const tw_dataset_options options = {.path = setup.data_path, .split = setup.split, .io = io};
     TW_TRY(tw_dataset_open(&data, comm, &options));
-    TW_TRY(tw_comm_agree(
-        comm, measure(&resident, data, setup.global_batch, TW_LOADER_RESIDENT, o->repetitions)));
-    TW_TRY(tw_comm_agree(
-        comm, measure(&streaming, data, setup.global_batch, TW_LOADER_STREAMING, o->repetitions)));
+    TW_TRY(tw_comm_agree(comm, measure(&resident, data, setup.global_batch, TW_LOADER_RESIDENT,
+                                       setup.run->train.condition, o->repetitions)));
+    TW_TRY(tw_comm_agree(comm, measure(&streaming, data, setup.global_batch, TW_LOADER_STREAMING,
+                                       setup.run->train.condition, o->repetitions)));
     if (tw_comm_rank(comm) == 0) TW_TRY(print(&setup, resident, streaming, o->json));
 done:
     tw_dataset_destroy(&data);

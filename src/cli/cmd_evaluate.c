@@ -15,7 +15,7 @@
 typedef struct options {
     const char *reference, *split, *truth, *classifier;
     int64_t limit, directions, seed, first;
-    bool json, by_class, posterior;
+    bool json, by_class, posterior, spectrum, paired;
 } options;
 
 extern const tw_command tw_cmd_evaluate;
@@ -40,9 +40,16 @@ static const tw_option table[] = {
      .help = "the file is what tweedie restore made: coverage of its intervals, CRPS, ranks, PSNR, "
              "SSIM; needs --truth"},
     {"truth", TW_CONFIG_STRING, offsetof(options, truth), "", .value = "T.h5",
-     .help = "with --posterior: the true samples (--split: which of them; default all)"},
+     .help = "of a posterior: the true samples (--split: which of them; default all)"},
     {"first", TW_CONFIG_INT64, offsetof(options, first), "0", .max = 8e12, .value = "I",
-     .help = "with --posterior: the row of the truth that belongs to measurement 0"},
+     .help = "of a posterior: the row of the truth that belongs to measurement 0"},
+    {"spectrum", TW_CONFIG_BOOL, offsetof(options, spectrum), "false",
+     .help =
+         "of images also isotropic power spectra of each channel, and cross spectra of pairs of "
+         "channels, of both sets"},
+    {"paired", TW_CONFIG_BOOL, offsetof(options, paired), "false",
+     .help = "of the spectra: sample i is held against sample i of the data (downscaling): "
+             "coherence of the two at each scale"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
@@ -149,7 +156,7 @@ done:
 }
 
 static tw_status print_json(const answer *a, const set *samples, const set *data,
-                            const evaluate_classes *classes)
+                            const evaluate_classes *classes, const evaluate_spectra *spectra)
 {
     tw_status st = TW_OK;
     tw_json json = {0};
@@ -168,6 +175,7 @@ static tw_status print_json(const answer *a, const set *samples, const set *data
         tw_json_doubles(&json, "std_reference", data->std, data->dims);
     }
     evaluate_classes_json(&json, classes);
+    evaluate_spectra_json(&json, spectra);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -189,6 +197,7 @@ static void print_lines(const answer *a, const set *samples, const set *data)
 static tw_status check_options(const options *o)
 {
     tw_status st = TW_OK;
+    TW_CHECK(o->spectrum || !o->paired, TW_EUSAGE, "--paired: needs --spectrum");
     TW_CHECK(!o->posterior || o->truth[0], TW_EUSAGE, "--posterior: --truth T.h5 must be given");
     TW_CHECK(o->posterior || (!o->truth[0] && o->first == 0), TW_EUSAGE,
              "--truth and --first are for --posterior; --reference names data to compare with");
@@ -206,6 +215,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     tw_arguments arguments;
     set samples = {0}, data = {0};
     evaluate_classes classes = {0};
+    evaluate_spectra spectra = {0};
     answer a;
     TW_TRY(tw_options_parse(&tw_cmd_evaluate, argc, argv, &o, &arguments));
     TW_TRY(check_options(&o));
@@ -227,15 +237,20 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     const tw_sliced_options sliced = {.directions = o.directions, .seed = (uint64_t)o.seed};
     if (o.by_class) TW_TRY(evaluate_by_class(&classes, comm, &samples, &data, &sliced));
     if (o.classifier[0]) TW_TRY(evaluate_classifier(&classes, comm, &samples, &data, o.classifier));
+    if (o.spectrum && tw_comm_rank(comm) == 0)
+        st = evaluate_spectra_compute(&spectra, &samples, &data, o.paired);
+    TW_TRY(tw_comm_agree(comm, st));
     if (tw_comm_rank(comm) > 0) goto done;
     if (o.json) {
-        TW_TRY(print_json(&a, &samples, &data, &classes));
+        TW_TRY(print_json(&a, &samples, &data, &classes, &spectra));
     } else {
         print_lines(&a, &samples, &data);
         evaluate_classes_print(&classes);
+        evaluate_spectra_print(&spectra);
     }
 done:
     evaluate_classes_free(&classes);
+    evaluate_spectra_free(&spectra);
     close_set(&samples);
     close_set(&data);
     return st;

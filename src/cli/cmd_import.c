@@ -8,6 +8,8 @@
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
+enum { CONDITIONS_MAX = 64 };
+
 typedef struct options {
     const char *format;
     bool force;
@@ -26,7 +28,8 @@ typedef struct options {
     const char *layout;
     int order, separator;
     bool stack;
-    const char *fill, *labels;
+    const char *fill, *labels, *condition, *condition_layout;
+    int64_t condition_coarse;
     int normalise;
     int64_t count;
 } options;
@@ -103,6 +106,15 @@ static const tw_option table[] = {
              "(default: they are refused)"},
     {"labels", TW_CONFIG_STRING, offsetof(options, labels), "", .value = "FILE:/path",
      .kinds = "hdf5", .help = "integers, one for each sample"},
+    {"condition", TW_CONFIG_STRING, offsetof(options, condition), "", .value = "IN[,IN]",
+     .help = "inputs of the same format that hold what is known of each sample, in the same order "
+             "(images: under equal names), for conditional models; sides that divide the samples' "
+             "are repeated to them, several arrays are channels of one"},
+    {"condition-layout", TW_CONFIG_STRING, offsetof(options, condition_layout), "", .value = "AXES",
+     .kinds = "hdf5", .help = "as --layout, of --condition (default: that of the samples)"},
+    {"condition-coarse", TW_CONFIG_INT64, offsetof(options, condition_coarse), "0", .min = 0,
+     .max = 8192, .value = "K",
+     .help = "the condition of each image is its own averages over K x K pixels (downscaling)"},
     {"normalise", TW_CONFIG_CHOICE, offsetof(options, normalise), "auto",
      .choices = "auto|range|standard|none", .value = "HOW",
      .help = "float32: each channel to -1 … 1, or to mean 0 and deviation 1"},
@@ -133,17 +145,32 @@ static const char *given(const char *text)
     return text[0] ? text : NULL;
 }
 
-static void report_channels(const tw_import_result *r)
+static void report_channels(const char *what, const tw_dataset_spec *spec,
+                            const tw_import_channel *channels)
 {
-    for (int64_t c = 0; c < r->spec.channels && c < TW_IMPORT_CHANNELS; c++) {
-        const tw_import_channel *k = &r->channels[c];
-        printf("  channel %lld%s%s: %g to %g%s%s, mean %g", (long long)c, k->name[0] ? " " : "",
+    for (int64_t c = 0; c < spec->channels && c < TW_IMPORT_CHANNELS; c++) {
+        const tw_import_channel *k = &channels[c];
+        printf("  %s %lld%s%s: %g to %g%s%s, mean %g", what, (long long)c, k->name[0] ? " " : "",
                k->name, k->least, k->most, k->units[0] ? " " : "", k->units, k->mean);
         if (k->missing > 0) printf("; %lld missing values were filled", (long long)k->missing);
         printf("\n");
     }
-    if (r->spec.channels > TW_IMPORT_CHANNELS)
-        printf("  and %lld more channels\n", (long long)(r->spec.channels - TW_IMPORT_CHANNELS));
+    if (spec->channels > TW_IMPORT_CHANNELS)
+        printf("  and %lld more channels\n", (long long)(spec->channels - TW_IMPORT_CHANNELS));
+}
+
+static void report_condition(const tw_import_result *r, int64_t coarse)
+{
+    if (!r->conditional) return;
+    printf("  conditions: %s of %lld x %lld x %lld", tw_dataset_kind_name(r->condition.kind),
+           (long long)r->condition.height, (long long)r->condition.width,
+           (long long)r->condition.channels);
+    if (coarse > 0) {
+        printf(", averages over %lld x %lld pixels\n", (long long)coarse, (long long)coarse);
+        return;
+    }
+    printf("\n");
+    report_channels("condition", &r->condition, r->condition_channels);
 }
 
 static void report(const char *path, const tw_dataset_spec *spec)
@@ -207,9 +234,28 @@ static tw_import_options translate(const options *o, const tw_arguments *argumen
         .stack = o->stack,
         .fill = given(o->fill),
         .labels = given(o->labels),
+        .condition_layout =
+            strcmp(o->condition_layout, "auto") == 0 ? NULL : given(o->condition_layout),
+        .condition_coarse = o->condition_coarse,
         .normalise = (tw_import_normalise)o->normalise,
         .count = o->count,
     };
+}
+
+/* "A,B" as a list; the names point into `text`. */
+static tw_status split_list(char *text, const char **names, int *count)
+{
+    tw_status st = TW_OK;
+    char *rest = text;
+    *count = 0;
+    for (char *name; rest && (name = strsep(&rest, ",")) != NULL;) {
+        TW_CHECK(*name && *count < CONDITIONS_MAX, TW_EUSAGE,
+                 "--condition: 1 to %d names with commas between them were expected",
+                 CONDITIONS_MAX);
+        names[(*count)++] = name;
+    }
+done:
+    return st;
 }
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
@@ -218,6 +264,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     options o;
     tw_arguments arguments;
     tw_import_result result;
+    const char *conditions[CONDITIONS_MAX];
+    char *list = NULL;
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_import, argc, argv, &o, &arguments));
     TW_CHECK(!(o.grey && o.rgb), TW_EUSAGE, "--grey and --rgb exclude each other");
@@ -226,10 +274,17 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_TRY(check_kind(&o, &arguments));
     tw_import_options import = translate(&o, &arguments);
     TW_TRY(parse_size(o.size, &import.height, &import.width));
+    if (o.condition[0]) {
+        TW_TRY(tw_strdup(&list, o.condition));
+        TW_TRY(split_list(list, conditions, &import.condition_count));
+        import.conditions = conditions;
+    }
     TW_TRY(tw_dataset_import(&import, &result));
     report(import.path, &result.spec);
-    report_channels(&result);
+    report_channels("channel", &result.spec, result.channels);
+    report_condition(&result, o.condition_coarse);
 done:
+    tw_free(&list);
     return st;
 }
 

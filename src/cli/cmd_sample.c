@@ -11,7 +11,7 @@
 typedef struct options {
     int64_t count;
     const char *out;
-    const char *first, *weights, *seed;
+    const char *first, *weights, *seed, *condition;
     bool join, force, clean;
     const char *grid;
     int64_t grid_count;
@@ -34,6 +34,9 @@ static const tw_option table[] = {
      .help = "raw or ema:RATE (default: the run's first average)"},
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
      .help = "of the samples (sample.seed)"},
+    {"condition", TW_CONFIG_STRING, offsetof(options, condition), "", .value = "DATA.h5",
+     .help = "conditional models: what each sample is given, row i modulo the rows there are "
+             "(sample.condition)"},
     {"join", TW_CONFIG_BOOL, offsetof(options, join), "false",
      .help = "make one file of all parts; without RUN_OR_WEIGHTS nothing is sampled, and all parts "
              "must be there"},
@@ -88,17 +91,16 @@ enum { ASSIGNMENTS = 256 };
 static tw_status settings(char **out, int *count, const options *o, const tw_arguments *a)
 {
     tw_status st = TW_OK;
-    static char text[3][TW_PATH_MAX];
-    const char *const key[] = {"sample.seed", "sample.class", "guidance.scale"}, *const value[] = {
-                                                                                     o->seed,
-                                                                                     o->class,
-                                                                                     o->scale};
+    enum { KEYS = 4 };
+    static char text[KEYS][TW_PATH_MAX];
+    const char *const key[] = {"sample.seed", "sample.class", "guidance.scale", "sample.condition"};
+    const char *const value[] = {o->seed, o->class, o->scale, o->condition};
     int64_t number;
-    TW_CHECK(a->assignment_count < ASSIGNMENTS - 3, TW_EUSAGE, "%d settings are too many",
+    TW_CHECK(a->assignment_count < ASSIGNMENTS - KEYS, TW_EUSAGE, "%d settings are too many",
              a->assignment_count);
     TW_TRY(read_number(&number, "seed", o->seed, 0, 9e18));
     for (int k = 0; k < a->assignment_count; k++) out[(*count)++] = a->assignments[k];
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < KEYS; k++) {
         if (!value[k][0]) continue;
         TW_TRY(tw_format(text[k], sizeof text[k], "%s=%s", key[k], value[k]));
         out[(*count)++] = text[k];

@@ -42,6 +42,7 @@ typedef struct job {
     tw_dataset *points, *vectors; /* vectors: NULL where none are asked for */
     int64_t batch, dims, count;
     float *x, *v, *values; /* [batch][dims] each; values: score, then vjp */
+    float *y;              /* [batch][condition], of a conditional model */
     double *time;          /* [batch] */
     int64_t *index;        /* [batch] */
     score_file file;       /* rank zero */
@@ -70,6 +71,7 @@ static tw_status open_inputs(job *j)
 {
     tw_status st = TW_OK;
     TW_TRY(open_points(&j->points, j, j->o->input));
+    TW_TRY(tw_restored_check_condition(j->restored, tw_dataset_get_spec(j->points), j->o->input));
     j->count = tw_dataset_count(j->points);
     if (!j->o->vjp[0]) goto done;
     TW_TRY(open_points(&j->vectors, j, j->o->vjp));
@@ -100,6 +102,10 @@ static tw_status make_buffers(job *j)
     TW_TRY(tw_alloc(&j->x, numbers, sizeof *j->x, "a batch of points"));
     TW_TRY(tw_alloc(&j->v, numbers, sizeof *j->v, "a batch of vectors"));
     TW_TRY(tw_alloc(&j->values, 2 * numbers, sizeof *j->values, "a batch of scores"));
+    if (j->restored->samples.condition) {
+        TW_TRY(tw_multiply(&numbers, j->batch, j->restored->model->condition, "conditions"));
+        TW_TRY(tw_alloc(&j->y, numbers, sizeof *j->y, "conditions of points"));
+    }
     TW_TRY(tw_alloc(&j->time, j->batch, sizeof *j->time, "times"));
     TW_TRY(tw_alloc(&j->index, j->batch, sizeof *j->index, "indices"));
     for (int64_t i = 0; i < j->batch; i++) j->time[i] = j->o->time;
@@ -176,6 +182,10 @@ static tw_status evaluate(job *j, int64_t first, int64_t count)
     if (count == 0) return TW_OK;
     for (int64_t i = 0; i < count; i++) j->index[i] = first + i;
     TW_TRY(read_points(j->points, first, count, j->x));
+    if (j->y) {
+        TW_TRY(tw_dataset_read_condition(j->points, &j->restored->condition, first, count, j->y));
+        tw_model_score_give(j->score, &(tw_given){j->y, first, count});
+    }
     if (j->vectors) TW_TRY(read_points(j->vectors, first, count, j->v));
     if (j->vectors)
         TW_TRY(score->vjp(score->self, count, j->x, j->time, j->index, j->v, j->values, vjp));
@@ -234,6 +244,7 @@ static void close_job(job *j)
     tw_restore_destroy(&j->restored);
     tw_free(&j->x);
     tw_free(&j->v);
+    tw_free(&j->y);
     tw_free(&j->values);
     tw_free(&j->time);
     tw_free(&j->index);
@@ -265,7 +276,8 @@ const tw_command tw_cmd_score = {
     .usage = "RUN_OR_WEIGHTS --input POINTS.h5 --time T --out FILE [compute.key=value ...]",
     .help = "Writes /score, the gradient of log p_t at each point, float32 in model units and in "
             "the shape of the points; with --vjp also\n"
-            "/vjp, the vector-Jacobian products. Bytes are taken to model units as for training.",
+            "/vjp, the vector-Jacobian products. Bytes are taken to model units as for training.\n"
+            "Of a conditional model the points' own conditions are given, in the data's units.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

@@ -6,6 +6,7 @@
 #include "tweedie/data.h"
 #include "tweedie/json.h"
 #include "tweedie/metrics.h"
+#include "tweedie/spectrum.h"
 
 typedef struct evaluate_set {
     tw_dataset *file;
@@ -37,5 +38,20 @@ tw_status evaluate_classifier(evaluate_classes *out, const tw_comm *comm,
 void evaluate_classes_json(tw_json *json, const evaluate_classes *c);
 void evaluate_classes_print(const evaluate_classes *c);
 void evaluate_classes_free(evaluate_classes *c);
+
+/* Of images; their channels are 0 where none were asked for. */
+typedef struct evaluate_spectra {
+    tw_spectrum samples, data;
+    tw_spectrum both; /* paired: channels of a sample, then those of its reference */
+} evaluate_spectra;
+
+/* Power and cross spectra of both sets; `paired`: also of sample i beside sample i of the data. Not
+ * collective. @param[out] out  evaluate_spectra_free, in any case. @return TW_EUSAGE for points,
+ * and for pairs of unequal sets */
+tw_status evaluate_spectra_compute(evaluate_spectra *out, const evaluate_set *samples,
+                                   const evaluate_set *data, bool paired);
+void evaluate_spectra_json(tw_json *json, const evaluate_spectra *s);
+void evaluate_spectra_print(const evaluate_spectra *s);
+void evaluate_spectra_free(evaluate_spectra *s);
 
 #endif

@@ -33,6 +33,10 @@ static tw_status check_points(const figure_run *r, const char *path)
     TW_CHECK(s->kind == TW_DATASET_POINTS && s->channels == 2, TW_EUSAGE,
              "%s: its samples are %s of %lld numbers; only points in the plane can be drawn", path,
              tw_dataset_kind_name(s->kind), (long long)tw_dataset_elements(s));
+    TW_CHECK(!s->condition, TW_EUSAGE,
+             "%s: its model is conditional, p(x | y): there is one picture for each y; tweedie "
+             "sample, and plot samples, draw those of given conditions",
+             path);
     for (int64_t k = 0; k < 2 && r->density; k++)
         TW_CHECK((!s->offset || s->offset[k] == 0) && (!s->scale || s->scale[k] == 1), TW_EUSAGE,
                  "%s: its points were normalised, and the built-in densities are not", path);

@@ -24,6 +24,12 @@ static void put_samples(tw_json *j, const char *kind, int64_t h, int64_t w, int6
     tw_json_int64(j, "num_classes", classes);
 }
 
+static void put_condition(tw_json *j, const char *kind, int64_t channels)
+{
+    tw_json_string(j, "condition_kind", kind);
+    tw_json_int64(j, "condition_channels", channels);
+}
+
 static tw_status describe_dataset(tw_json *j, const char *path)
 {
     tw_status st = TW_OK;
@@ -36,6 +42,8 @@ static tw_status describe_dataset(tw_json *j, const char *path)
     tw_json_string(j, "name", s->name);
     tw_json_int64(j, "count", s->count);
     put_samples(j, tw_dataset_kind_name(s->kind), s->height, s->width, s->channels, s->num_classes);
+    if (s->condition)
+        put_condition(j, tw_dataset_kind_name(s->condition->kind), s->condition->channels);
     tw_json_object(j, "splits");
     for (int i = 0; i < s->split_count; i++)
         tw_json_int64(j, s->splits[i].name, s->splits[i].last - s->splits[i].first);
@@ -70,6 +78,7 @@ static tw_status describe_checkpoint(tw_json *j, const char *path)
     tw_json_int64(j, "samples_seen", m->samples);
     tw_json_int64(j, "parameters", numbers);
     tw_json_string(j, "precision", m->precision);
+    if (m->condition_kind[0]) put_condition(j, m->condition_kind, m->condition_channels);
     tw_json_string(j, "weights", m->weights);
     tw_json_string(j, "dataset_digest", m->dataset_digest);
     tw_json_string(j, "versions", m->versions);

@@ -16,7 +16,7 @@ typedef struct tw_plot_options {
     char *const *assignments;
     const char *out, *density, *reference, *weights, *title, *keys;
     double time, range;
-    int64_t count, samples;
+    int64_t count, samples, channel;
     tw_output_mode mode;
     bool json;
 } tw_plot_options;

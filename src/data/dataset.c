@@ -48,8 +48,7 @@ static tw_status look(tw_dataset *d)
 {
     tw_status st = TW_OK;
     const char *path = d->path;
-    tw_dataset_file format = {
-        .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+    tw_dataset_file format = TW_DATASET_FILE_CLOSED;
     int64_t bytes;
     TW_TRY(tw_file_size(&bytes, path));
     htri_t is = H5Fis_hdf5(path);
@@ -91,9 +90,11 @@ static tw_status open_chunks(tw_dataset *d, int array)
 {
     tw_status st = TW_OK;
     tw_h5_array a;
-    const bool labels = array == TW_JUDGED_LABELS;
-    const hid_t dataset = labels ? d->format.labels : d->format.samples;
-    const char *object = labels ? "/labels" : tw_format_object(d->format.spec.kind);
+    const tw_dataset_file *f = &d->format;
+    const hid_t datasets[] = {f->samples.set, f->labels, f->conditions.set},
+                dataset = datasets[array];
+    const char *const objects[] = {tw_format_object(&f->spec), "/labels", "/condition"},
+                      *object = objects[array];
     if (dataset < 0 || d->judged.pieces[array].bytes > 0) goto done;
     TW_TRY(tw_h5_look(&a, dataset, d->path, object));
     if (a.chunk_rows == 0) goto done;
@@ -198,8 +199,7 @@ tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
     if (st == TW_OK) {
         d->comm = comm;
         d->io = options->io;
-        d->format = (tw_dataset_file){
-            .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+        d->format = TW_DATASET_FILE_CLOSED;
         d->transfer = H5I_INVALID_HID;
         d->judged.file = -1;
         /* an input thread that reads in parallel beside the main thread's reductions needs an MPI
@@ -272,15 +272,47 @@ static tw_status read_chunks(tw_h5_chunks *c, int64_t first, int64_t count, void
  * chunks. */
 static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t count, void *out)
 {
-    const tw_dataset_spec *spec = &d->format.spec;
-    const bool labels = array == TW_JUDGED_LABELS;
+    const bool labels = array == TW_JUDGED_LABELS, samples = array == TW_JUDGED_SAMPLES;
+    const tw_dataset_spec *spec = samples ? &d->format.spec : d->format.condition;
     const size_t bytes = labels ? sizeof(int32_t) : tw_dataset_sample_bytes(spec);
     if (d->judged.pieces[array].bytes > 0)
         return tw_judged_read(&d->judged, array, first, count, bytes, out, d->path);
     if (d->chunks[array]) return read_chunks(d->chunks[array], first, count, out);
-    return tw_h5_read_rows(labels ? d->format.labels : d->format.samples, d->transfer,
-                           labels ? H5T_NATIVE_INT32 : tw_format_memory_type(spec->kind), first,
-                           count, out, d->path, labels ? "/labels" : tw_format_object(spec->kind));
+    if (labels)
+        return tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, first, count, out,
+                               d->path, "/labels");
+    return tw_h5_read_rows(samples ? d->format.samples.set : d->format.conditions.set, d->transfer,
+                           tw_format_memory_type(spec->kind), first, count, out, d->path,
+                           tw_format_object(spec));
+}
+
+static tw_status check_range(const tw_dataset *d, int64_t first, int64_t count)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(first >= 0 && count >= 0 && first <= tw_dataset_count(d) - count, TW_EINTERNAL,
+             "%s: samples %lld to %lld of %lld were asked for", d->path, (long long)first,
+             (long long)(first + count - 1), (long long)tw_dataset_count(d));
+done:
+    return st;
+}
+
+enum { LABEL_BLOCK = 1 << 24 };
+
+/* Samples or conditions. */
+static tw_status read_array(tw_dataset *d, int array, const tw_dataset_spec *spec, int64_t first,
+                            int64_t count, void *stored)
+{
+    tw_status st = TW_OK;
+    const int64_t block = tw_block_samples(spec) * 16;
+    for (int64_t done = 0; done < count; done += block) {
+        const int64_t n = count - done < block ? count - done : block,
+                      from = d->split.first + first + done;
+        void *to = (char *)stored + (size_t)done * tw_dataset_sample_bytes(spec);
+        TW_TRY(read_rows(d, array, from, n, to));
+        TW_TRY(tw_format_check_samples(spec, from, n, to, d->path));
+    }
+done:
+    return st;
 }
 
 tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored,
@@ -288,27 +320,26 @@ tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void
 {
     tw_status st = TW_OK;
     const tw_dataset_spec *spec = &d->format.spec;
-    const int64_t block =
-        tw_block_samples(spec) * 16; /* MPI-IO counts in int: stay far below 2 GiB */
-    const size_t bytes = tw_dataset_sample_bytes(spec);
-    TW_CHECK(first >= 0 && count >= 0 && first <= tw_dataset_count(d) - count, TW_EINTERNAL,
-             "%s: samples %lld to %lld of %lld were asked for", d->path, (long long)first,
-             (long long)(first + count - 1), (long long)tw_dataset_count(d));
-    for (int64_t done = 0; done < count; done += block) {
-        int64_t n = count - done < block ? count - done : block,
-                from = d->split.first + first + done;
-        if (stored) {
-            void *to = (char *)stored + (size_t)done * bytes;
-            TW_TRY(read_rows(d, TW_JUDGED_SAMPLES, from, n, to));
-            TW_TRY(tw_format_check_samples(spec, from, n, to, d->path));
-        }
-        if (labels && spec->num_classes > 0) {
-            TW_TRY(read_rows(d, TW_JUDGED_LABELS, from, n, labels + done));
-            TW_TRY(tw_format_check_labels(spec, from, n, labels + done, d->path));
-        }
+    TW_TRY(check_range(d, first, count));
+    if (stored) TW_TRY(read_array(d, TW_JUDGED_SAMPLES, spec, first, count, stored));
+    for (int64_t done = 0; labels && spec->num_classes > 0 && done < count; done += LABEL_BLOCK) {
+        const int64_t n = count - done < LABEL_BLOCK ? count - done : LABEL_BLOCK,
+                      from = d->split.first + first + done;
+        TW_TRY(read_rows(d, TW_JUDGED_LABELS, from, n, labels + done));
+        TW_TRY(tw_format_check_labels(spec, from, n, labels + done, d->path));
     }
     if (labels && spec->num_classes == 0)
         for (int64_t i = 0; i < count; i++) labels[i] = -1;
+done:
+    return st;
+}
+
+tw_status tw_dataset_read_condition_here(tw_dataset *d, int64_t first, int64_t count, void *stored)
+{
+    tw_status st = TW_OK;
+    TW_TRY(check_range(d, first, count));
+    TW_CHECK(d->format.condition, TW_EDATA, "%s: has no /condition", d->path);
+    TW_TRY(read_array(d, TW_JUDGED_CONDITIONS, d->format.condition, first, count, stored));
 done:
     return st;
 }
@@ -346,6 +377,40 @@ tw_status tw_dataset_read(tw_dataset *d, int64_t first, int64_t count, float *x,
         int64_t n = count - done < block ? count - done : block;
         TW_TRY(tw_dataset_read_stored(d, first + done, n, stored, labels ? labels + done : NULL));
         tw_dataset_normalise(spec, n, stored, x + done * dims);
+    }
+done:
+    tw_free(&stored);
+    return st;
+}
+
+static tw_status read_condition_on_thread(void *self)
+{
+    const reading *r = self;
+    return tw_dataset_read_condition_here(r->d, r->first, r->count, r->stored);
+}
+
+tw_status tw_dataset_read_condition_stored(tw_dataset *d, int64_t first, int64_t count,
+                                           void *stored)
+{
+    reading r = {.d = d, .first = first, .count = count, .stored = stored};
+    return tw_io_call(d->io, read_condition_on_thread, &r);
+}
+
+tw_status tw_dataset_read_condition(tw_dataset *d, const tw_dataset_spec *units, int64_t first,
+                                    int64_t count, float *y)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = d->format.condition;
+    void *stored = NULL;
+    TW_CHECK(spec, TW_EDATA, "%s: has no /condition", d->path);
+    const int64_t block = tw_block_samples(spec), numbers = tw_dataset_elements(spec);
+    TW_TRY(tw_alloc_arena(&stored,
+                          (size_t)(count < block ? count : block) * tw_dataset_sample_bytes(spec),
+                          "a block of conditions"));
+    for (int64_t done = 0; done < count; done += block) {
+        const int64_t n = count - done < block ? count - done : block;
+        TW_TRY(tw_dataset_read_condition_stored(d, first + done, n, stored));
+        tw_dataset_normalise(units ? units : spec, n, stored, y + done * numbers);
     }
 done:
     tw_free(&stored);

@@ -22,5 +22,7 @@ struct tw_dataset {
 /* tw_dataset_read_stored on the calling thread, which must be the one that makes HDF5 calls. */
 tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void *stored,
                                int32_t *labels);
+/* The same of conditions, which the dataset may lack. */
+tw_status tw_dataset_read_condition_here(tw_dataset *d, int64_t first, int64_t count, void *stored);
 
 #endif

@@ -52,6 +52,13 @@ done:
     return st;
 }
 
+static tw_status walk_array(tw_judged *j, int array, const tw_format_array *a,
+                            const tw_dataset_spec *spec, const char *path)
+{
+    return walk(j, array, a->set, tw_format_memory_type(spec->kind), spec->count,
+                tw_dataset_sample_bytes(spec), path, tw_format_object(spec));
+}
+
 /* The file that the child opened is the parent's, and nobody wrote to it. */
 static tw_status check_same(hid_t file, const request *r)
 {
@@ -69,12 +76,12 @@ static tw_status look(const void *argument, int result)
     tw_status st = TW_OK;
     const request *r = argument;
     tw_judged j = {.file = -1, .version = r->version};
-    tw_dataset_file f = {
-        .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+    tw_dataset_file f = TW_DATASET_FILE_CLOSED;
     (void)mallopt(M_PERTURB, 0x5a); /* what is read before it is written shall show */
     TW_TRY(tw_dataset_file_open(&f, r->path, r->path, H5P_DEFAULT));
-    TW_TRY(walk(&j, TW_JUDGED_SAMPLES, f.samples, tw_format_memory_type(f.spec.kind), f.spec.count,
-                tw_dataset_sample_bytes(&f.spec), r->path, tw_format_object(f.spec.kind)));
+    TW_TRY(walk_array(&j, TW_JUDGED_SAMPLES, &f.samples, &f.spec, r->path));
+    if (f.condition)
+        TW_TRY(walk_array(&j, TW_JUDGED_CONDITIONS, &f.conditions, f.condition, r->path));
     TW_TRY(walk(&j, TW_JUDGED_LABELS, f.labels, H5T_NATIVE_INT32, f.spec.count, sizeof(int32_t),
                 r->path, "/labels"));
     TW_TRY(check_same(f.file, r));

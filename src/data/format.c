@@ -12,10 +12,11 @@
 static const struct {
     const char *name, *object;
     size_t element;
+    int rank;
 } kinds[] = {
-    [TW_DATASET_UINT8] = {"uint8 images", "/images", 1},
-    [TW_DATASET_FLOAT32] = {"float32 images", "/images", 4},
-    [TW_DATASET_POINTS] = {"points", "/points", 4},
+    [TW_DATASET_UINT8] = {"uint8 images", "/images", 1, 4},
+    [TW_DATASET_FLOAT32] = {"float32 images", "/images", 4, 4},
+    [TW_DATASET_POINTS] = {"points", "/points", 4, 2},
 };
 
 const char *tw_dataset_kind_name(tw_dataset_kind kind)
@@ -23,9 +24,28 @@ const char *tw_dataset_kind_name(tw_dataset_kind kind)
     return kinds[kind].name;
 }
 
-const char *tw_format_object(tw_dataset_kind kind)
+const char *tw_format_object(const tw_dataset_spec *spec)
 {
-    return kinds[kind].object;
+    return spec->is_condition ? "/condition" : kinds[spec->kind].object;
+}
+
+int tw_format_rank(const tw_dataset_spec *spec)
+{
+    return kinds[spec->kind].rank;
+}
+
+tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool bytes,
+                                          int64_t channels)
+{
+    const bool points = samples->kind == TW_DATASET_POINTS;
+    return (tw_dataset_spec){.kind = points  ? TW_DATASET_POINTS
+                                     : bytes ? TW_DATASET_UINT8
+                                             : TW_DATASET_FLOAT32,
+                             .count = samples->count,
+                             .height = samples->height,
+                             .width = samples->width,
+                             .channels = channels,
+                             .is_condition = true};
 }
 
 hid_t tw_format_file_type(tw_dataset_kind kind)
@@ -54,10 +74,29 @@ int64_t tw_block_samples(const tw_dataset_spec *spec)
     return n > 0 ? n : 1;
 }
 
+/* Conditions stand beside the samples, pixel by pixel. */
+static tw_status check_condition(const tw_dataset_spec *spec, const char *path)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *c = spec->condition;
+    TW_CHECK(c->is_condition && (c->kind == TW_DATASET_POINTS) == (spec->kind == TW_DATASET_POINTS),
+             TW_EDATA, "%s: the conditions of %s are %s", path, tw_dataset_kind_name(spec->kind),
+             tw_dataset_kind_name(c->kind));
+    TW_CHECK(c->count == spec->count && c->height == spec->height && c->width == spec->width,
+             TW_EDATA,
+             "%s: /condition holds %lld of %lld x %lld; as many as samples, and of their sides, "
+             "were expected: %lld of %lld x %lld",
+             path, (long long)c->count, (long long)c->height, (long long)c->width,
+             (long long)spec->count, (long long)spec->height, (long long)spec->width);
+    TW_TRY(tw_format_check(c, path));
+done:
+    return st;
+}
+
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
 {
     tw_status st = TW_OK;
-    const char *object = tw_format_object(spec->kind);
+    const char *object = tw_format_object(spec);
     int64_t bytes;
     TW_CHECK(spec->count > 0 && spec->height > 0 && spec->width > 0 && spec->channels > 0, TW_EDATA,
              "%s: %s has shape [%lld, %lld, %lld, %lld]; no axis may be empty", path, object,
@@ -89,6 +128,7 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
                  TW_EDATA, "%s: split \"%s\" is %lld:%lld of %lld samples", path, split->name,
                  (long long)split->first, (long long)split->last, (long long)spec->count);
     }
+    if (spec->condition) TW_TRY(check_condition(spec, path));
 done:
     return st;
 }
@@ -105,7 +145,7 @@ tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, in
     for (int64_t i = 0; i < count * dims; i++)
         TW_CHECK(isfinite(v[i]), TW_EDATA,
                  "%s: %s[%lld] holds %g at element %lld; finite numbers were expected", path,
-                 tw_format_object(spec->kind), (long long)(first + i / dims), (double)v[i],
+                 tw_format_object(spec), (long long)(first + i / dims), (double)v[i],
                  (long long)(i % dims));
 done:
     return st;
@@ -165,22 +205,18 @@ done:
     return st;
 }
 
-static tw_status read_samples(tw_dataset_file *f, const char *path)
+/* Opens the array that the spec names, and reads its type and extents. `images`: of four axes, else
+ * of two. */
+static tw_status open_array(tw_format_array *array, tw_dataset_spec *spec, hid_t file, bool images,
+                            const char *path)
 {
     tw_status st = TW_OK;
-    tw_dataset_spec *spec = &f->spec;
     tw_h5_array a;
-    bool images, points;
     char layout[16];
-    TW_TRY(tw_h5_has(&images, f->file, path, "/images"));
-    TW_TRY(tw_h5_has(&points, f->file, path, "/points"));
-    TW_CHECK(images != points, TW_EDATA, "%s: either /images or /points was expected, %s", path,
-             images ? "and both are there" : "not none");
-    spec->kind = points ? TW_DATASET_POINTS : TW_DATASET_UINT8;
-    const char *object = tw_format_object(spec->kind);
-    TW_TRY(tw_h5_open_dataset(&f->samples, f->file, path, object));
-    TW_TRY(tw_h5_check_single(f->samples, path, object));
-    TW_TRY(tw_h5_describe(&a, f->samples, path, object));
+    const char *object = tw_format_object(spec);
+    TW_TRY(tw_h5_open_dataset(&array->set, file, path, object));
+    TW_TRY(tw_h5_check_single(array->set, path, object));
+    TW_TRY(tw_h5_describe(&a, array->set, path, object));
     if (images && a.class == H5T_FLOAT) spec->kind = TW_DATASET_FLOAT32;
     TW_CHECK(a.exact &&
                  (a.class == H5T_FLOAT ? a.size == 4 : images && a.size == 1 && !a.is_signed),
@@ -196,7 +232,7 @@ static tw_status read_samples(tw_dataset_file *f, const char *path)
     spec->width = images ? a.dims[2] : 1;
     spec->channels = images ? a.dims[3] : a.dims[1];
     if (images) {
-        TW_TRY(tw_h5_read_text(f->samples, path, object, "layout", layout, sizeof layout));
+        TW_TRY(tw_h5_read_text(array->set, path, object, "layout", layout, sizeof layout));
         TW_CHECK(strcmp(layout, "NHWC") == 0, TW_EDATA,
                  "%s: %s has layout \"%s\"; \"NHWC\" was expected", path, object, layout);
     }
@@ -204,21 +240,63 @@ done:
     return st;
 }
 
-static tw_status read_units(tw_dataset_file *f, const char *path)
+static tw_status read_units(tw_format_array *a, tw_dataset_spec *spec, const char *path)
 {
     tw_status st = TW_OK;
-    tw_dataset_spec *spec = &f->spec;
-    const char *object = tw_format_object(spec->kind);
+    const char *object = tw_format_object(spec);
     if (spec->kind == TW_DATASET_UINT8) return TW_OK;
     TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA,
              "%s: %s has %lld channels; at most %d are understood", path, object,
              (long long)spec->channels, TW_DATASET_CHANNELS_MAX);
-    TW_TRY(tw_alloc(&f->offset, spec->channels, sizeof *f->offset, "channel offsets"));
-    TW_TRY(tw_alloc(&f->scale, spec->channels, sizeof *f->scale, "channel scales"));
-    TW_TRY(tw_h5_read_floats(f->samples, path, object, "offset", spec->channels, f->offset));
-    TW_TRY(tw_h5_read_floats(f->samples, path, object, "scale", spec->channels, f->scale));
-    spec->offset = f->offset;
-    spec->scale = f->scale;
+    TW_TRY(tw_alloc(&a->offset, spec->channels, sizeof *a->offset, "channel offsets"));
+    TW_TRY(tw_alloc(&a->scale, spec->channels, sizeof *a->scale, "channel scales"));
+    TW_TRY(tw_h5_read_floats(a->set, path, object, "offset", spec->channels, a->offset));
+    TW_TRY(tw_h5_read_floats(a->set, path, object, "scale", spec->channels, a->scale));
+    spec->offset = a->offset;
+    spec->scale = a->scale;
+done:
+    return st;
+}
+
+/* All that an array says of itself. */
+static tw_status read_array(tw_format_array *a, tw_dataset_spec *spec, hid_t file, bool images,
+                            const char *path)
+{
+    tw_status st = TW_OK;
+    TW_TRY(open_array(a, spec, file, images, path));
+    TW_TRY(read_units(a, spec, path));
+    TW_TRY(tw_channel_text_read(&a->channel_text, a->set, path, tw_format_object(spec),
+                                spec->channels));
+    spec->channel_text = a->channel_text;
+done:
+    return st;
+}
+
+static tw_status read_samples(tw_dataset_file *f, const char *path)
+{
+    tw_status st = TW_OK;
+    bool images, points;
+    TW_TRY(tw_h5_has(&images, f->file, path, "/images"));
+    TW_TRY(tw_h5_has(&points, f->file, path, "/points"));
+    TW_CHECK(images != points, TW_EDATA, "%s: either /images or /points was expected, %s", path,
+             images ? "and both are there" : "not none");
+    f->spec.kind = points ? TW_DATASET_POINTS : TW_DATASET_UINT8;
+    TW_TRY(read_array(&f->samples, &f->spec, f->file, images, path));
+done:
+    return st;
+}
+
+static tw_status read_conditions(tw_dataset_file *f, const char *path)
+{
+    tw_status st = TW_OK;
+    bool there;
+    TW_TRY(tw_h5_has(&there, f->file, path, "/condition"));
+    if (!there) return TW_OK;
+    TW_TRY(tw_alloc(&f->condition, 1, sizeof *f->condition, "what conditions are"));
+    *f->condition = tw_dataset_condition_spec(&f->spec, true, 0);
+    TW_TRY(
+        read_array(&f->conditions, f->condition, f->file, f->spec.kind != TW_DATASET_POINTS, path));
+    f->spec.condition = f->condition;
 done:
     return st;
 }
@@ -301,16 +379,12 @@ done:
 tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const char *by, hid_t access)
 {
     tw_status st = TW_OK;
-    tw_dataset_file f = {
-        .file = H5I_INVALID_HID, .samples = H5I_INVALID_HID, .labels = H5I_INVALID_HID};
+    tw_dataset_file f = TW_DATASET_FILE_CLOSED;
     TRY_H5(f.file = H5Fopen(by, H5F_ACC_RDONLY, access), TW_EDATA,
            "%s: cannot be opened as an HDF5 file", path);
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
-    TW_TRY(read_units(&f, path));
-    TW_TRY(tw_channel_text_read(&f.channel_text, f.samples, path, tw_format_object(f.spec.kind),
-                                f.spec.channels));
-    f.spec.channel_text = f.channel_text;
+    TW_TRY(read_conditions(&f, path));
     TW_TRY(open_labels(&f, path));
     TW_TRY(read_names(&f, path));
     TW_TRY(tw_format_check(&f.spec, path));
@@ -320,14 +394,21 @@ done:
     return st;
 }
 
+static void close_array(tw_format_array *a)
+{
+    tw_h5_close(&a->set);
+    tw_free(&a->offset);
+    tw_free(&a->scale);
+    tw_free(&a->channel_text);
+}
+
 void tw_dataset_file_close(tw_dataset_file *f)
 {
     tw_h5_close(&f->labels);
-    tw_h5_close(&f->samples);
+    close_array(&f->samples);
+    close_array(&f->conditions);
     tw_h5_close(&f->file);
-    tw_free(&f->offset);
-    tw_free(&f->scale);
     tw_free(&f->class_names);
     tw_free(&f->class_text);
-    tw_free(&f->channel_text);
+    tw_free(&f->condition);
 }

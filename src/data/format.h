@@ -16,15 +16,18 @@ enum {
 /* Samples in a block: as many as fit in TW_BLOCK_BYTES, at least one. */
 int64_t tw_block_samples(const tw_dataset_spec *spec);
 
-/* "/images" or "/points". */
-const char *tw_format_object(tw_dataset_kind kind);
+/* "/images" or "/points"; "/condition". */
+const char *tw_format_object(const tw_dataset_spec *spec);
+
+/* Axes of that array: N, H, W, C or N, D. */
+int tw_format_rank(const tw_dataset_spec *spec);
 
 /* The type of an element in the file (little-endian) and in memory. */
 hid_t tw_format_file_type(tw_dataset_kind kind);
 hid_t tw_format_memory_type(tw_dataset_kind kind);
 
 /* Checks the numbers and names of a spec: positive shape, no overflow, splits within the samples
- * and apart.
+ * and apart, conditions of the samples' number and sides.
  * @param path  begins the message
  * @return TW_EDATA */
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path);
@@ -51,15 +54,31 @@ tw_status tw_channel_text_write(hid_t samples, const char *path, int64_t channel
 tw_status tw_channel_text_read(char **out, hid_t samples, const char *path, const char *object,
                                int64_t channels);
 
+/* An array of samples or of conditions in an opened file: what a spec of it borrows. */
+typedef struct tw_format_array {
+    hid_t set;
+    float *offset, *scale;
+    char *channel_text;
+} tw_format_array;
+
 /* An opened file. */
 typedef struct tw_dataset_file {
-    tw_dataset_spec spec; /* its offset, scale and class_names are owned here */
-    float *offset, *scale;
+    tw_dataset_spec spec;       /* what it points at is owned here */
+    tw_dataset_spec *condition; /* NULL: none */
     char **class_names;
     char *class_text; /* what the names point into */
-    char *channel_text;
-    hid_t file, samples, labels;
+    hid_t file, labels;
+    tw_format_array samples, conditions;
 } tw_dataset_file;
+
+#define TW_DATASET_FILE_CLOSED                                                                     \
+    (tw_dataset_file)                                                                              \
+    {                                                                                              \
+        .file = H5I_INVALID_HID, .labels = H5I_INVALID_HID, .samples = {.set = H5I_INVALID_HID},   \
+        .conditions = {                                                                            \
+            .set = H5I_INVALID_HID                                                                 \
+        }                                                                                          \
+    }
 
 /* Opens and checks everything but the samples themselves. Not collective.
  * @param path    for messages

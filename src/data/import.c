@@ -10,6 +10,7 @@
 #include "data/format.h"
 #include "data/importer.h"
 #include "data/points.h"
+#include "data/spool_condition.h"
 #include "h5/isolate.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
@@ -70,7 +71,7 @@ done:
     return st;
 }
 
-static tw_status fill(const tw_import_options *options, tw_spool *spool)
+tw_status tw_import_fill(const tw_import_options *options, tw_spool *spool)
 {
     tw_status st = TW_OK;
     for (int i = 0; i < tw_import_count; i++) {
@@ -95,9 +96,8 @@ done:
     return st;
 }
 
-/* Offset and scale of each channel, by what was measured while the samples came in. */
-static void choose_units(const tw_import_options *options, const tw_spool *spool, float *offset,
-                         float *scale)
+void tw_import_choose_units(const tw_import_options *options, const tw_spool *spool, float *offset,
+                            float *scale)
 {
     const tw_dataset_spec *spec = tw_spool_get_spec(spool);
     tw_import_normalise how = options->normalise;
@@ -234,7 +234,7 @@ done:
 }
 
 static tw_status write_dataset(const tw_import_options *options, tw_spool *spool,
-                               tw_dataset_spec *spec)
+                               const tw_spool_condition *condition, tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *writer = NULL;
@@ -243,8 +243,10 @@ static tw_status write_dataset(const tw_import_options *options, tw_spool *spool
                                                options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW,
                                            .gzip = options->gzip};
     TW_TRY(tw_dataset_writer_create(&writer, spec, &how));
-    for (int i = 0; i < tw_spool_parts(spool); i++)
+    for (int i = 0; i < tw_spool_parts(spool); i++) {
         TW_TRY(tw_spool_write(spool, i, options->keep_order, options->seed, writer));
+        TW_TRY(tw_spool_condition_write(condition, options, spool, i, writer));
+    }
     TW_TRY(tw_dataset_writer_finish(&writer, spec->digest));
 done:
     tw_dataset_writer_abort(&writer);
@@ -267,10 +269,12 @@ static tw_status check_output(const tw_import_options *o)
 {
     tw_status st = TW_OK;
     char **inputs = NULL;
-    const int count = o->input_count + 1;
+    const int more = o->input_count + 1, count = more + o->condition_count;
     TW_TRY(tw_alloc(&inputs, count, sizeof *inputs, "the list of inputs"));
     for (int i = 0; i < o->input_count; i++) TW_TRY(file_of(&inputs[i], o->inputs[i]));
     TW_TRY(file_of(&inputs[o->input_count], o->labels));
+    for (int i = 0; i < o->condition_count; i++)
+        TW_TRY(file_of(&inputs[more + i], o->conditions[i]));
     TW_TRY(tw_output_check(o->path, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW,
                            (const char *const *)inputs, count));
 done:
@@ -304,11 +308,11 @@ done:
     return st;
 }
 
-static void describe_channels(tw_import_result *out, const tw_dataset_spec *spec,
+static void describe_channels(tw_import_channel *out, const tw_dataset_spec *spec,
                               const tw_spool *spool)
 {
     for (int64_t c = 0; c < spec->channels && c < TW_IMPORT_CHANNELS; c++) {
-        tw_import_channel *to = &out->channels[c];
+        tw_import_channel *to = &out[c];
         tw_spool_channel s;
         tw_spool_channel_statistics(spool, c, &s);
         to->least = s.least;
@@ -328,12 +332,59 @@ typedef struct importing {
     tw_import_result result;
 } importing;
 
+/* A spec that outlives what it pointed at. */
+static tw_dataset_spec alone(const tw_dataset_spec *spec)
+{
+    tw_dataset_spec s = *spec;
+    s.offset = s.scale = NULL;
+    s.class_names = NULL;
+    s.channel_text = NULL;
+    s.condition = NULL;
+    return s;
+}
+
+static void describe(tw_import_result *out, const tw_dataset_spec *spec, const tw_spool *spool,
+                     const tw_spool_condition *condition)
+{
+    describe_channels(out->channels, spec, spool);
+    out->spec = alone(spec);
+    out->conditional = spec->condition != NULL;
+    if (!spec->condition) return;
+    out->condition = alone(spec->condition);
+    if (condition->spool)
+        describe_channels(out->condition_channels, spec->condition, condition->spool);
+}
+
+/* What the samples are, once they are in the spool. @param[out] units  the caller's to free */
+static tw_status choose(const tw_import_options *options, tw_spool *spool, tw_dataset_spec *spec,
+                        float **units)
+{
+    tw_status st = TW_OK;
+    *spec = *tw_spool_get_spec(spool);
+    spec->count = tw_spool_count(spool);
+    TW_TRY(choose_splits(options, spool, spec));
+    TW_CHECK(spec->kind != TW_DATASET_UINT8 || options->normalise == TW_NORMALISE_AUTO ||
+                 options->normalise == TW_NORMALISE_NONE,
+             TW_EUSAGE, "--normalise: is for values that are not bytes; these are, and stay so");
+    TW_TRY(choose_classes(options, spool, spec));
+    TW_TRY(choose_texts(options, spec));
+    spec->channel_text = tw_spool_channels(spool);
+    if (spec->kind == TW_DATASET_UINT8) goto done;
+    TW_TRY(tw_alloc(units, 2 * spec->channels, sizeof **units, "channel offsets and scales"));
+    spec->offset = *units;
+    spec->scale = *units + spec->channels;
+    tw_import_choose_units(options, spool, *units, *units + spec->channels);
+done:
+    return st;
+}
+
 static tw_status import_here(void *self)
 {
     tw_status st = TW_OK;
     importing *im = self;
     const tw_import_options *options = im->options;
     tw_spool *spool = NULL;
+    tw_spool_condition condition = {0};
     tw_dataset_spec spec;
     tw_output where;
     float *units = NULL;
@@ -341,30 +392,15 @@ static tw_status import_here(void *self)
     TW_TRY(tw_output_begin(&where, options->path,
                            options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW));
     TW_TRY(tw_spool_create(&spool, where.path, options->split));
-    TW_TRY(fill(options, spool));
-    spec = *tw_spool_get_spec(spool);
-    spec.count = tw_spool_count(spool);
-    TW_TRY(choose_splits(options, spool, &spec));
-    TW_CHECK(spec.kind != TW_DATASET_UINT8 || options->normalise == TW_NORMALISE_AUTO ||
-                 options->normalise == TW_NORMALISE_NONE,
-             TW_EUSAGE, "--normalise: is for values that are not bytes; these are, and stay so");
-    TW_TRY(choose_classes(options, spool, &spec));
-    TW_TRY(choose_texts(options, &spec));
-    spec.channel_text = tw_spool_channels(spool);
-    if (spec.kind != TW_DATASET_UINT8) {
-        TW_TRY(tw_alloc(&units, 2 * spec.channels, sizeof *units, "channel offsets and scales"));
-        spec.offset = units;
-        spec.scale = units + spec.channels;
-        choose_units(options, spool, units, units + spec.channels);
-    }
-    TW_TRY(write_dataset(options, spool, &spec));
-    describe_channels(&im->result, &spec, spool);
-    im->result.spec = spec;
-    im->result.spec.offset = im->result.spec.scale = NULL;
-    im->result.spec.class_names = NULL;
-    im->result.spec.channel_text = NULL;
+    TW_TRY(tw_import_fill(options, spool));
+    TW_TRY(choose(options, spool, &spec, &units));
+    TW_TRY(tw_spool_condition_read(&condition, options, where.path, spool, &spec));
+    if (tw_spool_condition_is_there(&condition)) spec.condition = &condition.spec;
+    TW_TRY(write_dataset(options, spool, &condition, &spec));
+    describe(&im->result, &spec, spool, &condition);
 done:
     tw_free(&units);
+    tw_spool_condition_free(&condition);
     tw_spool_destroy(&spool);
     return st;
 }

@@ -23,6 +23,13 @@ typedef struct tw_importer {
 extern const tw_importer *const tw_import_table[];
 extern const int tw_import_count;
 
+/* Reads the inputs of the options by their format. */
+tw_status tw_import_fill(const tw_import_options *options, tw_spool *spool);
+
+/* Offset and scale of each channel, by what was measured while the samples came in. */
+void tw_import_choose_units(const tw_import_options *options, const tw_spool *spool, float *offset,
+                            float *scale);
+
 /* The last part of a path, without directories. */
 const char *tw_import_basename(const char *path);
 

@@ -21,6 +21,7 @@ typedef struct slot {
     int64_t first, count; /* samples of the split */
     char *stored;
     int32_t *labels;
+    char *conditions; /* as stored; NULL where none are loaded */
 } slot;
 
 /* What is remembered of one position between steps. Everything can be found again from the step
@@ -35,20 +36,27 @@ typedef struct position {
 
 struct tw_loader {
     tw_dataset *dataset;
-    const tw_dataset_spec *spec;
+    const tw_dataset_spec *spec, *condition; /* condition: NULL where none are loaded */
     tw_order order;
     bool flip, resident;
     const tw_augment *augment; /* NULL: images are left alone */
     const void *augment_config;
     float *work;          /* an image */
     int64_t first, count; /* positions of this rank */
-    size_t sample_bytes, bytes;
+    size_t sample_bytes, condition_bytes, bytes;
     int64_t resident_samples;
     position *positions;
-    int64_t base;    /* first sample of this rank */
-    char *stored;    /* resident: this rank's samples; streaming: all slots */
-    int32_t *labels; /* the same */
+    int64_t base;     /* first sample of this rank */
+    char *stored;     /* resident: this rank's samples; streaming: all slots */
+    int32_t *labels;  /* the same */
+    char *conditions; /* the same, or NULL */
 };
+
+/* A sample in memory, as stored. */
+typedef struct loaded {
+    const char *stored, *condition;
+    int32_t label;
+} loaded;
 
 static tw_status divisors(char *out, size_t size, int64_t batch)
 {
@@ -86,8 +94,11 @@ done:
 static tw_status make_resident(tw_loader *l, int64_t samples)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_alloc_arena(&l->stored, l->bytes, "this rank's samples"));
-    TW_TRY(tw_alloc_arena(&l->labels, (size_t)samples * sizeof *l->labels, "this rank's labels"));
+    const size_t n = (size_t)samples;
+    TW_TRY(tw_alloc_arena(&l->stored, n * l->sample_bytes, "this rank's samples"));
+    TW_TRY(tw_alloc_arena(&l->labels, n * sizeof *l->labels, "this rank's labels"));
+    if (l->condition)
+        TW_TRY(tw_alloc_arena(&l->conditions, n * l->condition_bytes, "this rank's conditions"));
     l->resident_samples = samples;
 done:
     return st;
@@ -95,25 +106,50 @@ done:
 
 static tw_status read_resident(tw_loader *l)
 {
+    tw_status st = TW_OK;
+    const int64_t n = l->resident_samples;
     if (!l->resident) return TW_OK;
-    return tw_dataset_read_stored(l->dataset, l->base, l->resident_samples, l->stored, l->labels);
+    TW_TRY(tw_dataset_read_stored(l->dataset, l->base, n, l->stored, l->labels));
+    if (l->condition)
+        TW_TRY(tw_dataset_read_condition_stored(l->dataset, l->base, n, l->conditions));
+done:
+    return st;
 }
 
 static tw_status make_slots(tw_loader *l, int64_t slot_samples)
 {
     tw_status st = TW_OK;
-    TW_TRY(tw_alloc_arena(&l->stored, l->bytes, "blocks of samples"));
-    TW_TRY(
-        tw_alloc(&l->labels, 2 * l->count * slot_samples, sizeof *l->labels, "blocks of labels"));
+    const int64_t all = 2 * l->count * slot_samples;
+    TW_TRY(tw_alloc_arena(&l->stored, (size_t)all * l->sample_bytes, "blocks of samples"));
+    TW_TRY(tw_alloc(&l->labels, all, sizeof *l->labels, "blocks of labels"));
+    if (l->condition)
+        TW_TRY(tw_alloc_arena(&l->conditions, (size_t)all * l->condition_bytes,
+                              "blocks of conditions"));
     for (int64_t i = 0; i < 2 * l->count; i++) {
         slot *s = &l->positions[i / 2].slots[i % 2];
         s->loader = l;
         s->block = -1;
         s->stored = l->stored + (size_t)(i * slot_samples) * l->sample_bytes;
         s->labels = l->labels + i * slot_samples;
+        if (l->condition)
+            s->conditions = l->conditions + (size_t)(i * slot_samples) * l->condition_bytes;
     }
 done:
     return st;
+}
+
+/* Whether this rank's samples stay in memory, and the bytes that they or the slots take. */
+static void choose_mode(tw_loader *l, const tw_loader_options *options, int64_t samples,
+                        int64_t slot_samples)
+{
+    const size_t memory = options->memory > 0 ? (size_t)options->memory : DEFAULT_MEMORY,
+                 row = l->sample_bytes + l->condition_bytes;
+    const size_t streaming = (size_t)(2 * l->count * slot_samples) * row;
+    l->bytes = (size_t)samples * row;
+    l->resident =
+        options->mode == TW_LOADER_RESIDENT ||
+        (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
+    if (!l->resident) l->bytes = streaming;
 }
 
 static tw_status take_augment(tw_loader *l, const tw_loader_options *options)
@@ -123,6 +159,10 @@ static tw_status take_augment(tw_loader *l, const tw_loader_options *options)
     TW_CHECK(l->spec->kind != TW_DATASET_POINTS, TW_ECONFIG,
              "data.augment: %s transforms images; %s holds points", options->augment->kind.name,
              l->dataset->path);
+    TW_CHECK(!l->condition, TW_ECONFIG,
+             "data.augment: %s transforms images, and their conditions are not transformed with "
+             "them; none was expected with data.condition",
+             options->augment->kind.name);
     l->augment = options->augment;
     l->augment_config = options->augment_config;
     TW_TRY(tw_alloc(&l->work, tw_dataset_elements(l->spec), sizeof *l->work, "an image"));
@@ -140,11 +180,14 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     TW_TRY(tw_alloc(&l, 1, sizeof *l, "a loader"));
     l->dataset = d;
     l->spec = tw_dataset_get_spec(d);
+    TW_CHECK(!options->condition || l->spec->condition, TW_EDATA, "%s: has no /condition", d->path);
+    l->condition = options->condition ? l->spec->condition : NULL;
     l->order =
         (tw_order){tw_dataset_count(d), options->batch, tw_block_samples(l->spec), options->seed};
     l->flip = options->flip && l->spec->width > 1;
     TW_TRY(take_augment(l, options));
     l->sample_bytes = tw_dataset_sample_bytes(l->spec);
+    l->condition_bytes = l->condition ? tw_dataset_sample_bytes(l->condition) : 0;
     l->count = options->batch / ranks;
     l->first = l->count * rank;
     l->base = tw_order_shard(&l->order, l->first);
@@ -155,13 +198,7 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     const int64_t samples = tw_order_shard(&l->order, l->first + l->count) - l->base;
     const int64_t shard = l->order.samples / options->batch + 1; /* samples of the largest */
     const int64_t slot_samples = shard < l->order.block ? shard : l->order.block;
-    const size_t memory = options->memory > 0 ? (size_t)options->memory : DEFAULT_MEMORY;
-    l->bytes = (size_t)samples * l->sample_bytes;
-    const size_t streaming = (size_t)(2 * l->count * slot_samples) * l->sample_bytes;
-    l->resident =
-        options->mode == TW_LOADER_RESIDENT ||
-        (options->mode == TW_LOADER_AUTO && (l->bytes <= memory || l->bytes <= streaming));
-    if (!l->resident) l->bytes = streaming;
+    choose_mode(l, options, samples, slot_samples);
     TW_TRY(l->resident ? make_resident(l, samples) : make_slots(l, slot_samples));
     if (!options->later) TW_TRY(read_resident(l));
     *out = l;
@@ -198,6 +235,7 @@ void tw_loader_destroy(tw_loader **loader)
         (void)tw_io_wait(l->dataset->io, &l->positions[i / 2].slots[i % 2].job);
     tw_free(&l->labels);
     tw_free(&l->stored);
+    tw_free(&l->conditions);
     tw_free(&l->positions);
     tw_free(&l->work);
     tw_free(loader);
@@ -238,8 +276,13 @@ int64_t tw_loader_sample_index(const tw_loader *l, int64_t step, int64_t shard)
 
 static tw_status read_slot(void *self)
 {
+    tw_status st = TW_OK;
     slot *s = self;
-    return tw_dataset_read_here(s->loader->dataset, s->first, s->count, s->stored, s->labels);
+    tw_dataset *d = s->loader->dataset;
+    TW_TRY(tw_dataset_read_here(d, s->first, s->count, s->stored, s->labels));
+    if (s->conditions) TW_TRY(tw_dataset_read_condition_here(d, s->first, s->count, s->conditions));
+done:
+    return st;
 }
 
 /* Says which block a slot is to hold. */
@@ -288,9 +331,8 @@ done:
     return st;
 }
 
-/* The sample that a position loads at a step, as stored. */
-static tw_status load(const tw_loader *l, int64_t own, int64_t step, const char **stored,
-                      int32_t *label)
+/* The sample that a position loads at a step. */
+static tw_status load(const tw_loader *l, int64_t own, int64_t step, loaded *out)
 {
     tw_status st = TW_OK;
     position *p = &l->positions[own];
@@ -306,13 +348,15 @@ static tw_status load(const tw_loader *l, int64_t own, int64_t step, const char 
     int64_t i = tw_rng_permute(&p->shuffle, place.within);
     if (l->resident) {
         i += first - l->base + tw_epoch_block_first(&p->epoch, &l->order, place.block);
-        *stored = l->stored + (size_t)i * l->sample_bytes;
-        *label = l->labels[i];
+        out->stored = l->stored + (size_t)i * l->sample_bytes;
+        out->label = l->labels[i];
+        if (l->condition) out->condition = l->conditions + (size_t)i * l->condition_bytes;
     } else {
         if (p->slots[p->current].block != place.block) TW_TRY(change_slot(l, p, &place));
         const slot *s = &p->slots[p->current];
-        *stored = s->stored + (size_t)i * l->sample_bytes;
-        *label = s->labels[i];
+        out->stored = s->stored + (size_t)i * l->sample_bytes;
+        out->label = s->labels[i];
+        if (l->condition) out->condition = s->conditions + (size_t)i * l->condition_bytes;
     }
 done:
     return st;
@@ -362,22 +406,47 @@ void tw_loader_augment_labels(const tw_loader *l, int64_t step, int64_t first, i
         augment(l, first + i, step, NULL, labels + i * l->augment->labels);
 }
 
+static tw_status check_positions(const tw_loader *l, int64_t step, int64_t first, int64_t count)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(step >= 0 && first >= 0 && count >= 0 && first <= l->count - count, TW_EINTERNAL,
+             "positions %lld to %lld of %lld were asked for at step %lld", (long long)first,
+             (long long)(first + count - 1), (long long)l->count, (long long)step);
+done:
+    return st;
+}
+
 tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t count, float *x,
                          int32_t *labels)
 {
     tw_status st = TW_OK;
     const int64_t dims = tw_dataset_elements(l->spec);
-    TW_CHECK(step >= 0 && first >= 0 && count >= 0 && first <= l->count - count, TW_EINTERNAL,
-             "positions %lld to %lld of %lld were asked for at step %lld", (long long)first,
-             (long long)(first + count - 1), (long long)l->count, (long long)step);
+    TW_TRY(check_positions(l, step, first, count));
     for (int64_t i = 0; i < count; i++) {
-        const char *stored;
-        int32_t label;
-        TW_TRY(load(l, first + i, step, &stored, &label));
-        tw_dataset_normalise(l->spec, 1, stored, x + i * dims);
+        loaded d;
+        TW_TRY(load(l, first + i, step, &d));
+        tw_dataset_normalise(l->spec, 1, d.stored, x + i * dims);
         if (l->flip && is_flipped(l, l->first + first + i, step)) mirror(x + i * dims, l->spec);
         if (l->augment) augment(l, first + i, step, x + i * dims, NULL);
-        if (labels) labels[i] = label;
+        if (labels) labels[i] = d.label;
+    }
+done:
+    return st;
+}
+
+tw_status tw_loader_next_condition(tw_loader *l, int64_t step, int64_t first, int64_t count,
+                                   float *y)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(l->condition, TW_EINTERNAL, "conditions were asked for of a loader without them");
+    const int64_t numbers = tw_dataset_elements(l->condition);
+    TW_TRY(check_positions(l, step, first, count));
+    for (int64_t i = 0; i < count; i++) {
+        loaded d = {0};
+        TW_TRY(load(l, first + i, step, &d));
+        tw_dataset_normalise(l->condition, 1, d.condition, y + i * numbers);
+        if (l->flip && is_flipped(l, l->first + first + i, step))
+            mirror(y + i * numbers, l->condition);
     }
 done:
     return st;

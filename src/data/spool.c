@@ -26,6 +26,7 @@ typedef struct part {
     int64_t count; /* records, those in the buffer included */
     char *buffer;
     size_t buffered; /* bytes in it */
+    uint64_t names;  /* tw_spool_part_names */
 } part;
 
 struct tw_spool {
@@ -220,6 +221,17 @@ static void measure_bytes(tw_spool *s, const uint8_t *v)
     }
 }
 
+/* FNV-1a over the names, each with a NUL behind it. */
+static void add_name(part *p, const char *where)
+{
+    const char *slash = strrchr(where, '/'), *name = slash ? slash + 1 : where,
+               *dot = strrchr(name, '.');
+    const size_t n = dot ? (size_t)(dot - name) : strlen(name);
+    for (size_t i = 0; i < n; i++)
+        p->names = (p->names ^ (unsigned char)name[i]) * UINT64_C(1099511628211);
+    p->names = (p->names + 1) * UINT64_C(1099511628211);
+}
+
 tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, int64_t label,
                           const char *where)
 {
@@ -241,6 +253,7 @@ tw_status tw_spool_append(tw_spool *s, const char *split, const void *stored, in
     memcpy(p->buffer + p->buffered + bytes, &kept, sizeof kept);
     p->buffered += s->record;
     p->count++;
+    add_name(p, where);
     if (kept > s->largest_label) s->largest_label = kept;
     if (p->buffered == s->capacity) TW_TRY(flush_part(s, i));
 done:
@@ -362,6 +375,11 @@ int64_t tw_spool_part_count(const tw_spool *s, int i)
     return s->parts[i].count;
 }
 
+uint64_t tw_spool_part_names(const tw_spool *s, int i)
+{
+    return s->parts[i].names;
+}
+
 static tw_status read_record(const tw_spool *s, const part *p, int64_t record)
 {
     tw_status st = TW_OK;
@@ -377,8 +395,8 @@ done:
     return st;
 }
 
-tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed,
-                         tw_dataset_writer *writer)
+tw_status tw_spool_each(tw_spool *s, int i, bool keep_order, uint64_t seed, tw_spool_take *take,
+                        void *self)
 {
     tw_status st = TW_OK;
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_IMPORT_SHUFFLE, .position = i};
@@ -392,8 +410,26 @@ tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed,
         if (s->fill_mean && s->spec.kind != TW_DATASET_UINT8)
             TW_TRY(fill_missing(s, (float *)p->buffer));
         memcpy(&label, p->buffer + s->record - sizeof label, sizeof label);
-        TW_TRY(tw_dataset_writer_append(writer, 1, p->buffer, s->labelled ? &label : NULL));
+        TW_TRY(take(self, p->buffer, label));
     }
 done:
     return st;
+}
+
+typedef struct writing {
+    const tw_spool *spool;
+    tw_dataset_writer *writer;
+} writing;
+
+static tw_status append_sample(void *self, const void *stored, int32_t label)
+{
+    const writing *w = self;
+    return tw_dataset_writer_append(w->writer, 1, stored, w->spool->labelled ? &label : NULL);
+}
+
+tw_status tw_spool_write(tw_spool *s, int i, bool keep_order, uint64_t seed,
+                         tw_dataset_writer *writer)
+{
+    writing w = {s, writer};
+    return tw_spool_each(s, i, keep_order, seed, append_sample, &w);
 }

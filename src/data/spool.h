@@ -70,10 +70,18 @@ int tw_spool_parts(const tw_spool *spool);
 void tw_spool_put_first(tw_spool *spool, const char *split); /* if there is such a part */
 const char *tw_spool_part_name(const tw_spool *spool, int part);
 int64_t tw_spool_part_count(const tw_spool *spool, int part);
+/* A number that depends on the names of its samples and their order: of each the last part of what
+ * tw_spool_append was told, without its suffix. */
+uint64_t tw_spool_part_names(const tw_spool *spool, int part);
 
 /* Appends all samples of a part to the writer, in the order of the permutation (seed,
  * TW_RNG_IMPORT_SHUFFLE, part), or of arrival. */
 tw_status tw_spool_write(tw_spool *spool, int part, bool keep_order, uint64_t seed,
                          tw_dataset_writer *writer);
+
+/* Hands them out in that order instead, each as it is stored. */
+typedef tw_status tw_spool_take(void *self, const void *stored, int32_t label);
+tw_status tw_spool_each(tw_spool *spool, int part, bool keep_order, uint64_t seed,
+                        tw_spool_take *take, void *self);
 
 #endif

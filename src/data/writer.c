@@ -16,16 +16,23 @@
  */
 enum { CHUNK_BYTES = 96 << 10, LABEL_CHUNK = 16384 };
 
+/* Samples or conditions on their way to the file. */
+typedef struct rows {
+    tw_dataset_spec spec;
+    hid_t set;
+    size_t bytes;                   /* of a row */
+    int64_t block, filled, written; /* rows: of a block, waiting in it, in the file */
+    char *stored;                   /* [block] */
+} rows;
+
 struct tw_dataset_writer {
     tw_dataset_spec spec;
-    float *units; /* offset, then scale */
     char *path;
     tw_output output;
-    hid_t file, samples, labels;
+    hid_t file, labels;
     tw_digest *digest;
-    int64_t block, filled, written; /* samples: of a block, waiting in it, in the file */
-    char *stored;                   /* [block] */
-    int32_t *block_labels;          /* [block] */
+    rows samples, conditions;
+    int32_t *block_labels; /* [samples.block] */
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -72,26 +79,65 @@ done:
     return st;
 }
 
-static tw_status create_samples(tw_dataset_writer *w, int gzip)
+/* Offsets and scales, 0 and 1 where the caller has none. */
+static tw_status write_units(const rows *r, const tw_dataset_spec *given, const char *path)
 {
     tw_status st = TW_OK;
-    const tw_dataset_spec *spec = &w->spec;
-    const char *object = tw_format_object(spec->kind);
-    const bool points = spec->kind == TW_DATASET_POINTS;
-    hsize_t n = (hsize_t)spec->count,
-            images[4] = {n, (hsize_t)spec->height, (hsize_t)spec->width, (hsize_t)spec->channels},
-            coordinates[2] = {n, (hsize_t)spec->channels};
-    TW_TRY(create_dataset(&w->samples, w->file, object, tw_format_file_type(spec->kind),
-                          points ? 2 : 4, points ? coordinates : images, w->block, gzip));
-    if (!points) TW_TRY(tw_h5_write_text(w->samples, w->path, "layout", "NHWC"));
-    if (spec->kind != TW_DATASET_UINT8) {
-        TW_TRY(tw_h5_write_floats(w->samples, w->path, "offset", spec->channels, w->units));
-        TW_TRY(tw_h5_write_floats(w->samples, w->path, "scale", spec->channels,
-                                  w->units + spec->channels));
+    const int64_t channels = r->spec.channels;
+    float *units = NULL;
+    if (r->spec.kind == TW_DATASET_UINT8) return TW_OK;
+    TW_TRY(tw_alloc(&units, 2 * channels, sizeof *units, "channel offsets and scales"));
+    for (int64_t c = 0; c < channels; c++) {
+        units[c] = given->scale ? given->offset[c] : 0;
+        units[channels + c] = given->scale ? given->scale[c] : 1;
     }
-    if (spec->num_classes > 0)
+    TW_TRY(tw_h5_write_floats(r->set, path, "offset", channels, units));
+    TW_TRY(tw_h5_write_floats(r->set, path, "scale", channels, units + channels));
+done:
+    tw_free(&units);
+    return st;
+}
+
+/* The array of what `given` describes, and room for a block of it. */
+static tw_status create_rows(rows *r, const tw_dataset_writer *w, const tw_dataset_spec *given,
+                             int gzip)
+{
+    tw_status st = TW_OK;
+    const char *object = tw_format_object(given);
+    const int rank = tw_format_rank(given);
+    r->spec = *given;
+    r->spec.offset = r->spec.scale = NULL;
+    r->spec.class_names = NULL;
+    r->spec.channel_text = NULL;
+    r->spec.condition = NULL;
+    r->bytes = tw_dataset_sample_bytes(given);
+    r->block = tw_block_samples(given);
+    if (gzip) r->block = r->bytes < CHUNK_BYTES ? CHUNK_BYTES / (int64_t)r->bytes : 1;
+    TW_TRY(tw_alloc_arena(&r->stored, (size_t)r->block * r->bytes, "a block of samples"));
+    const hsize_t n = (hsize_t)given->count, c = (hsize_t)given->channels;
+    const hsize_t images[] = {n, (hsize_t)given->height, (hsize_t)given->width, c},
+                  points[] = {n, c};
+    TW_TRY(create_dataset(&r->set, w->file, object, tw_format_file_type(given->kind), rank,
+                          rank == 2 ? points : images, r->block, gzip));
+    if (rank == 4) TW_TRY(tw_h5_write_text(r->set, w->path, "layout", "NHWC"));
+    TW_TRY(write_units(r, given, w->path));
+    if (given->channel_text)
+        TW_TRY(tw_channel_text_write(r->set, w->path, given->channels, given->channel_text));
+done:
+    return st;
+}
+
+static tw_status create_arrays(tw_dataset_writer *w, const tw_dataset_spec *given, int gzip)
+{
+    tw_status st = TW_OK;
+    const hsize_t n = (hsize_t)given->count;
+    TW_TRY(create_rows(&w->samples, w, given, gzip));
+    TW_TRY(
+        tw_alloc(&w->block_labels, w->samples.block, sizeof *w->block_labels, "a block of labels"));
+    if (given->num_classes > 0)
         TW_TRY(create_dataset(&w->labels, w->file, "/labels", H5T_STD_I32LE, 1, &n, LABEL_CHUNK,
                               gzip));
+    if (given->condition) TW_TRY(create_rows(&w->conditions, w, given->condition, gzip));
 done:
     return st;
 }
@@ -168,16 +214,11 @@ static tw_status take_spec(tw_dataset_writer *w, const tw_dataset_spec *spec)
     w->spec.offset = w->spec.scale = NULL;
     w->spec.class_names = NULL;
     w->spec.channel_text = NULL;
+    w->spec.condition = NULL;
     w->spec.digest[0] = '\0';
     if (w->spec.split_count == 0) {
         w->spec.split_count = 1;
         w->spec.splits[0] = (tw_dataset_split){.name = "train", .first = 0, .last = spec->count};
-    }
-    if (spec->kind == TW_DATASET_UINT8) goto done;
-    TW_TRY(tw_alloc(&w->units, 2 * spec->channels, sizeof *w->units, "channel offsets and scales"));
-    for (int64_t c = 0; c < spec->channels; c++) {
-        w->units[c] = spec->scale ? spec->offset[c] : 0;
-        w->units[spec->channels + c] = spec->scale ? spec->scale[c] : 1;
     }
 done:
     return st;
@@ -190,20 +231,13 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     tw_dataset_writer *w = NULL;
     TW_TRY(tw_h5_start());
     TW_TRY(tw_alloc(&w, 1, sizeof *w, "a dataset writer"));
-    w->file = w->samples = w->labels = H5I_INVALID_HID;
+    w->file = w->labels = w->samples.set = w->conditions.set = H5I_INVALID_HID;
     TW_TRY(tw_strdup(&w->path, options->path));
     TW_TRY(take_spec(w, spec));
-    const size_t bytes = tw_dataset_sample_bytes(spec);
-    w->block = tw_block_samples(spec);
-    if (options->gzip) w->block = bytes < CHUNK_BYTES ? CHUNK_BYTES / (int64_t)bytes : 1;
-    TW_TRY(tw_alloc_arena(&w->stored, (size_t)w->block * bytes, "a block of samples"));
-    TW_TRY(tw_alloc(&w->block_labels, w->block, sizeof *w->block_labels, "a block of labels"));
     TW_TRY(tw_digest_create(&w->digest));
     TW_TRY(tw_output_begin(&w->output, w->path, options->mode));
     TW_TRY(create_file(w));
-    TW_TRY(create_samples(w, options->gzip));
-    if (spec->channel_text)
-        TW_TRY(tw_channel_text_write(w->samples, w->path, spec->channels, spec->channel_text));
+    TW_TRY(create_arrays(w, spec, options->gzip));
     if (spec->class_names && spec->num_classes > 0) TW_TRY(write_class_names(w, spec->class_names));
     TW_TRY(write_root(w));
     *out = w;
@@ -251,7 +285,7 @@ done:
 
 /* Writes rows first … first + count − 1 of a dataset. */
 static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t type, int64_t first,
-                            int64_t count, const void *rows)
+                            int64_t count, const void *from)
 {
     tw_status st = TW_OK;
     hsize_t start[5] = {0}, extent[5];
@@ -263,7 +297,7 @@ static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t typ
     TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, extent, NULL), TW_EIO,
            "%s: cannot be written", w->path);
     TRY_H5(memory = H5Screate_simple(rank, extent, NULL), TW_EIO, "%s: cannot be written", w->path);
-    TRY_H5(H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows), TW_EIO,
+    TRY_H5(H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, from), TW_EIO,
            "%s: cannot be written", w->path);
 done:
     tw_h5_close(&memory);
@@ -292,17 +326,36 @@ done:
     return st;
 }
 
-static tw_status write_block(tw_dataset_writer *w)
+/* A block of samples takes its labels along. */
+static tw_status write_block(const tw_dataset_writer *w, rows *r)
 {
     tw_status st = TW_OK;
-    if (w->filled == 0) return TW_OK;
-    TW_TRY(write_rows(w, w->samples, tw_format_memory_type(w->spec.kind), w->written, w->filled,
-                      w->stored));
-    if (w->spec.num_classes > 0)
-        TW_TRY(write_rows(w, w->labels, H5T_NATIVE_INT32, w->written, w->filled, w->block_labels));
-    tw_digest_add(w->digest, w->stored, (size_t)w->filled * tw_dataset_sample_bytes(&w->spec));
-    w->written += w->filled;
-    w->filled = 0;
+    if (r->filled == 0) return TW_OK;
+    TW_TRY(write_rows(w, r->set, tw_format_memory_type(r->spec.kind), r->written, r->filled,
+                      r->stored));
+    if (r == &w->samples && w->spec.num_classes > 0)
+        TW_TRY(write_rows(w, w->labels, H5T_NATIVE_INT32, r->written, r->filled, w->block_labels));
+    if (r == &w->samples) tw_digest_add(w->digest, r->stored, (size_t)r->filled * r->bytes);
+    r->written += r->filled;
+    r->filled = 0;
+done:
+    return st;
+}
+
+static tw_status append(const tw_dataset_writer *w, rows *r, int64_t count, const void *stored,
+                        const int32_t *labels)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_format_check_samples(&r->spec, r->written + r->filled, count, stored, w->path));
+    for (int64_t done = 0; done < count;) {
+        const int64_t n = least(count - done, r->block - r->filled);
+        memcpy(r->stored + (size_t)r->filled * r->bytes,
+               (const char *)stored + (size_t)done * r->bytes, (size_t)n * r->bytes);
+        if (labels) memcpy(w->block_labels + r->filled, labels + done, (size_t)n * sizeof *labels);
+        r->filled += n;
+        done += n;
+        if (r->filled == r->block) TW_TRY(write_block(w, r));
+    }
 done:
     return st;
 }
@@ -311,40 +364,74 @@ tw_status tw_dataset_writer_append(tw_dataset_writer *w, int64_t count, const vo
                                    const int32_t *labels)
 {
     tw_status st = TW_OK;
-    const size_t bytes = tw_dataset_sample_bytes(&w->spec);
-    const int64_t first = w->written + w->filled;
+    const int64_t first = w->samples.written + w->samples.filled;
     TW_CHECK(count <= w->spec.count - first, TW_EDATA, "%s: sample %lld of %lld was appended",
              w->path, (long long)(first + count), (long long)w->spec.count);
     TW_CHECK((labels != NULL) == (w->spec.num_classes > 0), TW_EDATA,
              "%s: %s labels were appended for %lld classes", w->path, labels ? "some" : "no",
              (long long)w->spec.num_classes);
-    TW_TRY(tw_format_check_samples(&w->spec, first, count, stored, w->path));
     if (labels) TW_TRY(tw_format_check_labels(&w->spec, first, count, labels, w->path));
-    for (int64_t done = 0; done < count;) {
-        int64_t n = least(count - done, w->block - w->filled);
-        memcpy(w->stored + (size_t)w->filled * bytes, (const char *)stored + (size_t)done * bytes,
-               (size_t)n * bytes);
-        if (labels) memcpy(w->block_labels + w->filled, labels + done, (size_t)n * sizeof *labels);
-        w->filled += n;
-        done += n;
-        if (w->filled == w->block) TW_TRY(write_block(w));
+    TW_TRY(append(w, &w->samples, count, stored, labels));
+done:
+    return st;
+}
+
+tw_status tw_dataset_writer_append_condition(tw_dataset_writer *w, int64_t count,
+                                             const void *stored)
+{
+    tw_status st = TW_OK;
+    const int64_t first = w->conditions.written + w->conditions.filled;
+    TW_CHECK(w->conditions.set >= 0 && count <= w->spec.count - first, TW_EDATA,
+             "%s: condition %lld of %lld was appended", w->path, (long long)(first + count),
+             (long long)(w->conditions.set >= 0 ? w->spec.count : 0));
+    TW_TRY(append(w, &w->conditions, count, stored, NULL));
+done:
+    return st;
+}
+
+/* Labels, then conditions, come after all samples in the digest, so they are read back. */
+static tw_status digest_rest(tw_dataset_writer *w)
+{
+    tw_status st = TW_OK;
+    const int64_t block = w->samples.block, room = w->conditions.block;
+    for (int64_t i = 0; i < w->spec.count && w->spec.num_classes > 0; i += block) {
+        int64_t n = least(block, w->spec.count - i);
+        TW_TRY(tw_h5_read_rows(w->labels, H5P_DEFAULT, H5T_NATIVE_INT32, i, n, w->block_labels,
+                               w->path, "/labels"));
+        tw_digest_add(w->digest, w->block_labels, (size_t)n * sizeof(int32_t));
+    }
+    for (int64_t i = 0; i < w->spec.count && w->conditions.set >= 0; i += room) {
+        int64_t n = least(room, w->spec.count - i);
+        TW_TRY(tw_h5_read_rows(w->conditions.set, H5P_DEFAULT,
+                               tw_format_memory_type(w->conditions.spec.kind), i, n,
+                               w->conditions.stored, w->path, "/condition"));
+        tw_digest_add(w->digest, w->conditions.stored, (size_t)n * w->conditions.bytes);
     }
 done:
     return st;
 }
 
-/* The labels come after all samples in the digest, so they are read back. */
-static tw_status digest_labels(tw_dataset_writer *w)
+/* All that the spec has announced has arrived, and is in the file. */
+static tw_status write_last(tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
-    for (int64_t i = 0; i < w->spec.count && w->spec.num_classes > 0; i += w->block) {
-        int64_t n = least(w->block, w->spec.count - i);
-        TW_TRY(tw_h5_read_rows(w->labels, H5P_DEFAULT, H5T_NATIVE_INT32, i, n, w->block_labels,
-                               w->path, "/labels"));
-        tw_digest_add(w->digest, w->block_labels, (size_t)n * sizeof(int32_t));
-    }
+    TW_TRY(write_block(w, &w->samples));
+    TW_CHECK(w->samples.written == w->spec.count, TW_EDATA,
+             "%s: %lld of %lld samples were appended", w->path, (long long)w->samples.written,
+             (long long)w->spec.count);
+    TW_TRY(write_block(w, &w->conditions));
+    TW_CHECK(w->conditions.set < 0 || w->conditions.written == w->spec.count, TW_EDATA,
+             "%s: %lld of %lld conditions were appended", w->path, (long long)w->conditions.written,
+             (long long)w->spec.count);
 done:
     return st;
+}
+
+static void close_arrays(tw_dataset_writer *w)
+{
+    tw_h5_close(&w->labels);
+    tw_h5_close(&w->conditions.set);
+    tw_h5_close(&w->samples.set);
 }
 
 tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
@@ -352,16 +439,13 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     tw_status st = TW_OK;
     tw_dataset_writer *w = *writer;
     hid_t file;
-    TW_TRY(write_block(w));
-    TW_CHECK(w->written == w->spec.count, TW_EDATA, "%s: %lld of %lld samples were appended",
-             w->path, (long long)w->written, (long long)w->spec.count);
-    TW_TRY(digest_labels(w));
+    TW_TRY(write_last(w));
+    TW_TRY(digest_rest(w));
     tw_digest_text(w->digest, w->spec.digest);
     TW_TRY(tw_h5_write_text(w->file, w->path, "digest", w->spec.digest));
     TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written",
            w->path); /* now, while it can still be diverted */
-    tw_h5_close(&w->labels);
-    tw_h5_close(&w->samples);
+    close_arrays(w);
     file = w->file; /* a failed close is not tried again */
     w->file = H5I_INVALID_HID;
     TRY_H5(H5Fclose(file), TW_EIO, "%s: cannot be written", w->path);
@@ -377,14 +461,13 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer)
     tw_dataset_writer *w = *writer;
     if (!w) return;
     tw_h5_divert(w->file);
-    tw_h5_close(&w->labels);
-    tw_h5_close(&w->samples);
+    close_arrays(w);
     tw_h5_close(&w->file);
     tw_output_discard(&w->output);
     tw_digest_destroy(&w->digest);
-    tw_free(&w->stored);
+    tw_free(&w->samples.stored);
+    tw_free(&w->conditions.stored);
     tw_free(&w->block_labels);
-    tw_free(&w->units);
     tw_free(&w->path);
     tw_free(writer);
 }

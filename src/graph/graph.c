@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/border.h"
+
 const tw_init tw_init_zeros = {.kind = TW_INIT_ZEROS};
 const tw_init tw_init_ones = {.kind = TW_INIT_ONES};
 
@@ -103,6 +105,26 @@ tw_value *tw_graph_input(const tw_graph *g, const char *name)
     for (tw_leaf *l = g->leaves; l; l = l->next)
         if (l->value.role == TW_ROLE_INPUT && strcmp(l->name, name) == 0) return &l->value;
     return NULL;
+}
+
+void tw_graph_set_padding(tw_graph *g, tw_padding padding)
+{
+    g->padding = padding;
+}
+
+tw_padding tw_graph_padding(const tw_graph *g)
+{
+    return g->padding;
+}
+
+void tw_graph_note_padded(tw_graph *g)
+{
+    g->padded = true;
+}
+
+bool tw_graph_is_padded(const tw_graph *g)
+{
+    return g->padded;
 }
 
 bool tw_graph_reads(const tw_graph *g, const char *name)

@@ -26,6 +26,8 @@ struct tw_graph {
     tw_leaf *leaves, *last_leaf;
     int value_count;
     int dropout_count;
+    tw_padding padding; /* tw_graph_set_padding */
+    bool padded;
     tw_named_output outputs[TW_GRAPH_OUTPUTS_MAX];
     int output_count;
     tw_status status;

@@ -99,19 +99,31 @@ done:
 
 /* ---- computing ---- */
 
-/* Codes are in the prior's units already, so they are read as they are stored. What lies between
- * two is of the first one's class. */
+/* What lies between two codes is of the first one's class, under the first one's condition. */
+static tw_status read_ends(coding *c, int64_t n)
+{
+    tw_status st = TW_OK;
+    row_job *j = &c->job;
+    const tw_decode_options *d = c->decode;
+    TW_TRY(tw_dataset_read_stored(j->data, d->to, 1, c->ends + j->dims, NULL));
+    TW_TRY(tw_dataset_read_stored(j->data, d->from, 1, c->ends, j->label));
+    for (int64_t i = 1; j->label && i < n; i++) j->label[i] = j->label[0];
+    for (int64_t i = 0; i < n; i++) TW_TRY(row_job_read_conditions(j, d->from, 1, i));
+done:
+    return st;
+}
+
+/* Codes are in the prior's units already, so they are read as they are stored. */
 static tw_status read_codes(coding *c, int64_t first, int64_t n, float *z)
 {
     tw_status st = TW_OK;
     row_job *j = &c->job;
     const tw_decode_options *d = c->decode;
-    if (d->steps == 0)
+    if (d->steps == 0) {
         TW_TRY(tw_dataset_read_stored(j->data, first, n, z, j->label));
-    else {
-        TW_TRY(tw_dataset_read_stored(j->data, d->to, 1, c->ends + j->dims, NULL));
-        TW_TRY(tw_dataset_read_stored(j->data, d->from, 1, c->ends, j->label));
-        for (int64_t i = 1; j->label && i < n; i++) j->label[i] = j->label[0];
+        TW_TRY(row_job_read_conditions(j, first, n, 0));
+    } else {
+        TW_TRY(read_ends(c, n));
     }
     row_job_condition(j, first, n);
     for (int64_t i = 0; d->steps > 0 && i < n; i++)
@@ -176,11 +188,16 @@ static tw_status begin(coding *c)
     char range[64];
     const tw_dataset_writer_options options = {.path = j->options->out,
                                                .mode = row_job_output_mode(j)};
-    tw_dataset_spec spec = j->restored->samples;
+    tw_dataset_spec spec = j->restored->samples, condition;
     spec.count = j->count;
     spec.num_classes = j->label ? spec.num_classes : 0;
     spec.class_names = NULL;
     spec.split_count = 0;
+    if (spec.condition) {
+        condition = *spec.condition;
+        condition.count = j->count;
+        spec.condition = &condition;
+    }
     if (!c->decode) {
         spec.kind = code_kind(j);
         spec.offset = spec.scale = NULL;
@@ -197,11 +214,11 @@ done:
     return st;
 }
 
-static tw_status read_labels(coding *c, int64_t first, int64_t n)
+/* Labels and conditions of the rows again. */
+static tw_status read_given(coding *c, int64_t first, int64_t n)
 {
     row_job *j = &c->job;
-    if (c->decode) return read_codes(c, first, n, j->x);
-    return tw_dataset_read_stored(j->data, first, n, j->stored, j->label);
+    return c->decode ? read_codes(c, first, n, j->x) : row_job_read_samples(j, first, n, j->x);
 }
 
 static tw_status take(void *self, int64_t first, int64_t n)
@@ -215,7 +232,8 @@ static tw_status take(void *self, int64_t first, int64_t n)
         c->all_logp[first - j->first + i] = ((double *)j->values[LOGP])[i];
         c->all_error[first - j->first + i] = ((double *)j->values[ERROR])[i];
     }
-    if (j->label) TW_TRY(read_labels(c, first, n));
+    if (j->label || j->y) TW_TRY(read_given(c, first, n));
+    if (j->y) TW_TRY(tw_dataset_writer_append_condition(c->writer, n, j->condition));
     if (!c->decode)
         TW_TRY(tw_dataset_writer_append(c->writer, n, j->values[NUMBERS], j->label));
     else {

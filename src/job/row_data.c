@@ -24,19 +24,38 @@ void row_job_condition(row_job *j, int64_t first, int64_t n)
 {
     const tw_labels labels = {.list = j->label, .first = first, .count = n};
     if (j->label) tw_model_score_condition(j->network, &labels);
+    tw_model_score_give(j->network, &(tw_given){j->y, first, n});
 }
 
-/* log p(x | y) is that of a sample's own class y. */
-tw_status row_job_check_labels(const row_job *j)
+tw_status row_job_read_conditions(row_job *j, int64_t first, int64_t n, int64_t at)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *units = &j->restored->condition;
+    if (!j->y) return TW_OK;
+    char *to = j->condition + (size_t)at * tw_dataset_sample_bytes(units);
+    TW_TRY(tw_dataset_read_condition_stored(j->data, first, n, to));
+    tw_dataset_normalise(units, n, to, j->y + at * tw_dataset_elements(units));
+done:
+    return st;
+}
+
+/* log p(x | y) is that of a sample's own class and condition y. */
+tw_status row_job_check_given(const row_job *j)
 {
     tw_status st = TW_OK;
     const int64_t classes = j->restored->model->classes,
                   there = tw_dataset_get_spec(j->data)->num_classes;
-    TW_CHECK(!classes || there == classes, TW_EDATA,
+    TW_CHECK(!j->task->unlabelled || !j->restored->samples.condition, TW_ECONFIG,
+             "%s: its model is conditional, p(x | y): samples under given conditions are drawn by "
+             "tweedie sample --condition; a model without data.condition was expected",
+             j->options->weights);
+    TW_CHECK(j->task->unlabelled || !classes || there == classes, TW_EDATA,
              there ? "%s: holds %lld classes, and the network is told one of %lld"
                    : "%s: holds no labels (%lld classes), and the network is told one of %lld "
                      "classes",
              j->options->data, (long long)there, (long long)classes);
+    TW_TRY(
+        tw_restored_check_condition(j->restored, tw_dataset_get_spec(j->data), j->options->data));
 done:
     return st;
 }
@@ -45,6 +64,7 @@ tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_dataset_read_stored(j->data, first, n, j->stored, j->label));
+    TW_TRY(row_job_read_conditions(j, first, n, 0));
     row_job_condition(j, first, n);
     tw_dataset_normalise(&j->restored->samples, n, j->stored, x);
 done:

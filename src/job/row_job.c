@@ -121,6 +121,13 @@ static tw_status allocate(row_job *j)
     TW_TRY(tw_alloc(&j->stored, numbers, sizeof(float), "a block of samples"));
     if (j->restored->model->classes)
         TW_TRY(tw_alloc(&j->label, j->block, sizeof *j->label, "labels of samples"));
+    if (j->restored->samples.condition) {
+        const tw_dataset_spec *c = j->restored->samples.condition;
+        TW_TRY(tw_multiply(&numbers, j->block, tw_dataset_elements(c), "conditions of samples"));
+        TW_TRY(tw_alloc(&j->y, numbers, sizeof *j->y, "conditions of samples"));
+        TW_TRY(
+            tw_alloc(&j->condition, j->block, tw_dataset_sample_bytes(c), "conditions of samples"));
+    }
     for (int i = 0; i < j->columns.count; i++)
         TW_TRY(tw_alloc(&j->values[i], j->block, column_row_bytes(&j->columns.column[i]),
                         "a block of results"));
@@ -146,7 +153,7 @@ static tw_status plan(row_job *j)
     tw_model *m = j->restored->model;
     j->dims = m->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
-    if (!j->task->unlabelled) TW_TRY(row_job_check_labels(j));
+    TW_TRY(row_job_check_given(j));
     TW_TRY(row_job_choose_rows(j));
     TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision,
                                  (tw_convolution)j->run.compute.convolution));
@@ -420,5 +427,7 @@ void row_job_close(row_job *j)
     tw_free(&j->x);
     tw_free(&j->stored);
     tw_free(&j->label);
+    tw_free(&j->y);
+    tw_free(&j->condition);
     block_work_free(&j->work);
 }

@@ -58,6 +58,8 @@ struct row_job {
     float *x;                  /* [block][dims] */
     void *stored;              /* [block], as stored */
     int32_t *label;            /* [block], of a model with classes; else NULL */
+    float *y;                  /* [block][condition], of a conditional model; else NULL */
+    char *condition;           /* [block], the same as stored */
     block_work work;
     double start, last;
 };
@@ -66,11 +68,11 @@ struct row_job {
 tw_status row_job_run(row_job *j);
 void row_job_close(row_job *j);
 
-/* row_data.c: the dataset and the split, which rows of it, and whether the labels are there that
- * the network is told. Opening is collective. */
+/* row_data.c: the dataset and the split, which rows of it, and whether the labels and conditions
+ * are there that the network is told. Opening is collective. */
 tw_status row_job_open_data(row_job *j);
 tw_status row_job_choose_rows(row_job *j);
-tw_status row_job_check_labels(const row_job *j);
+tw_status row_job_check_given(const row_job *j);
 
 /* The data must hold samples such as the network takes. */
 tw_status row_job_check_samples(row_job *j);
@@ -78,7 +80,11 @@ tw_status row_job_check_samples(row_job *j);
 /* Rows of the data in the network's model units, whatever offsets their own file names. */
 tw_status row_job_read_samples(row_job *j, int64_t first, int64_t n, float *x);
 
-/* Rows first … first + n − 1 of the job are of the classes in j->label. */
+/* Conditions of n rows of the data, from `first` on, into j->y and j->condition from row `at` on;
+ * nothing where there are none. */
+tw_status row_job_read_conditions(row_job *j, int64_t first, int64_t n, int64_t at);
+
+/* Rows first … first + n − 1 of the job are of the classes in j->label, given what is in j->y. */
 void row_job_condition(row_job *j, int64_t first, int64_t n);
 
 /* What turns a density of model units into one of the data's: −Σ log scale; 0 for bytes. */

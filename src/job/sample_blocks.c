@@ -54,6 +54,8 @@ tw_status sample_block(void *self, int64_t k)
     const int64_t first = k * d->parts.batch;
     tw_sampler_numbers numbers;
     sample_report report;
+    TW_TRY(sample_given_read(&d->given, first, d->parts.batch));
+    tw_model_score_give(d->score, &(tw_given){d->given.y, first, d->parts.batch});
     tw_sampler_forget(d->sampler);
     TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
     TW_TRY(check_finite(d, first));
@@ -62,7 +64,7 @@ tw_status sample_block(void *self, int64_t k)
     TW_TRY(sample_report_of(&report, &numbers));
     for (int64_t i = 0; d->label && i < d->parts.batch; i++)
         d->label[i] = tw_label_of(&d->labels, first + i);
-    TW_TRY(sample_parts_write(&d->parts, k, d->stored, d->label, &report));
+    TW_TRY(sample_parts_write(&d->parts, k, d->stored, d->label, d->given.stored, &report));
 done:
     return st;
 }

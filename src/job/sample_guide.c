@@ -32,6 +32,9 @@ static tw_status check_samples(const tw_dataset_spec *guide, const tw_dataset_sp
              TW_ECONFIG,
              "guidance.network: was trained on data of other offsets and scales than the samples' "
              "network; train both on files of one import");
+    TW_CHECK(!guide->condition, TW_ECONFIG,
+             "guidance.network: was given conditions in training (data.condition = yes); a network "
+             "without was expected");
 done:
     return st;
 }

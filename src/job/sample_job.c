@@ -23,8 +23,8 @@ static const char *inherited(const tw_sample_job_options *o)
 {
     for (int i = 0; i < o->assignment_count; i++)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
-            return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
-                   "sample.clip_max "
+            return "sample.batch sample.seed sample.class sample.condition "
+                   "sample.condition_split sample.clip sample.clip_min sample.clip_max "
                    "guidance compute.precision compute.convolution";
     return "sample guidance compute.precision compute.convolution";
 }
@@ -94,6 +94,7 @@ static tw_status describe(sample_job *d, tw_precision precision)
     TW_TRY(tw_sampler_describe(&text, d->sampler));
     if (d->labels.classes) TW_TRY(tw_run_labels_describe(&text, &d->labels, d->run.sample_class));
     if (d->guide.guided) TW_TRY(tw_guided_describe(&text, d->guide.guided));
+    TW_TRY(tw_text_add(&text, "%s", d->given.text));
     TW_TRY(describe_padding(&padding, d->restored->model));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
                      d->restored->digest, text.data, tw_precision_name(precision),
@@ -141,6 +142,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
                              &options));
     p->batch = tw_sampler_block(d->sampler);
     TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
+    TW_TRY(sample_given_open(&d->given, &d->run, p->spec.condition, p->batch));
     tw_sampler_watch(d->sampler, sample_watch, d);
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
@@ -296,9 +298,9 @@ static tw_status check_outputs(const sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
-    const char *const inputs[] = {o->weights, o->out};
-    TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, inputs, 1));
-    if (o->grid && *o->grid) TW_TRY(tw_output_check(o->grid, TW_OUTPUT_REPLACE, inputs, 2));
+    const char *const inputs[] = {o->weights, d->run.sample_condition, o->out};
+    TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, inputs, 2));
+    if (o->grid && *o->grid) TW_TRY(tw_output_check(o->grid, TW_OUTPUT_REPLACE, inputs, 3));
     if (o->images && *o->images) TW_TRY(tw_output_check_folder(o->images));
 done:
     return st;
@@ -359,6 +361,7 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
 done:
     tw_sampler_destroy(&d.sampler);
     sample_known_free(&d.known);
+    sample_given_close(&d.given);
     sample_guide_free(&d.guide);
     tw_free(&d.list);
     tw_model_score_destroy(&d.score);

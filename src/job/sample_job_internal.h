@@ -3,6 +3,7 @@
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
 #include "job/parts.h"
+#include "job/sample_given.h"
 #include "job/sample_guide.h"
 #include "job/sample_known.h"
 #include "job/sample_parts.h"
@@ -26,6 +27,7 @@ typedef struct sample_job {
     tw_model_score *score;
     sample_guide guide;
     sample_known known;
+    sample_given given;
     tw_sampler *sampler;
     float *x; /* one block, model units */
     void *stored;

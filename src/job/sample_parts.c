@@ -162,6 +162,12 @@ static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const cha
                             .num_classes = p->spec.num_classes,
                             .name = "samples"};
     char text[64];
+    tw_dataset_spec condition;
+    if (p->spec.condition) {
+        condition = *p->spec.condition;
+        condition.count = count;
+        spec.condition = &condition;
+    }
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));
     TW_TRY(tw_dataset_writer_create(&w, &spec, &options));
     TW_TRY(tw_dataset_writer_set_text(w, key_sampling, p->sampling));
@@ -185,7 +191,8 @@ done:
 }
 
 tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
-                             const int32_t *label, const sample_report *report)
+                             const int32_t *label, const void *condition,
+                             const sample_report *report)
 {
     tw_status st = TW_OK;
     tw_dataset_writer *w = NULL;
@@ -193,6 +200,7 @@ tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *store
     TW_TRY(name_part(path, p, k));
     TW_TRY(begin(&w, p, path, TW_OUTPUT_OWN, k * p->batch, p->batch));
     TW_TRY(tw_dataset_writer_append(w, p->batch, stored, label));
+    if (p->spec.condition) TW_TRY(tw_dataset_writer_append_condition(w, p->batch, condition));
     TW_TRY(tell(w, report));
     TW_TRY(tw_dataset_writer_finish(&w, NULL));
 done:
@@ -247,7 +255,8 @@ done:
 /* Room for samples on their way from a part. */
 typedef struct copied {
     char *stored;
-    int32_t *label; /* NULL where the samples have no classes */
+    int32_t *label;  /* NULL where the samples have no classes */
+    char *condition; /* NULL where they have none */
     int64_t room;
 } copied;
 
@@ -265,6 +274,10 @@ static tw_status copy_part(const sample_parts *p, tw_dataset_writer *w, int64_t 
         const range r = next_range(p, at, end, to->room);
         TW_TRY(tw_dataset_read_stored(file, r.first, r.count, to->stored, to->label));
         TW_TRY(tw_dataset_writer_append(w, r.count, to->stored, to->label));
+        if (to->condition) {
+            TW_TRY(tw_dataset_read_condition_stored(file, r.first, r.count, to->condition));
+            TW_TRY(tw_dataset_writer_append_condition(w, r.count, to->condition));
+        }
         at += r.count;
     }
 done:
@@ -292,6 +305,9 @@ tw_status sample_parts_merge(const sample_parts *p, tw_output_mode mode, int64_t
     TW_TRY(tw_alloc(&to.stored, to.room, bytes, "samples to be joined"));
     if (p->spec.num_classes > 0)
         TW_TRY(tw_alloc(&to.label, to.room, sizeof *to.label, "labels to be joined"));
+    if (p->spec.condition)
+        TW_TRY(tw_alloc(&to.condition, to.room, tw_dataset_sample_bytes(p->spec.condition),
+                        "conditions to be joined"));
     TW_TRY(begin(&w, p, p->out, mode, first, count));
     for (int64_t at = first; at < end; at = (at / p->batch + 1) * p->batch)
         TW_TRY(copy_part(p, w, at, end, &to, &report));
@@ -303,6 +319,7 @@ done:
     tw_dataset_writer_abort(&w);
     tw_free(&to.stored);
     tw_free(&to.label);
+    tw_free(&to.condition);
     return st;
 }
 

@@ -32,10 +32,12 @@ void sample_parts_close(sample_parts *p);
 tw_status sample_parts_check(bool *there, const sample_parts *p, int64_t k);
 
 /* Writes block k. @param stored  [batch][…] as stored
- * @param label   [batch], or NULL where spec has no classes
- * @param report  what the sampler reported of it */
+ * @param label      [batch], or NULL where spec has no classes
+ * @param condition  [batch][…] as stored, or NULL where spec has none
+ * @param report     what the sampler reported of it */
 tw_status sample_parts_write(const sample_parts *p, int64_t k, const void *stored,
-                             const int32_t *label, const sample_report *report);
+                             const int32_t *label, const void *condition,
+                             const sample_report *report);
 
 /* Reads samples first … first + count − 1 in model units. @param[out] x  [count][dims] */
 tw_status sample_parts_read(const sample_parts *p, int64_t first, int64_t count, float *x);

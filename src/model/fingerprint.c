@@ -124,18 +124,22 @@ static double log_sigma(const tw_process *p, double time)
     return log(time);
 }
 
+/* sin(first + step i) over a batch, i in channels-first order. */
+static void fill_by_rule(float *x, tw_shape s, double first, double step)
+{
+    for (int64_t i = 0; i < tw_shape_count(s); i++)
+        x[i] = (float)sin(first + step * (double)channels_first(s, i));
+}
+
 /* Fills the inputs by rule and runs. */
 static void execute(tw_plan *p, const tw_process *process, const tw_fingerprint_inputs *f)
 {
     const tw_plan_run run = {0};
     tw_model_inputs in;
-    const tw_shape s = tw_plan_shape(p, "x"), of_seed = tw_plan_shape(p, "seed");
-    float *seed = tw_plan_input(p, "seed");
     tw_model_inputs_find(&in, p);
-    for (int64_t i = 0; i < tw_shape_count(s); i++)
-        in.x[i] = (float)sin(0.3 + 0.11 * (double)channels_first(s, i));
-    for (int64_t i = 0; i < tw_shape_count(of_seed); i++)
-        seed[i] = (float)sin(1 + 0.23 * (double)channels_first(of_seed, i));
+    fill_by_rule(in.x, tw_plan_shape(p, "x"), 0.3, 0.11);
+    fill_by_rule(tw_plan_input(p, "seed"), tw_plan_shape(p, "seed"), 1, 0.23);
+    if (in.condition) fill_by_rule(in.condition, tw_plan_shape(p, "condition"), 0.7, 0.13);
     for (int64_t i = 0; i < f->n; i++) {
         if (in.t) in.t[i] = (float)f->times[i];
         if (in.log_sigma) in.log_sigma[i] = (float)log_sigma(process, f->times[i]);

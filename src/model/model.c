@@ -25,6 +25,11 @@ static const tw_config_field network_fields[] = {
      .fixed = true,
      .help = "samples whose sides the network cannot halve as often as it does: refused, or padded "
              "and the output cropped"},
+    {NULL, "padding", TW_CONFIG_CHOICE, offsetof(tw_model, padding), "zero",
+     .choices = "zero|circular", .fixed = true,
+     .help =
+         "what convolutions and filters find outside: zeros, or the other side, for fields on a "
+         "torus (periodic boundaries); a network shifts its output with its input then"},
     {NULL, "classes", TW_CONFIG_INT64, offsetof(tw_model, classes), "0", 0, 1e6, .fixed = true,
      .help = "classes of the samples that the network is told; 0: none, whatever the data have"},
     {NULL, "label_dropout", TW_CONFIG_DOUBLE, offsetof(tw_model, label_dropout), "0", 0, 1,
@@ -108,13 +113,22 @@ static void take_output(tw_model_values *v, tw_graph *g, const tw_model *m)
     v->output = tw_slice(g, v->output, 0, channels);
 }
 
+/* What the network sees: x, and behind its channels those of the condition. */
+static tw_value *with_condition(tw_graph *g, const tw_model *m, tw_value *x)
+{
+    if (!m->condition || !x) return x;
+    tw_shape y = x->shape;
+    y.dims[y.rank - 1] = m->condition / (m->dims / m->sample.dims[m->sample.rank - 1]);
+    return tw_concat(g, x, tw_input(g, "condition", TW_F32, y));
+}
+
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_reference_names *names)
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
     const int64_t told = tw_model_augment_labels(m);
     const tw_net_inputs in = {
-        .x = v.x,
+        .x = with_condition(g, m, v.x),
         .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
         .log_sigma = tw_input(g, "log_sigma", TW_F32, TW_SHAPE(n)),
         .index = tw_input(g, "index", TW_I32, TW_SHAPE(n)),
@@ -126,7 +140,9 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
         .sample = m->sample,
         .outputs = outputs(m),
         .reference_names = names};
+    tw_graph_set_padding(g, m->padding ? TW_PAD_CIRCULAR : TW_PAD_ZERO);
     v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);
+    tw_graph_set_padding(g, TW_PAD_ZERO);
     take_output(&v, g, m);
     return v;
 }
@@ -188,11 +204,29 @@ static tw_status see(tw_shape *sample, const tw_config_ints *seen)
     return TW_OK;
 }
 
+/* A condition has a number of channels for each pixel that the network sees. */
+static tw_status check_condition(const tw_model *m, tw_shape sample)
+{
+    tw_status st = TW_OK;
+    char text[64];
+    const int64_t pixels = tw_shape_count(sample) / sample.dims[sample.rank - 1];
+    TW_CHECK(m->condition % pixels == 0, TW_ECONFIG,
+             "network.shape: a condition has %lld numbers, which are no channels of the %lld "
+             "pixels of %s",
+             (long long)m->condition, (long long)pixels, tw_shape_text(sample, text));
+done:
+    return st;
+}
+
 tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
 {
     tw_status st = TW_OK;
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
+    TW_TRY(check_condition(m, sample));
+    TW_CHECK(!m->padding || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
+             "network.pad: a border around samples and network.padding = circular exclude each "
+             "other; no was expected");
     TW_TRY(tw_net_check(m->net, m->network.config, (tw_net_padding)m->pad, sample));
     TW_CHECK(
         !m->net->logits || m->classes > 1, TW_ECONFIG,
@@ -205,6 +239,10 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     TW_TRY(tw_graph_create(&g));
     tw_model_build(g, m, 1, NULL);
     TW_TRY(tw_graph_status(g));
+    TW_CHECK(!m->padding || tw_graph_is_padded(g), TW_ECONFIG,
+             "network.padding: circular, and network.kind = %s of such samples has no convolutions "
+             "with borders; zero was expected",
+             m->net->kind.name);
     TW_CHECK(!m->classes || m->net->logits || tw_graph_reads(g, "label"), TW_ECONFIG,
              "network.classes: network.kind = %s takes no classes; 0 was expected",
              m->net->kind.name);
@@ -221,8 +259,19 @@ void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan)
                              .t = tw_plan_input(plan, "t"),
                              .log_sigma = tw_plan_input(plan, "log_sigma"),
                              .augment = tw_plan_input(plan, "augment"),
+                             .condition = tw_plan_input(plan, "condition"),
                              .index = tw_plan_input(plan, "index"),
                              .label = tw_plan_input(plan, "label")};
+}
+
+void tw_model_inputs_give(const tw_model_inputs *in, const tw_model *m, int64_t i, const float *y)
+{
+    const size_t bytes = (size_t)m->condition * sizeof *y;
+    if (!in->condition) return;
+    if (y)
+        memcpy(in->condition + i * m->condition, y, bytes);
+    else
+        memset(in->condition + i * m->condition, 0, bytes);
 }
 
 void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,

@@ -20,6 +20,7 @@ struct tw_model_score {
     tw_convolution convolution;
     evaluation forward, backward;
     tw_labels labels;
+    tw_given given;
     const int32_t *asked; /* of each point of a call, in the place of labels; or NULL */
     int64_t first;        /* point of the call that is computed now */
     tw_score view;
@@ -86,8 +87,15 @@ done:
     return st;
 }
 
-/* Inputs of one batch, c_in x, times and classes, then runs. What is missing to a full batch
- * repeats the last sample. */
+const float *tw_given_of(const tw_given *g, const tw_model *m, int64_t index)
+{
+    if (!g->y || !g->count) return NULL;
+    const int64_t row = (index - g->first) % g->count;
+    return g->y + (row < 0 ? row + g->count : row) * m->condition;
+}
+
+/* Inputs of one batch, c_in x, times, classes and conditions, then runs. What is missing to a full
+ * batch repeats the last sample. */
 static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
                     const double *t, const int64_t *index, const float *v)
 {
@@ -100,6 +108,7 @@ static void compute(const tw_model_score *s, const evaluation *e, int64_t n, con
         tw_model_inputs_set(&e->in, s->model, i, t[row],
                             s->asked ? s->asked[s->first + row]
                                      : tw_label_of(&s->labels, index[row]));
+        tw_model_inputs_give(&e->in, s->model, i, tw_given_of(&s->given, s->model, index[row]));
     }
     for (int64_t i = 0; v && i < s->batch; i++)
         memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
@@ -245,6 +254,11 @@ void tw_model_score_condition(tw_model_score *s, const tw_labels *labels)
 {
     s->labels = *labels;
     s->labels.classes = s->model->classes;
+}
+
+void tw_model_score_give(tw_model_score *s, const tw_given *given)
+{
+    s->given = *given;
 }
 
 void tw_model_score_refresh(tw_model_score *s)

@@ -266,7 +266,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
                              "network.variant: ncsn has scales for each noise level, and the "
                              "process is continuous; take process.kind = ladder, or ncsnv2");
     refinenet_publish(in->reference_names, g, plan, c->base, in->levels,
-                      tw_shape_channels(in->sample), in->outputs);
+                      h ? tw_shape_channels(h->shape) : 0, in->outputs);
     if (c->input) h = tw_affine(g, h, 2, -1);
     h = conv(&b, "begin_conv", tw_cast(g, h, TW_ACT), c->base, 3, 1, true);
     for (int k = 0; k < plan->count; k++) {

@@ -286,6 +286,8 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     const int64_t own = i < s->count ? i : 0, told = tw_model_augment_labels(o->model);
     tw_model_inputs_set(&in->model, o->model, i, t, label_of(o, s, own));
     if (s->augment) tw_model_inputs_set_augment(&in->model, o->model, i, s->augment + own * told);
+    if (s->condition)
+        tw_model_inputs_give(&in->model, o->model, i, s->condition + own * o->model->condition);
     for (int64_t k = 0; k < dims; k++) in->model.x[at + k] = scale * seen[k];
     if (in->target) fill_target(o, t, x0, z, in->target + at);
     if (in->z) memcpy(in->z + at, z, (size_t)dims * sizeof *z);

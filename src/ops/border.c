@@ -1,6 +1,8 @@
 /* What padding, cropping and their adjoints share. */
 #include "ops/border.h"
 
+#include <string.h>
+
 #include "ops/task.h"
 
 typedef struct axis {
@@ -19,10 +21,25 @@ int64_t tw_border_source(tw_padding kind, int64_t i, int64_t before, int64_t ext
     int64_t j = i - before;
     if (j >= 0 && j < extent) return j;
     if (kind == TW_PAD_ZERO) return -1;
+    if (kind == TW_PAD_CIRCULAR) return (j % extent + extent) % extent;
     if (extent == 1) return 0;
     const int64_t period = 2 * (extent - 1); /* the border itself is not repeated */
     j = (j % period + period) % period;
     return j < extent ? j : period - j;
+}
+
+bool tw_border_is_circular(const tw_graph *g)
+{
+    return tw_graph_padding(g) == TW_PAD_CIRCULAR;
+}
+
+tw_value *tw_border_wrap(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3])
+{
+    bool any = false;
+    for (int d = 0; x && d < x->shape.rank - 2 && d < 3; d++) any = any || before[d] || after[d];
+    if (!any) return x;
+    tw_graph_note_padded(g);
+    return tw_pad(g, x, before, after, TW_PAD_CIRCULAR);
 }
 
 tw_status tw_border_infer(tw_node *n, bool larger)
@@ -91,12 +108,44 @@ tw_status tw_border_plan(tw_task *t)
             fill(a, t->node, d);
     }
     TW_TRY(tw_task_plan_c(t, (double)tw_task_out_count(t)));
+    if (t->node->op != &tw_op_crop && t->node->attr.i[BORDER_KIND] == TW_PAD_CIRCULAR)
+        TW_TRY(tw_format(t->implementation, sizeof t->implementation, "c:circular"));
 done:
     return st;
 }
 
+/* The same where each position has one source or none: pixels are copied, runs of them at once. */
+static void copy_row(const tw_task *t, const border *b, int64_t row)
+{
+    const axis *az = &b->axes[0], *ay = &b->axes[1], *ax = &b->axes[2];
+    const int64_t y = row % ay->out, z = row / ay->out % az->out, n = row / (ay->out * az->out);
+    const size_t pixel = (size_t)b->channels * tw_dtype_size(tw_task_out_dtype(t));
+    char *out = (char *)t->out[0] + (size_t)(row * ax->out) * pixel;
+    if (az->first[z] == az->first[z + 1] || ay->first[y] == ay->first[y + 1]) {
+        memset(out, 0, (size_t)ax->out * pixel);
+        return;
+    }
+    const char *in =
+        (const char *)t->in[0] +
+        (size_t)(((n * az->in + az->source[az->first[z]]) * ay->in + ay->source[ay->first[y]]) *
+                 ax->in) *
+            pixel;
+    for (int64_t x = 0, run; x < ax->out; x += run) {
+        const bool none = ax->first[x] == ax->first[x + 1];
+        const int64_t from = none ? 0 : ax->source[ax->first[x]];
+        for (run = 1; x + run < ax->out; run++) {
+            const bool other = ax->first[x + run] == ax->first[x + run + 1];
+            if (other != none || (!none && ax->source[ax->first[x + run]] != from + run)) break;
+        }
+        if (none)
+            memset(out + (size_t)x * pixel, 0, (size_t)run * pixel);
+        else
+            memcpy(out + (size_t)x * pixel, in + (size_t)from * pixel, (size_t)run * pixel);
+    }
+}
+
 /* Row of output positions (image, z, y). */
-static void one_row(const tw_task *t, const border *b, int64_t row)
+static void sum_row(const tw_task *t, const border *b, int64_t row)
 {
     const tw_dtype type = tw_task_out_dtype(t);
     const axis *az = &b->axes[0], *ay = &b->axes[1], *ax = &b->axes[2];
@@ -128,5 +177,5 @@ void tw_border_run(const tw_task *t, const tw_run *r)
 #pragma omp parallel for schedule(static) if (cut.jobs > 1)
     for (int64_t j = 0; j < cut.jobs; j++)
         for (int64_t i = tw_cut_first(&cut, j), end = i + tw_cut_count(&cut, j); i < end; i++)
-            one_row(t, b, i);
+            (t->node->op == &tw_op_pad_fold ? sum_row : copy_row)(t, b, i);
 }

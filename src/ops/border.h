@@ -10,10 +10,20 @@
 /* attr.i of all three: [0..2] before, [3..5] after each spatial dimension, [6] a tw_padding.
  * pad       x [N, spatial…, C] -> [N, before + spatial + after…, C]
  * crop      the inverse of pad's shapes: what lies inside
- * pad_fold  the same shapes as crop: the sum of what pad made of each position, its adjoint */
+ * pad_fold  the same shapes as crop: the sum of what pad made of each position, its adjoint where
+ *           it is no crop */
 extern const tw_op tw_op_pad, tw_op_crop, tw_op_pad_fold;
 
 enum { BORDER_BEFORE = 0, BORDER_AFTER = 3, BORDER_KIND = 6 };
+
+/* Whether operations with borders are to be periodic (tw_graph_set_padding), and x with so many
+ * positions of its period around it; the graph's own, or x itself where there are none. */
+bool tw_border_is_circular(const tw_graph *g);
+tw_value *tw_border_wrap(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);
+
+/* Of the graph. */
+tw_padding tw_graph_padding(const tw_graph *g);
+void tw_graph_note_padded(tw_graph *g);
 
 /* The shape of the output; `larger`: pad's. */
 tw_status tw_border_infer(tw_node *n, bool larger);

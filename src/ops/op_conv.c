@@ -3,6 +3,7 @@
  * y[n, p, o] = b[o] + Σ_{k, i} w[o, i, k] x[n, p·stride + k·dilation - before, i]. The residual
  * (input 3) is no part of the graph's language: the plan puts it in where a sum follows the
  * convolution; nor is a factor of all of it. */
+#include "ops/border.h"
 #include "ops/conv_direct.h"
 #include "ops/conv_gather.h"
 #include "ops/winograd.h"
@@ -33,10 +34,46 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after)
     return g;
 }
 
+/* On a torus an extent is kept, or divided by the stride. */
+static bool is_periodic(const tw_value *x, const tw_value *w, const tw_conv_geometry *c)
+{
+    for (int d = 0; d < x->shape.rank - 2 && d < w->shape.rank - 2; d++) {
+        const int64_t in = x->shape.dims[1 + d],
+                      reach = c->dilation[d] * (w->shape.dims[2 + d] - 1) + 1,
+                      rest = in + c->before[d] + c->after[d] - reach;
+        if (rest < 0 || in % c->stride[d] || rest / c->stride[d] + 1 != in / c->stride[d])
+            return false;
+    }
+    return true;
+}
+
+/* The same convolution with its borders in x already. */
+static tw_value *conv_wrapped(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                              const tw_conv_geometry *geometry)
+{
+    tw_conv_geometry inside = *geometry;
+    if (!x || !w) return NULL;
+    if (!is_periodic(x, w, geometry)) {
+        char text[64];
+        return tw_graph_fail(g, TW_ECONFIG,
+                             "network.padding: circular, and a convolution of %s neither keeps "
+                             "the extents nor divides them by its stride",
+                             tw_shape_text(x->shape, text));
+    }
+    memset(inside.before, 0, sizeof inside.before);
+    memset(inside.after, 0, sizeof inside.after);
+    x = tw_border_wrap(g, x, geometry->before, geometry->after);
+    tw_graph_set_padding(g, TW_PAD_ZERO);
+    tw_value *y = tw_conv(g, x, w, b, &inside);
+    tw_graph_set_padding(g, TW_PAD_CIRCULAR);
+    return y;
+}
+
 tw_value *tw_conv(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                   const tw_conv_geometry *geometry)
 {
     tw_attr a = {0};
+    if (tw_border_is_circular(g)) return conv_wrapped(g, x, w, b, geometry);
     for (int d = 0; d < 3; d++) {
         a.i[CONV_STRIDE + d] = geometry->stride[d];
         a.i[CONV_DILATION + d] = geometry->dilation[d];

@@ -4,6 +4,7 @@
  * channels exchanged, padded by dilation·(k - 1) - padding: the forward primitives are faster than
  * oneDNN 2.6's backward-data ones on every shape measured (54.8 against 69.8 ms over the CIFAR-10
  * network in bf16), and they can add. Other strides take the backward-data primitive. */
+#include "ops/border.h"
 #include "ops/conv_direct.h"
 #include "ops/conv_gather.h"
 #include "ops/winograd.h"
@@ -50,6 +51,11 @@ tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                              const tw_conv_geometry *geometry, const int64_t *extent)
 {
     tw_attr a = {0};
+    if (tw_border_is_circular(g))
+        return tw_graph_fail(g, TW_ECONFIG,
+                             "network.padding: circular, and the network has transposed "
+                             "convolutions, which have no periodic form here; networks without "
+                             "them (unet, ncsnpp, adm, diffusers_unet) have one");
     for (int d = 0; d < 3; d++) {
         a.i[CONV_STRIDE + d] = geometry->stride[d];
         a.i[CONV_DILATION + d] = geometry->dilation[d];

@@ -12,6 +12,7 @@
  * output's extents; f[k] = h[k] = h[K − 1 − k], so that four numbers are all there are. */
 #include <string.h>
 
+#include "ops/border.h"
 #include "ops/kern_fir.h"
 #include "ops/task.h"
 
@@ -19,10 +20,27 @@ extern const tw_op tw_op_fir;
 
 enum { UP, DOWN, BEFORE, TAPS, EXTENT, FACTOR_MAX = 4 };
 
-tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *f)
+/* Positions of the period that the filter meets outside: `border` at factor up. */
+static void wrap(int64_t out[3], int64_t border, int64_t up)
 {
-    tw_attr a = {.i = {f->up, f->down, f->before, f->taps}};
+    for (int d = 0; d < 3; d++) out[d] = border > 0 && up > 0 ? (border + up - 1) / up : 0;
+}
+
+tw_value *tw_fir(tw_graph *g, tw_value *x, const tw_fir_geometry *geometry)
+{
+    tw_fir_geometry own = *geometry;
+    const tw_fir_geometry *f = &own;
     if (!x) return NULL;
+    if (tw_border_is_circular(g)) {
+        int64_t before[3], after[3];
+        wrap(before, own.before, own.up);
+        wrap(after, own.after, own.up);
+        own.before -= before[0] * own.up;
+        own.after -= after[0] * own.up;
+        x = tw_border_wrap(g, x, before, after);
+        if (!x) return NULL;
+    }
+    tw_attr a = {.i = {f->up, f->down, f->before, f->taps}};
     for (int64_t k = 0; k < f->taps && k < TW_FIR_TAPS; k++) {
         const int64_t mirror = f->taps - 1 - k;
         if (mirror < TW_FIR_TAPS && f->tap[k] != f->tap[mirror])

@@ -2,6 +2,7 @@
  * dimension, i[1] window, odd. Max pooling at stride 1 is this along one dimension after the other:
  * 2k - 2 comparisons for k², and the same winner as row by row where numbers are equal. */
 #include "ops/axis.h"
+#include "ops/border.h"
 
 extern const tw_op tw_op_max_axis;
 
@@ -16,8 +17,11 @@ tw_value *tw_max_axis(tw_graph *g, tw_value *x, int axis, int64_t window)
 tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window)
 {
     const int rank = x ? x->shape.rank : 0;
+    const int64_t half = window / 2, border[3] = {half, half, half};
+    const bool circular = tw_border_is_circular(g) && half > 0;
+    if (circular) x = tw_border_wrap(g, x, border, border);
     for (int d = rank - 2; x && d >= 1; d--) x = tw_max_axis(g, x, d, window);
-    return x;
+    return circular ? tw_crop(g, x, border, border) : x;
 }
 
 static tw_status infer(tw_node *n)

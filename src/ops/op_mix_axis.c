@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "ops/axis.h"
+#include "ops/border.h"
 
 extern const tw_op tw_op_mix_axis;
 
@@ -25,13 +26,21 @@ tw_value *tw_mix_axis(tw_graph *g, tw_value *x, int axis, tw_mix_kind kind, int6
 tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window)
 {
     const int rank = x ? x->shape.rank : 0;
+    const int64_t half = window / 2, border[3] = {half, half, half};
+    const bool circular = tw_border_is_circular(g) && half > 0;
+    if (circular) x = tw_border_wrap(g, x, border, border);
     for (int d = rank - 2; x && d >= 1; d--)
         x = tw_mix_axis(g, x, d, TW_MIX_BOX, x->shape.dims[d], window, false);
-    return x;
+    return circular ? tw_crop(g, x, border, border) : x;
 }
 
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent)
 {
+    if (tw_border_is_circular(g))
+        return tw_graph_fail(g, TW_ECONFIG,
+                             "network.padding: circular, and the network interpolates between "
+                             "corners, which has no periodic form; networks without (unet, "
+                             "ncsnpp, adm, diffusers_unet) have one");
     const int rank = x ? x->shape.rank : 0;
     for (int d = 1; x && d <= rank - 2; d++)
         if (extent[d - 1] != x->shape.dims[d])

@@ -1,5 +1,5 @@
-/* Zeros, or reflections about the first and last positions, around each image. Attributes are in
- * border.h. Meant for the ends of a network, where channels are few. */
+/* Zeros, reflections about the first and last positions, or the period again, around each image.
+ * Attributes are in border.h. */
 #include <string.h>
 
 #include "ops/border.h"
@@ -52,6 +52,11 @@ static tw_value *example(tw_graph *g, int variant)
     case 3:
         return tw_pad(g, tw_input(g, "x", TW_F32, TW_SHAPE(1, 2, 1, 3, 2)), far, far,
                       TW_PAD_REFLECT);
+    case 4:
+        return tw_pad(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 5, 3)), a, b, TW_PAD_CIRCULAR);
+    case 5:
+        return tw_pad(g, tw_input(g, "x", TW_F32, TW_SHAPE(1, 2, 1, 3, 2)), far, far,
+                      TW_PAD_CIRCULAR);
     default:
         return NULL;
     }
@@ -59,7 +64,7 @@ static tw_value *example(tw_graph *g, int variant)
 
 const tw_op tw_op_pad = {
     .name = "pad",
-    .summary = "zeros or reflections around each image",
+    .summary = "zeros, reflections or the period again around each image",
     .infer = infer,
     .gradient = gradient,
     .plan = tw_border_plan,

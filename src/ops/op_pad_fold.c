@@ -1,5 +1,5 @@
-/* Adds what padding made of each position: the adjoint of padding by reflection. Attributes are in
- * border.h. */
+/* Adds what padding made of each position: the adjoint of padding by reflection or by the period.
+ * Attributes are in border.h. */
 #include "ops/border.h"
 #include "ops/task.h"
 
@@ -20,7 +20,8 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
 static tw_value *example(tw_graph *g, int variant)
 {
     const tw_attr small = {.i = {1, 0, 2, 1, 2, 0, TW_PAD_REFLECT}},
-                  far = {.i = {3, 0, 0, 4, 0, 0, TW_PAD_REFLECT}};
+                  far = {.i = {3, 0, 0, 4, 0, 0, TW_PAD_REFLECT}},
+                  round = {.i = {3, 1, 0, 4, 0, 0, TW_PAD_CIRCULAR}};
     tw_value *x;
     switch (variant) {
     case 0:
@@ -29,6 +30,9 @@ static tw_value *example(tw_graph *g, int variant)
     case 1:
         x = tw_input(g, "x", TW_F32, TW_SHAPE(1, 9, 2));
         return tw_emit(g, &tw_op_pad_fold, &x, 1, &far);
+    case 2:
+        x = tw_input(g, "x", TW_ACT, TW_SHAPE(2, 9, 4, 2));
+        return tw_emit(g, &tw_op_pad_fold, &x, 1, &round);
     default:
         return NULL;
     }

@@ -87,11 +87,40 @@ done:
     return st;
 }
 
+tw_status tw_restored_check_condition(const tw_restored *r, const tw_dataset_spec *data,
+                                      const char *path)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *want = r->samples.condition, *met = data->condition;
+    if (!want) return TW_OK;
+    TW_CHECK(met, TW_EDATA,
+             "%s: holds no conditions, and the network is given %s of %lld channels beside each "
+             "sample",
+             path, tw_dataset_kind_name(want->kind), (long long)want->channels);
+    TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
+                 met->channels == want->channels,
+             TW_EDATA,
+             "%s: its conditions are %s of %lld x %lld x %lld, the network is given %s of %lld x "
+             "%lld x %lld",
+             path, tw_dataset_kind_name(met->kind), (long long)met->height, (long long)met->width,
+             (long long)met->channels, tw_dataset_kind_name(want->kind), (long long)want->height,
+             (long long)want->width, (long long)want->channels);
+done:
+    return st;
+}
+
 /* ---- the model ---- */
 
 static void add_text(XXH3_state_t *hash, const char *text)
 {
     XXH3_128bits_update(hash, text, strlen(text) + 1);
+}
+
+static void add_units(XXH3_state_t *hash, const tw_dataset_spec *s)
+{
+    const size_t bytes = (size_t)s->channels * sizeof *s->offset;
+    if (s->offset) XXH3_128bits_update(hash, s->offset, bytes);
+    if (s->scale) XXH3_128bits_update(hash, s->scale, bytes);
 }
 
 static tw_status add_model(XXH3_state_t *hash, const tw_restored *r)
@@ -102,9 +131,12 @@ static tw_status add_model(XXH3_state_t *hash, const tw_restored *r)
     TW_TRY(select_entries(&text, r->meta.config, "network process prediction objective"));
     TW_TRY(tw_text_add(&text, "%s %lld %lld %lld %lld", r->meta.sample_kind, (long long)s->height,
                        (long long)s->width, (long long)s->channels, (long long)s->num_classes));
+    if (s->condition)
+        TW_TRY(tw_text_add(&text, " condition %s %lld", r->meta.condition_kind,
+                           (long long)s->condition->channels));
     add_text(hash, text.data);
-    if (s->offset) XXH3_128bits_update(hash, s->offset, (size_t)s->channels * sizeof *s->offset);
-    if (s->scale) XXH3_128bits_update(hash, s->scale, (size_t)s->channels * sizeof *s->scale);
+    add_units(hash, s);
+    if (s->condition) add_units(hash, s->condition);
 done:
     tw_text_free(&text);
     return st;
@@ -139,14 +171,17 @@ static tw_status build(tw_restored *r, tw_weights *w)
     r->meta = w->meta; /* with what it owns */
     w->meta.config = NULL;
     w->meta.losses = NULL;
-    w->meta.offset = w->meta.scale = NULL;
+    w->meta.offset = w->meta.scale = w->meta.condition_offset = w->meta.condition_scale = NULL;
     TW_CHECK(r->meta.sample_kind[0], TW_EDATA, "does not say what its samples are");
     TW_TRY(tw_state_sample_spec(&r->samples, &r->meta));
+    TW_TRY(tw_state_condition_spec(&r->condition, &r->meta, &r->samples));
+    if (r->condition.channels) r->samples.condition = &r->condition;
     TW_TRY(parse_entries(&r->config, &r->meta, "network process prediction objective"));
     TW_TRY(tw_run_config_bind(&run, r->config, TW_RUN_MODEL | TW_RUN_OBJECTIVE, NULL));
     TW_TRY(tw_config_finish(r->config));
     r->model = run.model;
     run.model = NULL;
+    if (r->samples.condition) r->model->condition = tw_dataset_elements(&r->condition);
     TW_TRY(tw_model_create(r->model, tw_state_sample_shape(&r->samples), 0));
     TW_TRY(tw_state_load_weights(r->model->params, w));
     TW_TRY(digest_weights(r, w));

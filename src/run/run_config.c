@@ -4,16 +4,33 @@
 #include <stddef.h>
 #include <string.h>
 
-static const tw_config_field class_field = {
-    NULL,
-    "class",
-    TW_CONFIG_STRING,
-    offsetof(tw_run_config, sample_class),
-    "all",
-    .help =
-        "models with classes, and classifier guidance: a class, all classes in turn, none (of a "
-        "model with network.label_dropout), or a text file of one class for each sample, "
-        "repeated"};
+static const tw_config_field given_fields[] = {
+    {NULL, "class", TW_CONFIG_STRING, offsetof(tw_run_config, sample_class), "all",
+     .help = "models with classes, and classifier guidance: a class, all classes in turn, none (of "
+             "a model with network.label_dropout), or a text file of one class for each sample, "
+             "repeated"},
+    {NULL, "condition", TW_CONFIG_PATH, offsetof(tw_run_config, sample_condition), "",
+     .help = "conditional models: a dataset with the conditions, sample i is given row i modulo "
+             "their number: its /condition, or where it has none its samples themselves; previews "
+             "of training take those of the validation split"},
+    {NULL, "condition_split", TW_CONFIG_STRING, offsetof(tw_run_config, sample_condition_split), "",
+     .help = "the split of sample.condition; empty: all of it"},
+};
+
+tw_status tw_run_check_condition(const tw_train_config *c, const tw_dataset_spec *data)
+{
+    tw_status st = TW_OK;
+    if (!c->condition) return TW_OK;
+    TW_CHECK(data->condition, TW_ECONFIG,
+             "data.condition: %s has no conditions; tweedie import --condition IN or "
+             "--condition-coarse K gives a dataset some",
+             c->data_path);
+    TW_CHECK(!c->condition_channels || c->condition_channels == data->condition->channels,
+             TW_ECONFIG, "data.condition_channels: %lld, and the conditions of %s have %lld",
+             (long long)c->condition_channels, c->data_path, (long long)data->condition->channels);
+done:
+    return st;
+}
 
 static const char *usual_sampler(const tw_run_config *c, const char *usual)
 {
@@ -62,7 +79,9 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     }
     if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
-    if (parts & TW_RUN_SAMPLE) TW_TRY(tw_config_bind_in(config, "sample", &class_field, 1, c));
+    if (parts & TW_RUN_SAMPLE)
+        TW_TRY(tw_config_bind_in(config, "sample", given_fields,
+                                 sizeof given_fields / sizeof *given_fields, c));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_guidance_bind(&c->guidance, config, "guidance"));
     if (parts & TW_RUN_LIKELIHOOD) TW_TRY(tw_likelihood_bind(&c->likelihood, config));
 done:

@@ -6,6 +6,7 @@
 #include "run/compute.h"
 #include "run/train_config.h"
 #include "tweedie/augment.h"
+#include "tweedie/data.h"
 #include "tweedie/guidance.h"
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
@@ -21,8 +22,10 @@ typedef struct tw_run_config {
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
     tw_sampler_config sample;
-    const char *sample_class;    /* of models with classes: tw_run_labels */
-    tw_guidance_config guidance; /* with `sample` */
+    const char *sample_class; /* of models with classes: tw_run_labels */
+    const char *sample_condition, *sample_condition_split; /* of conditional models: a dataset, and
+                                                              which of it */
+    tw_guidance_config guidance;                           /* with `sample` */
     tw_likelihood_config likelihood;
 } tw_run_config;
 
@@ -56,6 +59,10 @@ tw_status tw_run_labels(tw_labels *out, int32_t **list, const char *text, int64_
 
 /* " class=…" for the line that sample sets are compared by. @param[out] out  is added to */
 tw_status tw_run_labels_describe(tw_text *out, const tw_labels *labels, const char *text);
+
+/* Whether the data have the conditions that data.condition and data.condition_channels speak of.
+ * @return TW_ECONFIG saying what would give them */
+tw_status tw_run_check_condition(const tw_train_config *c, const tw_dataset_spec *data);
 
 /* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
  * sample.spacing; and Adam had a weight_decay, which is adamw's now. Renames such entries; a text

@@ -8,21 +8,29 @@
 #include "run/state.h"
 #include "tweedie/memory.h"
 
-static tw_status sample_shape(tw_shape *out, const tw_comm *comm, const tw_train_config *c,
-                              const tw_config *config)
+/* @param[out] condition  numbers of a condition of the samples, 0: they have none */
+static tw_status sample_shape(tw_shape *out, int64_t *condition, const tw_comm *comm,
+                              const tw_train_config *c, const tw_config *config)
 {
     tw_status st = TW_OK;
     tw_dataset *data = NULL;
     const tw_dataset_options options = {.path = c->data_path, .split = c->split};
     if (c->shape.count > 0) {
         *out = tw_shape_make(c->shape.values, (int)c->shape.count);
+        TW_CHECK(!c->condition || c->condition_channels, TW_ECONFIG,
+                 "data.condition_channels: must be given with data.condition and data.shape");
+        if (c->condition)
+            *condition = tw_shape_count(*out) / tw_shape_channels(*out) * c->condition_channels;
         return TW_OK;
     }
     TW_CHECK(*c->data_path, TW_ECONFIG, "data.path or data.shape must be given");
     st = tw_dataset_open(&data, comm, &options);
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(config, "data", "path", st);
     TW_TRY(st);
-    *out = tw_state_sample_shape(tw_dataset_get_spec(data));
+    const tw_dataset_spec *spec = tw_dataset_get_spec(data);
+    *out = tw_state_sample_shape(spec);
+    TW_TRY(tw_run_check_condition(c, spec));
+    if (c->condition) *condition = tw_dataset_elements(spec->condition);
 done:
     tw_dataset_destroy(&data);
     return st;
@@ -95,7 +103,7 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     tw_status st = TW_OK;
     tw_shape shape = {0};
     TW_TRY(read_config(out, comm, path, assignment_count, assignments));
-    TW_TRY(sample_shape(&shape, comm, &out->run->train, out->config));
+    TW_TRY(sample_shape(&shape, &out->model->condition, comm, &out->run->train, out->config));
     out->convolution = (tw_convolution)out->run->compute.convolution;
     st = tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm);
     if (st == TW_OK) st = tw_model_create(out->model, shape, (uint64_t)out->run->train.seed);

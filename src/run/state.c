@@ -173,6 +173,41 @@ tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_s
     TW_TRY(tw_format(meta->channel_text, sizeof meta->channel_text, "%s", text));
     meta->offset = spec->kind == TW_DATASET_UINT8 ? NULL : spec->offset;
     meta->scale = spec->kind == TW_DATASET_UINT8 ? NULL : spec->scale;
+    const tw_dataset_spec *c = spec->condition;
+    if (!c) return TW_OK;
+    TW_TRY(tw_format(meta->condition_kind, sizeof meta->condition_kind, "%s", kinds[c->kind]));
+    meta->condition_channels = c->channels;
+    meta->condition_offset = c->kind == TW_DATASET_UINT8 ? NULL : c->offset;
+    meta->condition_scale = c->kind == TW_DATASET_UINT8 ? NULL : c->scale;
+done:
+    return st;
+}
+
+/* −1: there is none of this name. */
+static int kind_of(const char *name)
+{
+    for (int k = 0; k < (int)(sizeof kinds / sizeof *kinds); k++)
+        if (strcmp(kinds[k], name) == 0) return k;
+    return -1;
+}
+
+tw_status tw_state_condition_spec(tw_dataset_spec *out, const tw_checkpoint_meta *meta,
+                                  const tw_dataset_spec *samples)
+{
+    tw_status st = TW_OK;
+    const int kind = kind_of(meta->condition_kind);
+    *out = (tw_dataset_spec){.is_condition = true};
+    if (!meta->condition_kind[0]) return TW_OK;
+    const bool points = samples->kind == TW_DATASET_POINTS;
+    TW_CHECK(kind >= 0 && (kind == TW_DATASET_POINTS) == points, TW_EDATA,
+             "its conditions are of kind '%s' and its samples '%s', which is impossible",
+             meta->condition_kind, meta->sample_kind);
+    TW_CHECK(meta->condition_channels >= 1 && meta->condition_channels <= TW_DATASET_CHANNELS_MAX,
+             TW_EDATA, "its conditions have %lld channels; 1 to %d were expected",
+             (long long)meta->condition_channels, TW_DATASET_CHANNELS_MAX);
+    *out = tw_dataset_condition_spec(samples, kind == TW_DATASET_UINT8, meta->condition_channels);
+    out->offset = meta->condition_offset;
+    out->scale = meta->condition_scale;
 done:
     return st;
 }
@@ -187,11 +222,8 @@ tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *m
                             .offset = meta->offset,
                             .scale = meta->scale,
                             .channel_text = meta->channel_text[0] ? meta->channel_text : NULL};
-    int kind = 0;
-    while (kind < (int)(sizeof kinds / sizeof *kinds) &&
-           strcmp(kinds[kind], meta->sample_kind) != 0)
-        kind++;
-    TW_CHECK(kind < (int)(sizeof kinds / sizeof *kinds), TW_EDATA,
+    const int kind = kind_of(meta->sample_kind);
+    TW_CHECK(kind >= 0, TW_EDATA,
              "its samples are of kind '%s'; uint8, float32 or points was expected",
              meta->sample_kind);
     TW_CHECK(spec.height >= 1 && spec.width >= 1 && spec.channels >= 1 &&

@@ -72,10 +72,15 @@ tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights);
  * same. */
 tw_status tw_state_ema_name(char *out, size_t size, double rate);
 
-/* What samples are, into the meta of a checkpoint and out of it. The arrays of offsets and scales
- * are lent, not copied. */
+/* What samples are, with the conditions that the spec has, into the meta of a checkpoint and out of
+ * it. The arrays of offsets and scales are lent, not copied. */
 tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_spec *spec);
 tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *meta);
+
+/* What the network is given beside each of such samples, out of the meta of a conditional model:
+ * its channels are 0 where there is nothing. */
+tw_status tw_state_condition_spec(tw_dataset_spec *out, const tw_checkpoint_meta *meta,
+                                  const tw_dataset_spec *samples);
 
 /* The shape of one sample as a network sees it: [H, W, C], of points [D]. */
 tw_shape tw_state_sample_shape(const tw_dataset_spec *spec);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "tweedie/data.h"
+
 #define FIELD(section, key, type, member) section, key, type, offsetof(tw_train_config, member)
 
 const tw_config_field tw_train_fields[] = {
@@ -21,6 +23,13 @@ const tw_config_field tw_train_fields[] = {
      .help = "the split of the validation loss"},
     {FIELD("data", "flip", TW_CONFIG_BOOL, flip), "no", .fixed = true,
      .help = "mirror images at random, left to right"},
+    {FIELD("data", "condition", TW_CONFIG_BOOL, condition), "no", .fixed = true,
+     .help = "a conditional model: the network is given the dataset's /condition of each sample as "
+             "further input channels"},
+    {FIELD("data", "condition_channels", TW_CONFIG_INT64, condition_channels), "0", 0,
+     TW_DATASET_CHANNELS_MAX, .fixed = true,
+     .help = "with data.condition and data.shape: channels of a condition; 0: as the dataset says. "
+             "For inspecting and timing without data"},
     {FIELD("data", "verify", TW_CONFIG_BOOL, verify), "no",
      .help = "read all samples once and compare them with the file's digest"},
     {FIELD("data", "hints", TW_CONFIG_STRING, hints), "",

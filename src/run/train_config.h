@@ -12,9 +12,10 @@ typedef struct tw_train_config {
     const char *data_path, *split,
         *validation_split; /* data_path may be empty where no data are read */
     tw_config_ints shape;  /* of a sample: H, W, C or D; empty: the dataset's */
-    bool flip, verify;
-    const char *hints; /* for MPI-IO */
-    int64_t memory;    /* MiB */
+    bool flip, verify, condition;
+    int64_t condition_channels; /* where no data are read */
+    const char *hints;          /* for MPI-IO */
+    int64_t memory;             /* MiB */
 
     int64_t steps, batch, microbatch;
     bool recompute;

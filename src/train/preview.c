@@ -18,13 +18,14 @@ struct tw_preview {
     tw_model *model;   /* the run's */
     int64_t copied;    /* the step whose average the model holds; -1: none */
     tw_objective *objective;
-    tw_dataset *data; /* the validation split, or NULL */
-    float *x0;
+    tw_dataset *data;      /* the validation split, or NULL */
+    float *x0, *condition; /* condition: of conditional models */
     int32_t *label;
     int32_t *list; /* of sample.class, where that is a file */
     tw_model_score *score;
     tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
+    float *given;   /* what the samples of a grid are conditioned on, or NULL */
     float *samples; /* rank zero */
 };
 
@@ -57,6 +58,14 @@ static bool wants_grid(const tw_trainer *t)
     return t->c->grid_every > 0;
 }
 
+/* The samples of a grid are given the first conditions of the validation split, where there is one.
+ */
+static bool wants_data(const tw_trainer *t)
+{
+    return wants_validation(t) || (wants_grid(t) && t->c->condition &&
+                                   has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
+}
+
 /* The same model again, from the frozen text. */
 static tw_status copy_model(tw_preview *p)
 {
@@ -66,6 +75,7 @@ static tw_status copy_model(tw_preview *p)
                            "config.ini"));
     TW_TRY(tw_run_config_bind(&p->run, p->config, TW_RUN_MODEL | TW_RUN_OBJECTIVE, NULL));
     p->model = p->run.model;
+    p->model->condition = p->t->stepper.model->condition;
     TW_TRY(tw_model_create(p->model, p->t->stepper.model->sample, (uint64_t)p->t->c->seed));
 done:
     return st;
@@ -84,6 +94,9 @@ static tw_status plan_validation(tw_preview *p)
                     "a batch of the validation split"));
     TW_TRY(
         tw_alloc(&p->label, t->stepper.micro, sizeof *p->label, "a batch of the validation split"));
+    if (p->model->condition)
+        TW_TRY(tw_alloc(&p->condition, t->stepper.micro * p->model->condition, sizeof *p->condition,
+                        "a batch of the validation split"));
 done:
     return st;
 }
@@ -132,6 +145,23 @@ done:
     return st;
 }
 
+/* Each rank reads the conditions of a grid: a few rows. */
+static tw_status read_given(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    tw_dataset *data = p->data ? p->data : t->data;
+    const int64_t there = tw_dataset_count(data),
+                  count = there < t->c->grid_count ? there : t->c->grid_count;
+    if (!p->score || !p->model->condition) return TW_OK;
+    TW_TRY(tw_alloc(&p->given, count * p->model->condition, sizeof *p->given,
+                    "the conditions of a grid"));
+    TW_TRY(tw_dataset_read_condition(data, NULL, 0, count, p->given));
+    tw_model_score_give(p->score, &(tw_given){.y = p->given, .count = count});
+done:
+    return st;
+}
+
 static tw_status open_validation(tw_preview *p)
 {
     const tw_dataset_options options = {.path = p->t->c->data_path,
@@ -161,7 +191,8 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     p->t = t;
     p->copied = -1;
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
-    if (wants_validation(t)) TW_TRY(open_validation(p));
+    if (wants_data(t)) TW_TRY(open_validation(p));
+    TW_TRY(tw_comm_agree(t->comm, read_given(p)));
     *out = p;
     p = NULL;
 done:
@@ -182,6 +213,7 @@ double tw_preview_bytes(const tw_preview *p)
     if (p->objective) bytes += plan_bytes(tw_objective_plan(p->objective));
     if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
     if (p->samples) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->dims);
+    if (p->given) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->condition);
     return bytes;
 }
 
@@ -199,6 +231,8 @@ void tw_preview_destroy(tw_preview **preview)
     tw_config_destroy(&p->config);
     tw_free(&p->x0);
     tw_free(&p->label);
+    tw_free(&p->condition);
+    tw_free(&p->given);
     tw_free(&p->samples);
     tw_free(preview);
 }
@@ -260,8 +294,10 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sums)
                                         .count = n,
                                         .weight = 1,
                                         .label = p->label,
+                                        .condition = p->condition,
                                         .validation = true};
         TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
+        if (p->condition) TW_TRY(tw_dataset_read_condition(p->data, NULL, first, n, p->condition));
         sums[SUM_LOSS] += tw_objective_run(p->objective, &step, p->x0);
         count_hits(p, n, sums);
     }
@@ -271,7 +307,7 @@ done:
 
 bool tw_preview_validates(const tw_preview *p)
 {
-    return p && p->data;
+    return p && p->objective;
 }
 
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out)

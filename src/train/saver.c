@@ -134,7 +134,9 @@ static tw_status describe(const tw_saver *s, tw_checkpoint_meta *meta)
     } else {
         TW_TRY(tw_format(meta->weights, sizeof meta->weights, "raw"));
     }
-    TW_TRY(tw_state_describe_samples(meta, tw_dataset_get_spec(t->data)));
+    tw_dataset_spec samples = *tw_dataset_get_spec(t->data);
+    if (!t->c->condition) samples.condition = NULL; /* the model is given none */
+    TW_TRY(tw_state_describe_samples(meta, &samples));
 done:
     return st;
 }

@@ -35,9 +35,9 @@ static void destroy(bench *b)
 
 /* The samples are noise, the same in each step: nothing is read. */
 static tw_status keep_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0,
-                              int32_t *label)
+                              int32_t *label, float *condition)
 {
-    (void)self, (void)step, (void)first, (void)count, (void)x0, (void)label;
+    (void)self, (void)step, (void)first, (void)count, (void)x0, (void)label, (void)condition;
     return TW_OK;
 }
 
@@ -81,6 +81,7 @@ static tw_status make(bench *b, const tw_setup *setup, const tw_comm *comm, int6
     if (st == TW_OK) st = tw_alloc(&b->steps, repetitions, sizeof(double), "times");
     TW_TRY(tw_comm_agree(comm, st));
     tw_rng_normal(s->x0, &stream, 0, s->micro * s->model->dims);
+    if (s->condition) tw_rng_normal(s->condition, &stream, 0, s->micro * s->model->condition);
     tw_objective_refresh(s->objective);
 done:
     return st;

@@ -24,10 +24,10 @@ typedef struct tw_step_result {
 /* Where a step gets its samples from, and who may ask it to end. Neither is collective. */
 typedef struct tw_step_hooks {
     /* Samples [first, first + count) of this rank's share of the batch of `step`, once for each
-     * microbatch, with their classes, which nothing reads where the model has none. A failure
-     * reaches all ranks with the reduction. */
+     * microbatch, with their classes, which nothing reads where the model has none, and their
+     * conditions, NULL where it has none. A failure reaches all ranks with the reduction. */
     tw_status (*read)(void *self, int64_t step, int64_t first, int64_t count, float *x0,
-                      int32_t *label);
+                      int32_t *label, float *condition);
     /* How these samples were augmented, [count, tw_model_augment_labels]. NULL: not. */
     void (*augment)(void *self, int64_t step, int64_t first, int64_t count, float *labels);
     /* Was this rank asked to stop after this step, or to save? NULL: never. */
@@ -62,6 +62,7 @@ typedef struct tw_stepper {
     float *x0;                         /* one microbatch */
     int32_t *label;                    /* the same */
     float *augment;                    /* the same, where the network is told */
+    float *condition;                  /* the same, of a conditional model; else NULL */
     double *observed; /* times [batch] and losses [batch] of a step by position, where the objective
                          keeps a history of them; else NULL */
 

@@ -9,12 +9,13 @@
 /* Reads for the step; on rank zero a save that failed twice is told to all in the same reduction.
  */
 static tw_status read_samples(void *self, int64_t step, int64_t first, int64_t count, float *x0,
-                              int32_t *label)
+                              int32_t *label, float *condition)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = self;
     if (first == 0 && t->saver) TW_TRY(tw_saver_poll(t->saver));
     TW_TRY(tw_loader_next(t->loader, step, first, count, x0, label));
+    if (condition) TW_TRY(tw_loader_next_condition(t->loader, step, first, count, condition));
 done:
     return st;
 }

@@ -114,6 +114,9 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
+    if (s->model->condition)
+        TW_TRY(tw_alloc(&s->condition, s->micro * s->model->condition, sizeof *s->condition,
+                        "the conditions of a microbatch"));
     if (tw_model_augment_labels(s->model))
         TW_TRY(tw_alloc(&s->augment, s->micro * tw_model_augment_labels(s->model),
                         sizeof *s->augment, "a microbatch"));
@@ -133,6 +136,7 @@ void tw_stepper_close(tw_stepper *s)
     tw_reducer_destroy(&s->reducer);
     tw_free(&s->x0);
     tw_free(&s->label);
+    tw_free(&s->condition);
     tw_free(&s->augment);
     tw_free(&s->observed);
 }

@@ -155,6 +155,21 @@ done:
     return st;
 }
 
+/* That conditions are there and not used is told, as it may be a slip. */
+static tw_status check_condition(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
+    TW_TRY(tw_run_check_condition(t->c, spec));
+    if (t->c->condition) t->run.model->condition = tw_dataset_elements(spec->condition);
+    if (spec->condition && !t->c->condition)
+        tw_log_info("%s holds conditions, which are not used: data.condition=yes trains a "
+                    "conditional model",
+                    t->c->data_path);
+done:
+    return st;
+}
+
 /* A network that is not told would generate augmented images. */
 static tw_status check_augment(const tw_trainer *t)
 {
@@ -187,7 +202,8 @@ static tw_status open_data(tw_trainer *t)
                                       .augment = (const tw_augment *)t->run.augment.kind,
                                       .augment_config = t->run.augment.config,
                                       .memory = t->c->memory << 20,
-                                      .later = true};
+                                      .later = true,
+                                      .condition = t->c->condition};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
     tw_watchdog_heartbeat(t->stepper.watchdog, "opening the data", t->stepper.step,
@@ -196,6 +212,7 @@ static tw_status open_data(tw_trainer *t)
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(t->config, "data", "path", st);
     TW_TRY(st);
     TW_TRY(check_classes(t));
+    TW_TRY(check_condition(t));
     TW_TRY(check_augment(t));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     tw_stepper *s = &t->stepper;

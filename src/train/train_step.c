@@ -38,13 +38,14 @@ static tw_status differentiate(tw_stepper *s, double *loss, tw_step_result *r)
                                         .count = count,
                                         .weight = 1.0 / (double)s->c->batch,
                                         .label = s->label,
+                                        .condition = s->condition,
                                         .augment = s->augment,
                                         .add_gradients = k > 0 && !s->tree,
                                         .ready = last ? ready : NULL,
                                         .between = last ? between : NULL,
                                         .self = s};
         const double start = tw_clock_seconds();
-        TW_TRY(s->hooks.read(s->hooks.self, s->step, first, count, s->x0, s->label));
+        TW_TRY(s->hooks.read(s->hooks.self, s->step, first, count, s->x0, s->label, s->condition));
         if (s->augment && s->hooks.augment)
             s->hooks.augment(s->hooks.self, s->step, first, count, s->augment);
         r->read_seconds += tw_clock_seconds() - start;

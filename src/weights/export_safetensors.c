@@ -25,5 +25,6 @@ done:
 const tw_exporter tw_export_safetensors = {
     .name = "safetensors",
     .summary = "model.safetensors with our names, and config.ini",
+    .conditional = true,
     .write = write,
 };

@@ -18,6 +18,7 @@ typedef struct tw_exporting {
 
 typedef struct tw_exporter {
     const char *name, *summary;
+    bool conditional; /* conditional models too: what reads it gives the network conditions */
     /* @return TW_ECONFIG for a network that the form cannot hold */
     tw_status (*write)(tw_exporting *e);
 } tw_exporter;

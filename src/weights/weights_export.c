@@ -222,6 +222,10 @@ tw_status tw_weights_export_as(tw_text *files, const tw_weights_export_options *
     tw_restored *r = NULL;
     TW_TRY(find_exporter(&exporter, o->format));
     TW_TRY(tw_restore(&r, NULL, o->path, o->which));
+    TW_CHECK(exporter->conditional || !r->samples.condition, TW_ECONFIG,
+             "--format %s: holds unconditional models, and %s is given conditions; safetensors "
+             "holds both",
+             o->format, o->path);
     TW_TRY(tw_output_check_folder(o->folder));
     tw_exporting e = {.r = r, .folder = o->folder, .replace = o->replace, .files = files};
     TW_TRY(exporter->write(&e));

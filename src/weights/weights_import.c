@@ -190,6 +190,8 @@ static tw_status make_model(importing *k)
 {
     tw_status st = TW_OK;
     const tw_config_ints *shape = &k->run.train.shape;
+    TW_CHECK(!k->run.train.condition, TW_ECONFIG,
+             "data.condition: weights that are imported are those of unconditional models");
     TW_TRY(tw_model_create(k->run.model, tw_shape_make(shape->values, (int)shape->count), 0));
     st = tw_names_take(&k->taken, k->run.model, &k->found, &k->source, k->system);
     if (st != TW_OK) tw_error_prefix("%s: ", k->source.file);

@@ -13,7 +13,7 @@ typedef struct recipe {
     const char *name;
     tw_dataset_kind kind;
     int gzip;
-    bool labels, part;
+    bool labels, part, condition;
 } recipe;
 
 static void write_one(const recipe *r)
@@ -37,6 +37,10 @@ static void write_one(const recipe *r)
                             .name = "seed",
                             .source = "a seed",
                             .license = "none"};
+    tw_dataset_spec condition = tw_dataset_condition_spec(&spec, bytes, CHANNELS);
+    condition.offset = spec.offset;
+    condition.scale = spec.scale;
+    if (r->condition) spec.condition = &condition;
     if (r->labels) {
         spec.split_count = 2;
         spec.splits[0] = (tw_dataset_split){"train", 0, 2};
@@ -53,6 +57,9 @@ static void write_one(const recipe *r)
     if (r->part) FUZZ_OK(tw_dataset_writer_set_text(w, "first", "0"));
     FUZZ_OK(tw_dataset_writer_append(w, SAMPLES, bytes ? (const void *)pixels : values,
                                      r->labels ? labels : NULL));
+    if (r->condition)
+        FUZZ_OK(
+            tw_dataset_writer_append_condition(w, SAMPLES, bytes ? (const void *)pixels : values));
     FUZZ_OK(tw_dataset_writer_finish(&w, NULL));
 }
 
@@ -64,12 +71,14 @@ static void write_all(const recipe *recipes, size_t count)
 void dataset_seeds(void)
 {
     static const recipe recipes[] = {
-        {"uint8", TW_DATASET_UINT8, 0, false, false},
-        {"labels", TW_DATASET_UINT8, 0, true, false},
-        {"gzip", TW_DATASET_UINT8, 6, true, false},
-        {"float32", TW_DATASET_FLOAT32, 0, false, false},
-        {"float32-gzip", TW_DATASET_FLOAT32, 1, true, false},
-        {"points", TW_DATASET_POINTS, 0, false, false},
+        {"uint8", TW_DATASET_UINT8, 0, false, false, false},
+        {"labels", TW_DATASET_UINT8, 0, true, false, false},
+        {"gzip", TW_DATASET_UINT8, 6, true, false, false},
+        {"float32", TW_DATASET_FLOAT32, 0, false, false, false},
+        {"float32-gzip", TW_DATASET_FLOAT32, 1, true, false, false},
+        {"points", TW_DATASET_POINTS, 0, false, false, false},
+        {"condition", TW_DATASET_FLOAT32, 0, false, false, true},
+        {"condition-gzip", TW_DATASET_UINT8, 6, true, false, true},
     };
     write_all(recipes, sizeof recipes / sizeof *recipes);
 }
@@ -77,9 +86,9 @@ void dataset_seeds(void)
 void part_seeds(void)
 {
     static const recipe recipes[] = {
-        {"uint8", TW_DATASET_UINT8, 0, false, true},
-        {"float32", TW_DATASET_FLOAT32, 0, false, true},
-        {"points", TW_DATASET_POINTS, 0, false, true},
+        {"uint8", TW_DATASET_UINT8, 0, false, true, false},
+        {"float32", TW_DATASET_FLOAT32, 0, false, true, false},
+        {"points", TW_DATASET_POINTS, 0, false, true, false},
     };
     write_all(recipes, sizeof recipes / sizeof *recipes);
 }

@@ -1,4 +1,4 @@
-/* Dataset files, opened with their digest verified, and every sample read. */
+/* Dataset files, opened with their digest verified, and every sample and condition read. */
 #include <string.h>
 
 #include "dataset_seeds.h"
@@ -12,7 +12,7 @@ static void run(const char *path, const uint8_t *bytes, size_t size)
     const tw_dataset_options options = {.path = path, .split = "all", .verify = size % 2};
     tw_dataset *d = NULL;
     char text[TW_DATASET_TEXT_MAX];
-    float *x = NULL;
+    float *x = NULL, *y = NULL;
     int32_t *labels = NULL;
     (void)bytes;
     const tw_status st = tw_dataset_open(&d, NULL, &options);
@@ -30,7 +30,14 @@ static void run(const char *path, const uint8_t *bytes, size_t size)
     if (read == TW_OK)
         for (int64_t i = 0; i < count; i++)
             FUZZ_CLAIM(labels[i] >= -1 && (labels[i] < spec->num_classes || labels[i] == -1));
+    if (spec->condition) {
+        const int64_t numbers = tw_dataset_elements(spec->condition);
+        FUZZ_CLAIM(numbers > 0);
+        FUZZ_OK(tw_alloc(&y, count * numbers, sizeof *y, "conditions"));
+        fuzz_judge(tw_dataset_read_condition(d, NULL, 0, count, y));
+    }
     tw_free(&x);
+    tw_free(&y);
     tw_free(&labels);
     tw_dataset_destroy(&d);
 }
