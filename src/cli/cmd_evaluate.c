@@ -40,7 +40,7 @@ static const tw_option table[] = {
      .help = "the file is what tweedie restore made: coverage of its intervals, CRPS, ranks, PSNR, "
              "SSIM; needs --truth"},
     {"truth", TW_CONFIG_STRING, offsetof(options, truth), "", .value = "T.h5",
-     .help = "of a posterior: the true samples (--split: which of them; default all)"},
+     .help = "of a posterior: the true samples, of all splits where none is named"},
     {"first", TW_CONFIG_INT64, offsetof(options, first), "0", .max = 8e12, .value = "I",
      .help = "of a posterior: the row of the truth that belongs to measurement 0"},
     {"spectrum", TW_CONFIG_BOOL, offsetof(options, spectrum), "false",

@@ -191,3 +191,5 @@ expect_exit 0 "$TWEEDIE" plot spectrum own-samples.h5 coarse-samples.h5 --refere
 expect_output '"distance of own-samples"'
 expect_exit 64 "$TWEEDIE" plot spectrum own-samples.h5 --channel 1 --out no.png
 expect_message "has channels 0 to 0"
+expect_exit 64 "$TWEEDIE" evaluate own-samples.h5 --reference own.h5 --paired
+expect_message "--paired: needs --spectrum"
