@@ -75,6 +75,32 @@ done:
     return st;
 }
 
+/* The fields of a number are in it, and of sizes that the library's conversions have room for: HDF5
+ * 1.10 reads the exponent into eight bytes of the stack, whatever its size. */
+static tw_status check_fields(hid_t number, const char *path, const char *object)
+{
+    tw_status st = TW_OK;
+    const size_t bits = 8 * H5Tget_size(number);
+    size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
+    if (H5Tget_class(number) == H5T_INTEGER) {
+        TW_CHECK(H5Tget_precision(number) <= 64, TW_EDATA,
+                 "%s: %s holds integers of %zu bits; at most 64 are understood", path, object,
+                 H5Tget_precision(number));
+        goto done;
+    }
+    TRY_H5(H5Tget_fields(number, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits),
+           TW_EDATA, "%s: the type of %s cannot be read", path, object);
+    TW_CHECK(exponent_bits >= 1 && exponent_bits <= 15 && mantissa_bits >= 1 &&
+                 mantissa_bits <= 112 && sign < bits && exponent <= bits - exponent_bits &&
+                 mantissa_bits <= bits && mantissa <= bits - mantissa_bits,
+             TW_EDATA,
+             "%s: %s holds floats with %zu bits of exponent and %zu of mantissa in %zu; those of "
+             "IEEE 754 are understood",
+             path, object, exponent_bits, mantissa_bits, bits);
+done:
+    return st;
+}
+
 static tw_status describe_type(tw_h5_array *a, hid_t dataset, const char *path, const char *object)
 {
     tw_status st = TW_OK;
@@ -91,6 +117,7 @@ static tw_status describe_type(tw_h5_array *a, hid_t dataset, const char *path, 
     TW_CHECK((a->class == H5T_INTEGER || a->class == H5T_FLOAT) && a->size >= 1 && a->size <= 16,
              TW_EDATA, "%s: %s holds no plain numbers; integers or floats were expected", path,
              object);
+    TW_TRY(check_fields(number, path, object));
     a->is_signed = a->class == H5T_FLOAT || H5Tget_sign(number) == H5T_SGN_2;
     bool little = a->size == 1 || H5Tget_order(number) == H5T_ORDER_LE;
     a->exact = little && !a->is_enum &&

@@ -142,6 +142,7 @@ tw_status column_reader_open(column_reader *out, const char *path, const column_
         q.column[i].type = set->column[i].type;
         q.column[i].width = set->column[i].width;
     }
+    TW_TRY(tw_file_size(NULL, path)); /* a regular one: the library would wait at a pipe */
     r.file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     TW_CHECK(r.file >= 0, errno == EIO ? TW_EIO : TW_ENOINPUT, "%s: cannot be read: %s", path,
              strerror(errno));

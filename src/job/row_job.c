@@ -336,6 +336,9 @@ static tw_status look_at_out(row_job *j)
     column_reader r = {.file = -1};
     const column_head *h = &r.head;
     if (!o->join || !tw_file_exists(o->out)) goto done;
+    /* what is no regular file is never replaced: no advice to force it */
+    if (tw_file_size(NULL, o->out) != TW_OK)
+        TW_TRY(tw_output_check(o->out, TW_OUTPUT_REPLACE, NULL, 0));
     const bool ours = column_reader_open(&r, o->out, &none) == TW_OK;
     if (ours && strcmp(h->settings, j->settings) == 0 && h->first == j->first &&
         h->count == j->count) {

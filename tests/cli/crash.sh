@@ -64,3 +64,12 @@ cp l.h5 crash-l.h5
 expect_exit 64 env LD_PRELOAD="$SHIM" ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 FAULT_CRASH=crash \
     "$TWEEDIE" likelihood w.h5 --data circles.h5 --out crash-l.h5
 expect_message "crash-l.h5: exists already, and is no result of this command"
+
+# an OUT that is no regular file: no advice to force it, and nobody waits for a pipe
+mkfifo pipe.h5
+for out in /dev/null pipe.h5; do
+    for more in "" --force; do
+        expect_exit 64 timeout 20 "$TWEEDIE" likelihood w.h5 --data circles.h5 --out "$out" $more
+        expect_message "$out: is not a regular file, and is never replaced"
+    done
+done

@@ -227,6 +227,25 @@ static void a_scale_that_has_no_inverse_is_refused(void **state)
     assert_fails(tw_dataset_writer_create(&w, &spec, &how), TW_EDATA, "channel 0", "1.2e-38");
 }
 
+/* HDF5 1.10 overwrites its stack as it converts such numbers. */
+static void numbers_with_impossible_fields_are_refused(void **state)
+{
+    (void)state;
+    const hsize_t two[2] = {2, 2};
+    const unsigned char bytes[4 * 16] = {1};
+    hid_t wide = H5Tcopy(H5T_IEEE_F64LE);
+    assert_true(H5Tset_size(wide, 16) >= 0 && H5Tset_precision(wide, 128) >= 0 &&
+                H5Tset_fields(wide, 127, 20, 100, 0, 20) >= 0);
+    put_x(in("wide.h5"), wide, 2, two, wide, bytes, NULL);
+    refused(in("wide.h5:/x"), TW_EDATA, "wide.h5", "/x", "100 bits of exponent");
+    H5Tclose(wide);
+    wide = H5Tcopy(H5T_STD_I64LE);
+    assert_true(H5Tset_size(wide, 16) >= 0 && H5Tset_precision(wide, 128) >= 0);
+    put_x(in("int.h5"), wide, 2, two, wide, bytes, NULL);
+    refused(in("int.h5:/x"), TW_EDATA, "int.h5", "/x", "integers of 128 bits");
+    H5Tclose(wide);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +256,7 @@ int main(void)
         cmocka_unit_test(filters_of_others_are_named_with_what_can_undo_them),
         cmocka_unit_test(attributes_that_are_no_numbers_are_refused),
         cmocka_unit_test(a_scale_that_has_no_inverse_is_refused),
+        cmocka_unit_test(numbers_with_impossible_fields_are_refused),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

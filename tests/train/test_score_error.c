@@ -19,13 +19,19 @@
 enum { BATCH = 128, STEPS = 4000, POINTS = 2000, LEVELS = 4, DIMS = 2 };
 static const double ratios[LEVELS] = {0.1, 0.3, 1, 3}; /* sigma / alpha */
 
-/* At 0.3 and 1 a family must know more of the data than their mean and covariance: the exact score
- * of the Gaussian that has these is off by 0.879 and 0.263 (20,000 samples of p_t in closed form;
- * the worst family, sliced without reduced variance, by 0.63 and 0.19). At 3 that Gaussian is off
- * by 0.014 only, which no family reaches in 4000 steps: 0.17 is half as much again as the worst was
- * met with, and is to see a family break, not a claim. At 0.1 x0-prediction divides its error by
- * sigma^2, and nothing is claimed. */
-static const double worst[LEVELS] = {INFINITY, 0.879, 0.263, 0.17};
+/* What a family must be better than: scores in closed form that know less of the data (the numbers
+ * are of 400,000 samples of p_t). At 0.3 and 1 the Gaussian of the data's mean and covariance,
+ * which is off by 0.880 and 0.262. At 3 that Gaussian is almost exact (0.014), and what is met is
+ * the noise of the gradient; there it is the score of the noise alone, −x / σ², which knows nothing
+ * of the data and is off by 0.113. At 0.1 x0-prediction divides its error by σ², and nothing is
+ * claimed. */
+static const double worst[LEVELS] = {INFINITY, 0.880, 0.262, 0.113};
+
+/* At 3 the score is A x with A = −I / q, q = σ² + the data's variance. There the gradient to A of
+ * sliced score matching has mean 0, and in two dimensions the second moment E ‖v v' − x x' / q‖² =
+ * 2 + 6 with v = ±1 and the variance reduced, E ‖v v' (I − x x' / q)‖² = 4 · 6 with Gaussian v and
+ * without. Errors go with its root. */
+static const double not_reduced = 1.7320508; /* √(24 / 8) */
 
 #define NET "[network]\nkind = mlp\nwidth = 64\ndepth = 2\nactivation = softplus\ntime_dim = 32\n"
 #define LADDER "[process]\nkind = ladder\nlevels = 12\nsigma_max = 5\nsigma_min = 0.1\n"
@@ -177,7 +183,9 @@ static void every_family_learns_the_score_of_a_mixture(void **state)
         for (int l = 0; l < LEVELS; l++) printf("  %-16.3f", error[l]);
         printf("\n");
         fflush(stdout);
-        for (int l = 1; l < LEVELS; l++) good = good && error[l] <= worst[l];
+        const bool reduced = !strstr(families[f].text, "variance_reduced = no");
+        for (int l = 1; l < LEVELS; l++)
+            good = good && error[l] <= worst[l] * (l == 3 && !reduced ? not_reduced : 1);
     }
     assert_true(good);
 }
