@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/evaluate.h"
+#include "cli/evaluate_posterior.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
 #include "tweedie/json.h"
@@ -12,16 +13,15 @@
 #include "tweedie/metrics.h"
 
 typedef struct options {
-    const char *reference, *split;
-    int64_t limit, directions, seed;
-    bool json, by_class;
-    const char *classifier;
+    const char *reference, *split, *truth, *classifier;
+    int64_t limit, directions, seed, first;
+    bool json, by_class, posterior;
 } options;
 
 extern const tw_command tw_cmd_evaluate;
 
 static const tw_option table[] = {
-    {"reference", TW_CONFIG_STRING, offsetof(options, reference), NULL, .value = "DATA.h5",
+    {"reference", TW_CONFIG_STRING, offsetof(options, reference), "", .value = "DATA.h5",
      .help = "the data that the samples are held against"},
     {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
      .help = "which of the data (default: test where there is one, else train; \"all\")"},
@@ -36,6 +36,13 @@ static const tw_option table[] = {
     {"classifier", TW_CONFIG_STRING, offsetof(options, classifier), "", .value = "RUN",
      .help = "how many samples this run (objective.kind = classify) takes for what their labels "
              "say"},
+    {"posterior", TW_CONFIG_BOOL, offsetof(options, posterior), "false",
+     .help = "the file is what tweedie restore made: coverage of its intervals, CRPS, ranks, PSNR, "
+             "SSIM; needs --truth"},
+    {"truth", TW_CONFIG_STRING, offsetof(options, truth), "", .value = "T.h5",
+     .help = "with --posterior: the true samples (--split: which of them; default all)"},
+    {"first", TW_CONFIG_INT64, offsetof(options, first), "0", .max = 8e12, .value = "I",
+     .help = "with --posterior: the row of the truth that belongs to measurement 0"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
@@ -179,6 +186,19 @@ static void print_lines(const answer *a, const set *samples, const set *data)
     printf("difference of deviations     %.5f\n", a->std);
 }
 
+static tw_status check_options(const options *o)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(!o->posterior || o->truth[0], TW_EUSAGE, "--posterior: --truth T.h5 must be given");
+    TW_CHECK(o->posterior || (!o->truth[0] && o->first == 0), TW_EUSAGE,
+             "--truth and --first are for --posterior; --reference names data to compare with");
+    TW_CHECK(!o->posterior || !o->reference[0], TW_EUSAGE,
+             "--reference: with --posterior it is --truth");
+    TW_CHECK(o->posterior || o->reference[0], TW_EUSAGE, "--reference DATA.h5 must be given");
+done:
+    return st;
+}
+
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
     tw_status st = TW_OK;
@@ -188,6 +208,16 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     evaluate_classes classes = {0};
     answer a;
     TW_TRY(tw_options_parse(&tw_cmd_evaluate, argc, argv, &o, &arguments));
+    TW_TRY(check_options(&o));
+    if (o.posterior) {
+        const posterior_evaluation p = {.restored = arguments.values[0],
+                                        .truth = o.truth,
+                                        .split = o.split,
+                                        .first = o.first,
+                                        .json = o.json};
+        TW_TRY(evaluate_posterior(comm, &p));
+        goto done;
+    }
     TW_TRY(open_set(&samples, comm, arguments.values[0], "all"));
     TW_TRY(open_set(&data, comm, o.reference, o.split));
     TW_TRY(check_alike(&samples, &data, arguments.values[0], o.reference));
@@ -213,8 +243,8 @@ done:
 
 const tw_command tw_cmd_evaluate = {
     .name = "evaluate",
-    .summary = "hold a sample set against data",
-    .usage = "SAMPLES.h5 --reference DATA.h5",
+    .summary = "hold a sample set, or posterior samples, against data",
+    .usage = "SAMPLES.h5 --reference DATA.h5 | X.h5 --posterior --truth T.h5",
     .help = "Prints the sliced Wasserstein distance of the two sets (0: the same distribution), "
             "beside that of one half of the data to the\n"
             "other, which is what perfect samples would get at half the number; and how means and "
