@@ -26,17 +26,31 @@ static inline int64_t guide_gather(tw_guided *g, const guide_interval *interval,
     return n;
 }
 
+/* The wrapped score, or where the network knows classes that of all classes together. */
+static inline tw_status guide_score(tw_guided *g, bool unlabelled, const tw_guided_points *p,
+                                    float *score, float *variance, double *energy)
+{
+    const tw_score *s = g->use.score;
+    if (!unlabelled || !s->condition) return tw_guided_score(g, p, score, variance, energy);
+    for (int64_t i = 0; i < p->n; i++) g->label[i] = TW_NO_CLASS;
+    s->condition(s->self, g->label);
+    const tw_status st = tw_guided_score(g, p, score, variance, energy);
+    s->condition(s->self, NULL);
+    return st;
+}
+
 /* eval of a guidance: the wrapped score + scale · gradient; its energy − scale · log of the factor.
  */
 static inline tw_status guide_by_factor(tw_guided *g, const guide_interval *interval, double scale,
-                                        double temperature, const tw_guided_points *p, float *score,
-                                        float *variance, double *energy)
+                                        double temperature, bool unlabelled,
+                                        const tw_guided_points *p, float *score, float *variance,
+                                        double *energy)
 {
     tw_status st = TW_OK;
     const tw_log_factor *f = g->use.factor;
     const int64_t dims = g->view.dims;
     const float w = (float)scale, *gradient = g->scratch[1];
-    TW_TRY(tw_guided_score(g, p, score, variance, energy));
+    TW_TRY(guide_score(g, unlabelled, p, score, variance, energy));
     const int64_t n = scale == 0 ? 0 : guide_gather(g, interval, p);
     if (n == 0) goto done;
     TW_TRY(f->eval(f->self, n, g->scratch[0], g->t, g->label, temperature, g->scratch[1],

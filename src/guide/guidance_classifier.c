@@ -3,9 +3,9 @@
  *   s = s(x_t) + w ∇x log p(y | x_t),   w = guidance.scale,
  *
  * the gradient of a second network that tells the classes of samples with noise; its logits may be
- * divided by a temperature. s(x_t) may be that of the class itself, s(x_t | y). Where an ancestral
- * step moves by its variance times s this is μ + w Σ ∇x log p(y | x_t), with the gradient at x_t,
- * as published. */
+ * divided by a temperature. s(x_t) may be that of the class itself, s(x_t | y)
+ * (guidance.conditional). Where an ancestral step moves by its variance times s this is μ + w Σ ∇x
+ * log p(y | x_t), with the gradient at x_t, as published. */
 #include <stddef.h>
 
 #include "guide/factor.h"
@@ -14,6 +14,7 @@ extern const tw_guidance tw_guidance_classifier;
 
 typedef struct classifier_config {
     double scale, temperature;
+    bool conditional;
     guide_interval interval;
 } classifier_config;
 
@@ -22,6 +23,9 @@ static const tw_config_field fields[] = {
      .help = "factor of the gradient of log p(y | x)"},
     {NULL, "temperature", TW_CONFIG_DOUBLE, offsetof(classifier_config, temperature), "1",
      TW_CONFIG_ABOVE_ZERO, 1e6, .help = "the classifier's logits are divided by it"},
+    {NULL, "conditional", TW_CONFIG_BOOL, offsetof(classifier_config, conditional), "yes",
+     .help = "of a network that knows classes: it is told the class too; no: the classifier alone "
+             "guides (network.label_dropout above 0)"},
     GUIDE_INTERVAL_FIELDS(classifier_config, interval),
 };
 
@@ -33,6 +37,9 @@ static tw_status check(const void *config, const tw_guidance_use *use)
     TW_TRY(tw_guidance_check_factor(use, true));
     TW_CHECK(!tw_labels_none(&use->labels), TW_ECONFIG,
              "guidance.kind: classifier needs a class to guide to; sample.class = none names none");
+    TW_CHECK(c->conditional || !use->score->classes || use->score->unlabelled, TW_ECONFIG,
+             "guidance.conditional: no; the network was always told a class in training "
+             "(network.label_dropout = 0)");
 done:
     return st;
 }
@@ -41,7 +48,8 @@ static tw_status eval(const void *config, tw_guided *g, const tw_guided_points *
                       float *variance, double *energy)
 {
     const classifier_config *c = config;
-    return guide_by_factor(g, &c->interval, c->scale, c->temperature, p, score, variance, energy);
+    return guide_by_factor(g, &c->interval, c->scale, c->temperature, !c->conditional, p, score,
+                           variance, energy);
 }
 
 const tw_guidance tw_guidance_classifier = {

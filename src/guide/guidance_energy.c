@@ -33,7 +33,7 @@ static tw_status eval(const void *config, tw_guided *g, const tw_guided_points *
                       float *variance, double *energy)
 {
     const energy_config *c = config;
-    return guide_by_factor(g, &c->interval, c->scale, 1, p, score, variance, energy);
+    return guide_by_factor(g, &c->interval, c->scale, 1, false, p, score, variance, energy);
 }
 
 const tw_guidance tw_guidance_energy = {

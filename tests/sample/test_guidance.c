@@ -142,9 +142,10 @@ static void classifier_guidance_by_the_exact_posterior_is_classifier_free_guidan
     const points p = some_points();
     float a[N * D], b[N * D];
     double ea[N], eb[N];
-    fixture f, g;
+    fixture f, g, h;
     assert_int_equal(make(&f, "ve", "kind=classifier_free scale=3 time_min=0.2", &each, 4), TW_OK);
     assert_int_equal(make(&g, "ve", "kind=classifier scale=2 time_min=0.2", &each, 3), TW_OK);
+    assert_int_equal(make(&h, "ve", "kind=classifier scale=3 conditional=no", &each, 3), TW_OK);
     const tw_score *s = tw_guided_view(f.guided), *r = tw_guided_view(g.guided);
     assert_int_equal(s->eval_energy(s->self, N, p.x, p.t, p.index, a, ea), TW_OK);
     assert_int_equal(r->eval_energy(r->self, N, p.x, p.t, p.index, b, eb), TW_OK);
@@ -155,8 +156,16 @@ static void classifier_guidance_by_the_exact_posterior_is_classifier_free_guidan
         /* E_u + 3 (E_c − E_u) = E_c − 2 log p(y | x) + 2 log p(y) */
         close_to(eb[i] - ea[i], -2 * inside * log(two.weight[(FIRST + i) % 2]), 1e-9);
     }
+    /* and from the score of all classes: s + 3 (s_c − s) */
+    const tw_score *q = tw_guided_view(h.guided);
+    assert_int_equal(q->eval(q->self, N, p.x, p.t, p.index, b), TW_OK);
+    for (int i = 0; i < N; i++)
+        for (int d = 0; d < D && p.t[i] >= 0.2; d++)
+            close_to((double)b[i * D + d], (double)a[i * D + d],
+                     1e-4 * (1 + fabs((double)a[i * D + d])));
     destroy(&f);
     destroy(&g);
+    destroy(&h);
 }
 
 static void the_vector_jacobian_product_is_that_of_the_guided_score(void **state)
