@@ -162,7 +162,7 @@ static toy exact_toy(const tw_operator *a, const double at[2][2], double std, do
 static void a_mixture_in_the_plane_keeps_its_weights(void **state)
 {
     (void)state;
-    enum { N = 300 };
+    enum { N = 200 };
     static const char *const tasks[] = {"task.kind=inpaint task.coordinates=0",
                                         "task.kind=denoise task.noise=1.2",
                                         "task.kind=compressed task.fraction=0.5 task.seed=2"};
@@ -181,7 +181,7 @@ static void a_mixture_in_the_plane_keeps_its_weights(void **state)
         double y[2] = {0.15, 0.2}, upper = 0, mean[2] = {0};
         snprintf(words, sizeof words,
                  "task.noise=0.5 %s restore.method=gibbs restore.rho_max=5 restore.rho_min=0.1 "
-                 "restore.sweeps=60 restore.stay=10 sample.kind=stochastic_heun",
+                 "restore.sweeps=40 restore.inner=6 sample.kind=stochastic_heun",
                  tasks[t]);
         if (make_rig(&r, p, mixture_score(&m), point, words, N, 100) != TW_OK ||
             tw_posterior_run(r.posterior, 0, 1, y, x) != TW_OK)
