@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/evaluate.h"
 #include "cli/evaluate_posterior.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
@@ -12,9 +13,9 @@
 #include "tweedie/metrics.h"
 
 typedef struct options {
-    const char *reference, *split, *truth;
+    const char *reference, *split, *truth, *classifier;
     int64_t limit, directions, seed, first;
-    bool json, posterior;
+    bool json, by_class, posterior;
 } options;
 
 extern const tw_command tw_cmd_evaluate;
@@ -30,6 +31,11 @@ static const tw_option table[] = {
      .value = "L", .help = "of the sliced Wasserstein distance"},
     {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S",
      .help = "of the directions"},
+    {"by-class", TW_CONFIG_BOOL, offsetof(options, by_class), "false",
+     .help = "the distance of each class, by the labels of both"},
+    {"classifier", TW_CONFIG_STRING, offsetof(options, classifier), "", .value = "RUN",
+     .help = "how many samples this run (objective.kind = classify) takes for what their labels "
+             "say"},
     {"posterior", TW_CONFIG_BOOL, offsetof(options, posterior), "false",
      .help = "the file is what tweedie restore made: coverage of its intervals, CRPS, ranks, PSNR, "
              "SSIM; needs --truth"},
@@ -40,12 +46,7 @@ static const tw_option table[] = {
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
-typedef struct set {
-    tw_dataset *file;
-    int64_t count, dims;
-    float *x; /* [count][dims], in the model units of the reference */
-    double *mean, *std;
-} set;
+typedef evaluate_set set;
 
 typedef struct answer {
     double distance, halves; /* of samples and data; of one half of the data and the other */
@@ -65,6 +66,7 @@ static tw_status open_set(set *s, const tw_comm *comm, const char *path, const c
 {
     tw_status st = TW_OK;
     tw_dataset_options o = {.path = path, .split = split};
+    s->path = path;
     TW_TRY(tw_dataset_open(&s->file, comm, &o));
     if (split[0] || !has_split(s->file, "test")) goto done;
     tw_dataset_destroy(&s->file);
@@ -104,7 +106,9 @@ static tw_status read_set(set *s, const tw_dataset_spec *units, int64_t limit)
     TW_TRY(tw_alloc(&s->x, s->count * s->dims, sizeof *s->x, "samples"));
     TW_TRY(tw_alloc(&s->mean, s->dims, sizeof *s->mean, "means"));
     TW_TRY(tw_alloc(&s->std, s->dims, sizeof *s->std, "deviations"));
-    TW_TRY(tw_dataset_read_stored(s->file, 0, s->count, stored, NULL));
+    if (tw_dataset_get_spec(s->file)->num_classes)
+        TW_TRY(tw_alloc(&s->label, s->count, sizeof *s->label, "labels"));
+    TW_TRY(tw_dataset_read_stored(s->file, 0, s->count, stored, s->label));
     tw_dataset_normalise(units, s->count, stored, s->x);
     tw_moments(s->mean, s->std, s->x, s->count, s->dims);
 done:
@@ -116,6 +120,7 @@ static void close_set(set *s)
 {
     tw_dataset_destroy(&s->file);
     tw_free(&s->x);
+    tw_free(&s->label);
     tw_free(&s->mean);
     tw_free(&s->std);
 }
@@ -143,7 +148,8 @@ done:
     return st;
 }
 
-static tw_status print_json(const answer *a, const set *samples, const set *data)
+static tw_status print_json(const answer *a, const set *samples, const set *data,
+                            const evaluate_classes *classes)
 {
     tw_status st = TW_OK;
     tw_json json = {0};
@@ -161,6 +167,7 @@ static tw_status print_json(const answer *a, const set *samples, const set *data
         tw_json_doubles(&json, "std", samples->std, data->dims);
         tw_json_doubles(&json, "std_reference", data->std, data->dims);
     }
+    evaluate_classes_json(&json, classes);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -198,6 +205,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     options o;
     tw_arguments arguments;
     set samples = {0}, data = {0};
+    evaluate_classes classes = {0};
     answer a;
     TW_TRY(tw_options_parse(&tw_cmd_evaluate, argc, argv, &o, &arguments));
     TW_TRY(check_options(&o));
@@ -216,12 +224,18 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_TRY(tw_comm_agree(comm, read_set(&samples, tw_dataset_get_spec(data.file), o.limit)));
     TW_TRY(tw_comm_agree(comm, read_set(&data, tw_dataset_get_spec(data.file), o.limit)));
     TW_TRY(compare(&a, comm, &samples, &data, &o));
+    const tw_sliced_options sliced = {.directions = o.directions, .seed = (uint64_t)o.seed};
+    if (o.by_class) TW_TRY(evaluate_by_class(&classes, comm, &samples, &data, &sliced));
+    if (o.classifier[0]) TW_TRY(evaluate_classifier(&classes, comm, &samples, &data, o.classifier));
     if (tw_comm_rank(comm) > 0) goto done;
-    if (o.json)
-        TW_TRY(print_json(&a, &samples, &data));
-    else
+    if (o.json) {
+        TW_TRY(print_json(&a, &samples, &data, &classes));
+    } else {
         print_lines(&a, &samples, &data);
+        evaluate_classes_print(&classes);
+    }
 done:
+    evaluate_classes_free(&classes);
     close_set(&samples);
     close_set(&data);
     return st;
