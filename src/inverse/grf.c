@@ -19,6 +19,8 @@ struct tw_grf {
     tw_fourier *fourier;
     tw_complex *modes; /* [H][W] */
     double *x, *out;   /* [dims] */
+    double *factor;    /* [H][W]: of the last filter, … */
+    double of[4];      /* … which had these numbers: a batch has one time, mostly */
     const tw_process *process;
 };
 
@@ -34,6 +36,7 @@ tw_status tw_grf_create(tw_grf **out, const tw_extent *extent, const double *pow
     TW_TRY(tw_fourier_create(&g->fourier, extent->height, extent->width));
     TW_TRY(tw_alloc(&g->power, g->pixels, sizeof *g->power, "a spectrum"));
     TW_TRY(tw_alloc(&g->modes, g->pixels, sizeof *g->modes, "a spectrum"));
+    TW_TRY(tw_alloc(&g->factor, g->pixels, sizeof *g->factor, "a spectrum"));
     TW_TRY(tw_alloc(&g->x, g->dims, sizeof *g->x, "a random field"));
     TW_TRY(tw_alloc(&g->out, g->dims, sizeof *g->out, "a random field"));
     for (int64_t i = 0; i < g->pixels; i++) {
@@ -60,6 +63,7 @@ void tw_grf_destroy(tw_grf **field)
     tw_fourier_destroy(&g->fourier);
     tw_free(&g->power);
     tw_free(&g->modes);
+    tw_free(&g->factor);
     tw_free(&g->x);
     tw_free(&g->out);
     tw_free(field);
@@ -84,12 +88,17 @@ void tw_grf_spectrum(double *power, int64_t height, int64_t width, double varian
 static void filter(tw_grf *g, const double *x, double alpha, double sigma, double q, double c,
                    double *out)
 {
+    const double now[4] = {alpha, sigma, q, c};
+    if (memcmp(now, g->of, sizeof now) != 0) {
+        memcpy(g->of, now, sizeof now);
+        for (int64_t i = 0; i < g->pixels; i++)
+            g->factor[i] = c * pow(alpha * alpha * g->power[i] + sigma * sigma, q);
+    }
     for (int64_t k = 0; k < g->extent.channels; k++) {
         tw_fourier_forward(g->fourier, x + k, g->extent.channels, g->modes);
         for (int64_t i = 0; i < g->pixels; i++) {
-            const double f = c * pow(alpha * alpha * g->power[i] + sigma * sigma, q);
-            g->modes[i].re *= f;
-            g->modes[i].im *= f;
+            g->modes[i].re *= g->factor[i];
+            g->modes[i].im *= g->factor[i];
         }
         tw_fourier_backward(g->fourier, g->modes, out + k, g->extent.channels);
     }

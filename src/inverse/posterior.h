@@ -73,8 +73,8 @@ void posterior_noise(const tw_posterior *p, int64_t index, int64_t name, double 
 /* The name of a time: streams of a score, which knows no steps. */
 int64_t posterior_name_of(const tw_posterior *p, double t);
 
-/* What is measured takes its place: c ← α ȳ + √(σ² − α² σ_y² / s²) ζ in the basis where s > 0.
- * posterior_replacement.c; others do so too. */
+/* What is measured takes its place: c ← α ȳ + √(σ² − α² σ_y² / s²) ζ in the basis, where the root
+ * is real. posterior_replacement.c; others do so too. */
 void posterior_replace(const tw_posterior *p, tw_batch *b, const tw_point *at, int64_t name);
 
 /* The step of size `weight` along −∇ ‖y − A x̂_0‖, into p->scratch[0]. posterior_dps.c */

@@ -1,6 +1,8 @@
 /* Replacement (Song et al. 2021, appendix I.1 and I.2): after each step what is measured takes its
  * place, with the noise of that time. The published code begins with it un-noised; here it has its
- * noise from the beginning. At the data it is the measurement itself, its noise included. */
+ * noise from the beginning. Published for measurements without noise; with it, what is measured
+ * takes its place as long as its own noise is below that of the time: later it would bring that in,
+ * and where A is nearly singular much of it. */
 #include <math.h>
 
 #include "inverse/posterior.h"
@@ -17,10 +19,9 @@ void posterior_replace(const tw_posterior *p, tw_batch *b, const tw_point *at, i
         tw_operator_to_basis(p->a, x, c);
         posterior_noise(p, b->index[i], name, z);
         for (int64_t k = 0; k < p->dims; k++) {
-            if (!(s[k] > 0)) continue;
-            const double has = at->alpha * p->noise / s[k],
-                         left = fmax(at->sigma * at->sigma - has * has, 0);
-            c[k] = at->alpha * ybar[k] + sqrt(left) * z[k];
+            const double has = s[k] > 0 ? at->alpha * p->noise / s[k] : INFINITY;
+            if (has > at->sigma) continue;
+            c[k] = at->alpha * ybar[k] + sqrt(at->sigma * at->sigma - has * has) * z[k];
         }
         tw_operator_from_basis(p->a, c, x);
         for (int64_t k = 0; k < p->dims; k++) b->x[i * p->dims + k] = (float)x[k];
