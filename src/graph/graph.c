@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/border.h"
+
 const tw_init tw_init_zeros = {.kind = TW_INIT_ZEROS};
 const tw_init tw_init_ones = {.kind = TW_INIT_ONES};
 
