@@ -34,14 +34,16 @@ tw_conv_geometry tw_conv_square(int64_t stride, int64_t before, int64_t after)
     return g;
 }
 
-/* On a torus an extent is kept, or divided by the stride. */
+/* On a torus an extent is kept, or divided by the stride. One without borders is left alone: a
+ * filter in front of it may have left the positions that it takes away. */
 static bool is_periodic(const tw_value *x, const tw_value *w, const tw_conv_geometry *c)
 {
     for (int d = 0; d < x->shape.rank - 2 && d < w->shape.rank - 2; d++) {
         const int64_t in = x->shape.dims[1 + d],
                       reach = c->dilation[d] * (w->shape.dims[2 + d] - 1) + 1,
-                      rest = in + c->before[d] + c->after[d] - reach;
-        if (rest < 0 || in % c->stride[d] || rest / c->stride[d] + 1 != in / c->stride[d])
+                      border = c->before[d] + c->after[d], rest = in + border - reach;
+        if (border &&
+            (rest < 0 || in % c->stride[d] || rest / c->stride[d] + 1 != in / c->stride[d]))
             return false;
     }
     return true;

@@ -16,6 +16,8 @@ enum { H = 8, W = 12, C = 2 };
 
 #define VP "[process]\nkind = vp\n"
 #define CIRCULAR "padding = circular\n"
+#define NCSNPP "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2\nblocks = 1\nattention = 4\n"
+#define FIR "fir = yes\nfir_kernel = 1, 3, 3, 1\n"
 
 /* x rolled by (dy, dx): what was at (y, x) is at (y + dy, x + dx). */
 static void roll(float *to, const float *x, int64_t h, int64_t w, int64_t c, int64_t dy, int64_t dx)
@@ -59,12 +61,13 @@ static void a_shifted_input_gives_the_shifted_output(void **state)
         const char *text, *zero;
     } nets[] = {
         {UNET CIRCULAR VP, UNET VP},
-        {"[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2\nblocks = 1\nattention = 4\n" CIRCULAR VP,
-         "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2\nblocks = 1\nattention = 4\n" VP},
-        {"[network]\nkind = adm\nbase = 8\nmult = 1, 2\nblocks = 1\nattention = 2\nheads = 1\n"
-         "groups = 4\n" CIRCULAR VP,
+        {NCSNPP CIRCULAR VP, NCSNPP VP},
+        {NCSNPP FIR CIRCULAR VP, NCSNPP FIR VP},
+        {"[network]\nkind = adm\nbase = 8\nmult = 1, 2\nblocks = 1\nattention_downsample = 2\n"
+         "heads = 1\ngroups = 4\n" CIRCULAR VP,
          NULL},
-        {"[network]\nkind = diffusers_unet\nchannels = 8, 16\ngroups = 4\nblocks = 1\n" CIRCULAR VP,
+        {"[network]\nkind = diffusers_unet\nblock_out_channels = 8, 16\nnorm_num_groups = 4\n"
+         "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n" CIRCULAR VP,
          NULL},
     };
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
@@ -218,7 +221,7 @@ static void what_cannot_be_periodic_is_refused(void **state)
     } cases[] = {
         {MLP CIRCULAR VP, "has no convolutions with borders", {.rank = 1, .dims = {3}}},
         {"[network]\nkind = scorenet\n" CIRCULAR VP,
-         "network.padding: circular",
+         "transposed convolutions",
          {.rank = 3, .dims = {28, 28, 1}}},
         {"[network]\nkind = refinenet\nvariant = ncsnv2\nbase = 8\n" CIRCULAR VP,
          "interpolates between corners",
