@@ -1,4 +1,4 @@
-/* Datasets: files of samples, how they are made, and how ranks draw batches from them.
+/* Datasets: files of samples, how they are made, and how ranks load batches from them.
  *
  * A dataset is one HDF5 file (datasets/README.md has the format): `/images` uint8 or float32 [N, H,
  * W, C], or `/points` float32 [N, D], with optional `/labels` int32 [N] and named splits. A sample
@@ -8,13 +8,13 @@
  *   float32, points  x = (v − offset) / scale     back: v = x scale + offset, per channel (points:
  * per coordinate)
  *
- * Many ranks draw from one file by virtual shards (design: B = global batch size): the N samples of
+ * Many ranks load from one file by virtual shards (design: B = global batch size): the N samples of
  * the split are cut into B shards, shard i is samples i N / B … (i + 1) N / B − 1, and position i
- * of every global batch is drawn from shard i, which is gone through epoch after epoch of its own.
+ * of every global batch is loaded from shard i, which is gone through epoch after epoch of its own.
  * Rank r of R owns positions r B / R … (r + 1) B / R − 1: one contiguous block of the file. Inside
  * a shard, blocks of at most 1 MiB follow each other in an order permuted by (seed, epoch, i), and
  * samples are permuted inside each block. So the global batch of a step is a function of (file,
- * split, B, seed, step) alone: not of R, not of what was drawn before, not of whether the data are
+ * split, B, seed, step) alone: not of R, not of what was loaded before, not of whether the data are
  * kept in memory. */
 #ifndef TWEEDIE_DATA_H
 #define TWEEDIE_DATA_H
@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tweedie/augment.h"
 #include "tweedie/io.h"
 #include "tweedie/output.h"
 #include "tweedie/status.h"
@@ -112,14 +113,14 @@ typedef struct tw_dataset_options {
 
 /* Opens a dataset and checks its structure. Nothing is read of the samples but for `verify`.
  * Collective on `comm`, which is borrowed until tw_dataset_destroy; all ranks get the same status.
- * NULL: this process alone, no MPI. The file is opened for parallel reading where comm has several
- * ranks.
+ * NULL: this process alone, no MPI. Where comm has several ranks each opens the file with MPI-IO,
+ * for itself.
  * @return TW_ENOINPUT if the file is missing or unreadable; TW_EDATA if it is not a dataset of this
  * version, or damaged; TW_ECONFIG if it has no such split */
 tw_status tw_dataset_open(tw_dataset **out, const struct tw_comm *comm,
                           const tw_dataset_options *options);
 
-/* Collective on the comm of tw_dataset_open: parallel HDF5 closes files together. */
+/* Not collective. */
 void tw_dataset_destroy(tw_dataset **dataset);
 
 /* What the dataset is. Borrowed. */
@@ -162,15 +163,17 @@ typedef enum tw_loader_mode {
 typedef struct tw_loader_options {
     int64_t batch; /* B, global: a multiple of the number of ranks, at most the number of samples */
     uint64_t seed;
-    bool flip; /* mirror each drawn image left to right with probability 1/2, by (seed, position,
+    bool flip; /* mirror each loaded image left to right with probability 1/2, by (seed, position,
                   step) */
+    const tw_augment *augment;  /* what else is done to images, after that; NULL: nothing */
+    const void *augment_config; /* its keys; borrowed */
     tw_loader_mode mode;
     int64_t memory; /* bytes that TW_LOADER_AUTO may fill; 0: 1 GiB */
     bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
-                       that memory is touched, and nothing may be drawn */
+                       that memory is touched, and nothing may be loaded */
 } tw_loader_options;
 
-/* Prepares drawing from the chosen split; reads this rank's samples where they stay in memory.
+/* Prepares loading from the chosen split; reads this rank's samples where they stay in memory.
  * Collective on the dataset's comm; all ranks get the same status. The dataset is borrowed.
  * @return TW_ECONFIG if the batch is not a multiple of the number of ranks (the message lists the
  * numbers that divide it) or exceeds the number of samples; TW_EDATA and TW_EIO as
@@ -192,7 +195,7 @@ int64_t tw_loader_first_position(const tw_loader *loader);
 bool tw_loader_is_resident(const tw_loader *loader);
 size_t tw_loader_bytes(const tw_loader *loader);
 
-/* Draws for step `step` >= 0 this rank's positions first … first + count − 1, counted from its own
+/* Loads for step `step` >= 0 this rank's positions first … first + count − 1, counted from its own
  * first. Steps may come in any order; ascending ones are fast. Not collective, allocates nothing.
  * @param[out] x       [count][H][W][C], model units
  * @param[out] labels  [count], or NULL; −1 where the dataset has none
@@ -200,7 +203,12 @@ size_t tw_loader_bytes(const tw_loader *loader);
 tw_status tw_loader_next(tw_loader *loader, int64_t step, int64_t first, int64_t count, float *x,
                          int32_t *labels);
 
-/* The index within the split of the sample that position `position` (of the global batch) draws at
+/* How the loader's augmentation changes the images of these positions.
+ * @param[out] labels  [count][options.augment->labels] */
+void tw_loader_augment_labels(const tw_loader *loader, int64_t step, int64_t first, int64_t count,
+                              float *labels);
+
+/* The index within the split of the sample that position `position` (of the global batch) loads at
  * step `step`. */
 int64_t tw_loader_sample_index(const tw_loader *loader, int64_t step, int64_t position);
 
@@ -232,6 +240,14 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *writer, const char *key,
  * of the format itself */
 tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *writer, const char *name,
                                         const double *values);
+
+/* The same for arrays /NAME float32 [N][width] that belong to the samples: rows first …
+ * first + count − 1, the first call before the others. Elements of a row have the shape
+ * [dims[0]][dims[1]]… in the file, of at most 4 axes. @return TW_EINTERNAL for a name of the format
+ * itself */
+tw_status tw_dataset_writer_add_rows(tw_dataset_writer *writer, const char *name, int axes,
+                                     const int64_t *dims, int64_t first, int64_t count,
+                                     const float *values);
 
 /* Appends the next `count` samples as stored (tw_dataset_denormalise makes them from model units).
  * @param stored  uint8 or float32 [count][H][W][C]
@@ -340,7 +356,7 @@ typedef struct tw_import_result {
 tw_status tw_dataset_import(const tw_import_options *options, tw_import_result *result);
 
 /* Whether a format makes its points itself, and reads no inputs. */
-bool tw_import_is_drawn(const char *format);
+bool tw_import_is_generated(const char *format);
 
 /* Name and one-line summary of format i; false past the last. */
 bool tw_import_format(int i, const char **name, const char **summary);

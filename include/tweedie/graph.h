@@ -30,7 +30,7 @@ typedef struct tw_shape {
     int64_t dims[TW_RANK_MAX];
 } tw_shape;
 
-/* How a parameter, and everything elementwise that goes with it (gradient, moments, averages), lies
+/* How a parameter, and everything elementwise that goes with it (gradient, moments, EMA), lies
  * in memory. The checkpoint always holds TW_PLAIN. TW_BLOCKED is [O/16][I/16][kernel][16 i][16 o]
  * of a convolution's [O, I, kernel]: what oneDNN's backward-weights primitives produce and its f32
  * forward primitives read. */
@@ -314,6 +314,12 @@ tw_value *tw_embed_table(tw_graph *g, tw_value *table, tw_value *index);
 /* weight[n] · Σ (a - b)² / D of each sample, f32 [N]; D = elements of a sample. weight [N] f32 or
  * NULL for ones. */
 tw_value *tw_squared_error(tw_graph *g, tw_value *a, tw_value *b, tw_value *weight);
+
+/* weight[n] · −log softmax(logits)[label] of each sample, f32 [N]: logits f32 [N, classes], labels
+ * i32 [N], weight [N] f32 or NULL for ones. */
+tw_value *tw_cross_entropy(tw_graph *g, tw_value *logits, tw_value *label, tw_value *weight);
+/* f32 [N, classes]: 1 at the label i32 [N] of each row, else 0; a constant of all gradients. */
+tw_value *tw_one_hot(tw_graph *g, tw_value *label, int64_t classes);
 
 /* Any operation by its name: what a new op_NAME.c is reached by without a declaration here.
  * Attributes as that file says. */

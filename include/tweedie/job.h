@@ -16,7 +16,7 @@
 
 typedef struct tw_sample_job_options {
     const char
-        *weights;      /* RUN, checkpoint or weights file; NULL: draw nothing, join what is there */
+        *weights; /* RUN, checkpoint or weights file; NULL: generate nothing, join what is there */
     const char *which; /* "raw", "ema:RATE"; NULL or "": the default */
     int64_t first, count;
     bool join;       /* one file at the end; else parts alone */
@@ -24,21 +24,23 @@ typedef struct tw_sample_job_options {
     bool replace; /* OUT may be replaced by what holds fewer samples, or is no sample set of these
                      settings; so may parts of other settings, and pictures */
     bool clean;   /* remove the parts when they are joined */
-    const char *grid;     /* a PNG of the first samples, for points a heat map; NULL or "": none */
-    int64_t grid_count;   /* how many samples; points: all */
-    const char *images;   /* a directory for a PNG of each sample; NULL or "": none */
-    int assignment_count; /* to [sample] and [compute] */
+    const char *grid;   /* a PNG of the first samples, for points a heat map; NULL or "": none */
+    int64_t grid_count; /* how many samples; points: all */
+    const char *images; /* a directory for a PNG of each sample; NULL or "": none */
+    const char *guide;  /* the second network of a guidance: guidance.network, and guidance.kind as
+                           the network is; NULL or "": none */
+    int assignment_count; /* to [sample], [guidance] and [compute] */
     char *const *assignments;
 } tw_sample_job_options;
 
 typedef struct tw_sample_job_result {
     int64_t sampled, found; /* samples made now, and found in parts; counted in whole blocks */
     bool complete;          /* OUT was there already, whole */
-    double seconds;         /* of drawing */
+    double seconds;         /* of generating */
     char digest[64];        /* of OUT's samples where it was joined, else "" */
 } tw_sample_job_result;
 
-/* Draws what is missing of the samples first … first + count − 1; joins; makes pictures.
+/* Generates what is missing of the samples first … first + count − 1; joins; makes pictures.
  * Collective: all ranks get the same status.
  * @param comm      NULL: this process alone
  * @param[out] out  may be NULL

@@ -32,8 +32,8 @@ tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a
                                 const float *b, int64_t b_count, int64_t dims,
                                 const tw_sliced_options *options);
 
-/* Mean and standard deviation (of the set, not of a population it is drawn from) in each dimension.
- * Not collective.
+/* Mean and standard deviation (of the set, not of the population it is sampled from) in each
+ * dimension. Not collective.
  * @param[out] mean, std  [dims] */
 void tw_moments(double *mean, double *std, const float *x, int64_t count, int64_t dims);
 

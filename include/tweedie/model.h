@@ -52,7 +52,7 @@ typedef struct tw_model_values {
 } tw_model_values;
 
 /* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index" and, where there
- * are classes, "label".
+ * are classes, "label"; where the network takes them, "augment".
  * @param names  collects the published parameter names where not NULL */
 tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n,
                                tw_reference_names *names);
@@ -63,15 +63,21 @@ tw_value *tw_model_build_score(tw_graph *g, const tw_model *m, const tw_model_va
 
 /* The memory of a plan's model inputs; NULL where the network does not read one. */
 typedef struct tw_model_inputs {
-    float *x, *t, *log_sigma;
+    float *x, *t, *log_sigma, *augment;
     int32_t *index, *label;
 } tw_model_inputs;
 void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan);
-/* Writes what the network is told of sample i of the batch: its time t, and its class, which
- * nothing reads where there are no classes. TW_NO_CLASS needs a label dropout. */
+/* Writes what the network is told of sample i of the batch: its time t; its class, which nothing
+ * reads where there are no classes; and that nothing was done to it. TW_NO_CLASS needs a label
+ * dropout. */
 void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i, double t,
                          int32_t label);
-enum { TW_NO_CLASS = -1 };
+/* How sample i was augmented: tw_model_augment_labels numbers, which nothing reads where that is 0.
+ */
+void tw_model_inputs_set_augment(const tw_model_inputs *in, const tw_model *m, int64_t i,
+                                 const float *labels);
+/* Numbers that the network is told of how a sample was augmented. */
+int64_t tw_model_augment_labels(const tw_model *m);
 
 /* ---- what the output means ---- */
 
@@ -98,19 +104,10 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
                                 tw_precision precision, tw_convolution convolution);
 void tw_model_score_destroy(tw_model_score **score);
 
-/* Which class a sample is of, by its global index. */
-typedef struct tw_labels {
-    bool each;   /* all classes in turn: index modulo the number of classes */
-    int32_t one; /* else the same for all; TW_NO_CLASS where there is a label dropout */
-    const int32_t
-        *list; /* or, where not NULL, each by itself: the label of sample first + i at i */
-    int64_t first, count;
-} tw_labels;
-/* What a score of a model with classes is conditioned on, p(x | label); at first each class in
- * turn. The list is borrowed. */
+/* What a score of a model with classes is conditioned on, p(x | label), where nothing else is asked
+ * for (tw_score.condition); at first each class in turn. The list is borrowed; labels->classes is
+ * the model's. */
 void tw_model_score_condition(tw_model_score *score, const tw_labels *labels);
-/* The class of one sample, or TW_NO_CLASS. */
-int32_t tw_label_of(const tw_labels *labels, const tw_model *m, int64_t index);
 
 /* To be called after each change of the parameters. */
 void tw_model_score_refresh(tw_model_score *score);
@@ -124,5 +121,18 @@ tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which
                                   float *out);
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
+
+/* ---- as a factor of another model's density ---- */
+
+/* A classifier's log p(label | x_t), or minus an energy model's energy, with its gradient by the
+ * network's own: what guides another model's score. A plan of one fixed batch, as of a score. */
+typedef struct tw_model_factor tw_model_factor;
+/* @param text  names the weights, for tw_log_factor.text: a digest; copied
+ * @return TW_ECONFIG for a network that is neither */
+tw_status tw_model_factor_create(tw_model_factor **out, tw_model *m, const char *text,
+                                 int64_t batch, tw_precision precision, tw_convolution convolution);
+void tw_model_factor_destroy(tw_model_factor **factor);
+/* Borrowed. */
+const tw_log_factor *tw_model_factor_view(const tw_model_factor *factor);
 
 #endif

@@ -18,6 +18,8 @@ typedef struct tw_net_inputs {
     tw_value *label;     /* i32 [N]: the class of each sample, below `classes`; NULL: no classes */
     int64_t classes;     /* rows of a table by class */
     bool unlabelled;     /* the last row of them means "of no class" */
+    tw_value *augment;   /* f32 [N, tw_net.augment_labels]: how each sample was augmented, zeros
+                            where it was not; NULL where that is 0 */
     tw_shape sample;     /* the shape of x without N */
     int64_t outputs;     /* channels of the output (points: its numbers) */
     struct tw_reference_names
@@ -38,6 +40,10 @@ typedef struct tw_net {
     /* Builds the network: f32, the shape of x with in->outputs channels, or logits. Errors stay
      * with the graph. */
     tw_value *(*build)(tw_graph *g, const void *config, const tw_net_inputs *in);
+
+    /* Numbers that say how a sample was augmented (tweedie/augment.h), of which it takes this many.
+     * NULL: 0. */
+    int64_t (*augment_labels)(const void *config);
 
     bool logits; /* a classifier: the output is f32 [N, in->outputs] */
 } tw_net;

@@ -46,6 +46,8 @@ typedef struct tw_objective_kind {
      * it is one of the score, which λ / (d score / d F)² multiplies, so that the two agree.
      * Neither: a weighting is refused. */
     bool weighted, of_score;
+    bool classifies;      /* its network is a classifier; what it builds ends in logits, which it
+                             names as the output "logits" [n, classes] */
     bool learns_variance; /* its loss depends on a learned variance; others refuse one */
     bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
     int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */
@@ -75,7 +77,7 @@ extern const tw_kinds tw_weighting_kinds;
 typedef struct tw_times {
     tw_kind kind;
     tw_status (*check)(const void *config, const tw_process *p); /* NULL: goes with each */
-    /* Time and importance weight (1: drawn as the objective means) of a uniform number in [0, 1):
+    /* Time and importance weight (1: sampled as the objective means) of a uniform number in [0, 1):
      * the distribution's inverse, so that stratified numbers give stratified times.
      * @param history  of `remembers`, else NULL */
     double (*at)(const void *config, const tw_process *p, const double *history, double u,
@@ -139,6 +141,7 @@ typedef struct tw_objective_step {
     double weight;    /* of each sample in the sum: 1 / global batch makes gradients add up to the
                          mean's */
     const int32_t *label; /* [count], each below the model's classes; NULL: of class 0 */
+    const float *augment; /* [count, tw_model_augment_labels]: how each was augmented; NULL: not */
     bool validation;      /* no dropout; times and noise from the validation's stream */
     bool add_gradients;
     tw_gradient_ready *ready;
@@ -156,6 +159,10 @@ double tw_objective_run(tw_objective *objective, const tw_objective_step *step, 
 
 /* Of the last run: times and unweighted losses [count]. */
 void tw_objective_last(const tw_objective *objective, const double **t, const double **loss);
+
+/* Of the last run of an objective that classifies: whether the largest logit is the label's,
+ * [count]; else NULL. */
+const bool *tw_objective_hits(const tw_objective *objective);
 
 /* The history of the times' distribution, numbers that a checkpoint keeps, each exact in f32; NULL
  * and a count of 0 where there is none. The same on all ranks: whoever runs steps calls observe

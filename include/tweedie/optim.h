@@ -15,6 +15,11 @@
 
 enum { TW_EMA_MAX = 8, TW_OPTIMIZER_ARRAYS = 4 };
 
+/* A stretch of the range of an update. */
+typedef struct tw_update_piece {
+    int64_t at, count;
+} tw_update_piece;
+
 /* One update of a range of n parameters, and in the same pass over memory the EMA of the new ones,
  * ema = ema + (1 − decay)(θ − ema): bitwise what a pass of its own would give. */
 typedef struct tw_update {
@@ -28,6 +33,14 @@ typedef struct tw_update {
     int rates;                         /* 0 … TW_EMA_MAX */
     double decay[TW_EMA_MAX];          /* [rates], from tw_ema_decay */
     float *ema[TW_EMA_MAX];            /* [rates] of [n] */
+
+    /* What of [0, n) is updated, where it is not all: disjoint pieces. One thread updates a piece,
+     * and then calls `updated`, where there is one, with its number: what is done with the new
+     * parameters while they are in its cache. Results do not depend on the cut. */
+    const tw_update_piece *pieces; /* [piece_count]; NULL: [0, n) */
+    int64_t piece_count;
+    void (*updated)(void *self, int64_t piece);
+    void *self;
 } tw_update;
 
 /* An optimiser: optimizer_NAME.c defines tw_optimizer_NAME. Its update is elementwise, so that each

@@ -57,8 +57,21 @@ const void *tw_plan_output(const tw_plan *p, const char *name);
 tw_shape tw_plan_shape(const tw_plan *p,
                        const char *name); /* of an input or output; rank 0 where there is none */
 
-/* To be called after each change of the parameters and before the first run. */
+/* To be called after each change of the parameters and before the first run: packs them for the
+ * operations. */
 void tw_plan_refresh(tw_plan *p);
+
+/* The same in parts, for who changes parameters part by part and may pack each while it is in
+ * cache. A part is made of floats [offset, offset + count) of the store's values, which no other
+ * part reads; parts are in the order of offsets and leave out what nothing packs. Any thread may
+ * pack any part, beside others; a run sees what was packed before a barrier that it comes behind.
+ */
+typedef struct tw_plan_part {
+    int64_t offset, count;
+} tw_plan_part;
+int64_t tw_plan_part_count(const tw_plan *p);
+tw_plan_part tw_plan_part_get(const tw_plan *p, int64_t i);
+void tw_plan_pack(const tw_plan *p, int64_t i);
 
 /* Called during a run, by the running thread, each time a stretch of the gradient buffer has become
  * final: each float of the buffer, padding included, once. The order is nearly that of the views

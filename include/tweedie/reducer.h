@@ -16,7 +16,7 @@
  * takes part and all learn it. With one rank nothing is moved.
  *
  * The optimiser need not do its work once for each rank of a node: with options.slices each sum
- * stays with the rank that owns it, and what is updated (parameters, moments, averages) lies once
+ * stays with the rank that owns it, and what is updated (parameters, moments, EMA) lies once
  * in the node's shared memory, where each rank updates its slices. Every node updates everything:
  * what the nodes share out would have to travel after the update, when nothing hides it. */
 #ifndef TWEEDIE_REDUCER_H
@@ -51,12 +51,20 @@ typedef enum tw_reducer_exchange {
                            (ranks: a power of two) */
 } tw_reducer_exchange;
 
+/* What is taken of sums while they are in cache: one number of each TW_REDUCER_BLOCK of x [n], one
+ * after the other into out. */
+typedef void tw_reducer_of_blocks(const float *x, int64_t n, double *out);
+
 typedef struct tw_reducer_options {
     tw_reducer_mode mode;
     tw_reducer_exchange exchange;
     int threads; /* OpenMP threads of this rank, for TW_REDUCER_AUTO; 0 counts as 1 */
     bool slices; /* tw_reducer_finish leaves each sum with the rank whose slice it is, not with all
                   */
+    tw_reducer_of_blocks
+        *of_blocks;        /* into tw_reducer_block_sums, of this rank's slices, as soon as
+                              they are summed; called by the thread that reduces, and may
+                              use OpenMP where n is more than a block; NULL: nothing */
     int64_t shared, first; /* floats of tw_reducer_shared and tw_reducer_first */
     int ranks_per_node; /* tests: each node counts as several of this many ranks; 0 = as they are */
 } tw_reducer_options;
@@ -99,9 +107,14 @@ float *tw_reducer_gradient(const tw_reducer *reducer);
  * be empty. Without options.slices all of every bucket. Borrowed. @return how many */
 int tw_reducer_slices(const tw_reducer *reducer, const tw_reducer_slice **slices);
 
-/* One double per block, shared by the ranks of the node, for those to fill whose slices they are.
- * Owned by the reducer. */
-double *tw_reducer_block_sums(const tw_reducer *reducer, int64_t *blocks);
+/* One double per block, shared by the ranks of the node: what options.of_blocks gives for the
+ * slices of each, once all have passed tw_reducer_barrier after tw_reducer_finish. Owned by the
+ * reducer. */
+const double *tw_reducer_block_sums(const tw_reducer *reducer, int64_t *blocks);
+
+/* Seconds of the last finished step that the thread of execution spent in options.of_blocks; no
+ * part of tw_reducer_exposed. */
+double tw_reducer_blocks_seconds(const tw_reducer *reducer);
 
 /* options.shared floats, once a node, and options.first floats on the node of rank zero (NULL on
  * others): 64-byte aligned, contents undefined, owned by the reducer. Who writes what is the

@@ -34,6 +34,11 @@ tw_status tw_rundir_file(char *out, size_t size, const tw_rundir *run, const cha
  * holder */
 tw_status tw_rundir_check(const tw_rundir *run);
 
+/* Who holds the run's lock at this moment, as the file says ("host n1, process 7, job 12, since
+ * …");
+ * "" where nobody does. Looks, and changes nothing. @return TW_EIO where that cannot be known */
+tw_status tw_rundir_holder(char *out, size_t size, const char *run);
+
 /* Whether the file NAME is there; if so removes it (the request file `checkpoint-now`). */
 bool tw_rundir_take_request(const tw_rundir *run, const char *name);
 

@@ -58,11 +58,15 @@ typedef struct tw_sampler_known {
     const char *text;    /* names both, for tw_sampler_describe: digests */
 } tw_sampler_known;
 
+/* What samples are conditioned on beside their score (src/sample/sampler.h). */
+struct tw_sampler_hook;
+
 typedef struct tw_sampler_options {
     int64_t batch; /* points that the score is asked for at once; 0: the configuration's */
     bool bounded;  /* the data have bounds: what clip = auto looks at */
     int64_t steps; /* in place of the configuration's: for previews; 0: the configuration's */
     const tw_sampler_known *known; /* borrowed as long as the sampler; NULL: nothing is given */
+    const struct tw_sampler_hook *hook; /* likewise; NULL: none */
 } tw_sampler_options;
 
 /* Plans a sampler and allocates all that its runs need. Not collective.

@@ -3,6 +3,7 @@
 #ifndef TWEEDIE_SCORE_H
 #define TWEEDIE_SCORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tweedie/status.h"
@@ -37,6 +38,59 @@ typedef struct tw_score {
      * none. */
     tw_status (*eval_energy)(void *self, int64_t n, const float *x, const double *t,
                              const int64_t *index, float *score_out, double *energy_out);
+
+    /* Of p_t(x | label): all calls that follow take label[i] for point i in the place of the
+     * score's own, of no class where it is TW_NO_CLASS and `unlabelled`. Borrowed until label =
+     * NULL, its own again. NULL where there are no classes. */
+    void (*condition)(void *self, const int32_t *label);
+    int64_t classes; /* labels are below; 0: none */
+    bool unlabelled; /* also knows the density of all classes together */
 } tw_score;
+
+enum { TW_NO_CLASS = -1 };
+
+/* Which class a sample is of, by its global index. */
+typedef struct tw_labels {
+    int64_t classes; /* 0: no sample has a class */
+    bool each;       /* all classes in turn: index modulo their number */
+    int32_t one;     /* else the same for all, or TW_NO_CLASS */
+    /* Or, where not NULL, each by itself: the label of sample first + i at i, 0 outside; cycled: of
+     * sample i at i modulo count. Borrowed. */
+    const int32_t *list;
+    int64_t first, count;
+    bool cycled;
+} tw_labels;
+
+/* Whether no sample has a class. */
+static inline bool tw_labels_none(const tw_labels *l)
+{
+    return !l->classes || (!l->list && !l->each && l->one == TW_NO_CLASS);
+}
+
+/* The class of one sample, or TW_NO_CLASS. */
+static inline int32_t tw_label_of(const tw_labels *l, int64_t index)
+{
+    if (!l->classes) return TW_NO_CLASS;
+    if (l->list && l->cycled) return l->list[index % l->count];
+    if (l->list)
+        return index >= l->first && index < l->first + l->count ? l->list[index - l->first] : 0;
+    return l->each ? (int32_t)(index % l->classes) : l->one;
+}
+
+/* The log of a factor that a density is multiplied by, with its gradient: log p(label | x_t) of a
+ * classifier, minus the energy of an energy model. */
+typedef struct tw_log_factor {
+    void *self;
+    int64_t dims, classes; /* 0 classes: it reads no label */
+    bool classifier;
+    const char *text; /* names it among others: a digest of its weights */
+    /* @param[in] x            [n][dims], model units
+     * @param[in] t, label     [n], as of tw_score
+     * @param temperature      logits are divided by it, or the energy
+     * @param[out] gradient    [n][dims]
+     * @param[out] log_factor  [n], or NULL */
+    tw_status (*eval)(void *self, int64_t n, const float *x, const double *t, const int32_t *label,
+                      double temperature, float *gradient, double *log_factor);
+} tw_log_factor;
 
 #endif

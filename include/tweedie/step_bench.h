@@ -11,6 +11,8 @@ typedef struct tw_step_bench {
         backward_weights_ms;    /* the convolution limit, of its fastest repetition */
     double step_ms;             /* the fastest whole step */
     double ratio, ratio_median; /* of the fastest; of the medians; NaN without convolutions */
+    double update_ms, copy_ms;  /* clipping, update, EMA and packing together, and a copy of as many
+                                   bytes as they read and write, each the fastest of all */
     int64_t batch;
     double images_per_second;
     int64_t peak_rss_bytes;

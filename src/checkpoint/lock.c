@@ -150,6 +150,22 @@ done:
     return st;
 }
 
+tw_status lock_holder(char *out, size_t size, const char *path)
+{
+    tw_status st = TW_OK;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    out[0] = '\0';
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0 && errno == ENOENT) return TW_OK;
+    TW_CHECK(file >= 0, TW_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    TW_TRY(check_regular(file, path));
+    if (fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK) goto done;
+    (void)read_holder(out, size, file);
+done:
+    if (file >= 0) close(file);
+    return st;
+}
+
 void lock_release(lock_file *lock)
 {
     if (lock->file < 0) return;

@@ -2,6 +2,8 @@
 #ifndef TWEEDIE_CHECKPOINT_LOCK_H
 #define TWEEDIE_CHECKPOINT_LOCK_H
 
+#include <stddef.h>
+
 #include "tweedie/status.h"
 
 enum { LOCK_TEXT = 512 };
@@ -21,6 +23,10 @@ tw_status lock_take(lock_file *lock, const char *path, const char *what);
  * holder; TW_EIO where it cannot be read
  */
 tw_status lock_check(const lock_file *lock, const char *what);
+
+/* Who holds the lock at `path`; "" where nobody does. Where the file system has no locks the file
+ * alone says so. @return TW_EIO */
+tw_status lock_holder(char *out, size_t size, const char *path);
 
 /* Removes the file and gives the lock back. Accepts one that is not held. */
 void lock_release(lock_file *lock);

@@ -94,6 +94,16 @@ tw_status tw_rundir_file(char *out, size_t size, const tw_rundir *run, const cha
     return tw_format(out, size, "%s/%s", run->path, name);
 }
 
+tw_status tw_rundir_holder(char *out, size_t size, const char *run)
+{
+    tw_status st = TW_OK;
+    char path[TW_CHECKPOINT_PATH];
+    TW_TRY(tw_format(path, sizeof path, "%s/lock", run));
+    TW_TRY(lock_holder(out, size, path));
+done:
+    return st;
+}
+
 tw_status tw_rundir_check(const tw_rundir *run)
 {
     return lock_check(&run->lock, run->what);

@@ -1,4 +1,4 @@
-/* tweedie bench read: drawing batches from the configured dataset, in memory and streaming. */
+/* tweedie bench read: loading batches from the configured dataset, in memory and streaming. */
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +84,6 @@ done:
 
 const tw_bench tw_bench_read = {
     .name = "read",
-    .summary = "drawing batches from the dataset",
+    .summary = "loading batches from the dataset",
     .run = run,
 };

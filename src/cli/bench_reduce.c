@@ -23,6 +23,7 @@ typedef struct bench {
                                      the arrays that it updates */
     tw_reducer_bucket buckets[BUCKETS];
     float *plain, *arrays;      /* arrays: a rank's own */
+    double squares;             /* of the gradient, once it is summed */
     double plain_ms, reduce_ms; /* fastest of all repetitions, slowest rank */
     double everything_ms, slices_ms;
     double step_ms, exposed_ms; /* with waits for compute: of the repetition that exposed least */
@@ -82,11 +83,10 @@ static void update(bench *b, tw_reducer *reducer, float *arrays)
     const int count = tw_reducer_slices(reducer, &slices);
     const float *gradient = tw_reducer_gradient(reducer);
     int64_t blocks;
-    double *sums = tw_reducer_block_sums(reducer, &blocks);
-    for (int k = 0; k < count; k++)
-        tw_optim_block_squares(gradient + slices[k].offset, slices[k].count, TW_REDUCER_BLOCK,
-                               sums + slices[k].block);
+    const double *sums = tw_reducer_block_sums(reducer, &blocks);
+    b->squares = reducer == b->reducer ? tw_optim_sum_squares(gradient, b->count) : 0;
     tw_reducer_barrier(reducer);
+    for (int64_t k = 0; k < blocks && reducer == b->sliced; k++) b->squares += sums[k];
     for (int k = 0; k < count; k++) {
         float *a = arrays + slices[k].offset;
         const tw_update u = {.k = 1,
@@ -145,6 +145,11 @@ done:
     return st;
 }
 
+static void squares(const float *x, int64_t n, double *sums)
+{
+    tw_optim_block_squares(x, n, TW_REDUCER_BLOCK, sums);
+}
+
 static tw_status make_reducers(bench *b, const tw_bench_options *o)
 {
     tw_status st = TW_OK;
@@ -154,6 +159,7 @@ static tw_status make_reducers(bench *b, const tw_bench_options *o)
     const tw_reducer_slice *slices;
     TW_TRY(tw_reducer_create(&b->reducer, b->comm, b->count, b->buckets, BUCKETS, &options));
     options.slices = true;
+    options.of_blocks = squares;
     options.shared = ARRAYS * b->count;
     TW_TRY(tw_reducer_create(&b->sliced, b->comm, b->count, b->buckets, BUCKETS, &options));
     st = tw_alloc(&b->plain, b->count, sizeof *b->plain, "a gradient");

@@ -18,6 +18,8 @@ static tw_status print_json(const tw_step_bench *r)
     tw_json_double(&json, "step_ms", r->step_ms);
     tw_json_double(&json, "ratio", r->ratio);
     tw_json_double(&json, "ratio_median", r->ratio_median);
+    tw_json_double(&json, "update_ms", r->update_ms);
+    tw_json_double(&json, "update_copy_ms", r->copy_ms);
     tw_json_int64(&json, "batch", r->batch);
     tw_json_double(&json, "images_per_second", r->images_per_second);
     tw_json_int64(&json, "peak_rss_bytes", r->peak_rss_bytes);
@@ -53,6 +55,10 @@ static void print_text(const tw_step_bench *r)
            (double)r->peak_rss_bytes / 1e6);
     if (isfinite(r->ratio))
         printf("ratio             %9.3f      (of the medians %.3f)\n", r->ratio, r->ratio_median);
+    printf(
+        "update            %9.2f ms   clipping, optimizer, EMA, packing: %.2f of a copy of as many "
+        "bytes\n",
+        r->update_ms, r->update_ms / r->copy_ms);
     for (int i = 0; i < r->kind_count; i++)
         if (r->kinds[i].ms > 0) printf("  %-22s %9.3f ms\n", r->kinds[i].name, r->kinds[i].ms);
     for (int i = 0; i < r->reference_count; i++)

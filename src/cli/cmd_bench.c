@@ -76,7 +76,7 @@ const tw_command tw_cmd_bench = {
             "sample   a denoising step against its forward convolutions\n"
             "reduce   the gradient reduction against a plain MPI_Allreduce, and the update of "
             "slices against that of everything\n"
-            "read     drawing batches from the dataset",
+            "read     loading batches from the dataset",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

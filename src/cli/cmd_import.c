@@ -35,7 +35,7 @@ extern const tw_command tw_cmd_import;
 
 static const tw_option table[] = {
     {"format", TW_CONFIG_STRING, offsetof(options, format), NULL, .value = "NAME",
-     .help = "what the inputs are, or which points to draw"},
+     .help = "what the inputs are, or which points to generate"},
     {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
      .help = "replace OUT.h5 if it exists"},
     {"name", TW_CONFIG_STRING, offsetof(options, name), "", .value = "TEXT",
@@ -56,13 +56,13 @@ static const tw_option table[] = {
     {"class-names", TW_CONFIG_STRING, offsetof(options, class_names), "", .value = "A,B,C",
      .help = "names of the classes"},
     {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S",
-     .help = "of the order in which samples are stored, and of drawn points"},
+     .help = "of the order in which samples are stored, and of generated points"},
     {"keep-order", TW_CONFIG_BOOL, offsetof(options, keep_order), "false",
      .help = "store samples in the order of the inputs"},
     {"gzip", TW_CONFIG_INT64, offsetof(options, gzip), "0", .min = 0, .max = 9, .value = "N",
      .help = "compress (1 to 9): smaller, but slower to read; 0: not"},
     {"count", TW_CONFIG_INT64, offsetof(options, count), "10000", .min = 1, .max = 1e12,
-     .value = "N", .kinds = "drawn", .help = "points to draw"},
+     .value = "N", .kinds = "generated", .help = "points to generate"},
     {"transpose", TW_CONFIG_BOOL, offsetof(options, transpose), "false", .kinds = "idx",
      .help = "images are stored column by column (EMNIST)"},
     {"size", TW_CONFIG_STRING, offsetof(options, size), "", .value = "HxW", .kinds = "images",
@@ -158,7 +158,7 @@ static void report(const char *path, const tw_dataset_spec *spec)
     printf("; digest %s\n", spec->digest);
 }
 
-/* Formats that make their points themselves also answer to "drawn". */
+/* Formats that make their points themselves also answer to "generated". */
 static tw_status check_kind(const options *o, const tw_arguments *a)
 {
     const char *name, *summary;
@@ -166,7 +166,7 @@ static tw_status check_kind(const options *o, const tw_arguments *a)
         if (strcmp(name, o->format) != 0) continue;
         return tw_options_check_kind(
             &tw_cmd_import, a, "import --format",
-            (const char *const[]){name, tw_import_is_drawn(name) ? "drawn" : NULL, NULL});
+            (const char *const[]){name, tw_import_is_generated(name) ? "generated" : NULL, NULL});
     }
     return TW_OK; /* that there is no such format is said elsewhere */
 }
@@ -249,11 +249,11 @@ const tw_command tw_cmd_import = {
         "  points   text, one point a line: numbers with a decimal point, separated by white "
         "space, "
         "commas or semicolons, in all lines alike\n"
-        "Formats that draw points in the plane: circles, mixture, modes, ring, spiral.\n"
+        "Formats that generate points in the plane: circles, mixture, modes, ring, spiral.\n"
         "Values that are not uint8 become float32 with an offset and scale for each channel, "
         "measured here and undone in what is "
         "sampled: by\n"
-        "--normalise range for images, standard for points, none for drawn points.\n"
+        "--normalise range for images, standard for points, none for generated points.\n"
         "Samples are stored in an order that is random but given by --seed. Memory does not "
         "grow with their number.",
     .options = table,

@@ -1,9 +1,11 @@
-/* tweedie sample: draw a sample set from what training left. */
+/* tweedie sample: generate a sample set from what training left. */
 #include <stdio.h>
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
+#include "tweedie/file.h"
 #include "tweedie/job.h"
+#include "tweedie/memory.h"
 #include "tweedie/text.h"
 
 typedef struct options {
@@ -14,6 +16,7 @@ typedef struct options {
     const char *grid;
     int64_t grid_count;
     const char *images;
+    const char *guide, *scale, *class;
 } options;
 
 extern const tw_command tw_cmd_sample;
@@ -24,8 +27,9 @@ static const tw_option table[] = {
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FILE",
      .help = "the sample set, a dataset file"},
     {"first", TW_CONFIG_STRING, offsetof(options, first), "", .value = "I",
-     .help = "index of the first sample: this job draws a share, and joins it to no file unless "
-             "--join is given"},
+     .help =
+         "index of the first sample: this job generates a share, and joins it to no file unless "
+         "--join is given"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
      .help = "raw or ema:RATE (default: the run's first average)"},
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
@@ -42,6 +46,13 @@ static const tw_option table[] = {
      .help = "a picture of the first samples; of points, a heat map"},
     {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535,
      .value = "N", .help = "images in it"},
+    {"class", TW_CONFIG_STRING, offsetof(options, class), "", .value = "C",
+     .help =
+         "of models with classes: a class, all in turn, none, or a file of them (sample.class)"},
+    {"guide", TW_CONFIG_STRING, offsetof(options, guide), "", .value = "RUN",
+     .help = "a classifier, or an energy model, that guides the samples (guidance.network)"},
+    {"scale", TW_CONFIG_STRING, offsetof(options, scale), "", .value = "S",
+     .help = "how much a guidance changes the score (guidance.scale)"},
     {"images", TW_CONFIG_STRING, offsetof(options, images), "", .value = "DIR",
      .help = "write each sample as DIR/INDEX.png too"},
 };
@@ -71,63 +82,87 @@ static void report(const options *o, const tw_sample_job_options *d, const tw_sa
             o->out, first, last);
 }
 
+enum { ASSIGNMENTS = 256 };
+
+/* Options that stand for settings, behind those that were given. */
+static tw_status settings(char **out, int *count, const options *o, const tw_arguments *a)
+{
+    tw_status st = TW_OK;
+    static char text[3][TW_PATH_MAX];
+    const char *const key[] = {"sample.seed", "sample.class", "guidance.scale"}, *const value[] = {
+                                                                                     o->seed,
+                                                                                     o->class,
+                                                                                     o->scale};
+    int64_t number;
+    TW_CHECK(a->assignment_count < ASSIGNMENTS - 3, TW_EUSAGE, "%d settings are too many",
+             a->assignment_count);
+    TW_TRY(read_number(&number, "seed", o->seed, 0, 9e18));
+    for (int k = 0; k < a->assignment_count; k++) out[(*count)++] = a->assignments[k];
+    for (int k = 0; k < 3; k++) {
+        if (!value[k][0]) continue;
+        TW_TRY(tw_format(text[k], sizeof text[k], "%s=%s", key[k], value[k]));
+        out[(*count)++] = text[k];
+    }
+done:
+    return st;
+}
+
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
     tw_status st = TW_OK;
     options o;
     tw_arguments a;
     tw_sample_job_result result = {0};
-    char seed[64], *assignments[256];
+    char *assignments[ASSIGNMENTS];
     int n = 0;
-    int64_t first, number;
+    int64_t first;
     TW_TRY(tw_options_parse(&tw_cmd_sample, argc, argv, &o, &a));
-    TW_CHECK(a.assignment_count < 255, TW_EUSAGE, "%d settings are too many", a.assignment_count);
-    for (; n < a.assignment_count; n++) assignments[n] = a.assignments[n];
     TW_TRY(read_number(&first, "first", o.first, 0, 8e12));
-    TW_TRY(read_number(&number, "seed", o.seed, 0, 9e18));
-    if (o.seed[0]) {
-        snprintf(seed, sizeof seed, "sample.seed=%lld", (long long)number);
-        assignments[n++] = seed;
-    }
-    const tw_sample_job_options draw = {.weights = a.count ? a.values[0] : NULL,
-                                        .which = o.weights,
-                                        .first = first,
-                                        .count = o.count,
-                                        .join = o.join || !o.first[0],
-                                        .out = o.out,
-                                        .replace = o.force,
-                                        .clean = o.clean,
-                                        .grid = o.grid,
-                                        .grid_count = o.grid_count,
-                                        .images = o.images,
-                                        .assignment_count = n,
-                                        .assignments = assignments};
+    TW_TRY(settings(assignments, &n, &o, &a));
+    const tw_sample_job_options generate = {.weights = a.count ? a.values[0] : NULL,
+                                            .which = o.weights,
+                                            .first = first,
+                                            .count = o.count,
+                                            .join = o.join || !o.first[0],
+                                            .out = o.out,
+                                            .replace = o.force,
+                                            .clean = o.clean,
+                                            .grid = o.grid,
+                                            .grid_count = o.grid_count,
+                                            .images = o.images,
+                                            .guide = o.guide,
+                                            .assignment_count = n,
+                                            .assignments = assignments};
     TW_CHECK(a.count || o.join, TW_EUSAGE,
              "which weights? (a run, a checkpoint or a weights file); usage: tweedie sample %s",
              tw_cmd_sample.usage);
     TW_CHECK(a.count || !tw_options_is_given(&tw_cmd_sample, &a, "weights"), TW_EUSAGE,
-             "--weights: joining draws nothing; it is for a RUN_OR_WEIGHTS");
+             "--weights: joining generates nothing; it is for a RUN_OR_WEIGHTS");
+    TW_CHECK(a.count || !o.guide[0], TW_EUSAGE,
+             "--guide: joining generates nothing; it is for a RUN_OR_WEIGHTS");
     TW_CHECK(o.grid[0] || !tw_options_is_given(&tw_cmd_sample, &a, "grid-count"), TW_EUSAGE,
              "--grid-count: needs --grid");
-    TW_TRY(tw_sample_job(comm, &draw, &result));
-    if (tw_comm_rank(comm) == 0) report(&o, &draw, &result);
+    TW_TRY(tw_sample_job(comm, &generate, &result));
+    if (tw_comm_rank(comm) == 0) report(&o, &generate, &result);
 done:
     return st;
 }
 
 const tw_command tw_cmd_sample = {
     .name = "sample",
-    .summary = "draw samples from a trained network",
+    .summary = "generate samples from a trained network",
     .usage = "[RUN_OR_WEIGHTS] --count N --out FILE [sample.key=value ...]",
     .help =
-        "Draws samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
+        "Generates samples in blocks of sample.batch, each a file in FILE.parts; then joins them. "
         "A job that was killed goes on with what is\n"
         "missing. Several jobs share the work with --first; then `tweedie sample --join "
         "--count N --out FILE` joins. Sample i depends on\n"
         "weights, settings, seed and i alone. Exit 64: FILE or parts are there that were sampled "
         "with other weights or settings. Exit 75: stopped\n"
         "by SIGTERM or SIGUSR1. Settings: sample.kind, steps, spacing, variance, clip, eta, "
-        "batch, seed; compute.threads, precision, "
+        "batch, seed, class; guidance.kind (classifier_free\n"
+        "needs nothing but a network with label dropout), scale, time_min, time_max, temperature; "
+        "compute.threads, precision, "
         "convolution.",
     .options = table,
     .option_count = sizeof table / sizeof *table,

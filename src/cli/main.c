@@ -66,9 +66,15 @@ done:
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) return true;
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
     }
     return false;
+}
+
+static bool asks_for_overview(int argc, char **argv)
+{
+    return strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+           (strcmp(argv[1], "help") == 0 && argc == 2);
 }
 
 /* Answers go to standard output; one that did not arrive is a failure. */
@@ -133,7 +139,7 @@ static tw_status run_alone(const tw_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
-    static char version[] = "version";
+    static char version[] = "version", help[] = "--help";
 
     tw_streams_open();
     signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
@@ -142,10 +148,15 @@ int main(int argc, char **argv)
         0); /* under srun both are pipes: whoever watches the log wants each line when it is said */
     setvbuf(stderr, NULL, _IOLBF, 0);
     TW_CHECK(argc >= 2, TW_EUSAGE, "which command? (tweedie --help lists them)");
-    if (strcmp(argv[1], "--help") == 0) {
+    if (asks_for_overview(argc, argv)) {
         print_overview();
         TW_TRY(flush());
         goto done;
+    }
+    if (strcmp(argv[1], "help") == 0) { /* help COMMAND is COMMAND --help */
+        TW_CHECK(argc == 3, TW_EUSAGE, "tweedie help: one COMMAND was expected");
+        argv[1] = argv[2];
+        argv[2] = help;
     }
     if (strcmp(argv[1], "--version") == 0) argv[1] = version;
     const tw_command *command = find(argv[1]);

@@ -1,81 +1,14 @@
 /* What training logged, by step: keys of the lines of metrics.jsonl. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/plot.h"
-#include "tweedie/memory.h"
+#include "tweedie/metric_lines.h"
 
-enum { WIDTH = 760, HEIGHT = 420, CURVES = 4, LINE = 65536 };
+enum { WIDTH = 760, HEIGHT = 420, CURVES = 4 };
 
-typedef struct curve {
-    char key[48];
-    int64_t count, capacity;
-    double *step, *value;
-} curve;
-
-/* The number behind "key": in a line of JSON as the program writes it. */
-static bool number_of(double *out, const char *line, const char *key)
-{
-    char quoted[64];
-    char *end;
-    snprintf(quoted, sizeof quoted, "\"%.47s\": ", key);
-    const char *at = strstr(line, quoted);
-    if (!at) return false;
-    at += strlen(quoted);
-    *out = strtod(at, &end);
-    return end != at && isfinite(*out);
-}
-
-static tw_status add(curve *c, double step, double value)
-{
-    tw_status st = TW_OK;
-    double *steps = NULL, *values = NULL;
-    if (c->count == c->capacity) {
-        const int64_t more = c->capacity ? 2 * c->capacity : 1024;
-        TW_TRY(tw_alloc(&steps, more, sizeof *steps, "a curve"));
-        TW_TRY(tw_alloc(&values, more, sizeof *values, "a curve"));
-        if (c->count) memcpy(steps, c->step, (size_t)c->count * sizeof *steps);
-        if (c->count) memcpy(values, c->value, (size_t)c->count * sizeof *values);
-        tw_free(&c->step);
-        tw_free(&c->value);
-        c->step = steps;
-        c->value = values;
-        c->capacity = more;
-        steps = values = NULL;
-    }
-    /* A run that went on from a checkpoint writes lines of the same steps again: the later count.
-     */
-    while (c->count > 0 && c->step[c->count - 1] >= step) c->count--;
-    c->step[c->count] = step;
-    c->value[c->count++] = value;
-done:
-    tw_free(&steps);
-    tw_free(&values);
-    return st;
-}
-
-static tw_status read_file(const char *path, curve *curves, int count)
-{
-    tw_status st = TW_OK;
-    char *line = NULL;
-    double step, value;
-    FILE *file = fopen(path, "re");
-    TW_CHECK(file, TW_ENOINPUT, "%s: cannot be opened: %s", path, strerror(errno));
-    TW_TRY(tw_alloc(&line, LINE, 1, "a line"));
-    while (fgets(line, LINE, file)) {
-        if (!number_of(&step, line, "step")) continue;
-        for (int k = 0; k < count; k++)
-            if (number_of(&value, line, curves[k].key)) TW_TRY(add(&curves[k], step, value));
-    }
-    TW_CHECK(!ferror(file), TW_EIO, "%s: cannot be read: %s", path, strerror(errno));
-done:
-    if (file) fclose(file);
-    tw_free(&line);
-    return st;
-}
+typedef tw_metric_series curve;
 
 static tw_status split_keys(curve *curves, int *count, const char *keys)
 {
@@ -148,7 +81,7 @@ static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
     int count = 0;
     int64_t found = 0;
     TW_TRY(split_keys(curves, &count, o->keys));
-    TW_TRY(read_file(o->inputs[0], curves, count));
+    TW_TRY(tw_metric_series_read(curves, count, o->inputs[0]));
     for (int k = 0; k < count; k++) {
         found += curves[k].count;
         if (curves[k].count)
@@ -158,10 +91,7 @@ static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
              o->keys);
     TW_TRY(draw(o, curves, count));
 done:
-    for (int k = 0; k < CURVES; k++) {
-        tw_free(&curves[k].step);
-        tw_free(&curves[k].value);
-    }
+    for (int k = 0; k < CURVES; k++) tw_metric_series_free(&curves[k]);
     return st;
 }
 

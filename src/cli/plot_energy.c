@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/drawn_run.h"
+#include "cli/figure_run.h"
 #include "tweedie/memory.h"
 
 enum { SIDE = 200, PANEL = 440 };
@@ -56,12 +56,12 @@ done:
 static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
 {
     tw_status st = TW_OK;
-    drawn_run r = {0};
+    figure_run r = {0};
     double t, *learned = NULL, *exact = NULL, apart = 0;
     float *x = NULL, *s = NULL;
     const int64_t n = SIDE * SIDE;
-    TW_TRY(drawn_run_open(&r, o, 0, NULL));
-    TW_TRY(drawn_run_time(&t, &r, o->time));
+    TW_TRY(figure_run_open(&r, o, 0, NULL));
+    TW_TRY(figure_run_time(&t, &r, o->time));
     TW_CHECK(tw_model_score_view(r.score)->eval_energy, TW_EUSAGE,
              "%s: this model has no energy (prediction.kind = energy has); plot score draws its "
              "score",
@@ -69,19 +69,19 @@ static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
     TW_TRY(tw_alloc(&x, 2 * n, sizeof *x, "points"));
     TW_TRY(tw_alloc(&s, 2 * n, sizeof *s, "scores"));
     TW_TRY(tw_alloc(&learned, n, sizeof *learned, "a density"));
-    drawn_grid(x, SIDE, o->range);
-    TW_TRY(drawn_run_score(&r, t, n, x, s, learned));
+    figure_grid(x, SIDE, o->range);
+    TW_TRY(figure_run_score(&r, t, n, x, s, learned));
     density_of(learned, n);
     if (r.density) {
         TW_TRY(tw_alloc(&exact, n, sizeof *exact, "a density"));
-        drawn_run_exact(&r, t, n, x, exact, NULL);
+        figure_run_exact(&r, t, n, x, exact, NULL);
         normalise(exact, n);
         for (int64_t i = 0; i < n; i++) apart += 0.5 * fabs(learned[i] - exact[i]);
         tw_plot_add(numbers, apart, "total_variation");
     }
     TW_TRY(draw(o, learned, exact));
 done:
-    drawn_run_close(&r);
+    figure_run_close(&r);
     tw_free(&x);
     tw_free(&s);
     tw_free(&learned);

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/drawn_run.h"
+#include "cli/figure_run.h"
 #include "tweedie/memory.h"
 #include "tweedie/rng.h"
 
@@ -32,7 +32,7 @@ static void choose(levels *l, const tw_process *p)
     }
 }
 
-static void perturb(const drawn_run *r, double t, int64_t n, float *x)
+static void perturb(const figure_run *r, double t, int64_t n, float *x)
 {
     const tw_rng_stream stream = {.seed = 0, .purpose = TW_RNG_METRIC, .position = 0};
     const float alpha = (float)tw_process_alpha(r->process, t),
@@ -45,7 +45,7 @@ static void perturb(const drawn_run *r, double t, int64_t n, float *x)
     }
 }
 
-static tw_status measure(levels *l, const drawn_run *r, int64_t n)
+static tw_status measure(levels *l, const figure_run *r, int64_t n)
 {
     tw_status st = TW_OK;
     float *x = NULL, *s = NULL, *e = NULL;
@@ -57,8 +57,8 @@ static tw_status measure(levels *l, const drawn_run *r, int64_t n)
     for (int k = 0; k < l->count; k++) {
         double learned = 0, exact = 0, error = 0;
         perturb(r, l->t[k], n, x);
-        TW_TRY(drawn_run_score(r, l->t[k], n, x, s, NULL));
-        drawn_run_exact(r, l->t[k], n, x, density, e);
+        TW_TRY(figure_run_score(r, l->t[k], n, x, s, NULL));
+        figure_run_exact(r, l->t[k], n, x, density, e);
         for (int64_t i = 0; i < 2 * n; i++) {
             learned += (double)s[i] * (double)s[i] / (double)n;
             exact += (double)e[i] * (double)e[i] / (double)n;
@@ -145,10 +145,10 @@ done:
 static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
 {
     tw_status st = TW_OK;
-    drawn_run r = {0};
+    figure_run r = {0};
     levels l = {0};
     TW_CHECK(o->density[0], TW_EUSAGE, "plot noise: --density says which data the run is of");
-    TW_TRY(drawn_run_open(&r, o, 0, NULL));
+    TW_TRY(figure_run_open(&r, o, 0, NULL));
     choose(&l, r.process);
     TW_CHECK(l.count >= 2, TW_EUSAGE,
              "%s: a model of one noise level has no curve; plot score "
@@ -161,7 +161,7 @@ static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
         tw_plot_add(numbers, l.error[k], "relative_error_at_%.3g", l.sigma[k]);
     TW_TRY(draw(&l, o));
 done:
-    drawn_run_close(&r);
+    figure_run_close(&r);
     return st;
 }
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/drawn_run.h"
+#include "cli/figure_run.h"
 #include "sample/sampler.h"
 #include "tweedie/memory.h"
 #include "tweedie/metrics.h"
@@ -65,7 +65,7 @@ static void begin(route *r, const tw_process *p, uint64_t seed)
     }
 }
 
-static tw_status follow(route *out, drawn_run *d, int64_t samples)
+static tw_status follow(route *out, figure_run *d, int64_t samples)
 {
     tw_status st = TW_OK;
     tw_sampler *s = NULL;
@@ -124,7 +124,7 @@ static double length_of(const route *r)
     return sum;
 }
 
-static tw_status draw(const route *sde, const route *ode, const drawn_run *d,
+static tw_status draw(const route *sde, const route *ode, const figure_run *d,
                       const tw_plot_options *o)
 {
     tw_status st = TW_OK;
@@ -135,9 +135,9 @@ static tw_status draw(const route *sde, const route *ode, const drawn_run *d,
     if (d->density) {
         TW_TRY(tw_alloc(&x, 2 * n, sizeof *x, "points"));
         TW_TRY(tw_alloc(&density, n, sizeof *density, "a density"));
-        drawn_grid(x, BACKGROUND, o->range);
-        drawn_run_exact(d, tw_process_is_discrete(d->process) ? 0 : d->process->epsilon, n, x,
-                        density, NULL);
+        figure_grid(x, BACKGROUND, o->range);
+        figure_run_exact(d, tw_process_is_discrete(d->process) ? 0 : d->process->epsilon, n, x,
+                         density, NULL);
     }
     TW_TRY(tw_canvas_create(&c, 2 * PANEL + 160, PANEL + 106));
     draw_panel(c, sde, density, 78, o->range, o->title[0] ? o->title : "stochastic: the SDE");
@@ -153,17 +153,17 @@ done:
 static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
 {
     tw_status st = TW_OK;
-    drawn_run by_sde = {0}, by_ode = {0};
+    figure_run by_sde = {0}, by_ode = {0};
     route sde = {.count = o->count}, ode = {.count = o->count};
     char steps[32];
     double apart;
     tw_plot_options plain = *o;
     const int64_t samples = o->samples > o->count ? o->samples : o->count;
-    TW_TRY(drawn_run_open(&by_sde, o, 0, NULL));
+    TW_TRY(figure_run_open(&by_sde, o, 0, NULL));
     TW_TRY(follow(&sde, &by_sde, samples));
     snprintf(steps, sizeof steps, "sample.steps=%d", ODE_STEPS);
     plain.assignment_count = 0;
-    TW_TRY(drawn_run_open(&by_ode, &plain, 2, (const char *const[]){"sample.kind=heun", steps}));
+    TW_TRY(figure_run_open(&by_ode, &plain, 2, (const char *const[]){"sample.kind=heun", steps}));
     TW_TRY(follow(&ode, &by_ode, samples));
     TW_TRY(tw_sliced_wasserstein(&apart, NULL, sde.end, samples, ode.end, samples, 2,
                                  &TW_SLICED_DEFAULTS));
@@ -174,8 +174,8 @@ static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
     tw_plot_add(numbers, length_of(&ode), "ode_path_length");
     TW_TRY(draw(&sde, &ode, &by_sde, o));
 done:
-    drawn_run_close(&by_sde);
-    drawn_run_close(&by_ode);
+    figure_run_close(&by_sde);
+    figure_run_close(&by_ode);
     tw_free(&sde.x);
     tw_free(&sde.end);
     tw_free(&ode.x);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/drawn_run.h"
+#include "cli/figure_run.h"
 #include "tweedie/memory.h"
 
 enum { SIDE = 160, ARROWS = 22, PANEL = 440 };
@@ -62,7 +62,7 @@ static void draw_panel(tw_canvas *c, const field *f, const float *s, double left
     tw_panel_frame(c, &p, title, "x", left < 100 ? "y" : NULL);
 }
 
-static tw_status draw(const field *f, const drawn_run *r, const tw_plot_options *o)
+static tw_status draw(const field *f, const figure_run *r, const tw_plot_options *o)
 {
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
@@ -82,22 +82,22 @@ done:
 static tw_status run(const tw_plot_options *o, tw_plot_numbers *numbers)
 {
     tw_status st = TW_OK;
-    drawn_run r = {0};
+    figure_run r = {0};
     field f = {.range = o->range};
     const int64_t n = SIDE * SIDE;
-    TW_TRY(drawn_run_open(&r, o, 0, NULL));
-    TW_TRY(drawn_run_time(&f.t, &r, o->time));
+    TW_TRY(figure_run_open(&r, o, 0, NULL));
+    TW_TRY(figure_run_time(&f.t, &r, o->time));
     TW_TRY(tw_alloc(&f.x, 2 * n, sizeof *f.x, "points"));
     TW_TRY(tw_alloc(&f.s, 2 * n, sizeof *f.s, "scores"));
     TW_TRY(tw_alloc(&f.exact, 2 * n, sizeof *f.exact, "scores"));
     TW_TRY(tw_alloc(&f.density, n, sizeof *f.density, "a density"));
-    drawn_grid(f.x, SIDE, f.range);
-    TW_TRY(drawn_run_score(&r, f.t, n, f.x, f.s, NULL));
-    if (r.density) drawn_run_exact(&r, f.t, n, f.x, f.density, f.exact);
+    figure_grid(f.x, SIDE, f.range);
+    TW_TRY(figure_run_score(&r, f.t, n, f.x, f.s, NULL));
+    if (r.density) figure_run_exact(&r, f.t, n, f.x, f.density, f.exact);
     judge(&f, r.density != NULL, numbers);
     TW_TRY(draw(&f, &r, o));
 done:
-    drawn_run_close(&r);
+    figure_run_close(&r);
     tw_free(&f.x);
     tw_free(&f.s);
     tw_free(&f.exact);

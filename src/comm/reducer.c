@@ -297,7 +297,7 @@ int tw_reducer_slices(const tw_reducer *r, const tw_reducer_slice **slices)
     return r->bucket_count;
 }
 
-double *tw_reducer_block_sums(const tw_reducer *r, int64_t *blocks)
+const double *tw_reducer_block_sums(const tw_reducer *r, int64_t *blocks)
 {
     *blocks = r->blocks;
     return r->node.block_sums;
@@ -337,7 +337,12 @@ void tw_reducer_watch(tw_reducer *r, tw_watchdog *watchdog)
 
 double tw_reducer_exposed(const tw_reducer *r)
 {
-    return r->exposed;
+    return r->exposed - r->node.blocks_seconds;
+}
+
+double tw_reducer_blocks_seconds(const tw_reducer *r)
+{
+    return r->node.blocks_seconds;
 }
 
 const char *tw_reducer_description(const tw_reducer *r)

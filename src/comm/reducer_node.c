@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "comm/comm_private.h"
+#include "tweedie/clock.h"
 #include "tweedie/memory.h"
 
 enum {
@@ -33,9 +34,14 @@ float *reducer_node_gradient(const reducer_node *r)
     return gradient_of(r, r->node.rank);
 }
 
+static int64_t blocks_of(int64_t count)
+{
+    return (count + BLOCK - 1) / BLOCK;
+}
+
 tw_reducer_bucket reducer_node_slice(const reducer_node *r, tw_reducer_bucket bucket, int k)
 {
-    const int64_t blocks = (bucket.count + BLOCK - 1) / BLOCK, size = r->node.size;
+    const int64_t blocks = blocks_of(bucket.count), size = r->node.size;
     const int64_t begin = blocks * k / size * BLOCK, last = blocks * (k + 1) / size * BLOCK;
     return (tw_reducer_bucket){bucket.offset + begin,
                                (last < bucket.count ? last : bucket.count) - begin};
@@ -80,6 +86,9 @@ done:
 static tw_status allocate(reducer_node *r)
 {
     tw_status st = TW_OK;
+    TW_TRY(tw_alloc(&r->first_block, r->bucket_count, sizeof *r->first_block, "the buckets"));
+    for (int b = 1; b < r->bucket_count; b++)
+        r->first_block[b] = r->first_block[b - 1] + blocks_of(r->buckets[b - 1].count);
     TW_TRY(tw_alloc(&r->stages, r->bucket_count, sizeof *r->stages, "the buckets"));
     TW_TRY(tw_alloc(&r->scratch, DEPTH * BLOCK, sizeof *r->scratch, "blocks of the gradient sum"));
     if (r->tree && r->node.nodes > 1) TW_TRY(allocate_incoming(r));
@@ -118,8 +127,10 @@ tw_status reducer_node_create(reducer_node *r, const tw_comm *comm, int64_t coun
                             .first = (size_t)options->first * sizeof(float),
                             .control = control_bytes(comm, bucket_count, blocks),
                             .ranks = options->ranks_per_node};
-    *r =
-        (reducer_node){.buckets = buckets, .bucket_count = bucket_count, .slices = options->slices};
+    *r = (reducer_node){.buckets = buckets,
+                        .bucket_count = bucket_count,
+                        .slices = options->slices,
+                        .of_blocks = options->of_blocks};
     if (options->exchange == TW_REDUCER_TREE && request.ranks == 0)
         TW_TRY(find_subtrees(&request.ranks, comm));
     TW_TRY(node_create(&r->node, comm, &request));
@@ -142,6 +153,7 @@ void reducer_node_destroy(reducer_node *r)
 {
     if (r->node.comm) node_destroy(&r->node);
     tw_free(&r->stages);
+    tw_free(&r->first_block);
     tw_free(&r->scratch);
     for (int k = 0; k < IN_FLIGHT; k++) tw_free(&r->exchanges[k].incoming);
 }
@@ -168,17 +180,39 @@ static void tree_block(const reducer_node *r, float *out, int first, int n, int6
     for (int64_t i = 0; i < count; i++) out[i] += scratch[i];
 }
 
+/* Element `at` of bucket b, the first of a block. */
+static double *block_at(const reducer_node *r, int b, int64_t at)
+{
+    return r->block_sums + r->first_block[b] + (at - r->buckets[b].offset) / BLOCK;
+}
+
 /* My slice of a bucket summed over the node's ranks, stored into the buffers of ranks [first,
  * last). */
-static void sum_slice(const reducer_node *r, tw_reducer_bucket bucket, int first, int last)
+static void sum_slice(const reducer_node *r, int b, int first, int last)
 {
-    const tw_reducer_bucket mine = reducer_node_slice(r, bucket, r->node.rank);
+    const tw_reducer_bucket mine = reducer_node_slice(r, r->buckets[b], r->node.rank);
+    const bool final = r->node.nodes == 1;
     for (int64_t i = mine.offset, end = mine.offset + mine.count; i < end; i += BLOCK) {
         const int64_t n = end - i < BLOCK ? end - i : BLOCK;
         tree_block(r, r->scratch, 0, r->node.size, i, n, r->scratch + BLOCK);
         for (int k = first; k < last; k++)
             memcpy(gradient_of(r, k) + i, r->scratch, (size_t)n * sizeof(float));
+        if (final && r->of_blocks) r->of_blocks(r->scratch, n, block_at(r, b, i));
     }
+}
+
+/* The blocks of my slice, where it became final otherwise. A rank that is alone has no thread that
+ * reduces, so it may have all of its own at work. */
+static void take_blocks(reducer_node *r, int b)
+{
+    const tw_reducer_bucket mine = reducer_node_slice(r, r->buckets[b], r->node.rank);
+    const int64_t each = r->node.nodes == 1 ? mine.count : BLOCK;
+    const double start = tw_clock_seconds();
+    for (int64_t i = mine.offset, end = mine.offset + mine.count; r->of_blocks && i < end;
+         i += each)
+        r->of_blocks(reducer_node_gradient(r) + i, end - i < each ? end - i : each,
+                     block_at(r, b, i));
+    if (r->node.nodes == 1) r->blocks_seconds += tw_clock_seconds() - start;
 }
 
 static void copy(const reducer_node *r, int from, int to, tw_reducer_bucket part)
@@ -202,16 +236,18 @@ static reducer_stage sum_in_node(reducer_node *r, int b)
     const node *n = &r->node;
     if (n->nodes == 1) {
         if (n->size > 1)
-            sum_slice(r, r->buckets[b], r->slices ? n->rank : 0, r->slices ? n->rank + 1 : n->size);
+            sum_slice(r, b, r->slices ? n->rank : 0, r->slices ? n->rank + 1 : n->size);
+        else
+            take_blocks(r, b);
         return STAGE_COMPLETE;
     }
     if (n->equal) {
-        if (n->size > 1) sum_slice(r, r->buckets[b], n->rank, n->rank + 1);
+        if (n->size > 1) sum_slice(r, b, n->rank, n->rank + 1);
         return STAGE_EXCHANGING;
     }
-    sum_slice(r, r->buckets[b], 0, 1);
+    sum_slice(r, b, 0, 1);
     counter_raise(&r->summed[b], 1);
-    return n->rank == 0 ? STAGE_GATHERING : STAGE_SPREADING;
+    return n->rank == 0 ? STAGE_GATHERING : STAGE_BROADCASTING;
 }
 
 static tw_status begin_exchange(reducer_node *r, int b)
@@ -231,6 +267,7 @@ static void end_exchange(reducer_node *r, int b)
     else if (!r->slices)
         for (int k = 0; k < r->node.size; k++)
             copy(r, r->node.rank, k, exchanged_part(r, r->buckets[b]));
+    take_blocks(r, b);
     r->stages[b] = STAGE_COMPLETE;
 }
 
@@ -254,9 +291,10 @@ static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, bool wait
     } else if (before == STAGE_EXCHANGING) {
         if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], wait, &complete));
         if (r->blocking || complete) end_exchange(r, b);
-    } else if (before == STAGE_SPREADING && reached(r, &r->exchanged[b], epoch, wait)) {
+    } else if (before == STAGE_BROADCASTING && reached(r, &r->exchanged[b], epoch, wait)) {
         copy(r, 0, r->node.rank,
              r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
+        take_blocks(r, b);
         r->stages[b] = STAGE_COMPLETE;
     }
     *moved = r->stages[b] != before;
@@ -292,6 +330,7 @@ bool reducer_node_is_complete(const reducer_node *r, int b)
 void reducer_node_begin(reducer_node *r)
 {
     for (int b = 0; b < r->bucket_count; b++) r->stages[b] = STAGE_ARRIVING;
+    r->blocks_seconds = 0;
 }
 
 void reducer_node_arrive(reducer_node *r, int b)

@@ -17,10 +17,10 @@ typedef struct reducer_record {
 
 /* Where a bucket is on its way, on this rank. */
 typedef enum reducer_stage {
-    STAGE_ARRIVING,   /* the node's ranks finish it */
-    STAGE_GATHERING,  /* unequal nodes, the first rank: the others add up their slices */
-    STAGE_EXCHANGING, /* between nodes */
-    STAGE_SPREADING,  /* unequal nodes, the others: the first rank exchanges */
+    STAGE_ARRIVING,     /* the node's ranks finish it */
+    STAGE_GATHERING,    /* unequal nodes, the first rank: the others add up their slices */
+    STAGE_EXCHANGING,   /* between nodes */
+    STAGE_BROADCASTING, /* unequal nodes, the others: the first rank exchanges */
     STAGE_COMPLETE,
 } reducer_stage;
 
@@ -37,7 +37,10 @@ typedef struct reducer_node {
     node_counter *reported;
     reducer_record *records; /* one per local rank */
     double *block_sums;
-    float *scratch; /* blocks for the tree of local ranks */
+    int64_t *first_block;            /* per bucket: the number of its first block */
+    tw_reducer_of_blocks *of_blocks; /* or NULL */
+    double blocks_seconds;           /* in of_blocks, of a slice that nobody else has part in */
+    float *scratch;                  /* blocks for the tree of local ranks */
 } reducer_node;
 
 /* Finds the node and its memory. Collective.

@@ -1,8 +1,10 @@
 /* Opening datasets, alone or on all ranks, and reading from them.
  *
- * Parallel HDF5 opens and closes files collectively, and a rank that meets an error where the
- * others do not would leave them hanging. So rank zero looks at the file alone first, serially, and
- * all ranks agree before they open it together. Reading is independent.
+ * Reading is independent: each rank reads its own samples when it needs them. So each opens the
+ * file with MPI-IO for itself (MPI_COMM_SELF), which gives it the file system's hints. Opened on a
+ * communicator, parallel HDF5 would open and close the file collectively, and a rank that meets an
+ * error where the others do not would leave them waiting inside the library. The ranks agree on
+ * every step instead.
  *
  * What is opened is what was judged: the file stays open from before its judgement on, the library
  * opens it by that descriptor (MPI-IO by name, compared on both sides), and arrays in one piece are
@@ -30,13 +32,13 @@ static tw_status agree(const tw_comm *comm, tw_status st)
 }
 
 /* Opens the judged file. Where it is another one now this is what is told; what is open then is the
- * caller's to close, together where it was opened together. */
+ * caller's to close. */
 static tw_status open_judged(tw_dataset_file *out, const tw_dataset *d, hid_t access)
 {
     char name[32];
-    const bool together = d->parallel && access != H5P_DEFAULT;
+    const bool by_name = d->parallel && access != H5P_DEFAULT;
     const tw_status opened = tw_dataset_file_open(
-        out, d->path, together ? d->path : tw_judged_name(&d->judged, name, d->path), access);
+        out, d->path, by_name ? d->path : tw_judged_name(&d->judged, name, d->path), access);
     const tw_status st = tw_judged_check(&d->judged, true, d->path);
     return st == TW_OK ? opened : st;
 }
@@ -83,7 +85,26 @@ done:
     return st;
 }
 
-static tw_status open_together(tw_dataset *d, const char *hints)
+/* Of an array that is not in one piece: its index of chunks, which was walked over in the child, is
+ * read once, and chunks then from the judged file. */
+static tw_status open_chunks(tw_dataset *d, int array)
+{
+    tw_status st = TW_OK;
+    tw_h5_array a;
+    const bool labels = array == TW_JUDGED_LABELS;
+    const hid_t dataset = labels ? d->format.labels : d->format.samples;
+    const char *object = labels ? "/labels" : tw_format_object(d->format.spec.kind);
+    if (dataset < 0 || d->judged.pieces[array].bytes > 0) goto done;
+    TW_TRY(tw_h5_look(&a, dataset, d->path, object));
+    if (a.chunk_rows == 0) goto done;
+    TW_TRY(tw_alloc(&d->chunks[array], 1, sizeof *d->chunks[array], "chunks"));
+    TW_TRY(tw_h5_chunks_open(d->chunks[array], dataset, d->transfer, &a, d->judged.file, d->path,
+                             object));
+done:
+    return st;
+}
+
+static tw_status open_to_read(tw_dataset *d, const char *hints)
 {
     tw_status st = TW_OK;
     hid_t access = H5I_INVALID_HID;
@@ -94,13 +115,14 @@ static tw_status open_together(tw_dataset *d, const char *hints)
         TW_TRY(
             make_hints(&info, hints)); /* one rank does without, but a mistake is one there too */
     if (d->parallel) {
-        TRY_H5(H5Pset_fapl_mpio(access, tw_comm_mpi(d->comm), info), TW_EINTERNAL,
+        TRY_H5(H5Pset_fapl_mpio(access, MPI_COMM_SELF, info), TW_EINTERNAL,
                "%s: no parallel reading", d->path);
         TRY_H5(H5Pset_dxpl_mpio(d->transfer, H5FD_MPIO_INDEPENDENT), TW_EINTERNAL,
                "%s: no parallel reading", d->path);
     }
-    /* MPI-IO opens a file by its own name on all ranks: what it means is checked on both sides */
+    /* MPI-IO opens a file by its own name: what it means is checked on both sides */
     TW_TRY(open_judged(&d->format, d, access));
+    for (int i = 0; i < TW_JUDGED_ARRAYS; i++) TW_TRY(open_chunks(d, i));
 done:
     tw_h5_close(&access);
     if (info != MPI_INFO_NULL) MPI_Info_free(&info);
@@ -137,14 +159,13 @@ static tw_status look_first(void *self)
 {
     const opening *o = self;
     tw_status st = tw_h5_start();
-    return st == TW_OK ? look(o->d)
-                       : st; /* each rank: where one alone cannot read, opening together hangs */
+    return st == TW_OK ? look(o->d) : st;
 }
 
 static tw_status open_here(void *self)
 {
     const opening *o = self;
-    return open_together(o->d, o->options->hints);
+    return open_to_read(o->d, o->options->hints);
 }
 
 static tw_status verify(tw_dataset *d)
@@ -202,6 +223,10 @@ done:
 static tw_status close_here(void *self)
 {
     tw_dataset *d = self;
+    for (int i = 0; i < TW_JUDGED_ARRAYS; i++) {
+        if (d->chunks[i]) tw_h5_chunks_close(d->chunks[i]);
+        tw_free(&d->chunks[i]);
+    }
     tw_h5_close(&d->transfer);
     tw_dataset_file_close(&d->format);
     tw_judged_close(&d->judged);
@@ -212,7 +237,6 @@ void tw_dataset_destroy(tw_dataset **dataset)
 {
     tw_dataset *d = *dataset;
     if (!d) return;
-    if (d->parallel) tw_comm_collective(d->comm, "closing a dataset", 0);
     (void)tw_io_call(d->io, close_here, d);
     tw_free(&d->path);
     tw_free(dataset);
@@ -233,8 +257,19 @@ int64_t tw_dataset_count(const tw_dataset *d)
     return d->split.last - d->split.first;
 }
 
-/* Rows of an array: in one piece from where the child said that it lies, else by the library's
- * index of chunks. */
+/* Rows of an array in chunks, which are of little-endian numbers. */
+static tw_status read_chunks(tw_h5_chunks *c, int64_t first, int64_t count, void *out)
+{
+    tw_h5_box box = {.start = {first}};
+    int64_t strides[8];
+    memcpy(box.extent, c->dims, sizeof box.extent);
+    box.extent[0] = count;
+    tw_h5_dense_strides(c->rank, box.extent, c->element, strides);
+    return count > 0 ? tw_h5_chunks_read_box(c, &box, out, strides) : TW_OK;
+}
+
+/* Rows of an array: in one piece from where the child said that it lies, else by the index of its
+ * chunks. */
 static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t count, void *out)
 {
     const tw_dataset_spec *spec = &d->format.spec;
@@ -242,6 +277,7 @@ static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t coun
     const size_t bytes = labels ? sizeof(int32_t) : tw_dataset_sample_bytes(spec);
     if (d->judged.pieces[array].bytes > 0)
         return tw_judged_read(&d->judged, array, first, count, bytes, out, d->path);
+    if (d->chunks[array]) return read_chunks(d->chunks[array], first, count, out);
     return tw_h5_read_rows(labels ? d->format.labels : d->format.samples, d->transfer,
                            labels ? H5T_NATIVE_INT32 : tw_format_memory_type(spec->kind), first,
                            count, out, d->path, labels ? "/labels" : tw_format_object(spec->kind));

@@ -4,6 +4,7 @@
 
 #include "data/dataset_judge.h"
 #include "data/format.h"
+#include "h5/h5_chunk.h"
 #include "tweedie/comm.h"
 
 struct tw_dataset {
@@ -12,6 +13,7 @@ struct tw_dataset {
     const tw_comm *comm; /* borrowed; NULL: alone */
     tw_io *io;           /* borrowed; NULL: the caller makes the HDF5 calls */
     tw_judged judged;
+    tw_h5_chunks *chunks[TW_JUDGED_ARRAYS]; /* of arrays that are in no one piece */
     hid_t transfer;
     bool parallel; /* opened with MPI-IO */
     char *path;

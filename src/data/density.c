@@ -98,5 +98,5 @@ void tw_density_node(const tw_density *d, int k, double *weight, double mean[2],
 void tw_density_sample(const tw_density *d, uint64_t seed, int64_t i, float point[2])
 {
     int32_t label;
-    d->generator->draw(seed, i, point, &label);
+    d->generator->generate(seed, i, point, &label);
 }

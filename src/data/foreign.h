@@ -16,7 +16,8 @@ typedef struct tw_foreign {
     const char *object;     /* into the argument */
     hid_t file, dataset;
     tw_h5_array shape;
-    bool column_major; /* the file says that MATLAB wrote it */
+    tw_h5_chunks *chunks; /* of a chunked array: what reads it */
+    bool column_major;    /* the file says that MATLAB wrote it */
 } tw_foreign;
 
 /* Opens "FILE:/path". `option` ("--labels ") begins messages about the argument.

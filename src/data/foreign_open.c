@@ -129,6 +129,26 @@ done:
     return st;
 }
 
+/* What is stored, and whether all of it was written. The index of chunks is walked over once for
+ * this and for reading. */
+static tw_status check_stored(tw_foreign *a)
+{
+    tw_status st = TW_OK;
+    bool known = false;
+    TW_TRY(tw_h5_look(&a->shape, a->dataset, a->path, a->object));
+    if (a->shape.chunk_rows > 0) {
+        TW_TRY(tw_alloc(&a->chunks, 1, sizeof *a->chunks, "chunks"));
+        TW_TRY(tw_h5_chunks_open(a->chunks, a->dataset, H5P_DEFAULT, &a->shape,
+                                 tw_h5_descriptor(a->dataset), a->path, a->object));
+        TW_TRY(tw_h5_chunks_check(&known, a->chunks, &a->shape));
+    }
+    if (known) goto done;
+    TW_TRY(tw_h5_describe(&a->shape, a->dataset, a->path, a->object));
+    TW_TRY(tw_h5_check_written(&a->shape, a->dataset, a->path, a->object));
+done:
+    return st;
+}
+
 tw_status tw_foreign_open(tw_foreign *out, const char *argument, const char *option)
 {
     tw_status st = TW_OK;
@@ -141,10 +161,10 @@ tw_status tw_foreign_open(tw_foreign *out, const char *argument, const char *opt
            "%s: cannot be opened as an HDF5 file", a.path);
     TW_TRY(check_path(&a));
     TW_TRY(tw_h5_open_dataset(&a.dataset, a.file, a.path, a.object));
-    TW_TRY(tw_h5_describe(&a.shape, a.dataset, a.path, a.object));
-    TW_TRY(tw_h5_check_written(&a.shape, a.dataset, a.path, a.object));
+    TW_TRY(check_stored(&a));
     a.column_major = is_matlab(&a);
     *out = a;
+    if (out->chunks) out->chunks->path = out->path;
 done:
     if (st != TW_OK) tw_foreign_close(&a);
     return st;
@@ -152,6 +172,8 @@ done:
 
 void tw_foreign_close(tw_foreign *a)
 {
+    if (a->chunks) tw_h5_chunks_close(a->chunks);
+    tw_free(&a->chunks);
     tw_h5_close(&a->dataset);
     tw_h5_close(&a->file);
 }

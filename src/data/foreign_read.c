@@ -17,23 +17,25 @@
 #include "data/spool.h"
 #include "tweedie/memory.h"
 
-enum { BAND_BYTES = 32 << 20 };
+enum {
+    BAND_BYTES = 32 << 20,
+    TILE_BYTES = 1 << 18 /* of samples that are put together at a time: stays in the cache */
+};
 
 struct tw_foreign_reader {
     const tw_foreign *a;
     const tw_foreign_axes *axes;
     const char *scratch;
     size_t element;
-    int64_t sample;       /* bytes of one */
-    int64_t count;        /* samples of the array */
-    int64_t group;        /* samples that share chunks */
-    int64_t band;         /* samples in memory at most */
-    bool sorted;          /* through the scratch file */
-    int64_t strides[8];   /* of the file's axes in [H][W][C] order, bytes */
-    int64_t first, held;  /* samples in memory */
-    int64_t group_loaded; /* in the scratch file; −1: none */
-    hid_t type;           /* of the file */
-    tw_h5_chunks chunks;
+    int64_t sample;         /* bytes of one */
+    int64_t count;          /* samples of the array */
+    int64_t group;          /* samples that share chunks */
+    int64_t band;           /* samples in memory at most */
+    bool sorted;            /* through the scratch file */
+    int64_t strides[8];     /* of the file's axes in [H][W][C] order, bytes */
+    int64_t first, held;    /* samples in memory */
+    int64_t group_loaded;   /* in the scratch file; −1: none */
+    hid_t type;             /* of the file */
     char *samples, *pieces; /* [band] */
     int64_t scratch_bytes;  /* through the scratch file */
     int file;
@@ -91,9 +93,6 @@ tw_status tw_foreign_reader_create(tw_foreign_reader **out, const tw_foreign *a,
     choose_bands(r);
     TRY_H5(r->type = H5Dget_type(a->dataset), TW_EDATA, "%s: the type of %s cannot be read",
            a->path, a->object);
-    if (a->shape.chunk_rows > 0)
-        TW_TRY(
-            tw_h5_chunks_open(&r->chunks, a->dataset, H5P_DEFAULT, &a->shape, a->path, a->object));
     TW_TRY(tw_alloc_arena(&r->samples, (size_t)(r->band * r->sample), "a band of samples"));
     if (a->shape.chunk_rows == 0 || r->sorted)
         TW_TRY(tw_alloc_arena(&r->pieces, (size_t)(r->band * r->sample), "a band of samples"));
@@ -109,7 +108,6 @@ void tw_foreign_reader_destroy(tw_foreign_reader **reader)
 {
     tw_foreign_reader *r = *reader;
     if (!r) return;
-    tw_h5_chunks_close(&r->chunks);
     tw_h5_close(&r->type);
     if (r->file >= 0) close(r->file);
     tw_free(&r->samples);
@@ -119,7 +117,7 @@ void tw_foreign_reader_destroy(tw_foreign_reader **reader)
 
 tw_foreign_cost tw_foreign_reader_cost(const tw_foreign_reader *r)
 {
-    return (tw_foreign_cost){.chunks = r->chunks.count,
+    return (tw_foreign_cost){.chunks = r->a->chunks ? r->a->chunks->count : 0,
                              .scratch = r->scratch_bytes,
                              .memory = r->band * r->sample * (r->pieces ? 2 : 1)};
 }
@@ -229,13 +227,15 @@ static tw_status sort_group(tw_foreign_reader *r, int64_t first)
 {
     tw_status st = TW_OK;
     const int n = r->axes->axis[TW_AXIS_N], rank = r->a->shape.rank;
-    int64_t chunk_strides[8], piece_strides[8];
+    int64_t chunk_strides[8], piece_strides[8], offset[8];
+    const tw_h5_box box = samples_box(r, first, least(r->group, r->count - first));
     const void *chunk;
     walk w;
     tw_h5_dense_strides(rank, r->a->shape.chunk, r->element, chunk_strides);
+    TW_TRY(tw_h5_chunks_begin(r->a->chunks, &box, false));
     begin_walk(r, first, &w);
     do {
-        TW_TRY(tw_h5_chunks_read(&r->chunks, w.offset, &chunk));
+        TW_TRY(tw_h5_chunks_next(r->a->chunks, offset, &chunk));
         const int64_t all = w.extent[n];
         for (int64_t from = 0; from < all; from += r->band) {
             const int64_t rows = least(r->band, all - from);
@@ -252,24 +252,50 @@ done:
     return st;
 }
 
-/* Puts the band from sample `from` of the loaded group together. */
+/* Chunks from this one on, along the last axis, that are whole: their pieces are alike and lie
+ * behind each other. At least one. */
+static int64_t alike(const tw_foreign_reader *r, const walk *w)
+{
+    const int last = r->a->shape.rank - 1;
+    if (last == r->axes->axis[TW_AXIS_N]) return 1;
+    const int64_t whole = r->a->shape.dims[last] / r->a->shape.chunk[last];
+    return w->at[last] < whole ? whole - w->at[last] : 1;
+}
+
+/* Puts `count` rows from `row` on, of the band of `rows` samples that is in the pieces, where they
+ * belong. */
+static void place_rows(tw_foreign_reader *r, int64_t row, int64_t count, int64_t rows)
+{
+    const int n = r->axes->axis[TW_AXIS_N], rank = r->a->shape.rank, last = rank - 1;
+    const int64_t element = (int64_t)r->element;
+    int64_t strides[8];
+    bool more = true;
+    walk w;
+    for (begin_walk(r, r->group_loaded, &w); more;) {
+        const tw_h5_row side = {.count = alike(r, &w),
+                                .out_stride = r->a->shape.chunk[last] * r->strides[last],
+                                .in_stride = w.inner * rows * element};
+        int64_t to = row * r->strides[n];
+        w.extent[n] = rows;
+        tw_h5_dense_strides(rank, w.extent, r->element, strides);
+        for (int i = 0; i < rank; i++)
+            if (i != n) to += w.offset[i] * r->strides[i];
+        w.extent[n] = count;
+        tw_h5_copy_boxes(&side, rank, w.extent, r->element, r->samples + to, r->strides,
+                         r->pieces + w.before * rows * element + row * strides[n], strides);
+        for (int64_t k = 0; k < side.count; k++) more = next_walk(r, &w);
+    }
+}
+
+/* Puts the band from sample `from` of the loaded group together, as many rows at a time as stay in
+ * the cache while the pieces of every chunk go into them. */
 static tw_status read_sorted(tw_foreign_reader *r, int64_t from, int64_t rows)
 {
     tw_status st = TW_OK;
-    const int n = r->axes->axis[TW_AXIS_N], rank = r->a->shape.rank;
-    int64_t piece_strides[8];
-    walk w;
+    const int64_t tile = r->sample < TILE_BYTES ? TILE_BYTES / r->sample : 1;
     TW_TRY(transfer(r, false, r->pieces, rows * r->sample, from * r->sample));
-    begin_walk(r, r->group_loaded, &w);
-    do {
-        int64_t to = 0;
-        w.extent[n] = rows;
-        tw_h5_dense_strides(rank, w.extent, r->element, piece_strides);
-        for (int i = 0; i < rank; i++)
-            if (i != n) to += w.offset[i] * r->strides[i];
-        tw_h5_copy_box(rank, w.extent, r->element, r->samples + to, r->strides,
-                       r->pieces + w.before * rows * (int64_t)r->element, piece_strides);
-    } while (next_walk(r, &w));
+    for (int64_t row = 0; row < rows; row += tile)
+        place_rows(r, row, least(tile, rows - row), rows);
 done:
     return st;
 }
@@ -288,7 +314,7 @@ tw_status tw_foreign_reader_get(tw_foreign_reader *r, int64_t first, int64_t *co
             TW_TRY(read_sorted(r, first - group, rows));
         } else if (r->a->shape.chunk_rows > 0) {
             const tw_h5_box box = samples_box(r, first, rows);
-            TW_TRY(tw_h5_chunks_read_box(&r->chunks, &box, r->samples, r->strides));
+            TW_TRY(tw_h5_chunks_read_box(r->a->chunks, &box, r->samples, r->strides));
         } else {
             TW_TRY(read_contiguous(r, first, rows));
         }

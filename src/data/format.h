@@ -61,8 +61,7 @@ typedef struct tw_dataset_file {
     hid_t file, samples, labels;
 } tw_dataset_file;
 
-/* Opens and checks everything but the samples themselves. Each process by itself, unless `access`
- * is a parallel one: then collective.
+/* Opens and checks everything but the samples themselves. Not collective.
  * @param path    for messages
  * @param by      the name that it is opened by: path, or that of a descriptor
  * @param access  a file access list

@@ -26,7 +26,7 @@ bool tw_import_format(int i, const char **name, const char **summary)
     return true;
 }
 
-bool tw_import_is_drawn(const char *format)
+bool tw_import_is_generated(const char *format)
 {
     for (int i = 0; i < tw_points_count; i++)
         if (strcmp(tw_points_table[i]->name, format) == 0) return true;
@@ -63,7 +63,7 @@ static tw_status generate(const tw_points_generator *generator, const tw_import_
     for (int64_t i = 0; i < count; i++) {
         float point[2];
         int32_t label;
-        generator->draw(options->seed, i, point, &label);
+        generator->generate(options->seed, i, point, &label);
         TW_TRY(tw_spool_append(spool, NULL, point, label, generator->name));
     }
 done:

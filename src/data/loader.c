@@ -1,7 +1,7 @@
-/* Drawing batches: from memory, or from a file that is read ahead block by block.
+/* Loading batches: from memory, or from a file that is read ahead block by block.
  *
- * Both ways ask order.h which sample a (position, step) draws, so they cannot differ in what they
- * draw; they differ in where the sample is found. Streaming keeps two blocks for each position: the
+ * Both ways ask order.h which sample a (position, step) loads, so they cannot differ in what they
+ * load; they differ in where the sample is found. Streaming keeps two blocks for each position: the
  * one in use, and the one that follows it, which the input thread reads meanwhile. A block is used
  * for as many steps as it has samples, so reading has that long. */
 #include <stdio.h>
@@ -38,6 +38,9 @@ struct tw_loader {
     const tw_dataset_spec *spec;
     tw_order order;
     bool flip, resident;
+    const tw_augment *augment; /* NULL: images are left alone */
+    const void *augment_config;
+    float *work;          /* an image */
     int64_t first, count; /* positions of this rank */
     size_t sample_bytes, bytes;
     int64_t resident_samples;
@@ -113,6 +116,20 @@ done:
     return st;
 }
 
+static tw_status take_augment(tw_loader *l, const tw_loader_options *options)
+{
+    tw_status st = TW_OK;
+    if (!options->augment || !options->augment->labels) return TW_OK;
+    TW_CHECK(l->spec->kind != TW_DATASET_POINTS, TW_ECONFIG,
+             "data.augment: %s transforms images; %s holds points", options->augment->kind.name,
+             l->dataset->path);
+    l->augment = options->augment;
+    l->augment_config = options->augment_config;
+    TW_TRY(tw_alloc(&l->work, tw_dataset_elements(l->spec), sizeof *l->work, "an image"));
+done:
+    return st;
+}
+
 static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options *options)
 {
     tw_status st = TW_OK;
@@ -126,6 +143,7 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     l->order =
         (tw_order){tw_dataset_count(d), options->batch, tw_block_samples(l->spec), options->seed};
     l->flip = options->flip && l->spec->width > 1;
+    TW_TRY(take_augment(l, options));
     l->sample_bytes = tw_dataset_sample_bytes(l->spec);
     l->count = options->batch / ranks;
     l->first = l->count * rank;
@@ -181,6 +199,7 @@ void tw_loader_destroy(tw_loader **loader)
     tw_free(&l->labels);
     tw_free(&l->stored);
     tw_free(&l->positions);
+    tw_free(&l->work);
     tw_free(loader);
 }
 
@@ -269,8 +288,8 @@ done:
     return st;
 }
 
-/* The sample that a position draws at a step, as stored. */
-static tw_status draw(const tw_loader *l, int64_t own, int64_t step, const char **stored,
+/* The sample that a position loads at a step, as stored. */
+static tw_status load(const tw_loader *l, int64_t own, int64_t step, const char **stored,
                       int32_t *label)
 {
     tw_status st = TW_OK;
@@ -321,6 +340,28 @@ static void mirror(float *x, const tw_dataset_spec *spec)
             }
 }
 
+/* Own position `own` at a step, to its augmentation. */
+static void augment(const tw_loader *l, int64_t own, int64_t step, float *x, float *labels)
+{
+    const int64_t shard = l->first + own;
+    const tw_augment_image image = {.height = l->spec->height,
+                                    .width = l->spec->width,
+                                    .channels = l->spec->channels,
+                                    .stream = {.seed = l->order.seed,
+                                               .purpose = TW_RNG_AUGMENT,
+                                               .position = shard,
+                                               .step = step},
+                                    .mirrored = l->flip && is_flipped(l, shard, step)};
+    l->augment->run(l->augment_config, &image, x, l->work, labels);
+}
+
+void tw_loader_augment_labels(const tw_loader *l, int64_t step, int64_t first, int64_t count,
+                              float *labels)
+{
+    for (int64_t i = 0; l->augment && i < count; i++)
+        augment(l, first + i, step, NULL, labels + i * l->augment->labels);
+}
+
 tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t count, float *x,
                          int32_t *labels)
 {
@@ -332,9 +373,10 @@ tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t coun
     for (int64_t i = 0; i < count; i++) {
         const char *stored;
         int32_t label;
-        TW_TRY(draw(l, first + i, step, &stored, &label));
+        TW_TRY(load(l, first + i, step, &stored, &label));
         tw_dataset_normalise(l->spec, 1, stored, x + i * dims);
         if (l->flip && is_flipped(l, l->first + first + i, step)) mirror(x + i * dims, l->spec);
+        if (l->augment) augment(l, first + i, step, x + i * dims, NULL);
         if (labels) labels[i] = label;
     }
 done:

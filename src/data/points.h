@@ -8,12 +8,12 @@
 
 typedef struct tw_points_generator {
     const char *name;    /* --format NAME */
-    const char *summary; /* one line: what it draws */
+    const char *summary; /* one line: what it generates */
     int classes;
 
     /* Point `i`: a function of (seed, i) alone. @param[out] point  x, y @param[out] label  0 …
      * classes − 1 */
-    void (*draw)(uint64_t seed, int64_t i, float *point, int32_t *label);
+    void (*generate)(uint64_t seed, int64_t i, float *point, int32_t *label);
 
     /* The density as a sum of round Gaussians, exact or to rounding where a curve is cut into many:
      * number k of `nodes`. Weights add up to 1; a deviation may be 0. What pictures and errors of

@@ -5,7 +5,7 @@
 #include "data/points.h"
 #include "tweedie/rng.h"
 
-static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
+static void generate(uint64_t seed, int64_t i, float *point, int32_t *label)
 {
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_DATA, .position = i};
     double u[2];
@@ -34,6 +34,6 @@ const tw_points_generator tw_points_circles = {.name = "circles",
                                                .summary =
                                                    "two circles of radius 1.5 and 0.75, noise 0.05",
                                                .classes = 2,
-                                               .draw = draw,
+                                               .generate = generate,
                                                .nodes = 2 * NODES,
                                                .node = node};

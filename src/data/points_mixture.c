@@ -8,7 +8,7 @@
 
 enum { COMPONENTS = 8 };
 
-static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
+static void generate(uint64_t seed, int64_t i, float *point, int32_t *label)
 {
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_DATA, .position = i};
     int64_t k;
@@ -34,6 +34,6 @@ const tw_points_generator tw_points_mixture = {
     .name = "mixture",
     .summary = "eight Gaussians of deviation 0.1 on the circle of radius 1.5",
     .classes = COMPONENTS,
-    .draw = draw,
+    .generate = generate,
     .nodes = COMPONENTS,
     .node = node};

@@ -12,7 +12,7 @@ static void node(int k, double *weight, double mean[2], double *std)
     *std = 0.25;
 }
 
-static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
+static void generate(uint64_t seed, int64_t i, float *point, int32_t *label)
 {
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_DATA, .position = i};
     double u, weight, mean[2], std;
@@ -29,6 +29,6 @@ const tw_points_generator tw_points_modes = {
     .name = "modes",
     .summary = "two Gaussians far apart, weights 0.8 and 0.2, deviation 0.25",
     .classes = 2,
-    .draw = draw,
+    .generate = generate,
     .nodes = 2,
     .node = node};

@@ -6,7 +6,7 @@
 #include "data/points.h"
 #include "tweedie/rng.h"
 
-static void draw(uint64_t seed, int64_t i, float *point, int32_t *label)
+static void generate(uint64_t seed, int64_t i, float *point, int32_t *label)
 {
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_DATA, .position = i};
     double u;
@@ -31,6 +31,6 @@ static void node(int k, double *weight, double mean[2], double *std)
 const tw_points_generator tw_points_ring = {.name = "ring",
                                             .summary = "the circle of radius 1.5, without noise",
                                             .classes = 1,
-                                            .draw = draw,
+                                            .generate = generate,
                                             .nodes = NODES,
                                             .node = node};

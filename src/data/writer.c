@@ -39,7 +39,7 @@ static tw_status storage(hid_t *out, int rank, const hsize_t *dims, int64_t chun
 {
     tw_status st = TW_OK;
     hid_t list = H5I_INVALID_HID;
-    hsize_t chunk[4];
+    hsize_t chunk[5];
     TRY_H5(list = H5Pcreate(H5P_DATASET_CREATE), TW_ENOMEM, "out of memory");
     TRY_H5(H5Pset_obj_track_times(list, false), TW_EIO, "no dataset can be made");
     TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_NEVER), TW_EIO, "no dataset can be made");
@@ -224,15 +224,23 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *w, const char *key, cons
     return tw_h5_write_text(w->file, w->path, key, text);
 }
 
+static tw_status check_name(const tw_dataset_writer *w, const char *name)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
+                 strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
+             TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+done:
+    return st;
+}
+
 tw_status tw_dataset_writer_add_numbers(tw_dataset_writer *w, const char *name,
                                         const double *values)
 {
     tw_status st = TW_OK;
     const hsize_t n = (hsize_t)w->spec.count;
     hid_t array = H5I_INVALID_HID;
-    TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
-                 strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
-             TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+    TW_TRY(check_name(w, name));
     TW_TRY(create_dataset(&array, w->file, name, H5T_IEEE_F64LE, 1, &n, 0, 0));
     TRY_H5(H5Dwrite(array, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), TW_EIO,
            "%s: /%s cannot be written", w->path, name);
@@ -246,7 +254,7 @@ static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t typ
                             int64_t count, const void *rows)
 {
     tw_status st = TW_OK;
-    hsize_t start[4] = {0}, extent[4];
+    hsize_t start[5] = {0}, extent[5];
     hid_t space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
     TRY_H5(space = H5Dget_space(dataset), TW_EIO, "%s: cannot be written", w->path);
     int rank = H5Sget_simple_extent_dims(space, extent, NULL);
@@ -260,6 +268,27 @@ static tw_status write_rows(const tw_dataset_writer *w, hid_t dataset, hid_t typ
 done:
     tw_h5_close(&memory);
     tw_h5_close(&space);
+    return st;
+}
+
+tw_status tw_dataset_writer_add_rows(tw_dataset_writer *w, const char *name, int axes,
+                                     const int64_t *dims, int64_t first, int64_t count,
+                                     const float *values)
+{
+    tw_status st = TW_OK;
+    hsize_t extent[5] = {(hsize_t)w->spec.count};
+    hid_t array = H5I_INVALID_HID;
+    TW_TRY(check_name(w, name));
+    TW_CHECK(axes >= 1 && axes <= 4, TW_EINTERNAL, "%s: /%s of %d axes", w->path, name, axes);
+    for (int i = 0; i < axes; i++) extent[i + 1] = (hsize_t)dims[i];
+    if (H5Lexists(w->file, name, H5P_DEFAULT) > 0)
+        TRY_H5(array = H5Dopen2(w->file, name, H5P_DEFAULT), TW_EIO, "%s: /%s cannot be written",
+               w->path, name);
+    else
+        TW_TRY(create_dataset(&array, w->file, name, H5T_IEEE_F32LE, axes + 1, extent, 0, 0));
+    TW_TRY(write_rows(w, array, H5T_NATIVE_FLOAT, first, count, values));
+done:
+    tw_h5_close(&array);
     return st;
 }
 

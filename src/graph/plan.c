@@ -80,6 +80,7 @@ tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
     if (options->recompute) TW_TRY(tw_recompute(p->program));
     TW_TRY(plan_steps(p));
     TW_TRY(tw_plan_place(p));
+    TW_TRY(tw_plan_list_parts(p));
     start_poison(p);
     *out = p;
     p = NULL;
@@ -105,13 +106,9 @@ void tw_plan_destroy(tw_plan **plan)
     tw_free(&p->inputs);
     tw_free(&p->scratch);
     tw_free(&p->packed);
+    tw_free(&p->packers);
+    tw_free(&p->parts);
     tw_free(plan);
-}
-
-void tw_plan_refresh(tw_plan *p)
-{
-    for (int k = 0; k < p->step_count; k++)
-        if (p->steps[k].task.op->pack) p->steps[k].task.op->pack(&p->steps[k].task);
 }
 
 /* Under the address sanitizer a step may touch its own inputs and outputs alone. */

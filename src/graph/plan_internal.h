@@ -36,6 +36,20 @@ typedef struct tw_slot {
     void *data;
 } tw_slot;
 
+/* One task that packs units of a parameter. */
+typedef struct tw_packer {
+    int64_t offset, count, unit; /* of the parameter in the store */
+    const tw_task *task;
+    int input;
+} tw_packer;
+
+/* A stretch of a parameter, and who packs it. */
+typedef struct tw_pack_part {
+    tw_plan_part range;
+    int64_t unit; /* -1: all units, of packers that cut the parameter differently */
+    int first_packer, packer_count;
+} tw_pack_part;
+
 struct tw_plan {
     tw_plan_options options;
     tw_program *program;
@@ -49,10 +63,17 @@ struct tw_plan {
     int sink_count, orphan_count; /* orphans, without a task, lie behind the sinks */
     int *dead;                    /* buffer numbers, ordered by the step at which they die */
     char *arena, *inputs, *scratch, *packed;
+    tw_packer *packers; /* by the offsets of their parameters */
+    int packer_count;
+    tw_pack_part *parts; /* by offset */
+    int64_t part_count;
     tw_plan_memory memory;
 };
 
 /* Decides where every value lies, allocates, and gives the tasks their pointers. */
 tw_status tw_plan_place(tw_plan *p);
+
+/* Lists what is packed, once tasks are planned. */
+tw_status tw_plan_list_parts(tw_plan *p);
 
 #endif

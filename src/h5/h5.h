@@ -70,6 +70,10 @@ tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, cons
 /* The same but for the last check, for which the library walks over all chunks. */
 tw_status tw_h5_look(tw_h5_array *out, hid_t dataset, const char *path, const char *object);
 
+/* That as many bytes are stored as the shape needs, or could unpack to it. @return TW_EDATA */
+tw_status tw_h5_check_claim(const tw_h5_array *a, bool deflated, uint64_t stored, const char *path,
+                            const char *object);
+
 /* Whether storage was allocated for every element, which is as much as a file says of what was
  * written. @return TW_EDATA with the number of chunks that are missing */
 tw_status tw_h5_check_written(const tw_h5_array *a, hid_t dataset, const char *path,

@@ -1,93 +1,19 @@
 /* Reading and unpacking single chunks. */
 #include "h5/h5_chunk.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "tweedie/file.h"
 #include "tweedie/memory.h"
 
-/* ---- boxes ---- */
-
-/* Elements of a cut line: 49 MB of columns took 0.60 s uncut, 0.23 s with 16, 0.25 with 32, 0.29
- * with 64. */
-enum { TILE = 16 };
-
-void tw_h5_dense_strides(int rank, const int64_t *extent, size_t element, int64_t *strides_out)
-{
-    int64_t stride = (int64_t)element;
-    for (int i = rank - 1; i >= 0; i--) {
-        strides_out[i] = stride;
-        stride *= extent[i];
-    }
-}
-
-#define COPY_LINE(type)                                                                            \
-    for (int64_t i = 0; i < count; i++) {                                                          \
-        type v;                                                                                    \
-        memcpy(&v, in + i * in_stride, sizeof v);                                                  \
-        memcpy(out + i * out_stride, &v, sizeof v);                                                \
-    }
-
-static void copy_line(int64_t count, size_t element, char *out, int64_t out_stride, const char *in,
-                      int64_t in_stride)
-{
-    if (out_stride == (int64_t)element && in_stride == out_stride) {
-        memcpy(out, in, (size_t)count * element);
-    } else if (element == 1) {
-        COPY_LINE(uint8_t)
-    } else if (element == 2) {
-        COPY_LINE(uint16_t)
-    } else if (element == 4) {
-        COPY_LINE(uint32_t)
-    } else if (element == 8) {
-        COPY_LINE(uint64_t)
-    } else {
-        for (int64_t i = 0; i < count; i++)
-            memcpy(out + i * out_stride, in + i * in_stride, element);
-    }
-}
-
-static void copy_lines(int rank, const int64_t *extent, size_t element, char *to,
-                       const int64_t *out_strides, const char *from, const int64_t *in_strides)
-{
-    int64_t at[8] = {0};
-    const int last = rank - 1;
-    for (int axis = last; axis >= 0;) {
-        copy_line(extent[last], element, to, out_strides[last], from, in_strides[last]);
-        for (axis = last - 1; axis >= 0; axis--) {
-            to += out_strides[axis];
-            from += in_strides[axis];
-            if (++at[axis] < extent[axis]) break;
-            to -= extent[axis] * out_strides[axis];
-            from -= extent[axis] * in_strides[axis];
-            at[axis] = 0;
-        }
-    }
-}
-
-void tw_h5_copy_box(int rank, const int64_t *extent, size_t element, void *out,
-                    const int64_t *out_strides, const void *in, const int64_t *in_strides)
-{
-    int64_t part[8];
-    /* trailing axes that are dense on both sides are one line */
-    while (rank > 1 && out_strides[rank - 1] == (int64_t)element &&
-           in_strides[rank - 1] == (int64_t)element &&
-           out_strides[rank - 2] == extent[rank - 1] * (int64_t)element &&
-           in_strides[rank - 2] == out_strides[rank - 2]) {
-        element *= (size_t)extent[rank - 1];
-        rank--;
-    }
-    /* a line that is spread far apart is cut, so that what it touches is still in the cache when
-       the next lines touch it again */
-    const int last = rank - 1;
-    const int64_t tile = out_strides[last] > 256 ? TILE : extent[last];
-    memcpy(part, extent, (size_t)rank * sizeof *part);
-    for (int64_t first = 0; first < extent[last]; first += tile) {
-        part[last] = extent[last] - first < tile ? extent[last] - first : tile;
-        copy_lines(rank, part, element, (char *)out + first * out_strides[last], out_strides,
-                   (const char *)in + first * in_strides[last], in_strides);
-    }
-}
+enum {
+    LIST = 1 << 15, /* chunks that are listed ahead */
+    /* Read in one call: what lies between is less than another call costs. */
+    WINDOW_BYTES = 1 << 20,
+    GAP_BYTES = 1 << 14
+};
 
 /* ---- filters ---- */
 
@@ -136,36 +62,53 @@ static void unshuffle(unsigned char *out, const unsigned char *in, size_t size, 
     memcpy(out + count * element, in + count * element, size - count * element);
 }
 
-static tw_status reserve(tw_h5_chunks *c, int i, size_t bytes)
+static tw_status reserve(unsigned char **buffer, size_t *capacity, size_t bytes)
 {
     tw_status st = TW_OK;
-    if (bytes <= c->capacity[i]) goto done;
-    tw_free(&c->buffers[i]);
-    c->capacity[i] = 0;
-    TW_TRY(tw_alloc_arena(&c->buffers[i], bytes, "a chunk"));
-    c->capacity[i] = bytes;
+    if (bytes <= *capacity) goto done;
+    tw_free(buffer);
+    *capacity = 0;
+    TW_TRY(tw_alloc_arena(buffer, bytes, "a chunk"));
+    *capacity = bytes;
+done:
+    return st;
+}
+
+static tw_status prepare_inflater(tw_h5_chunks *c)
+{
+    tw_status st = TW_OK;
+    if (c->inflater) {
+        (void)inflateReset(c->inflater);
+        goto done;
+    }
+    TW_TRY(tw_alloc(&c->inflater, 1, sizeof *c->inflater, "unpacking chunks"));
+    if (inflateInit(c->inflater) == Z_OK) goto done;
+    tw_free(&c->inflater);
+    TW_FAIL(TW_ENOMEM, "out of memory: unpacking a chunk");
 done:
     return st;
 }
 
 /* Exactly `size` bytes; one more would fit, so that too many are seen. */
-static tw_status inflate_chunk(const tw_h5_chunks *c, unsigned char *out, size_t size,
-                               unsigned char *in, size_t in_size)
+static tw_status inflate_chunk(tw_h5_chunks *c, unsigned char *out, size_t size,
+                               const unsigned char *in, size_t in_size)
 {
     tw_status st = TW_OK;
-    z_stream z = {
-        .next_in = in, .avail_in = (uInt)in_size, .next_out = out, .avail_out = (uInt)(size + 1)};
-    TW_CHECK(inflateInit(&z) == Z_OK, TW_ENOMEM, "out of memory: unpacking a chunk");
-    const int end = inflate(&z, Z_FINISH);
-    const size_t made = z.total_out;
-    (void)inflateEnd(&z);
+    TW_TRY(prepare_inflater(c));
+    z_stream *z = c->inflater;
+    z->next_in = (unsigned char *)(size_t)in; /* zlib reads it only */
+    z->avail_in = (uInt)in_size;
+    z->next_out = out;
+    z->avail_out = (uInt)(size + 1);
+    const int end = inflate(z, Z_FINISH);
+    const size_t made = z->total_out;
     TW_CHECK(
         made <= size, TW_EDATA,
         "%s: damaged: a compressed chunk of %s unpacks to more than the %zu bytes of its shape",
         c->path, c->object, size);
     TW_CHECK(end == Z_STREAM_END, TW_EDATA,
              "%s: damaged: a compressed chunk of %s cannot be unpacked (zlib: %s)", c->path,
-             c->object, z.msg ? z.msg : "it ends too early");
+             c->object, z->msg ? z->msg : "it ends too early");
     TW_CHECK(made == size, TW_EDATA,
              "%s: damaged: a compressed chunk of %s unpacks to %zu bytes; %zu were expected",
              c->path, c->object, made, size);
@@ -173,23 +116,24 @@ done:
     return st;
 }
 
-/* Undoes the filters that `mask` does not leave out, the last one first. The raw bytes are in
- * buffer 0; *at is the buffer of the result. */
-static tw_status unpack(tw_h5_chunks *c, size_t size, unsigned mask, int *at)
+/* Undoes the filters that `mask` does not leave out, the last one first. *data are the raw bytes
+ * first, the elements then. */
+static tw_status unpack(tw_h5_chunks *c, const unsigned char **data, size_t size, unsigned mask)
 {
     tw_status st = TW_OK;
     size_t wanted = c->bytes; /* what a filter must give: each checksum below it adds 4 bytes */
-    int now = 0;
+    int to = 0;
     for (int i = 0; i < c->filter_count; i++)
         if (c->filters[i].id == H5Z_FILTER_FLETCHER32 && !(mask >> i & 1)) wanted += 4;
     for (int i = c->filter_count - 1; i >= 0; i--) {
         const H5Z_filter_t id = c->filters[i].id;
         if (mask >> i & 1) continue;
         if (id == H5Z_FILTER_DEFLATE) {
-            TW_TRY(reserve(c, !now, wanted + 1));
-            TW_TRY(inflate_chunk(c, c->buffers[!now], wanted, c->buffers[now], size));
+            TW_TRY(reserve(&c->buffers[to], &c->capacity[to], wanted + 1));
+            TW_TRY(inflate_chunk(c, c->buffers[to], wanted, *data, size));
             size = wanted;
-            now = !now;
+            *data = c->buffers[to];
+            to = !to;
             continue;
         }
         TW_CHECK(size == wanted || (id == H5Z_FILTER_FLETCHER32 && size > 4), TW_EDATA,
@@ -198,18 +142,18 @@ static tw_status unpack(tw_h5_chunks *c, size_t size, unsigned mask, int *at)
         if (id == H5Z_FILTER_FLETCHER32) {
             size -= 4;
             wanted -= 4;
-            TW_CHECK(checksum_fits(c->buffers[now], size), TW_EDATA,
+            TW_CHECK(checksum_fits(*data, size), TW_EDATA,
                      "%s: damaged: the checksum of a chunk of %s is wrong", c->path, c->object);
         } else if (c->filters[i].element > 1) {
-            TW_TRY(reserve(c, !now, size));
-            unshuffle(c->buffers[!now], c->buffers[now], size, c->filters[i].element);
-            now = !now;
+            TW_TRY(reserve(&c->buffers[to], &c->capacity[to], size));
+            unshuffle(c->buffers[to], *data, size, c->filters[i].element);
+            *data = c->buffers[to];
+            to = !to;
         }
     }
     TW_CHECK(size == c->bytes, TW_EDATA,
              "%s: damaged: a chunk of %s has %zu bytes; %zu were expected", c->path, c->object,
              size, c->bytes);
-    *at = now;
 done:
     return st;
 }
@@ -239,7 +183,7 @@ done:
 }
 
 tw_status tw_h5_chunks_open(tw_h5_chunks *c, hid_t dataset, hid_t transfer, const tw_h5_array *a,
-                            const char *path, const char *object)
+                            int file, const char *path, const char *object)
 {
     tw_status st = TW_OK;
     hid_t list = H5I_INVALID_HID;
@@ -248,12 +192,16 @@ tw_status tw_h5_chunks_open(tw_h5_chunks *c, hid_t dataset, hid_t transfer, cons
                         .path = path,
                         .object = object,
                         .rank = a->rank,
-                        .bytes = (size_t)a->chunk_bytes};
+                        .element = a->size,
+                        .bytes = (size_t)a->chunk_bytes,
+                        .index.root = -1};
     memcpy(c->dims, a->dims, sizeof c->dims);
     memcpy(c->chunk, a->chunk, sizeof c->chunk);
+    for (int i = 0; i < a->rank; i++) c->grid[i] = (a->dims[i] - 1) / a->chunk[i] + 1;
     TRY_H5(list = H5Dget_create_plist(dataset), TW_EDATA, "%s: the storage of %s cannot be read",
            path, object);
     TW_TRY(take_filters(c, list));
+    if (file >= 0) TW_TRY(tw_h5_index_open(&c->index, dataset, file, a));
 done:
     tw_h5_close(&list);
     return st;
@@ -261,20 +209,98 @@ done:
 
 void tw_h5_chunks_close(tw_h5_chunks *c)
 {
-    for (int i = 0; i < 2; i++) {
-        tw_free(&c->buffers[i]);
-        c->capacity[i] = 0;
-    }
+    if (c->inflater) (void)inflateEnd(c->inflater);
+    tw_free(&c->inflater);
+    tw_h5_index_free(&c->index);
+    for (int i = 0; i < 2; i++) tw_free(&c->buffers[i]);
+    tw_free(&c->window);
+    tw_free(&c->list);
 }
 
-tw_status tw_h5_chunks_read(tw_h5_chunks *c, const int64_t *offset, const void **out)
+tw_status tw_h5_chunks_check(bool *known, tw_h5_chunks *c, const tw_h5_array *a)
 {
     tw_status st = TW_OK;
-    hsize_t at[8], stored = 0;
-    uint32_t mask = 0;
-    int buffer = 0;
-    for (int i = 0; i < c->rank; i++) at[i] = (hsize_t)offset[i];
-    if (H5Dget_chunk_storage_size(c->dataset, at, &stored) < 0) stored = 0;
+    const tw_h5_index *x = &c->index;
+    bool deflated = false;
+    *known = false;
+    if (x->root < 0) goto done;
+    TW_TRY(tw_h5_index_load(known, &c->index, 0, x->chunks - 1));
+    if (!*known) goto done;
+    for (int i = 0; i < c->filter_count; i++)
+        deflated = deflated || c->filters[i].id == H5Z_FILTER_DEFLATE;
+    TW_TRY(tw_h5_check_claim(a, deflated, (uint64_t)x->stored, c->path, c->object));
+    TW_CHECK(x->written == x->chunks, TW_EDATA,
+             "%s: %lld of the %lld chunks of %s are stored: not all of it was written", c->path,
+             (long long)x->written, (long long)x->chunks, c->object);
+done:
+    return st;
+}
+
+/* ---- which chunks ---- */
+
+/* The number of a chunk, row-major. */
+static int64_t number_of(const tw_h5_chunks *c, const int64_t *at)
+{
+    int64_t n = 0;
+    for (int i = 0; i < c->rank; i++) n = n * c->grid[i] + at[i];
+    return n;
+}
+
+tw_status tw_h5_chunks_begin(tw_h5_chunks *c, const tw_h5_box *box, bool any_order)
+{
+    tw_status st = TW_OK;
+    int64_t last[8];
+    for (int i = 0; i < c->rank; i++) {
+        c->at[i] = c->low[i] = box->start[i] / c->chunk[i];
+        last[i] = (box->start[i] + box->extent[i] - 1) / c->chunk[i];
+        c->high[i] = last[i] + 1;
+    }
+    if (!c->list) TW_TRY(tw_alloc(&c->list, LIST, sizeof *c->list, "a list of chunks"));
+    TW_TRY(tw_h5_index_load(&c->indexed, &c->index, number_of(c, c->low), number_of(c, last)));
+    c->any_order = any_order && c->indexed;
+    c->listed = c->next = 0;
+    c->all_listed = false;
+done:
+    return st;
+}
+
+/* The next chunk of the box; false after the last. */
+static bool step(tw_h5_chunks *c)
+{
+    for (int i = c->rank - 1; i >= 0; i--) {
+        if (++c->at[i] < c->high[i]) return true;
+        c->at[i] = c->low[i];
+    }
+    return false;
+}
+
+static int by_offset(const void *a, const void *b, void *index)
+{
+    const int64_t p = tw_h5_index_get(index, *(const int64_t *)a)->offset;
+    const int64_t q = tw_h5_index_get(index, *(const int64_t *)b)->offset;
+    return (p > q) - (p < q);
+}
+
+/* Lists what comes next, as far as there is room. */
+static void list_chunks(tw_h5_chunks *c)
+{
+    bool ascending = true;
+    c->listed = c->next = 0;
+    while (!c->all_listed && c->listed < LIST) {
+        c->list[c->listed++] = number_of(c, c->at);
+        c->all_listed = !step(c);
+    }
+    if (!c->any_order) return;
+    for (int64_t i = 1; i < c->listed && ascending; i++)
+        ascending = by_offset(&c->list[i - 1], &c->list[i], &c->index) <= 0;
+    if (!ascending) qsort_r(c->list, (size_t)c->listed, sizeof *c->list, by_offset, &c->index);
+}
+
+/* ---- their bytes ---- */
+
+static tw_status check_stored(const tw_h5_chunks *c, uint64_t stored)
+{
+    tw_status st = TW_OK;
     TW_CHECK(stored > 0, TW_EDATA,
              "%s: a chunk of %s was never written: not all of the array is there", c->path,
              c->object);
@@ -284,12 +310,86 @@ tw_status tw_h5_chunks_read(tw_h5_chunks *c, const int64_t *offset, const void *
     TW_CHECK(c->bytes / TW_H5_DEFLATE_MOST <= stored, TW_EDATA,
              "%s: damaged: a chunk of %s has %llu bytes, which cannot unpack to %zu", c->path,
              c->object, (unsigned long long)stored, c->bytes);
-    TW_TRY(reserve(c, 0, stored));
-    TRY_H5(H5Dread_chunk(c->dataset, c->transfer, at, &mask, c->buffers[0]), TW_EDATA,
+done:
+    return st;
+}
+
+/* Has the chunk in the window, and of those listed behind it what lies close behind it, too. */
+static tw_status read_window(tw_h5_chunks *c, const tw_h5_place *p)
+{
+    tw_status st = TW_OK;
+    int64_t end = p->offset + p->bytes;
+    for (int64_t i = c->next + 1; i < c->listed; i++) {
+        const tw_h5_place *q = tw_h5_index_get(&c->index, c->list[i]);
+        if (q->bytes == 0 || q->offset < end || q->offset > end + GAP_BYTES ||
+            q->offset + q->bytes > p->offset + WINDOW_BYTES)
+            break;
+        end = q->offset + q->bytes;
+    }
+    c->window_from = c->window_end = 0;
+    TW_TRY(reserve(&c->window, &c->window_capacity, (size_t)(end - p->offset)));
+    TW_TRY(tw_file_read_at(c->index.file, c->window, end - p->offset, p->offset, c->path));
+    c->window_from = p->offset;
+    c->window_end = end;
+done:
+    return st;
+}
+
+static tw_status fetch(tw_h5_chunks *c, int64_t chunk, const unsigned char **raw, size_t *bytes,
+                       uint32_t *mask)
+{
+    tw_status st = TW_OK;
+    const tw_h5_place *p = tw_h5_index_get(&c->index, chunk);
+    TW_TRY(check_stored(c, p->bytes));
+    if (p->offset < c->window_from || p->offset + p->bytes > c->window_end)
+        TW_TRY(read_window(c, p));
+    *raw = c->window + (p->offset - c->window_from);
+    *bytes = p->bytes;
+    *mask = p->mask;
+done:
+    return st;
+}
+
+/* The same by the library, which looks the chunk up. */
+static tw_status fetch_slowly(tw_h5_chunks *c, const int64_t *offset, const unsigned char **raw,
+                              size_t *bytes, uint32_t *mask)
+{
+    tw_status st = TW_OK;
+    hsize_t at[8], stored = 0;
+    for (int i = 0; i < c->rank; i++) at[i] = (hsize_t)offset[i];
+    if (H5Dget_chunk_storage_size(c->dataset, at, &stored) < 0) stored = 0;
+    TW_TRY(check_stored(c, stored));
+    c->window_from = c->window_end = 0;
+    TW_TRY(reserve(&c->window, &c->window_capacity, stored));
+    TRY_H5(H5Dread_chunk(c->dataset, c->transfer, at, mask, c->window), TW_EDATA,
            "%s: a chunk of %s cannot be read", c->path, c->object);
-    TW_TRY(unpack(c, stored, mask, &buffer));
-    c->count++;
-    *out = c->buffers[buffer];
+    *raw = c->window;
+    *bytes = stored;
+done:
+    return st;
+}
+
+tw_status tw_h5_chunks_next(tw_h5_chunks *c, int64_t *offset, const void **out)
+{
+    tw_status st = TW_OK;
+    const unsigned char *data = NULL;
+    size_t bytes = 0;
+    uint32_t mask = 0;
+    if (c->next == c->listed) list_chunks(c);
+    if (c->next < c->listed) {
+        const int64_t chunk = c->list[c->next];
+        int64_t rest = chunk;
+        for (int i = c->rank - 1; i >= 0; i--) {
+            offset[i] = rest % c->grid[i] * c->chunk[i];
+            rest /= c->grid[i];
+        }
+        TW_TRY(c->indexed ? fetch(c, chunk, &data, &bytes, &mask)
+                          : fetch_slowly(c, offset, &data, &bytes, &mask));
+        TW_TRY(unpack(c, &data, bytes, mask));
+        c->next++;
+        c->count++;
+    }
+    *out = data;
 done:
     return st;
 }

@@ -202,6 +202,18 @@ done:
     return st;
 }
 
+tw_status tw_h5_check_claim(const tw_h5_array *a, bool deflated, uint64_t stored, const char *path,
+                            const char *object)
+{
+    tw_status st = TW_OK;
+    const uint64_t bytes = (uint64_t)a->elements * a->size;
+    TW_CHECK(bytes / (deflated ? TW_H5_DEFLATE_MOST : 1) <= stored, TW_EDATA,
+             "%s: %s claims %llu bytes, but only %llu are stored: not all of it was written", path,
+             object, (unsigned long long)bytes, (unsigned long long)stored);
+done:
+    return st;
+}
+
 tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, const char *object)
 {
     tw_status st = TW_OK;
@@ -209,10 +221,7 @@ tw_status tw_h5_describe(tw_h5_array *out, hid_t dataset, const char *path, cons
     bool deflated = false;
     TW_TRY(describe(&a, &deflated, dataset, path, object));
     /* a header may claim any shape: what is stored bounds it */
-    const hsize_t bytes = (hsize_t)a.elements * a.size, stored = H5Dget_storage_size(dataset);
-    TW_CHECK(bytes / (deflated ? TW_H5_DEFLATE_MOST : 1) <= stored, TW_EDATA,
-             "%s: %s claims %llu bytes, but only %llu are stored: not all of it was written", path,
-             object, (unsigned long long)bytes, (unsigned long long)stored);
+    TW_TRY(tw_h5_check_claim(&a, deflated, H5Dget_storage_size(dataset), path, object));
     *out = a;
 done:
     return st;

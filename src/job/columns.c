@@ -16,8 +16,6 @@ struct column_writer {
     int64_t rows, written;
 };
 
-enum { DIGEST_MAX = 33 };
-
 static size_t size_of(column_type type)
 {
     return type == COLUMN_F32 ? sizeof(float) : 8;
@@ -42,11 +40,10 @@ size_t column_row_bytes(const column *c)
     return size_of(c->type) * (size_t)(c->width > 0 ? c->width : 1);
 }
 
-static void print_digest(char *out, const XXH3_state_t *hash)
+void column_print_digest(char *out, XXH128_hash_t hash)
 {
-    const XXH128_hash_t h = XXH3_128bits_digest(hash);
-    (void)tw_format(out, DIGEST_MAX, "%016llx%016llx", (unsigned long long)h.high64,
-                    (unsigned long long)h.low64);
+    (void)tw_format(out, COLUMN_DIGEST_MAX, "%016llx%016llx", (unsigned long long)hash.high64,
+                    (unsigned long long)hash.low64);
 }
 
 /* ---- writing ---- */
@@ -140,12 +137,12 @@ tw_status column_writer_finish(column_writer **writer)
 {
     tw_status st = TW_OK;
     column_writer *w = *writer;
-    char digest[DIGEST_MAX];
+    char digest[COLUMN_DIGEST_MAX];
     hid_t file;
     TW_CHECK(w->written == w->rows, TW_EINTERNAL, "%s: %lld of %lld rows", w->path,
              (long long)w->written, (long long)w->rows);
     for (int i = 0; i < w->set->count; i++) {
-        print_digest(digest, w->hash[i]);
+        column_print_digest(digest, XXH3_128bits_digest(w->hash[i]));
         TW_TRY(tw_h5_write_text(w->array[i], w->path, "digest", digest));
     }
     TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written",
@@ -186,80 +183,4 @@ done:
     tw_h5_close(&attribute);
     tw_h5_close(&space);
     return st;
-}
-
-/* ---- reading ---- */
-
-static tw_status open_array(column_reader *r, int i)
-{
-    tw_status st = TW_OK;
-    const column *c = &r->set->column[i];
-    char object[TW_DATASET_NAME_MAX];
-    tw_h5_array a;
-    TW_TRY(tw_format(object, sizeof object, "/%s", c->name));
-    TW_TRY(tw_h5_open_dataset(&r->array[i], r->file, r->path, object));
-    TW_TRY(tw_h5_describe(&a, r->array[i], r->path, object));
-    const bool integers = c->type == COLUMN_I64;
-    TW_CHECK(a.class == (integers ? H5T_INTEGER : H5T_FLOAT) && a.size == size_of(c->type) &&
-                 a.rank == (c->width > 0 ? 2 : 1) && (c->width == 0 || a.dims[1] == c->width) &&
-                 (i == 0 || a.dims[0] == r->rows),
-             TW_EDATA, "%s: %s has another type or shape than was expected", r->path, object);
-    r->rows = a.dims[0];
-done:
-    return st;
-}
-
-tw_status column_reader_open(column_reader *out, const char *path, const column_set *set)
-{
-    tw_status st = TW_OK;
-    column_reader r = {.path = path, .set = set, .file = H5I_INVALID_HID};
-    for (int i = 0; i < COLUMNS_MAX; i++) r.array[i] = H5I_INVALID_HID;
-    TW_TRY(tw_h5_start());
-    TRY_H5(r.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), TW_EDATA,
-           "%s: cannot be read as HDF5", path);
-    for (int i = 0; i < set->count; i++) TW_TRY(open_array(&r, i));
-    *out = r;
-    r.file = H5I_INVALID_HID;
-    for (int i = 0; i < COLUMNS_MAX; i++) r.array[i] = H5I_INVALID_HID;
-done:
-    column_reader_close(&r);
-    return st;
-}
-
-tw_status column_reader_read(column_reader *r, int64_t first, int64_t n, void *const *values)
-{
-    tw_status st = TW_OK;
-    for (int i = 0; i < r->set->count; i++)
-        if (values[i])
-            TW_TRY(tw_h5_read_rows(r->array[i], H5P_DEFAULT, memory_type(r->set->column[i].type),
-                                   first, n, values[i], r->path, r->set->column[i].name));
-done:
-    return st;
-}
-
-tw_status column_reader_verify(column_reader *r, void *const *values)
-{
-    tw_status st = TW_OK;
-    char met[DIGEST_MAX], wanted[DIGEST_MAX];
-    XXH3_state_t *hash = XXH3_createState();
-    TW_CHECK(hash, TW_ENOMEM, "out of memory: a digest");
-    TW_TRY(column_reader_read(r, 0, r->rows, values));
-    for (int i = 0; i < r->set->count; i++) {
-        const column *c = &r->set->column[i];
-        TW_TRY(tw_h5_read_text(r->array[i], r->path, c->name, "digest", wanted, sizeof wanted));
-        (void)XXH3_128bits_reset(hash);
-        XXH3_128bits_update(hash, values[i], (size_t)r->rows * column_row_bytes(c));
-        print_digest(met, hash);
-        TW_CHECK(strcmp(met, wanted) == 0, TW_EDATA, "%s: damaged: %s does not have its digest",
-                 r->path, c->name);
-    }
-done:
-    XXH3_freeState(hash);
-    return st;
-}
-
-void column_reader_close(column_reader *r)
-{
-    for (int i = 0; i < COLUMNS_MAX; i++) tw_h5_close(&r->array[i]);
-    tw_h5_close(&r->file);
 }

@@ -6,8 +6,10 @@
 
 #include <hdf5.h>
 #include <stdbool.h>
+#include <xxhash.h>
 
 #include "tweedie/data.h"
+#include "tweedie/file.h"
 #include "tweedie/output.h"
 
 typedef enum column_type { COLUMN_F64, COLUMN_I64, COLUMN_F32 } column_type;
@@ -18,7 +20,7 @@ typedef struct column {
     int64_t width; /* numbers of a row; 0: one, and the array has no second axis */
 } column;
 
-enum { COLUMNS_MAX = 8 };
+enum { COLUMNS_MAX = 8, COLUMN_DIGEST_MAX = 33 };
 
 typedef struct column_set {
     int count;
@@ -26,6 +28,9 @@ typedef struct column_set {
 } column_set;
 
 size_t column_row_bytes(const column *c);
+
+/* @param[out] out  COLUMN_DIGEST_MAX bytes: 32 hexadecimal digits */
+void column_print_digest(char *out, XXH128_hash_t hash);
 
 /* ---- writing ---- */
 
@@ -48,17 +53,35 @@ tw_status column_write_double(hid_t id, const char *path, const char *name, doub
 
 /* ---- reading ---- */
 
+/* What a child process found in a file (h5/isolate.h): plain data. */
+typedef struct column_head {
+    char settings[TW_DATASET_TEXT_MAX]; /* attributes of a row job's files */
+    int64_t first, count;
+    tw_status columns; /* whether they are those that were asked for, and why not */
+    char why[2048];
+    int64_t rows;
+    struct {
+        int64_t offset; /* in the file */
+        char digest[COLUMN_DIGEST_MAX];
+    } column[COLUMNS_MAX];
+} column_head;
+
+/* A file of columns, which somebody else may have made: held open, and read without the library. */
 typedef struct column_reader {
     const char *path;
     const column_set *set;
-    hid_t file, array[COLUMNS_MAX];
-    int64_t rows;
+    column_head head;
+    int file;
+    tw_file_version version;
 } column_reader;
 
-/* @param set, path  must outlive the reader
- * @return TW_EDATA where a column is missing or has another shape */
+/* @param set, path  must outlive the reader; no columns: only `head` is wanted
+ * @return TW_EDATA where it is no file of a row job; columns that are missing or have another shape
+ * are an error of those below, and of column_reader_check */
 tw_status column_reader_open(column_reader *out, const char *path, const column_set *set);
-/* @param[out] values  [columns]; NULL where one is not wanted */
+tw_status column_reader_check(const column_reader *r);
+/* @param[out] values  [columns]; NULL where one is not wanted
+ * @return TW_EDATA for rows that are not there; TW_EIO also where the file was changed since */
 tw_status column_reader_read(column_reader *r, int64_t first, int64_t n, void *const *values);
 /* Holds all rows, which fit in `values`, against the digests. @return TW_EDATA "damaged" */
 tw_status column_reader_verify(column_reader *r, void *const *values);

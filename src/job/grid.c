@@ -10,7 +10,7 @@
 
 enum { HEATMAP_PIXELS = 512, BOUND_LEAST = 2 };
 
-/* Whole batches first … last of `total` that rank r of R draws. */
+/* Whole batches first … last of `total` that rank r of R generates. */
 static void share(int64_t *first, int64_t *last, int64_t total, int r, int ranks)
 {
     *first = total * r / ranks;

@@ -78,12 +78,27 @@ static tw_score make_score(row_job *j)
 
 /* ---- planning ---- */
 
+/* A guided score is that of no process's marginals, so nothing follows from it by their flow. */
+static tw_status refuse_guidance(const tw_row_job_options *o)
+{
+    tw_status st = TW_OK;
+    for (int i = 0; i < o->assignment_count; i++)
+        TW_CHECK(strncmp(o->assignments[i], "guidance.", strlen("guidance.")) != 0, TW_EUSAGE,
+                 "%s: a guided model has no likelihoods and no codes: its score is that of no "
+                 "density along the process; the network's own are computed without it",
+                 o->assignments[i]);
+done:
+    return st;
+}
+
 /* In float32 where nothing else is asked for: the noise of bf16 makes a solver's steps small, and a
  * code worthless. */
 static tw_status read_settings(row_job *j)
 {
     tw_status st = TW_OK;
     const tw_row_job_options *o = j->options;
+    if (j->task->settings) return j->task->settings(j);
+    TW_TRY(refuse_guidance(o));
     TW_TRY(tw_restore_config(&j->config, j->restored, "likelihood", "likelihood compute",
                              o->assignment_count, o->assignments));
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_LIKELIHOOD | TW_RUN_COMPUTE, NULL));
@@ -91,6 +106,8 @@ static tw_status read_settings(row_job *j)
     if (j->run.compute.precision == TW_PRECISION_AUTO) j->run.compute.precision = TW_PRECISION_F32;
     if (j->run.compute.convolution == TW_CONVOLUTION_AUTO)
         j->run.compute.convolution = TW_CONVOLUTION_DIRECT;
+    j->batch = j->run.likelihood.batch;
+    j->block = BLOCK_BATCHES * j->batch;
 done:
     return st;
 }
@@ -129,12 +146,11 @@ static tw_status plan(row_job *j)
     tw_model *m = j->restored->model;
     j->dims = m->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
-    TW_TRY(row_job_check_labels(j));
+    if (!j->task->unlabelled) TW_TRY(row_job_check_labels(j));
     TW_TRY(row_job_choose_rows(j));
-    TW_TRY(tw_model_score_create(&j->network, m, j->run.likelihood.batch, j->precision,
+    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision,
                                  (tw_convolution)j->run.compute.convolution));
     j->score = make_score(j);
-    j->block = BLOCK_BATCHES * j->run.likelihood.batch;
     TW_TRY(block_work_check_array(j->first, j->block, "rows"));
     TW_TRY(j->task->plan(j));
     TW_TRY(describe(j));
@@ -163,49 +179,30 @@ static int64_t rows_of(const row_job *j, int64_t k)
     return left < j->block ? left : j->block;
 }
 
-/* The attributes of a part and of OUT. */
-static tw_status read_head(hid_t file, const char *path, char *settings, int64_t *first,
-                           int64_t *count)
-{
-    tw_status st = TW_OK;
-    char text[64];
-    char *end = text;
-    TW_TRY(tw_h5_read_text(file, path, "the file", "settings", settings, TW_DATASET_TEXT_MAX));
-    TW_TRY(tw_h5_read_text(file, path, "the file", "range", text, sizeof text));
-    end = strchr(text, ' ');
-    TW_CHECK(end, TW_EDATA, "%s: attribute \"range\" is '%s'", path, text);
-    *end++ = '\0';
-    TW_CHECK(tw_text_to_int64(text, first) && tw_text_to_int64(end, count), TW_EDATA,
-             "%s: attribute \"range\" is '%s %s'", path, text, end);
-done:
-    return st;
-}
-
 /* A part that is damaged is as good as missing; one of other settings is an error. */
 static tw_status open_part(bool *there, column_reader *r, const row_job *j, int64_t k,
                            const char *path)
 {
     tw_status st = TW_OK;
-    char settings[TW_DATASET_TEXT_MAX] = "";
-    int64_t first = -1, count = -1;
-    hid_t file = H5I_INVALID_HID;
+    column_reader part = {.file = -1};
+    const column_head *h = &part.head;
     *there = false;
     if (!tw_file_exists(path)) goto done;
-    TW_TRY(tw_h5_start());
-    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    st = file < 0 ? tw_h5_fail(TW_EDATA, "%s: cannot be read as HDF5", path)
-                  : read_head(file, path, settings, &first, &count);
-    if (st == TW_OK &&
-        (strcmp(settings, j->settings) != 0 || first != k * j->block || count != rows_of(j, k))) {
-        st = parts_differ(path, made_with_others, settings, j->settings);
+    st = column_reader_open(&part, path, &j->columns);
+    if (st == TW_OK && (strcmp(h->settings, j->settings) != 0 || h->first != k * j->block ||
+                        h->count != rows_of(j, k))) {
+        st = parts_differ(path, made_with_others, h->settings, j->settings);
         goto done;
     }
-    if (st == TW_OK) st = column_reader_open(r, path, &j->columns);
+    if (st == TW_OK) st = column_reader_check(&part);
     *there = st == TW_OK;
     if (st != TW_OK) tw_log_warn("%s; it is made again", tw_error_message());
     st = TW_OK;
+    if (!*there) goto done;
+    *r = part;
+    part.file = -1;
 done:
-    tw_h5_close(&file);
+    column_reader_close(&part);
     return st;
 }
 
@@ -218,7 +215,7 @@ static tw_status check_block(void *self, int64_t k, bool *there)
     bool open = false;
     TW_TRY(parts_path(path, j->directory, k * j->block));
     TW_TRY(open_part(&open, &r, j, k, path));
-    if (open && (r.rows != rows_of(j, k) || column_reader_verify(&r, j->values) != TW_OK)) {
+    if (open && (r.head.rows != rows_of(j, k) || column_reader_verify(&r, j->values) != TW_OK)) {
         tw_log_warn("%s; it is made again", tw_error_message());
         column_reader_close(&r);
         open = false;
@@ -328,30 +325,29 @@ static tw_status look_at_out(row_job *j)
 {
     tw_status st = TW_OK;
     const tw_row_job_options *o = j->options;
-    char settings[TW_DATASET_TEXT_MAX] = "";
-    int64_t first = -1, count = -1;
-    hid_t file = H5I_INVALID_HID;
+    const column_set none = {.count = 0};
+    column_reader r = {.file = -1};
+    const column_head *h = &r.head;
     if (!o->join || !tw_file_exists(o->out)) goto done;
-    TW_TRY(tw_h5_start());
-    file = H5Fopen(o->out, H5F_ACC_RDONLY, H5P_DEFAULT);
-    const bool ours = file >= 0 && read_head(file, o->out, settings, &first, &count) == TW_OK;
-    if (ours && strcmp(settings, j->settings) == 0 && first == j->first && count == j->count) {
+    const bool ours = column_reader_open(&r, o->out, &none) == TW_OK;
+    if (ours && strcmp(h->settings, j->settings) == 0 && h->first == j->first &&
+        h->count == j->count) {
         j->result.complete = true;
         goto done;
     }
     if (o->replace) goto done;
     TW_CHECK(ours, TW_EUSAGE,
              "%s: exists already, and is no result of this command; --force replaces it", o->out);
-    if (strcmp(settings, j->settings) != 0)
-        TW_TRY(parts_differ(o->out, made_with_others, settings, j->settings));
+    if (strcmp(h->settings, j->settings) != 0)
+        TW_TRY(parts_differ(o->out, made_with_others, h->settings, j->settings));
     TW_CHECK(
-        first >= j->first && first + count <= j->first + j->count, TW_EUSAGE,
+        h->first >= j->first && h->first + h->count <= j->first + j->count, TW_EUSAGE,
         "%s: exists already and holds the rows %lld to %lld, not all of which were asked for now; "
         "--force replaces it",
-        o->out, (long long)first, (long long)(first + count - 1));
+        o->out, (long long)h->first, (long long)(h->first + h->count - 1));
     j->fewer = true;
 done:
-    tw_h5_close(&file);
+    column_reader_close(&r);
     return st;
 }
 

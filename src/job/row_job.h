@@ -15,6 +15,10 @@ typedef struct row_job row_job;
 typedef struct row_task {
     const char *verb;  /* "computing the likelihood of": for the log */
     const char *split; /* usual split, where there is one; NULL: all */
+    /* Settings of another section than [likelihood]: j->config and j->run, and j->batch and
+     * j->block. NULL: [likelihood] */
+    tw_status (*settings)(row_job *j);
+    bool unlabelled; /* the data's labels are not what the network is told */
     /* Whether the data fit; how many rows there are, where that is not the split's. */
     tw_status (*check)(row_job *j);
     /* Plans over j->score; sets j->columns and adds to j->text what a result depends on. */
@@ -48,7 +52,7 @@ struct row_job {
 
     char directory[TW_PATH_MAX], settings[TW_DATASET_TEXT_MAX];
     tw_text text;
-    int64_t block, dims;
+    int64_t batch, block, dims;
     column_set columns;
     void *values[COLUMNS_MAX]; /* [block][width] each */
     float *x;                  /* [block][dims] */

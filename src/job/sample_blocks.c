@@ -1,4 +1,4 @@
-/* Drawing blocks, and what is shown meanwhile. */
+/* Generating blocks, and what is shown meanwhile. */
 #include <math.h>
 
 #include "job/sample_job_internal.h"
@@ -61,7 +61,7 @@ tw_status sample_block(void *self, int64_t k)
     numbers = tw_sampler_report(d->sampler);
     TW_TRY(sample_report_of(&report, &numbers));
     for (int64_t i = 0; d->label && i < d->parts.batch; i++)
-        d->label[i] = tw_label_of(&d->labels, d->restored->model, first + i);
+        d->label[i] = tw_label_of(&d->labels, first + i);
     TW_TRY(sample_parts_write(&d->parts, k, d->stored, d->label, &report));
 done:
     return st;

@@ -1,5 +1,5 @@
-/* Drawing a sample set: what is wanted, what is there, what is missing; then draw, join, and make
- * pictures. */
+/* Generating a sample set: what is wanted, what is there, what is missing; then generate, join, and
+ * make pictures. */
 #include "job/sample_job_internal.h"
 
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "tweedie/memory.h"
 #include "tweedie/output.h"
 #include "tweedie/signals.h"
+#include "tweedie/text.h"
 
 tw_status sample_agree(const sample_job *d, tw_status st)
 {
@@ -24,20 +25,50 @@ static const char *inherited(const tw_sample_job_options *o)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
             return "sample.batch sample.seed sample.class sample.clip sample.clip_min "
                    "sample.clip_max "
-                   "compute.precision compute.convolution";
-    return "sample compute.precision compute.convolution";
+                   "guidance compute.precision compute.convolution";
+    return "sample guidance compute.precision compute.convolution";
+}
+
+static bool guided(const sample_job *d)
+{
+    return d->options->guide && *d->options->guide;
+}
+
+enum { ASSIGNMENTS = 2 }; /* that --guide stands for */
+
+/* guidance.kind first: what the user assigned himself comes after it and wins. */
+static tw_status assignments(sample_job *d, char **out, int *count, char *kind, char *network)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    *count = 0;
+    if (guided(d)) {
+        TW_TRY(tw_format(kind, TW_PATH_MAX, "guidance.kind=%s",
+                         d->guide.network->model->net->logits ? "classifier" : "energy"));
+        TW_TRY(tw_format(network, TW_PATH_MAX, "guidance.network=%s", o->guide));
+        out[(*count)++] = kind;
+        out[(*count)++] = network;
+    }
+    for (int i = 0; i < o->assignment_count; i++) out[(*count)++] = o->assignments[i];
+done:
+    return st;
 }
 
 static tw_status read_settings(sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
-    TW_TRY(tw_restore_config(&d->config, d->restored, inherited(o), "sample compute",
-                             o->assignment_count, o->assignments));
+    char kind[TW_PATH_MAX], network[TW_PATH_MAX], **all = NULL;
+    int count;
+    TW_TRY(tw_alloc(&all, o->assignment_count + ASSIGNMENTS, sizeof *all, "settings"));
+    TW_TRY(assignments(d, all, &count, kind, network));
+    TW_TRY(tw_restore_config(&d->config, d->restored, inherited(o), "sample guidance compute",
+                             count, all));
     TW_TRY(tw_run_config_bind(&d->run, d->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               d->restored->model->process->kind->sampler));
     TW_TRY(tw_config_finish(d->config));
 done:
+    tw_free(&all);
     return st;
 }
 
@@ -61,7 +92,8 @@ static tw_status describe(sample_job *d, tw_precision precision)
     const tw_checkpoint_meta *meta = &d->restored->meta;
     tw_text text = {0}, padding = {0};
     TW_TRY(tw_sampler_describe(&text, d->sampler));
-    if (d->restored->model->classes) TW_TRY(tw_text_add(&text, " class=%s", d->run.sample_class));
+    if (d->labels.classes) TW_TRY(tw_run_labels_describe(&text, &d->labels, d->run.sample_class));
+    if (d->guide.guided) TW_TRY(tw_guided_describe(&text, d->guide.guided));
     TW_TRY(describe_padding(&padding, d->restored->model));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
                      d->restored->digest, text.data, tw_precision_name(precision),
@@ -75,6 +107,23 @@ done:
     return st;
 }
 
+/* The network as a score, with what guides it. */
+static tw_status plan_score(sample_job *d, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    tw_model *m = d->restored->model;
+    int64_t classes = 0;
+    TW_TRY(sample_guide_classes(&classes, &d->guide, m));
+    TW_TRY(tw_run_labels(&d->labels, &d->list, d->run.sample_class, classes, m->label_dropout > 0));
+    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision,
+                                 (tw_convolution)d->run.compute.convolution));
+    tw_model_score_condition(d->score, &d->labels);
+    TW_TRY(sample_guide_plan(&d->guide, &d->run, d->restored, tw_model_score_view(d->score),
+                             &d->labels, precision));
+done:
+    return st;
+}
+
 static tw_status plan_sampling(sample_job *d, tw_precision precision)
 {
     tw_status st = TW_OK;
@@ -84,13 +133,11 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(sample_known_read(&d->known, &d->run.sample, &d->restored->samples));
     const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8,
                                         .known = d->known.view.count ? &d->known.view : NULL};
+    TW_TRY(plan_score(d, precision));
     p->spec = d->restored->samples;
-    TW_TRY(tw_run_labels(&d->labels, d->run.sample_class, m));
-    p->spec.num_classes = d->labels.each || d->labels.one != TW_NO_CLASS ? m->classes : 0;
-    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision,
-                                 (tw_convolution)d->run.compute.convolution));
-    tw_model_score_condition(d->score, &d->labels);
-    TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process, tw_model_score_view(d->score),
+    p->spec.num_classes = tw_labels_none(&d->labels) ? 0 : d->labels.classes;
+    TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process,
+                             sample_guide_view(&d->guide, tw_model_score_view(d->score)),
                              &options));
     p->batch = tw_sampler_block(d->sampler);
     TW_TRY(block_work_check_array(d->options->first, p->batch, "samples"));
@@ -110,7 +157,10 @@ static tw_status prepare(sample_job *d)
     tw_status st = TW_OK;
     tw_precision precision;
     TW_TRY(tw_restore(&d->restored, d->comm, d->options->weights, d->options->which));
+    if (guided(d)) TW_TRY(sample_guide_restore(&d->guide, d->comm, d->options->guide));
     TW_TRY(sample_agree(d, read_settings(d)));
+    if (!guided(d) && *d->run.guidance.network && tw_guidance_has_network(&d->run.guidance))
+        TW_TRY(sample_guide_restore(&d->guide, d->comm, d->run.guidance.network));
     TW_TRY(tw_compute_prepare(&precision, NULL, &d->run.compute, d->comm));
     TW_TRY(sample_agree(d, plan_sampling(d, precision)));
 done:
@@ -225,7 +275,7 @@ static tw_status join(sample_job *d)
     return sample_agree(d, st);
 }
 
-/* Before hours of drawing, not after. */
+/* Before hours of generating, not after. */
 static tw_status check_pictures(const sample_job *d)
 {
     tw_status st = TW_OK;
@@ -240,8 +290,8 @@ done:
     return st;
 }
 
-/* Everything that will be written, before hours of drawing. That OUT may be replaced is judged by
- * what it holds; that pictures are new, when it is known that there is something to draw. */
+/* Everything that will be written, before hours of generating. That OUT may be replaced is judged
+ * by what it holds; that pictures are new, when it is known that there is something to generate. */
 static tw_status check_outputs(const sample_job *d)
 {
     tw_status st = TW_OK;
@@ -309,6 +359,8 @@ tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *option
 done:
     tw_sampler_destroy(&d.sampler);
     sample_known_free(&d.known);
+    sample_guide_free(&d.guide);
+    tw_free(&d.list);
     tw_model_score_destroy(&d.score);
     tw_run_config_free(&d.run);
     tw_config_destroy(&d.config);

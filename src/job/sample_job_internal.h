@@ -1,8 +1,9 @@
-/* What the files of drawing share. */
+/* What the files of generating share. */
 #ifndef JOB_SAMPLE_JOB_INTERNAL_H
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
 #include "job/parts.h"
+#include "job/sample_guide.h"
 #include "job/sample_known.h"
 #include "job/sample_parts.h"
 #include "run/run_config.h"
@@ -18,20 +19,22 @@ typedef struct sample_job {
     existing_set existing;
     tw_sample_job_result result;
 
-    /* what is needed to draw; NULL where there are no weights */
+    /* what is needed to generate; NULL where there are no weights */
     tw_restored *restored;
     tw_config *config;
     tw_run_config run; /* sampling and computing */
     tw_model_score *score;
+    sample_guide guide;
     sample_known known;
     tw_sampler *sampler;
     float *x; /* one block, model units */
     void *stored;
     tw_labels labels; /* which class a sample is of */
+    int32_t *list;    /* that they borrow, or NULL */
     int32_t *label;   /* of the block; NULL where samples have none */
     block_work work;
 
-    /* what is shown while drawing */
+    /* what is shown while generating */
     double start, last; /* tw_clock_seconds of the beginning and of the last line */
 } sample_job;
 
@@ -40,9 +43,9 @@ tw_status sample_agree(const sample_job *d, tw_status st);
 /* sample_blocks.c: what the sampler calls after each step; self is the job. */
 tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, int64_t n,
                        const float *x);
-/* Draws block k; self is the job. */
+/* Generates block k; self is the job. */
 tw_status sample_block(void *self, int64_t k);
-/* Draws the missing blocks. Collective. */
+/* Generates the missing blocks. Collective. */
 tw_status sample_blocks(sample_job *d);
 
 /* sample_pictures.c: grid and single images. Collective. */

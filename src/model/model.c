@@ -112,6 +112,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
 {
     tw_model_values v = {.x = tw_input(g, "x", TW_F32, with_batch(m, n))};
     const bool unlabelled = m->label_dropout > 0;
+    const int64_t told = tw_model_augment_labels(m);
     const tw_net_inputs in = {
         .x = v.x,
         .t = tw_input(g, "t", TW_F32, TW_SHAPE(n)),
@@ -121,6 +122,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
         .label = m->classes && !m->net->logits ? tw_input(g, "label", TW_I32, TW_SHAPE(n)) : NULL,
         .classes = m->classes + unlabelled,
         .unlabelled = unlabelled,
+        .augment = told ? tw_input(g, "augment", TW_F32, TW_SHAPE(n, told)) : NULL,
         .sample = m->sample,
         .outputs = outputs(m),
         .reference_names = names};
@@ -218,6 +220,7 @@ void tw_model_inputs_find(tw_model_inputs *out, tw_plan *plan)
     *out = (tw_model_inputs){.x = tw_plan_input(plan, "x"),
                              .t = tw_plan_input(plan, "t"),
                              .log_sigma = tw_plan_input(plan, "log_sigma"),
+                             .augment = tw_plan_input(plan, "augment"),
                              .index = tw_plan_input(plan, "index"),
                              .label = tw_plan_input(plan, "label")};
 }
@@ -232,6 +235,20 @@ void tw_model_inputs_set(const tw_model_inputs *in, const tw_model *m, int64_t i
     if (in->log_sigma) in->log_sigma[i] = (float)log(tw_process_sigma(m->process, t));
     if (in->index) in->index[i] = (int32_t)tw_process_condition(m->process, t);
     if (in->label) in->label[i] = label == TW_NO_CLASS ? (int32_t)m->classes : label;
+    const int64_t told = in->augment ? tw_model_augment_labels(m) : 0;
+    for (int64_t k = 0; k < told; k++) in->augment[i * told + k] = 0;
+}
+
+void tw_model_inputs_set_augment(const tw_model_inputs *in, const tw_model *m, int64_t i,
+                                 const float *labels)
+{
+    const int64_t told = tw_model_augment_labels(m);
+    if (in->augment) memcpy(in->augment + i * told, labels, (size_t)told * sizeof *labels);
+}
+
+int64_t tw_model_augment_labels(const tw_model *m)
+{
+    return m->net->augment_labels ? m->net->augment_labels(m->network.config) : 0;
 }
 
 tw_model_view tw_model_view_at(const tw_model *m, double t)

@@ -20,6 +20,8 @@ struct tw_model_score {
     tw_convolution convolution;
     evaluation forward, backward;
     tw_labels labels;
+    const int32_t *asked; /* of each point of a call, in the place of labels; or NULL */
+    int64_t first;        /* point of the call that is computed now */
     tw_score view;
 };
 
@@ -84,14 +86,6 @@ done:
     return st;
 }
 
-int32_t tw_label_of(const tw_labels *l, const tw_model *m, int64_t index)
-{
-    if (!m->classes) return TW_NO_CLASS;
-    if (l->list)
-        return index >= l->first && index < l->first + l->count ? l->list[index - l->first] : 0;
-    return l->each ? (int32_t)(index % m->classes) : l->one;
-}
-
 /* Inputs of one batch, c_in x, times and classes, then runs. What is missing to a full batch
  * repeats the last sample. */
 static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
@@ -104,7 +98,8 @@ static void compute(const tw_model_score *s, const evaluation *e, int64_t n, con
         const float scale = (float)tw_model_view_at(s->model, t[row]).input;
         for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
         tw_model_inputs_set(&e->in, s->model, i, t[row],
-                            tw_label_of(&s->labels, s->model, index[row]));
+                            s->asked ? s->asked[s->first + row]
+                                     : tw_label_of(&s->labels, index[row]));
     }
     for (int64_t i = 0; v && i < s->batch; i++)
         memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
@@ -146,6 +141,7 @@ static tw_status evaluate(tw_model_score *s, int64_t n, const float *x, const do
     TW_TRY(check_times(s, t, n));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n);
+        s->first = first;
         compute(s, e, count, x + first * dims, t + first, index + first, NULL);
         if (score_out)
             take_score(s, count, x + first * dims, t + first, e->output, score_out + first * dims);
@@ -187,6 +183,7 @@ static tw_status vjp(void *self, int64_t n, const float *x, const double *t, con
     if (!s->backward.plan) TW_TRY(plan_backward(s));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n), at = first * dims;
+        s->first = first;
         compute(s, &s->backward, count, x + at, t + first, index + first, v + at);
         for (int64_t i = 0; i < count; i++) {
             const tw_model_view q = tw_model_view_at(s->model, t[first + i]);
@@ -199,28 +196,36 @@ done:
     return st;
 }
 
+static void condition(void *self, const int32_t *label)
+{
+    ((tw_model_score *)self)->asked = label;
+}
+
 tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch,
                                 tw_precision precision, tw_convolution convolution)
 {
     tw_status st = TW_OK;
     tw_model_score *s = NULL;
     TW_CHECK(!m->net->logits, TW_ECONFIG,
-             "network.kind: %s is a classifier and has no score; a network that gives samples was "
-             "expected",
+             "network.kind: %s is a classifier and has no score: nothing can be sampled from it; "
+             "it guides another network's samples (tweedie sample RUN --guide CLASSIFIER_RUN)",
              m->net->kind.name);
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a model's score"));
     s->model = m;
     s->batch = batch;
     s->precision = precision;
     s->convolution = convolution;
-    s->labels.each = true;
+    s->labels = (tw_labels){.classes = m->classes, .each = true};
     TW_TRY(plan_forward(s));
     s->view = (tw_score){.self = s,
                          .dims = m->dims,
                          .eval = eval,
                          .vjp = vjp,
                          .eval_variance = s->forward.variance ? eval_variance : NULL,
-                         .eval_energy = s->forward.energy ? eval_energy : NULL};
+                         .eval_energy = s->forward.energy ? eval_energy : NULL,
+                         .condition = m->classes ? condition : NULL,
+                         .classes = m->classes,
+                         .unlabelled = m->label_dropout > 0};
     *out = s;
     s = NULL;
 done:
@@ -239,6 +244,7 @@ void tw_model_score_destroy(tw_model_score **score)
 void tw_model_score_condition(tw_model_score *s, const tw_labels *labels)
 {
     s->labels = *labels;
+    s->labels.classes = s->model->classes;
 }
 
 void tw_model_score_refresh(tw_model_score *s)
@@ -260,6 +266,7 @@ tw_status tw_model_score_quantity(tw_model_score *s, tw_model_quantity which, in
     TW_TRY(check_times(s, t, n));
     for (int64_t first = 0; first < n; first += s->batch) {
         const int64_t count = part(s, first, n);
+        s->first = first;
         compute(s, &s->forward, count, x + first * dims, t + first, index + first, NULL);
         for (int64_t i = 0; i < count; i++) {
             const tw_model_view q = tw_model_view_at(s->model, t[first + i]);

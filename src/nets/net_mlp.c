@@ -5,14 +5,9 @@
  * where it is conditioned on classes. Weights and biases begin as U(±1/√fan_in). */
 #include <stdio.h>
 
-#include "tweedie/net.h"
+#include "nets/mlp.h"
 
-typedef struct mlp_config {
-    int64_t width, depth, time_dim;
-    int activation;
-} mlp_config;
-
-static const tw_config_field fields[] = {
+const tw_config_field mlp_fields[MLP_FIELDS] = {
     {NULL, "width", TW_CONFIG_INT64, offsetof(mlp_config, width), "128", 1, 65536, .fixed = true,
      .help = "units of a hidden layer"},
     {NULL, "depth", TW_CONFIG_INT64, offsetof(mlp_config, depth), "3", 1, 64, .fixed = true,
@@ -24,7 +19,7 @@ static const tw_config_field fields[] = {
      .fixed = true, .help = "numbers of the time embedding; 0: not conditioned on time"},
 };
 
-static tw_status check(const void *config, tw_shape sample)
+tw_status mlp_check(const void *config, tw_shape sample)
 {
     const mlp_config *c = config;
     if (sample.rank != 1)
@@ -41,7 +36,7 @@ static tw_value *layer(tw_graph *g, const char *path, tw_value *x, int64_t out)
     return tw_layer_linear(g, path, x, out, init, init);
 }
 
-static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
+tw_value *mlp_build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const mlp_config *c = config;
     const tw_activation_kind kind = (tw_activation_kind)c->activation;
@@ -66,8 +61,8 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 }
 
 const tw_net tw_net_mlp = {
-    .kind = {"mlp", "multilayer perceptron for points, with or without time", fields,
-             sizeof fields / sizeof *fields, sizeof(mlp_config)},
-    .check = check,
-    .build = build,
+    .kind = {"mlp", "multilayer perceptron for points, with or without time", mlp_fields,
+             MLP_FIELDS, sizeof(mlp_config)},
+    .check = mlp_check,
+    .build = mlp_build,
 };

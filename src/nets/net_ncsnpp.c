@@ -74,8 +74,7 @@ static const tw_config_field fields[] = {
     {NULL, "init_scale", TW_CONFIG_DOUBLE, offsetof(ncsnpp_config, init_scale), "0", 0, 1,
      .fixed = true, .help = "initial weights of last convolutions; 0: nearly none"},
     {NULL, "augment_labels", TW_CONFIG_INT64, offsetof(ncsnpp_config, augment_labels), "0", 0, 64,
-     .fixed = true,
-     .help = "numbers that say how a sample was augmented (EDM: 9); zeros where none was"},
+     .fixed = true, .help = "numbers that say how a sample was augmented (data.augment = edm: 9)"},
     {NULL, "library", TW_CONFIG_CHOICE, offsetof(ncsnpp_config, library), "score_sde",
      .choices = "score_sde|edm", .fixed = true,
      .help = "whose parameter names; Fourier features of log sigma, or of EDM's c_noise"},
@@ -118,6 +117,11 @@ static int64_t multiple(const void *config)
 {
     const int64_t levels = ((const ncsnpp_config *)config)->mult.count;
     return levels >= 1 && levels <= LEVELS_MAX ? INT64_C(1) << (levels - 1) : 1;
+}
+
+static int64_t augment_labels(const void *config)
+{
+    return ((const ncsnpp_config *)config)->augment_labels;
 }
 
 static tw_status check(const void *config, tw_shape sample)
@@ -193,22 +197,18 @@ static tw_value *add_class(ncsnpp *b, const tw_net_inputs *in, tw_value *e)
     return tw_add(b->g, e, tw_param(b->g, "class.bias", TW_SHAPE(width), tw_init_zeros));
 }
 
-/* Samples are not augmented: the linear layer of zeros keeps the parameters of networks that were
- * trained with augmentation. */
+/* A linear layer without constant: what was not augmented adds nothing. */
 static tw_value *add_augmentation(ncsnpp *b, const tw_net_inputs *in, tw_value *e)
 {
     const int64_t width = ncsnpp_channels(e), labels = b->c->augment_labels;
-    if (!labels || !e) return e;
-    const int64_t n = e->shape.dims[0];
+    if (!in->augment || !e) return e;
     if (b->c->library == NCSNPP_EDM)
         tw_publish(b->names, b->g, "model.map_augment.weight", "augment.weight",
                    TW_SHAPE(width, labels), 0, false);
-    tw_value *zeros =
-        tw_broadcast(b->g, tw_reshape(b->g, in->t, TW_SHAPE(n, 1)), TW_SHAPE(n, labels));
-    zeros = tw_cast(b->g, tw_affine(b->g, zeros, 0, 0), TW_ACT);
     tw_value *w = tw_param(b->g, "augment.weight", TW_SHAPE(width, labels),
                            tw_init_variance_scaling(1, labels, width));
-    return tw_add(b->g, e, tw_cast(b->g, tw_linear(b->g, zeros, w, NULL), TW_F32));
+    tw_value *told = tw_linear(b->g, tw_cast(b->g, in->augment, TW_ACT), w, NULL);
+    return tw_add(b->g, e, tw_cast(b->g, told, TW_F32));
 }
 
 static void embed_time(ncsnpp *b, const tw_net_inputs *in)
@@ -392,5 +392,6 @@ const tw_net tw_net_ncsnpp = {
              sizeof fields / sizeof *fields, sizeof(ncsnpp_config)},
     .check = check,
     .multiple = multiple,
+    .augment_labels = augment_labels,
     .build = build,
 };

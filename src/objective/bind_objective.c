@@ -44,8 +44,13 @@ tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)
     const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
     const tw_weighting *w = (const tw_weighting *)c->weighting.kind;
     const tw_times *times = (const tw_times *)c->times.kind;
-    TW_CHECK(!m->net->logits, TW_ECONFIG,
-             "objective.kind: %s learns a score, and network.kind = %s is a classifier",
+    TW_CHECK(k->classifies || !m->net->logits, TW_ECONFIG,
+             "objective.kind: %s learns a score, and network.kind = %s is a classifier; "
+             "objective.kind = classify trains it",
+             k->kind.name, m->net->kind.name);
+    TW_CHECK(!k->classifies || m->net->logits, TW_ECONFIG,
+             "objective.kind: %s trains a classifier, and network.kind = %s is none; take "
+             "wideresnet, adm_classifier, or of points mlp_classifier",
              k->kind.name, m->net->kind.name);
     if (k->check) TW_TRY(k->check(c->kind.config, m));
     TW_CHECK(k->weighted || k->of_score || strcmp(w->kind.name, "simple") == 0, TW_ECONFIG,

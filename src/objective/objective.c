@@ -24,7 +24,8 @@ struct tw_objective {
     tw_objective_options options;
     tw_plan *plan;
     tw_objective_inputs in;
-    const float *losses; /* the plan's output */
+    const float *losses, *logits; /* the plan's outputs; logits NULL unless it classifies */
+    bool *hit;                    /* [batch], where it classifies */
     double *t, *importance, *loss;
     float *noise, *noisy; /* [batch][dims] where the graph has no room of its own for z and x_t */
     double *history;
@@ -86,6 +87,7 @@ static void find_inputs(tw_objective *o)
     for (int k = 0; o->kind->inputs && o->kind->inputs[k]; k++)
         in->own[k] = tw_plan_input(o->plan, o->kind->inputs[k]);
     o->losses = tw_plan_output(o->plan, "losses");
+    o->logits = tw_plan_output(o->plan, "logits");
 }
 
 static tw_status make_history(tw_objective *o)
@@ -111,6 +113,7 @@ static tw_status allocate(tw_objective *o)
     TW_TRY(tw_alloc(&o->loss, n, sizeof *o->loss, "an objective's losses"));
     TW_TRY(tw_alloc(&o->noise, numbers, sizeof *o->noise, "an objective's noise"));
     TW_TRY(tw_alloc(&o->noisy, numbers, sizeof *o->noisy, "an objective's samples"));
+    if (o->kind->classifies) TW_TRY(tw_alloc(&o->hit, n, sizeof *o->hit, "an objective's hits"));
     if (o->times->remembers) TW_TRY(make_history(o));
 done:
     return st;
@@ -149,6 +152,7 @@ void tw_objective_destroy(tw_objective **objective)
     tw_free(&o->t);
     tw_free(&o->importance);
     tw_free(&o->loss);
+    tw_free(&o->hit);
     tw_free(&o->noise);
     tw_free(&o->noisy);
     tw_free(&o->history);
@@ -279,7 +283,9 @@ static void fill_one(const tw_objective *o, const tw_objective_step *s, int64_t 
     const float *z = o->noise + at, *seen = o->clean ? x0 : o->noisy + at;
     const float scale = (float)view.input;
     double weight = s->weight * o->importance[i] * reduction(o);
-    tw_model_inputs_set(&in->model, o->model, i, t, label_of(o, s, i < s->count ? i : 0));
+    const int64_t own = i < s->count ? i : 0, told = tw_model_augment_labels(o->model);
+    tw_model_inputs_set(&in->model, o->model, i, t, label_of(o, s, own));
+    if (s->augment) tw_model_inputs_set_augment(&in->model, o->model, i, s->augment + own * told);
     for (int64_t k = 0; k < dims; k++) in->model.x[at + k] = scale * seen[k];
     if (in->target) fill_target(o, t, x0, z, in->target + at);
     if (in->z) memcpy(in->z + at, z, (size_t)dims * sizeof *z);
@@ -327,6 +333,18 @@ static void fill(tw_objective *o, const tw_objective_step *s, const float *x0)
 
 /* ---- running ---- */
 
+/* Of equal logits the first counts. */
+static void judge(tw_objective *o, int64_t count)
+{
+    const int64_t classes = o->model->classes;
+    for (int64_t i = 0; i < count; i++) {
+        const float *z = o->logits + i * classes;
+        int64_t best = 0;
+        for (int64_t k = 1; k < classes; k++) best = z[k] > z[best] ? k : best;
+        o->hit[i] = best == o->in.model.label[i];
+    }
+}
+
 double tw_objective_run(tw_objective *o, const tw_objective_step *s, const float *x0)
 {
     const double start = tw_clock_seconds();
@@ -346,6 +364,7 @@ double tw_objective_run(tw_objective *o, const tw_objective_step *s, const float
         sum += (double)o->losses[i];
         o->loss[i] = (double)o->losses[i] / (s->weight * o->importance[i]);
     }
+    if (o->hit) judge(o, s->count);
     return sum;
 }
 
@@ -353,6 +372,11 @@ void tw_objective_last(const tw_objective *o, const double **t, const double **l
 {
     *t = o->t;
     *loss = o->loss;
+}
+
+const bool *tw_objective_hits(const tw_objective *o)
+{
+    return o->hit;
 }
 
 double *tw_objective_history(tw_objective *o, int64_t *count)

@@ -1,5 +1,5 @@
 /* g(t)² ‖s − s*‖²: the weighting under which the loss bounds the negative log-likelihood (Song,
- * Durkan, Murray, Ermon 2021, equation 7). Times that are drawn as g² / σ² take most of its
+ * Durkan, Murray, Ermon 2021, equation 7). Times that are sampled as g² / σ² take most of its
  * variance away (objective.times = likelihood). */
 #include "tweedie/objective.h"
 

@@ -4,14 +4,14 @@
  * Element e of a sample (in [spatial…, C] order) is dropped where byte e of stream (seed,
  * TW_RNG_DROPOUT, position of the sample in the global batch, step), layer `layer` is below a
  * threshold k; what is kept is scaled by 256 / (256 - k), so the expectation is x (Srivastava et
- * al. 2014, inverted). Nothing is stored: the backward pass draws the same bytes again. */
+ * al. 2014, inverted). Nothing is stored: the backward pass generates the same bytes again. */
 #ifndef TW_OPS_DROPOUT_MASK_H
 #define TW_OPS_DROPOUT_MASK_H
 
 #include "ops/dropout_bytes.h"
 #include "ops/element.h"
 
-enum { TW_DROPOUT_STRETCH = 256 }; /* elements whose bytes are drawn together */
+enum { TW_DROPOUT_STRETCH = 256 }; /* elements whose bytes are generated together */
 
 /* One layer of a run. */
 typedef struct tw_dropout_mask {

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "ops/simd.h"
+
 static inline bool steps(const int64_t *offset, int64_t step)
 {
     return offset[TW_TILE - 1] - offset[0] == step * (TW_TILE - 1) && offset[1] - offset[0] == step;
@@ -88,8 +90,91 @@ static inline bool paired(const int64_t *along, const int64_t *across)
     return true;
 }
 
+#ifdef TW_SIMD_AVX512
+
+/* Where the numbers of a vector of the source lie, and which of its vectors. */
+typedef struct lines {
+    const int64_t *from, *to, *to_across;
+    int64_t first;
+} lines;
+
+TW_INLINE __m512i wide(__m256i low, __m256i high)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* Pairs are of neighbouring vectors: number for number side by side. */
+TW_INLINE void interleave(const lines *l, tw_bf16 *restrict to, const float *restrict from)
+{
+    for (int r = 0; r < TW_TILE; r += 2) {
+        const float *a = from + l->from[r] + l->first, *b = from + l->from[r + 1] + l->first;
+        const __m512i low = _mm512_cvtepu16_epi32(
+                          (__m256i)tw_vto_bf16(tw_vload_f32(a, TW_LANES), false)),
+                      high = _mm512_cvtepu16_epi32(
+                          (__m256i)tw_vto_bf16(tw_vload_f32(b, TW_LANES), false));
+        const __m512i pairs = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+        memcpy(to + l->to[r] + l->to_across[0], &pairs, sizeof pairs);
+    }
+}
+
+/* Pairs are of neighbours in a vector: 16 x 8 pairs are transposed, those of vectors 0 … 7 in the
+ * lower halves of registers. */
+TW_INLINE void transpose_pairs(const lines *l, tw_bf16 *restrict to, const float *restrict from)
+{
+    __m512i a[8], b[8];
+    for (int r = 0; r < 8; r++) {
+        const float *x = from + l->from[r] + l->first, *y = from + l->from[r + 8] + l->first;
+        a[r] = wide((__m256i)tw_vto_bf16(tw_vload_f32(x, TW_LANES), false),
+                    (__m256i)tw_vto_bf16(tw_vload_f32(y, TW_LANES), false));
+    }
+    for (int r = 0; r < 8; r += 2) {
+        b[r] = _mm512_unpacklo_epi32(a[r], a[r + 1]);
+        b[r + 1] = _mm512_unpackhi_epi32(a[r], a[r + 1]);
+    }
+    for (int r = 0; r < 8; r += 4)
+        for (int k = 0; k < 2; k++) { /* columns 2k and 2k + 1 of both 128-bit lanes */
+            a[r + 2 * k] = _mm512_unpacklo_epi64(b[r + k], b[r + k + 2]);
+            a[r + 2 * k + 1] = _mm512_unpackhi_epi64(b[r + k], b[r + k + 2]);
+        }
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13),
+                  high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    for (int c = 0; c < 4; c++) {
+        const __m512i x = _mm512_permutex2var_epi64(a[c], low, a[c + 4]),
+                      y = _mm512_permutex2var_epi64(a[c], high, a[c + 4]);
+        memcpy(to + l->to[0] + l->to_across[2 * c], &x, sizeof x);
+        memcpy(to + l->to[0] + l->to_across[2 * c + 8], &y, sizeof y);
+    }
+}
+
+/* Whole tiles between the store and what the bf16 dot products of AVX-512 and AMX read. */
+TW_INLINE bool to_pairs(const tw_tile *t, tw_bf16 *restrict to, const float *restrict from)
+{
+    const bool columns = steps(t->from_column, 1), rows = steps(t->from_row, 1);
+    if (t->rows < TW_TILE || t->columns < TW_TILE || (!columns && !rows)) return false;
+    const lines l = columns ? (lines){t->from_row, t->to_row, t->to_column, t->from_column[0]}
+                            : (lines){t->from_column, t->to_column, t->to_row, t->from_row[0]};
+    if (paired(l.to_across, l.to))
+        interleave(&l, to, from);
+    else if (paired(l.to, l.to_across))
+        transpose_pairs(&l, to, from);
+    else
+        return false;
+    return true;
+}
+
+#else
+
+TW_INLINE bool to_pairs(const tw_tile *t, tw_bf16 *restrict to, const float *restrict from)
+{
+    (void)t, (void)to, (void)from;
+    return false;
+}
+
+#endif
+
 static void to_bf16(const tw_tile *t, tw_bf16 *restrict to, const float *restrict from)
 {
+    if (to_pairs(t, to, from)) return;
     float tile[TW_TILE][TW_TILE], turned[TW_TILE][TW_TILE];
     const bool full = t->rows == TW_TILE && t->columns == TW_TILE;
     load(t, tile, from);

@@ -4,8 +4,8 @@
  *
  * Graph time: infer() and gradient() work on nodes; gradient() adds operations to the graph.
  * Plan time: plan() decides everything that depends on shapes, creates primitives, and says what
- * memory it wants. Run time: run() computes. It cannot fail, allocates nothing, and writes outputs
- * whole (their memory holds garbage before). */
+ * memory it wants. Run time: pack() prepares parameters, run() computes. It cannot fail, allocates
+ * nothing, and writes outputs whole (their memory holds garbage before). */
 #ifndef TW_OPS_OP_H
 #define TW_OPS_OP_H
 
@@ -66,7 +66,9 @@ typedef struct tw_task {
     size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts
                             may pad */
     void *packed;
-    void *state; /* the op's own; destroy() frees it */
+    int64_t pack_unit[2]; /* numbers of inputs 0 and 1 that one call of pack() reads; 0: nothing of
+                             that input is packed */
+    void *state;          /* the op's own; destroy() frees it */
     char implementation[TW_IMPLEMENTATION_MAX];
     double flops;
 } tw_task;
@@ -86,8 +88,9 @@ struct tw_op {
                           tw_value **gin);
 
     tw_status (*plan)(tw_task *t);
-    void (*pack)(const tw_task *t); /* after each change of the parameters: repacks them for run();
-                                       may be absent */
+    /* After each change of the parameters: repacks unit `unit` of input `input` for run(), on one
+     * thread; units are independent of each other. May be absent. */
+    void (*pack)(const tw_task *t, int input, int64_t unit);
     void (*run)(const tw_task *t, const tw_run *run);
     void (*destroy)(tw_task *t); /* may be absent where state is NULL */
 

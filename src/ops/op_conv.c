@@ -114,7 +114,10 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p)
     TW_TRY(tw_pd_conv(&pd, p));
     TW_TRY(tw_pd_md(&weights, pd, TW_PD_WEIGHTS));
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, false, &weights, t->act));
-    if (!s->weights.direct) t->packed_bytes = tw_md_size(&weights);
+    if (!s->weights.direct) {
+        t->packed_bytes = tw_md_size(&weights);
+        t->pack_unit[1] = tw_weights_unit(w->shape, w->layout);
+    }
     {
         tw_primitive_arg args[5] = {
             {DNNL_ARG_SRC, &p->src}, {DNNL_ARG_WEIGHTS, &weights}, {DNNL_ARG_DST, &p->dst}};
@@ -163,17 +166,18 @@ done:
     return st;
 }
 
-static void pack(const tw_task *t)
+static void pack(const tw_task *t, int input, int64_t unit)
 {
-    state *s = t->state;
+    const state *s = t->state;
+    (void)input; /* the weights alone are packed */
     if (s->choice == CHOICE_WINOGRAD)
-        tw_winograd_pack(&s->winograd, t);
+        tw_winograd_pack(&s->winograd, t, unit);
     else if (s->choice == CHOICE_DIRECT)
-        tw_weights_copy_run(&s->direct.weights, t->packed, t->in[1]);
+        tw_weights_copy_unit(&s->direct.weights, t->packed, t->in[1], unit);
     else if (s->choice == CHOICE_GATHER)
-        tw_weights_copy_run(&s->gather.weights, t->packed, t->in[1]);
-    else if (!s->weights.direct)
-        tw_weights_copy_run(&s->weights, t->packed, t->in[1]);
+        tw_weights_copy_unit(&s->gather.weights, t->packed, t->in[1], unit);
+    else
+        tw_weights_copy_unit(&s->weights, t->packed, t->in[1], unit);
 }
 
 static void run(const tw_task *t, const tw_run *r)

@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "ops/convert.h"
+#include "ops/element.h"
 #include "ops/ops.h"
 #include "ops/product.h"
+#include "ops/weights.h"
 
 extern const tw_op tw_op_matmul;
 
@@ -159,6 +161,7 @@ static void plan_operand(state *s, tw_task *t, int k)
     o->packed = v->role != TW_ROLE_NODE && v->role != TW_ROLE_INPUT;
     o->converted = !o->packed;
     size_t *room = o->packed ? &t->packed_bytes : &t->scratch_bytes;
+    if (o->packed) t->pack_unit[k] = tw_weights_unit(v->shape, v->layout);
     o->offset = *room;
     *room += aligned((size_t)o->count * tw_dtype_size(s->compute));
 }
@@ -195,19 +198,21 @@ done:
 }
 
 /* An operand as the product takes it. */
-static void convert(const state *s, void *to, const void *from, const operand *o)
+static void convert(const state *s, void *to, const void *from, const operand *o, int64_t count)
 {
     if (s->rounded && o->stored == TW_DTYPE_F32)
-        tw_round_to_bf16(to, from, o->count);
+        tw_round_to_bf16(to, from, count);
     else
-        tw_convert(to, s->compute, from, o->stored, o->count);
+        tw_convert(to, s->compute, from, o->stored, count);
 }
 
-static void pack(const tw_task *t)
+static void pack(const tw_task *t, int input, int64_t unit)
 {
     const state *s = t->state;
-    for (int k = 0; k < 2; k++)
-        if (s->in[k].packed) convert(s, (char *)t->packed + s->in[k].offset, t->in[k], &s->in[k]);
+    const operand *o = &s->in[input];
+    const int64_t each = t->pack_unit[input], first = unit * each, rest = o->count - first;
+    convert(s, tw_at((char *)t->packed + o->offset, first, s->compute),
+            tw_at_const(t->in[input], first, o->stored), o, rest < each ? rest : each);
 }
 
 static void run(const tw_task *t, const tw_run *r)
@@ -220,7 +225,7 @@ static void run(const tw_task *t, const tw_run *r)
         if (o->packed) data[k] = (char *)t->packed + o->offset;
         if (o->converted) {
             void *copy = (char *)t->scratch + o->offset;
-            convert(s, copy, t->in[k], o);
+            convert(s, copy, t->in[k], o, o->count);
             data[k] = copy;
         }
     }

@@ -57,6 +57,20 @@ static inline int64_t tw_task_out_count(const tw_task *t)
     return tw_shape_count(t->node->out[0].shape);
 }
 
+/* How many units of an input, a parameter, pack() has to pack. */
+static inline int64_t tw_task_pack_units(const tw_task *t, int input)
+{
+    const int64_t unit = t->pack_unit[input];
+    return unit ? (tw_shape_count(t->node->in[input]->shape) + unit - 1) / unit : 0;
+}
+
+/* All of them. */
+static inline void tw_task_pack(const tw_task *t)
+{
+    for (int k = 0; k < 2 && t->op->pack; k++)
+        for (int64_t u = 0; u < tw_task_pack_units(t, k); u++) t->op->pack(t, k, u);
+}
+
 /* destroy() of an op whose state is one block from tw_alloc. */
 static inline void tw_task_free_state(tw_task *t)
 {

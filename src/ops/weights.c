@@ -5,6 +5,11 @@
 
 #include "ops/kern_tile.h"
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 tw_status tw_weights_md(tw_md *out, tw_shape s, tw_layout layout)
 {
     static const dnnl_format_tag_t plain[] = {dnnl_abc, dnnl_abcd, dnnl_abcde};
@@ -53,9 +58,25 @@ static void fill_side(const tw_weights_side *side, const tw_md_blocking *b, tw_s
     for (int64_t k = 0; k < taps; k++) side->k[k] = tap_part(b, s, k);
 }
 
-static tw_status allocate(tw_weights_copy *c, tw_shape s)
+int64_t tw_weights_unit(tw_shape s, tw_layout layout)
+{
+    const int64_t taps = tw_shape_count(s) / (s.dims[0] * s.dims[1]);
+    if (layout == TW_BLOCKED) return taps * TW_TILE * TW_TILE;
+    return least(TW_TILE, s.dims[0]) * s.dims[1] * taps;
+}
+
+tw_weights_tiles tw_weights_tiles_of(tw_shape s, tw_layout layout, int64_t unit)
+{
+    if (layout == TW_PLAIN) return (tw_weights_tiles){unit * TW_TILE, 0, s.dims[1]};
+    const int64_t tiles = s.dims[1] / TW_TILE, first = unit % tiles * TW_TILE;
+    return (tw_weights_tiles){unit / tiles * TW_TILE, first, first + TW_TILE};
+}
+
+static tw_status allocate(tw_weights_copy *c, tw_shape s, tw_layout layout)
 {
     tw_status st = TW_OK;
+    c->shape = s;
+    c->layout = layout;
     c->out = s.dims[0];
     c->in = s.dims[1];
     c->taps = tw_shape_count(s) / (c->out * c->in);
@@ -86,7 +107,7 @@ tw_status tw_weights_copy_pack_blocked(tw_weights_copy *out, tw_shape shape, tw_
     tw_md_blocking from;
     TW_TRY(tw_weights_md(&stored, shape, layout));
     TW_TRY(tw_md_get_blocking(&from, &stored));
-    TW_TRY(allocate(&c, shape));
+    TW_TRY(allocate(&c, shape, layout));
     fill_side(&c.from, &from, shape, c.taps);
     if (flip) { /* the other side's o is our i */
         const tw_weights_side turned = {c.to.i, c.to.o, c.to.k};
@@ -132,7 +153,7 @@ tw_status tw_weights_copy_unpack_blocked(tw_weights_copy *out, tw_shape shape, t
     tw_md_blocking to;
     TW_TRY(tw_weights_md(&stored, shape, layout));
     TW_TRY(tw_md_get_blocking(&to, &stored));
-    TW_TRY(allocate(&c, shape));
+    TW_TRY(allocate(&c, shape, layout));
     fill_side(&c.from, given, shape, c.taps);
     fill_side(&c.to, &to, shape, c.taps);
     *out = c;
@@ -163,11 +184,6 @@ void tw_weights_copy_destroy(tw_weights_copy *c)
     tw_free(&c->tables);
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void tw_weights_copy_tile(const tw_weights_copy *c, void *to, const float *from, int64_t o,
                           int64_t i)
 {
@@ -186,6 +202,12 @@ void tw_weights_copy_tile(const tw_weights_copy *c, void *to, const float *from,
         else
             kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
     }
+}
+
+void tw_weights_copy_unit(const tw_weights_copy *c, void *to, const float *from, int64_t unit)
+{
+    const tw_weights_tiles t = tw_weights_tiles_of(c->shape, c->layout, unit);
+    for (int64_t i = t.first; i < t.end; i += TW_TILE) tw_weights_copy_tile(c, to, from, t.o, i);
 }
 
 void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from)

@@ -20,7 +20,19 @@ typedef struct tw_weights_side {
     int64_t *o, *i, *k;
 } tw_weights_side;
 
+/* Stored weights are packed in units, stretches of memory that hold whole tiles of 16 x 16 (o, i):
+ * of blocked ones a tile, of plain ones 16 rows. @return numbers of one unit */
+int64_t tw_weights_unit(tw_shape shape, tw_layout layout);
+
+/* The tiles of unit `unit`: (o, first), (o, first + 16), … with their i below `end`. */
+typedef struct tw_weights_tiles {
+    int64_t o, first, end;
+} tw_weights_tiles;
+tw_weights_tiles tw_weights_tiles_of(tw_shape shape, tw_layout layout, int64_t unit);
+
 typedef struct tw_weights_copy {
+    tw_shape shape; /* of the stored weights, with their layout */
+    tw_layout layout;
     bool direct;  /* both sides are the same: nothing is copied */
     bool rounded; /* f32 that holds bf16 numbers: of bf16 plans where oneDNN computes in f32 */
     int64_t out, in, taps;
@@ -48,6 +60,9 @@ void tw_weights_copy_destroy(tw_weights_copy *c);
 
 /* Copies; what `to` pads beyond the weights' own shape is left alone. */
 void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from);
+
+/* The tiles of one unit of the stored weights, by one thread. */
+void tw_weights_copy_unit(const tw_weights_copy *c, void *to, const float *from, int64_t unit);
 
 /* The part of it that begins with the store's w[o, i], multiples of 16, and is 16 of both at most;
  * by one thread. */

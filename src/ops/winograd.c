@@ -66,6 +66,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
+    t->pack_unit[1] = tw_weights_unit(stored->shape, stored->layout);
     t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
 done:
@@ -93,14 +94,11 @@ static void pack_tile(const tw_winograd *w, float *packed, const float *stored, 
                                    least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 
-void tw_winograd_pack(const tw_winograd *w, const tw_task *t)
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
 {
-    float *packed = t->packed;
-    const float *stored = t->in[1];
-#pragma omp parallel for collapse(2) schedule(static) num_threads(w->threads)
-    for (int64_t o = 0; o < w->grid.out_channels; o += TW_WINOGRAD_CHANNELS)
-        for (int64_t i = 0; i < w->grid.in_channels; i += TW_WINOGRAD_CHANNELS)
-            pack_tile(w, packed, stored, i, o);
+    const tw_weights_tiles tiles = tw_weights_tiles_of(w->weights.shape, w->weights.layout, unit);
+    for (int64_t i = tiles.first; i < tiles.end; i += TW_WINOGRAD_CHANNELS)
+        pack_tile(w, t->packed, t->in[1], w->flip ? tiles.o : i, w->flip ? i : tiles.o);
 }
 
 static void transform_inputs(const tw_winograd *w, float *v, const void *x, const float *zeros,

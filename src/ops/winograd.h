@@ -64,7 +64,8 @@ typedef struct tw_winograd {
 tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes *s,
                              const tw_attr *a, bool flip);
 void tw_winograd_destroy(tw_winograd *w);
-void tw_winograd_pack(const tw_winograd *w, const tw_task *t);
+/* Unit `unit` of the stored weights (weights.h), by one thread. */
+void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit);
 
 /* out[0] = gain (conv(in[0]) [+ bias] [+ summand]); both may be NULL, and the summand may be
  * out[0].

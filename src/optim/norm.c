@@ -33,7 +33,7 @@ double tw_optim_sum_squares(const float *x, int64_t n)
 void tw_optim_block_squares(const float *x, int64_t n, int64_t block, double *sums)
 {
     const optim_kernels *kernels = optim_kernels_find();
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > block)
     for (int64_t i = 0; i < n; i += block)
         sums[i / block] = kernels->sum_squares(x + i, n - i < block ? n - i : block);
 }

@@ -7,18 +7,38 @@
 
 #include "optim/kern_optim.h"
 
-enum { BLOCK = 2048 }; /* parameters; five arrays of them are 40 KiB */
+enum {
+    BLOCK = 2048, /* parameters; five arrays of them are 40 KiB */
+    PIECES = 8    /* that a thread takes at once: enough to stream, few enough to come out even */
+};
+
+/* Elements [at, end), at most a block of them at a time. */
+static void update_blocks(const tw_update *u, optim_block *block, const void *constants, int64_t at,
+                          int64_t end)
+{
+    const optim_kernels *kernels = optim_kernels_find();
+    for (int64_t i = at; i < end; i += BLOCK) {
+        const int64_t count = end - i < BLOCK ? end - i : BLOCK;
+        block(constants, u, i, count);
+        for (int r = 0; r < u->rates; r++)
+            kernels->ema((float)(1 - u->decay[r]), count, u->ema[r] + i, u->theta + i);
+    }
+}
 
 void optim_pass(const tw_update *u, optim_block *block, const void *constants)
 {
     assert(u->k >= 1 && u->rates >= 0 && u->rates <= TW_EMA_MAX);
-    const optim_kernels *kernels = optim_kernels_find();
+    if (!u->pieces) {
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < u->n; i += BLOCK) {
-        const int64_t count = u->n - i < BLOCK ? u->n - i : BLOCK;
-        block(constants, u, i, count);
-        for (int r = 0; r < u->rates; r++)
-            kernels->ema((float)(1 - u->decay[r]), count, u->ema[r] + i, u->theta + i);
+        for (int64_t i = 0; i < u->n; i += BLOCK)
+            update_blocks(u, block, constants, i, u->n - i < BLOCK ? u->n : i + BLOCK);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, PIECES)
+    for (int64_t k = 0; k < u->piece_count; k++) {
+        const tw_update_piece *p = &u->pieces[k];
+        update_blocks(u, block, constants, p->at, p->at + p->count);
+        if (u->updated) u->updated(u->self, k);
     }
 }
 

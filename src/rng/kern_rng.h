@@ -4,7 +4,7 @@
 
 #include "tweedie/rng_block.h"
 
-enum { CHUNK = 4 * TW_RNG_LANES }; /* words of 16 blocks, the unit in which kernels draw */
+enum { CHUNK = 4 * TW_RNG_LANES }; /* words of 16 blocks, the unit in which kernels generate */
 
 typedef struct rng_kernels {
     /* out [chunks][CHUNK]: elements 4 * block and on, of the words themselves or as standard

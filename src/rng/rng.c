@@ -1,6 +1,6 @@
-/* The ranges of rng.h over the kernels' chunks. Whole chunks are drawn in place; a ragged beginning
- * or end is drawn into a chunk on the stack and cut, which is why no result can depend on how a
- * range is split. */
+/* The ranges of rng.h over the kernels' chunks. Whole chunks are generated in place; a ragged
+ * beginning or end is generated into a chunk on the stack and cut, which is why no result can
+ * depend on how a range is split. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -22,21 +22,21 @@ static void check(const tw_rng_stream *s, int64_t first, int64_t n)
     assert(first >= 0 && n >= 0 && first <= ((int64_t)1 << 34) - n);
 }
 
-/* Draws chunks of CHUNK elements of four bytes, from the block on. */
-typedef void draw_chunks(void *out, tw_rng_key key, uint32_t block, int64_t chunks);
+/* Generates chunks of CHUNK elements of four bytes, from the block on. */
+typedef void generate_chunks(void *out, tw_rng_key key, uint32_t block, int64_t chunks);
 
-static void draw_words(void *out, tw_rng_key key, uint32_t block, int64_t chunks)
+static void generate_words(void *out, tw_rng_key key, uint32_t block, int64_t chunks)
 {
     kernels()->words(out, key, block, chunks);
 }
 
-static void draw_normals(void *out, tw_rng_key key, uint32_t block, int64_t chunks)
+static void generate_normals(void *out, tw_rng_key key, uint32_t block, int64_t chunks)
 {
     kernels()->normals(out, key, block, chunks);
 }
 
 /* Elements first … first + n − 1, of four bytes each. */
-static void fill(void *out, tw_rng_key key, int64_t first, int64_t n, draw_chunks *draw)
+static void fill(void *out, tw_rng_key key, int64_t first, int64_t n, generate_chunks *generate)
 {
     union {
         uint32_t words[CHUNK];
@@ -47,15 +47,15 @@ static void fill(void *out, tw_rng_key key, int64_t first, int64_t n, draw_chunk
     uint32_t block = (uint32_t)(first / 4);
     if (skip != 0 && n > 0) {
         const int64_t count = n < 4 - skip ? n : 4 - skip;
-        draw(&part, key, block++, 1);
+        generate(&part, key, block++, 1);
         memcpy(to, (const unsigned char *)&part + 4 * skip, 4 * (size_t)count);
         to += 4 * count;
         n -= count;
     }
     const int64_t chunks = n / CHUNK, rest = n % CHUNK;
-    draw(to, key, block, chunks);
+    generate(to, key, block, chunks);
     if (rest != 0) {
-        draw(&part, key, block + (uint32_t)(chunks * TW_RNG_LANES), 1);
+        generate(&part, key, block + (uint32_t)(chunks * TW_RNG_LANES), 1);
         memcpy(to + 4 * chunks * CHUNK, &part, 4 * (size_t)rest);
     }
 }
@@ -63,13 +63,13 @@ static void fill(void *out, tw_rng_key key, int64_t first, int64_t n, draw_chunk
 void tw_rng_u32(uint32_t *out, const tw_rng_stream *s, int64_t first, int64_t n)
 {
     check(s, first, n);
-    fill(out, tw_rng_key_of(s), first, n, draw_words);
+    fill(out, tw_rng_key_of(s), first, n, generate_words);
 }
 
 void tw_rng_normal(float *out, const tw_rng_stream *s, int64_t first, int64_t n)
 {
     check(s, first, n);
-    fill(out, tw_rng_key_of(s), first, n, draw_normals);
+    fill(out, tw_rng_key_of(s), first, n, generate_normals);
 }
 
 /* Words, a buffer of them at a time, each turned into one element by EXPRESSION of `w`. */

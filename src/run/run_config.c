@@ -4,40 +4,16 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tweedie/text.h"
-
 static const tw_config_field class_field = {
     NULL,
     "class",
     TW_CONFIG_STRING,
     offsetof(tw_run_config, sample_class),
     "all",
-    .help = "models with classes: a class, none (of a model with network.label_dropout), or all "
-            "classes in turn"};
-
-tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m)
-{
-    tw_status st = TW_OK;
-    int64_t one = TW_NO_CLASS;
-    *out = (tw_labels){.each = strcmp(text, "all") == 0, .one = TW_NO_CLASS};
-    if (out->each) return TW_OK;
-    TW_CHECK(m->classes, TW_ECONFIG,
-             "sample.class: %s; the network was told no classes in training "
-             "(network.classes = 0)",
-             text);
-    if (strcmp(text, "none") == 0) {
-        TW_CHECK(m->label_dropout > 0, TW_ECONFIG,
-                 "sample.class: none; the network was always told a class in training "
-                 "(network.label_dropout = 0)");
-        return TW_OK;
-    }
-    TW_CHECK(tw_text_to_int64(text, &one) && one >= 0 && one < m->classes, TW_ECONFIG,
-             "sample.class: %s; 0 to %lld, all or none was expected", text,
-             (long long)m->classes - 1);
-    out->one = (int32_t)one;
-done:
-    return st;
-}
+    .help =
+        "models with classes, and classifier guidance: a class, all classes in turn, none (of a "
+        "model with network.label_dropout), or a text file of one class for each sample, "
+        "repeated"};
 
 static const char *usual_sampler(const tw_run_config *c, const char *usual)
 {
@@ -59,6 +35,17 @@ done:
     return st;
 }
 
+static tw_status bind_augment(tw_choice *out, tw_config *config)
+{
+    const tw_choice_rule rule = {.section = "data",
+                                 .key = "augment",
+                                 .default_name = "none",
+                                 .help = "what is done to images of training beside flips",
+                                 .kinds = tw_augment_kinds,
+                                 .fixed = true};
+    return tw_choice_bind(out, config, &rule);
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
@@ -66,6 +53,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     if (parts & TW_RUN_TRAIN) {
         TW_TRY(tw_train_config_bind(&c->train, config));
         TW_TRY(bind_optimizer(&c->optimizer, config));
+        TW_TRY(bind_augment(&c->augment, config));
     }
     if (parts & TW_RUN_COMPUTE) TW_TRY(tw_compute_config_bind(&c->compute, config));
     if (parts & TW_RUN_MODEL) {
@@ -75,6 +63,7 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
     if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_config_bind_in(config, "sample", &class_field, 1, c));
+    if (parts & TW_RUN_SAMPLE) TW_TRY(tw_guidance_bind(&c->guidance, config, "guidance"));
     if (parts & TW_RUN_LIKELIHOOD) TW_TRY(tw_likelihood_bind(&c->likelihood, config));
 done:
     return st;
@@ -84,7 +73,9 @@ void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
     tw_choice_free(&c->optimizer);
+    tw_choice_free(&c->augment);
     tw_objective_config_free(&c->objective);
     tw_sampler_config_free(&c->sample);
+    tw_guidance_config_free(&c->guidance);
     tw_likelihood_config_free(&c->likelihood);
 }

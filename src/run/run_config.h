@@ -5,6 +5,8 @@
 
 #include "run/compute.h"
 #include "run/train_config.h"
+#include "tweedie/augment.h"
+#include "tweedie/guidance.h"
 #include "tweedie/likelihood.h"
 #include "tweedie/model.h"
 #include "tweedie/objective.h"
@@ -14,11 +16,13 @@
 typedef struct tw_run_config {
     tw_train_config train;
     tw_choice optimizer; /* a tw_optimizer, with `train` */
+    tw_choice augment;   /* a tw_augment, the same */
     tw_compute_config compute;
     tw_model *model; /* configured, not created */
     tw_objective_config objective;
     tw_sampler_config sample;
-    const char *sample_class; /* of models with classes: tw_run_labels */
+    const char *sample_class;    /* of models with classes: tw_run_labels */
+    tw_guidance_config guidance; /* with `sample` */
     tw_likelihood_config likelihood;
 } tw_run_config;
 
@@ -41,9 +45,17 @@ typedef enum tw_run_part {
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual);
 void tw_run_config_free(tw_run_config *c);
 
-/* What sample.class says of a model's samples: "all", each class in turn; a class; "none".
- * @return TW_ECONFIG where the model has no such class */
-tw_status tw_run_labels(tw_labels *out, const char *text, const tw_model *m);
+/* What sample.class says of the classes of samples: "all", each class in turn; a class; "none"; or
+ * a file of one class after the other, of which sample i takes number i modulo their count.
+ * @param classes     0: there are none
+ * @param unlabelled  "none" may be asked for
+ * @param[out] list   tw_free: what labels->list borrows, NULL where there is no file
+ * @return TW_ECONFIG where there is no such class; what reading the file returns */
+tw_status tw_run_labels(tw_labels *out, int32_t **list, const char *text, int64_t classes,
+                        bool unlabelled);
+
+/* " class=…" for the line that sample sets are compared by. @param[out] out  is added to */
+tw_status tw_run_labels_describe(tw_text *out, const tw_labels *labels, const char *text);
 
 /* Version 0.1 wrote the process's keys into [objective], and which steps are kept into
  * sample.spacing; and Adam had a weight_decay, which is adamw's now. Renames such entries; a text

@@ -53,7 +53,7 @@ const tw_config_field tw_train_fields[] = {
      .help = "of the learning rate, to zero at train.steps"},
 
     {FIELD("ema", "rates", TW_CONFIG_DOUBLES, ema_rates), "0.9999", 0, 0.99999999, .fixed = true,
-     .help = "moving averages of the weights; the first is what samples are drawn from"},
+     .help = "decays of the EMA of the weights; sampling uses the first"},
     {FIELD("ema", "warmup", TW_CONFIG_BOOL, ema_warmup), "no", .fixed = true,
      .help = "rate = min(rate, (1 + k) / (10 + k)) at update k"},
 

@@ -101,6 +101,7 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
     s->process = process;
     s->score = score;
     s->known = options->known;
+    s->hook = options->hook;
     s->dims = score->dims;
     s->batch = options->batch ? options->batch : config->batch;
     s->asked_steps = options->steps ? options->steps : config->steps;
@@ -110,6 +111,13 @@ tw_status tw_sampler_create(tw_sampler **out, const tw_sampler_config *config,
     TW_CHECK(!s->known || s->loop->known, TW_ECONFIG,
              "sample.known: sample.kind = %s keeps nothing that is given of the samples; "
              "annealed_langevin does",
+             s->loop->kind.name);
+    TW_CHECK(!s->hook || s->loop->grid, TW_ECONFIG,
+             "sample.kind: %s has no steps after which a measurement could be looked at; take a "
+             "sampler with a grid of times",
+             s->loop->kind.name);
+    TW_CHECK(!s->hook || !s->hook->run || s->loop->predictor, TW_ECONFIG,
+             "sample.kind: %s; the method has a loop of its own, which takes a predictor",
              s->loop->kind.name);
     TW_TRY(set_clip(s, options->bounded));
     if (s->loop->grid) TW_TRY(tw_times_grid_create(&s->grid, config, process, options->steps));
@@ -235,9 +243,15 @@ void tw_sampler_prior(const tw_sampler *s, tw_batch *b)
     }
 }
 
+static tw_status look_after(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t name)
+{
+    return s->hook && s->hook->after ? s->hook->after(s->hook->self, b, at, name) : TW_OK;
+}
+
 /* A whole batch of indices from `first`, of which the caller takes the first `wanted`. */
 static tw_status run_batch(tw_sampler *s, int64_t first, int64_t wanted)
 {
+    tw_status st = TW_OK;
     tw_batch *b = &s->b;
     s->first = first;
     s->wanted = wanted;
@@ -249,7 +263,13 @@ static tw_status run_batch(tw_sampler *s, int64_t first, int64_t wanted)
     if (s->predictor && s->predictor->begin) s->predictor->begin(s->config->predictor.config, b);
     b->scratch = s->loop_scratch;
     s->samples += b->n;
-    return s->loop->run(s->config->loop.config, s, b);
+    if (s->grid.point) TW_TRY(look_after(s, b, &s->grid.point[0], 0));
+    TW_TRY(s->hook && s->hook->run ? s->hook->run(s->hook->self, s, b)
+                                   : s->loop->run(s->config->loop.config, s, b));
+    if (s->grid.point && !s->predictor && s->grid.point[s->grid.steps].data)
+        TW_TRY(look_after(s, b, &s->grid.point[s->grid.steps], 1)); /* no predictor told of it */
+done:
+    return st;
 }
 
 tw_status tw_sampler_run(tw_sampler *s, int64_t first, int64_t n, float *x)
@@ -276,21 +296,29 @@ done:
 
 tw_status tw_sampler_predict(tw_sampler *s, tw_batch *b, int64_t k)
 {
+    tw_status st = TW_OK;
     b->scratch = s->predictor_scratch;
     b->number = s->predictor_number;
-    return s->predictor->step(s->config->predictor.config, &s->grid, k, b);
+    TW_TRY(s->predictor->step(s->config->predictor.config, &s->grid, k, b));
+    TW_TRY(look_after(s, b, &s->grid.point[k + 1], 2 * s->grid.point[k].name + 1));
+done:
+    return st;
 }
 
 tw_status tw_sampler_correct_once(tw_sampler *s, tw_batch *b, const tw_point *at, int64_t j,
                                   int64_t count)
 {
+    tw_status st = TW_OK;
     tw_point step = *at;
     step.name = at->name * count + j;
-    b->unchanged = j > 0 && !s->known;
+    b->unchanged = j > 0 && !s->known && !s->hook;
     b->scratch = s->corrector_scratch;
     b->number = s->corrector_number;
-    return s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config,
-                                 &step, b);
+    TW_TRY(s->corrector->correct(s->config->corrector.config, s->rule, s->config->rule.config,
+                                 &step, b));
+    TW_TRY(look_after(s, b, at, 2 * step.name + 2));
+done:
+    return st;
 }
 
 tw_status tw_sampler_correct(tw_sampler *s, tw_batch *b, const tw_point *at)

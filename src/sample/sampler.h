@@ -130,6 +130,16 @@ typedef struct tw_loop {
 } tw_loop;
 extern const tw_kinds tw_loop_kinds;
 
+/* What happens around the steps of whatever loop: measurements that samples are held to. */
+typedef struct tw_sampler_hook {
+    void *self;
+    /* After the prior, each step of the predictor and each of the corrector: x is at this point.
+     * `name` is the step's own among those of a batch. NULL: nothing */
+    tw_status (*after)(void *self, tw_batch *b, const tw_point *at, int64_t name);
+    /* In the place of the loop's own run, for loops with a predictor. NULL: the loop's */
+    tw_status (*run)(void *self, tw_sampler *s, tw_batch *b);
+} tw_sampler_hook;
+
 /* A sampler as planned. */
 struct tw_sampler {
     const tw_sampler_config *config;
@@ -141,6 +151,7 @@ struct tw_sampler {
     const tw_rule *rule;
     tw_solver *solver;
     const tw_sampler_known *known; /* NULL: nothing is given */
+    const tw_sampler_hook *hook;   /* NULL: none */
     tw_times_grid grid;
     tw_bounds clip;
     int64_t dims, batch, total_steps;
@@ -184,7 +195,7 @@ tw_status tw_batch_energy(tw_batch *b, const float *x, double t, double *energy)
 void tw_batch_report(tw_batch *b, const char *name, double sum, double count);
 
 /* x̂_0 = (x + σ² s) / α, clipped: Tweedie's formula.  x ← a x̂_0 + b x + c z, z ~ N(0, I) of the
- * stream (seed, TW_RNG_SAMPLER_NOISE, index, name); c = 0 draws none. */
+ * stream (seed, TW_RNG_SAMPLER_NOISE, index, name); c = 0 generates none. */
 typedef struct tw_linear_step {
     double x0, x, noise;
 } tw_linear_step;

@@ -31,12 +31,12 @@ static double planned(const tw_trainer *t, double *state_out, double *plan_out, 
 {
     const tw_plan_memory m = tw_plan_memory_use(tw_objective_plan(t->stepper.objective));
     const double params = 4.0 * (double)t->stepper.model->params->size, gradients = params;
-    const double averages =
+    const double ema =
         tw_reducer_first(t->stepper.reducer) ? params * (double)t->c->ema_rates.count : 0;
     const double arrays = params * tw_optimizer_array_count(t->stepper.optimizer);
-    *state_out = tw_reducer_leads(t->stepper.reducer) ? params + arrays + averages : 0;
+    *state_out = tw_reducer_leads(t->stepper.reducer) ? params + arrays + ema : 0;
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
-    *copy_out = tw_comm_rank(t->comm) == 0 ? params + arrays + averages : 0;
+    *copy_out = tw_comm_rank(t->comm) == 0 ? params + arrays + ema : 0;
     return gradients + *state_out + *plan_out + *copy_out + tw_preview_bytes(t->preview) +
            (double)tw_loader_bytes(t->loader);
 }
@@ -78,7 +78,7 @@ static void tell_memory(const tw_trainer *t, double state, double plan, double c
     char a[32], b[32], c[32], d[32], e[32];
     tw_log_info("memory of a rank: %s of gradients, %s of values and packed weights, %s of "
                 "samples; of a node: %s of parameters, moments and, "
-                "on the first, averages; rank zero copies %s more while it saves",
+                "on the first, EMA; rank zero copies %s more while it saves",
                 amount(a, 4.0 * (double)t->stepper.model->params->size), amount(b, plan),
                 amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state), amount(e, copy));
     tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c->keep);

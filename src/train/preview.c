@@ -1,6 +1,7 @@
 /* What the first average of the weights can do by now: its loss on the validation split, and a grid
  * of samples. The average lies on the first node; all ranks get a copy in a second model and share
  * the work. */
+#include <math.h>
 #include <string.h>
 
 #include "job/grid.h"
@@ -20,7 +21,9 @@ struct tw_preview {
     tw_dataset *data; /* the validation split, or NULL */
     float *x0;
     int32_t *label;
+    int32_t *list; /* of sample.class, where that is a file */
     tw_model_score *score;
+    tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
     float *samples; /* rank zero */
 };
@@ -85,6 +88,20 @@ done:
     return st;
 }
 
+/* As samples will be, but for what needs a second network: that may not be there yet. */
+static tw_status guide(tw_preview *p, const tw_labels *labels)
+{
+    const tw_run_config *run = &p->t->run;
+    const tw_guidance_use use = {.score = tw_model_score_view(p->score),
+                                 .process = p->model->process,
+                                 .labels = *labels,
+                                 .batch = run->sample.batch,
+                                 .seed = (uint64_t)run->sample.seed};
+    if (tw_guidance_is_none(&run->guidance) || tw_guidance_has_network(&run->guidance))
+        return TW_OK;
+    return tw_guided_create(&p->guided, &run->guidance, &use);
+}
+
 static tw_status plan_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
@@ -95,11 +112,18 @@ static tw_status plan_grid(tw_preview *p)
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
     tw_labels labels;
-    TW_TRY(tw_run_labels(&labels, t->run.sample_class, p->model));
+    TW_CHECK(!p->model->net->logits, TW_ECONFIG,
+             "log.grid_every: network.kind = %s is a classifier, which makes no samples; 0 was "
+             "expected",
+             p->model->net->kind.name);
+    TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
+                         p->model->label_dropout > 0));
     TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
                                  t->stepper.convolution));
     tw_model_score_condition(p->score, &labels);
-    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, tw_model_score_view(p->score),
+    TW_TRY(guide(p, &labels));
+    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process,
+                             p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score),
                              &options));
     if (tw_comm_rank(t->comm) == 0)
         TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
@@ -166,6 +190,8 @@ void tw_preview_destroy(tw_preview **preview)
     tw_preview *p = *preview;
     if (!p) return;
     tw_sampler_destroy(&p->sampler);
+    tw_guided_destroy(&p->guided);
+    tw_free(&p->list);
     tw_model_score_destroy(&p->score);
     tw_objective_destroy(&p->objective);
     tw_dataset_destroy(&p->data);
@@ -177,7 +203,7 @@ void tw_preview_destroy(tw_preview **preview)
     tw_free(preview);
 }
 
-/* Without averages the parameters themselves are looked at. */
+/* Without EMA the parameters themselves are looked at. */
 static tw_status copy_ema(tw_preview *p)
 {
     tw_status st = TW_OK;
@@ -196,8 +222,32 @@ done:
     return st;
 }
 
-/* Σ loss of this rank's share of the first `count` samples. */
-static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
+/* What the ranks add up: all but the loss are counts, so that the sums are exact. */
+enum { SUM_LOSS, SUM_HITS, SUM_COUNTS = SUM_HITS + TW_ACCURACY_BINS };
+enum { SUMS = SUM_COUNTS + TW_ACCURACY_BINS };
+
+static int bin_of(const tw_process *p, double t)
+{
+    const double share =
+        p->steps ? (t + 0.5) / (double)p->steps : (t - p->start) / (p->end - p->start);
+    const int bin = (int)(share * TW_ACCURACY_BINS);
+    return bin < 0 ? 0 : bin >= TW_ACCURACY_BINS ? TW_ACCURACY_BINS - 1 : bin;
+}
+
+static void count_hits(const tw_preview *p, int64_t n, double *sums)
+{
+    const double *t, *loss;
+    const bool *hit = tw_objective_hits(p->objective);
+    tw_objective_last(p->objective, &t, &loss);
+    for (int64_t i = 0; hit && i < n; i++) {
+        const int bin = bin_of(p->model->process, t[i]);
+        sums[SUM_HITS + bin] += hit[i];
+        sums[SUM_COUNTS + bin] += 1;
+    }
+}
+
+/* Σ of this rank's share of the first `count` samples. */
+static tw_status sum_share(tw_preview *p, int64_t count, double *sums)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
@@ -212,7 +262,8 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sum)
                                         .label = p->label,
                                         .validation = true};
         TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
-        *sum += tw_objective_run(p->objective, &step, p->x0);
+        sums[SUM_LOSS] += tw_objective_run(p->objective, &step, p->x0);
+        count_hits(p, n, sums);
     }
 done:
     return st;
@@ -223,16 +274,23 @@ bool tw_preview_validates(const tw_preview *p)
     return p && p->data;
 }
 
-tw_status tw_preview_validate(tw_preview *p, double *loss_out)
+tw_status tw_preview_validate(tw_preview *p, tw_validation *out)
 {
     tw_status st = TW_OK;
-    double sum = 0;
+    double sums[SUMS] = {0}, hits = 0;
     const int64_t there = tw_dataset_count(p->data),
                   count = there < p->t->c->validate_count ? there : p->t->c->validate_count;
     TW_TRY(copy_ema(p));
-    TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, &sum)));
-    TW_TRY(tw_comm_sum(p->t->comm, &sum, 1));
-    *loss_out = sum / (double)count;
+    TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, sums)));
+    TW_TRY(tw_comm_sum(p->t->comm, sums, SUMS));
+    *out = (tw_validation){.loss = sums[SUM_LOSS] / (double)count,
+                           .classifies = p->model->net->logits};
+    for (int k = 0; k < TW_ACCURACY_BINS; k++) {
+        hits += sums[SUM_HITS + k];
+        out->by_noise[k] =
+            sums[SUM_COUNTS + k] > 0 ? sums[SUM_HITS + k] / sums[SUM_COUNTS + k] : NAN;
+    }
+    out->accuracy = hits / (double)count;
 done:
     return st;
 }

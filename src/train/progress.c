@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ typedef struct window {
 struct tw_progress {
     const tw_trainer *t;
     int file;          /* metrics.jsonl */
+    bool started;      /* a step was begun, which its first line says */
     bool failing;      /* its last line could not be written, which has been told */
     window line, json; /* since the last line on the terminal, and in the file */
     double last_line;
@@ -199,6 +201,43 @@ static void write_line(tw_progress *p, tw_json *json)
     tw_text_free(&json->text);
 }
 
+/* A part of a run begins or ends here: what `tweedie status` tells the parts and their cost by. */
+static void open_event(tw_progress *p, tw_json *json, const char *event)
+{
+    tw_json_object(json, NULL);
+    tw_json_int64(json, "step", p->t->stepper.step);
+    tw_json_string(json, "event", event);
+    tw_json_int64(json, "restart", p->t->past.restarts);
+    tw_json_double(json, "time", tw_clock_wall_seconds());
+}
+
+void tw_progress_start(tw_progress *p)
+{
+    tw_json json = {0};
+    if (!p) return;
+    p->started = true;
+    open_event(p, &json, "start");
+    tw_json_int64(&json, "steps", p->t->c->steps);
+    tw_json_int64(&json, "batch", p->t->c->batch);
+    tw_json_int64(&json, "ranks", tw_comm_size(p->t->comm));
+    tw_json_int64(&json, "threads", p->t->stepper.threads);
+    tw_json_end(&json);
+    write_line(p, &json);
+}
+
+void tw_progress_end(tw_progress *p, tw_status st)
+{
+    tw_json json = {0};
+    if (!p || !p->started) return;
+    open_event(p, &json,
+               st == TW_OK          ? "finished"
+               : st == TW_ESTOPPED  ? "stopped"
+               : st == TW_EDIVERGED ? "diverged"
+                                    : "failed");
+    tw_json_end(&json);
+    write_line(p, &json);
+}
+
 static void write_metrics(tw_progress *p, const tw_step_result *r)
 {
     tw_json json = {0};
@@ -255,14 +294,30 @@ void tw_progress_step(tw_progress *p, const tw_step_result *r)
     if (tw_clock_seconds() - p->last_line >= p->t->c->log_seconds || last) print_line(p, r);
 }
 
-void tw_progress_validation(tw_progress *p, double loss)
+static void tell_accuracy(const tw_validation *v)
+{
+    char text[TW_ACCURACY_BINS * 8] = "";
+    for (int k = 0, at = 0; k < TW_ACCURACY_BINS; k++)
+        at += isnan(v->by_noise[k])
+                  ? snprintf(text + at, sizeof text - (size_t)at, " -")
+                  : snprintf(text + at, sizeof text - (size_t)at, " %.2f", v->by_noise[k]);
+    tw_log_info("  accuracy %.3f; by eighths of the time, from little noise to much:%s",
+                v->accuracy, text);
+}
+
+void tw_progress_validation(tw_progress *p, const tw_validation *v)
 {
     tw_json json = {0};
     if (!p) return;
-    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, loss);
+    tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, v->loss);
+    if (v->classifies) tell_accuracy(v);
     tw_json_object(&json, NULL);
     tw_json_int64(&json, "step", p->t->stepper.step);
-    tw_json_double(&json, "validation_loss", loss);
+    tw_json_double(&json, "validation_loss", v->loss);
+    if (v->classifies) {
+        tw_json_double(&json, "accuracy", v->accuracy);
+        tw_json_doubles(&json, "accuracy_by_noise", v->by_noise, TW_ACCURACY_BINS);
+    }
     tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "train/stepper.h"
+#include "tweedie/clock.h"
 #include "tweedie/memory.h"
 
 typedef struct bench {
@@ -17,6 +18,9 @@ typedef struct bench {
     tw_conv_limit *limit;
     double *limits, *steps;        /* seconds of each repetition */
     double clipping, update, pack; /* seconds of all */
+    double update_best, copy_best; /* seconds of the fastest */
+    char *from, *to;               /* [copy_bytes] */
+    size_t copy_bytes, copied;     /* in how many bytes at a time how many are copied */
 } bench;
 
 static void destroy(bench *b)
@@ -25,6 +29,8 @@ static void destroy(bench *b)
     tw_stepper_close(&b->stepper);
     tw_free(&b->limits);
     tw_free(&b->steps);
+    tw_free(&b->from);
+    tw_free(&b->to);
 }
 
 /* The samples are noise, the same in each step: nothing is read. */
@@ -80,6 +86,39 @@ done:
     return st;
 }
 
+/* What the update reads and writes, without the gradient's norm: gradients, parameters, the
+ * optimiser's arrays and EMA, and packed weights. */
+static tw_status make_copy(bench *b)
+{
+    enum { AT_ONCE = 256 << 20 };
+    tw_status st = TW_OK;
+    const tw_stepper *s = &b->stepper;
+    const int64_t arrays =
+        tw_optimizer_array_count(s->optimizer) + (s->ema[0] ? s->c->ema_rates.count : 0);
+    const size_t bytes = (size_t)(s->model->params->trainable * (3 + 2 * arrays)) * sizeof(float) +
+                         tw_plan_memory_use(tw_objective_plan(s->objective)).packed;
+    b->copied = bytes / 2;
+    b->copy_bytes = b->copied < AT_ONCE ? b->copied : AT_ONCE;
+    TW_TRY(tw_alloc_arena(&b->from, b->copy_bytes, "what is copied"));
+    TW_TRY(tw_alloc_arena(&b->to, b->copy_bytes, "what is copied"));
+    memset(b->from, 1, b->copy_bytes);
+    memset(b->to, 1, b->copy_bytes);
+done:
+    return st;
+}
+
+static void copy(bench *b)
+{
+    enum { PIECE = 1 << 20 };
+    const double start = tw_clock_seconds();
+    const int64_t pieces = (int64_t)(b->copied / PIECE), there = (int64_t)(b->copy_bytes / PIECE);
+#pragma omp parallel for schedule(static)
+    for (int64_t k = 0; k < pieces; k++)
+        memcpy(b->to + k % there * PIECE, b->from + k % there * PIECE, PIECE);
+    const double seconds = tw_clock_seconds() - start;
+    if (seconds < b->copy_best) b->copy_best = seconds;
+}
+
 /* One step of the trainer's, which the ranks begin together. */
 static tw_status step(bench *b, double *seconds)
 {
@@ -90,6 +129,8 @@ static tw_status step(bench *b, double *seconds)
     b->clipping += r.norm_seconds;
     b->update += r.update_seconds;
     b->pack += r.pack_seconds;
+    const double together = r.norm_seconds + r.update_seconds + r.pack_seconds;
+    if (together < b->update_best) b->update_best = together;
     *seconds = r.seconds;
 done:
     return st;
@@ -156,6 +197,8 @@ static void summarise(tw_step_bench *r, bench *b, int64_t repetitions)
     r->ratio = convolutions ? r->step_ms / r->limit_ms : NAN;
     r->ratio_median =
         convolutions ? median(b->steps, repetitions) / median(b->limits, repetitions) : NAN;
+    r->update_ms = 1e3 * b->update_best;
+    r->copy_ms = 1e3 * b->copy_best;
     r->batch = b->stepper.micro;
     r->images_per_second = 1e3 * (double)b->c.batch / r->step_ms;
     snprintf(r->precision, sizeof r->precision, "%s", tw_precision_name(b->stepper.precision));
@@ -166,12 +209,14 @@ static tw_status measure(tw_step_bench *r, bench *b, int64_t repetitions)
 {
     tw_status st = TW_OK;
     b->clipping = b->update = b->pack = 0;
+    b->update_best = b->copy_best = 1e300;
     tw_plan_profile_reset(tw_objective_plan(b->stepper.objective));
     r->limit_ms = r->step_ms = 1e300;
     for (int64_t k = 0; k < repetitions; k++) {
         const tw_conv_limit_times t = tw_conv_limit_run(b->limit);
         b->limits[k] = t.forward + t.backward_data + t.backward_weights;
         TW_TRY(step(b, &b->steps[k]));
+        copy(b);
         if (1e3 * b->steps[k] < r->step_ms) r->step_ms = 1e3 * b->steps[k];
         if (1e3 * b->limits[k] >= r->limit_ms) continue;
         r->limit_ms = 1e3 * b->limits[k];
@@ -212,6 +257,7 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_
     TW_TRY(step(&b, &first));
     getrusage(RUSAGE_SELF,
               &usage); /* before the limit's own weights are touched: the step's memory */
+    TW_TRY(make_copy(&b));
     tw_conv_limit_choose(b.limit);
     tw_conv_limit_run(b.limit);
     TW_TRY(report_limit(&r, b.limit));

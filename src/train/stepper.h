@@ -9,6 +9,7 @@
 #include "tweedie/watchdog.h"
 
 typedef struct tw_gradient_tree tw_gradient_tree;
+typedef struct tw_stepper_pieces tw_stepper_pieces;
 
 /* What one step found out. Loss, norm, rate and requests are the same on all ranks. */
 typedef struct tw_step_result {
@@ -27,6 +28,8 @@ typedef struct tw_step_hooks {
      * reaches all ranks with the reduction. */
     tw_status (*read)(void *self, int64_t step, int64_t first, int64_t count, float *x0,
                       int32_t *label);
+    /* How these samples were augmented, [count, tw_model_augment_labels]. NULL: not. */
+    void (*augment)(void *self, int64_t step, int64_t first, int64_t count, float *labels);
     /* Was this rank asked to stop after this step, or to save? NULL: never. */
     void (*requests)(void *self, bool *stop, bool *save);
     void *self;
@@ -53,10 +56,12 @@ typedef struct tw_stepper {
     tw_reducer *reducer;
     tw_objective *objective;
     tw_gradient_tree *tree;            /* where train.rank_independent */
+    tw_stepper_pieces *pieces;         /* how the update is cut */
     float *array[TW_OPTIMIZER_ARRAYS]; /* the optimiser's own */
     float *ema[TW_EMA_MAX];            /* on the node of rank zero, shared by its ranks */
     float *x0;                         /* one microbatch */
     int32_t *label;                    /* the same */
+    float *augment;                    /* the same, where the network is told */
     double *observed; /* times [batch] and losses [batch] of a step by position, where the objective
                          keeps a history of them; else NULL */
 
@@ -79,6 +84,14 @@ tw_status tw_stepper_broadcast(tw_stepper *s, bool arrays);
  * @return TW_EDIVERGED where loss or gradient are not finite or too large for the optimiser, with
  * nothing updated; what reading failed with; the same on all ranks */
 tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out);
+
+/* train_update.c: cuts the update of this rank's slices for the plan, once there is one. Not
+ * collective. */
+tw_status tw_stepper_make_pieces(tw_stepper *s);
+void tw_stepper_free_pieces(tw_stepper *s);
+/* Clips, updates and packs: each rank its slices of what the node shares, and all ranks what they
+ * compute with. Collective in the node. */
+void tw_stepper_update(tw_stepper *s, tw_step_result *r);
 
 /* observe.c: what the objective's distribution of times learns from a step, the same on all ranks.
  */

@@ -19,6 +19,12 @@ done:
     return st;
 }
 
+static void say_augment(void *self, int64_t step, int64_t first, int64_t count, float *labels)
+{
+    const tw_trainer *t = self;
+    tw_loader_augment_labels(t->loader, step, first, count, labels);
+}
+
 /* Asked by a signal, a file, the clock or the step number to stop or save? Each rank answers for
  * itself, and the step's reduction adds the answers: a signal or a clock that reaches one rank
  * alone stops all of them after the same step. */
@@ -35,7 +41,8 @@ static void find_requests(void *self, bool *stop, bool *save)
 
 tw_status tw_trainer_step(tw_trainer *t, tw_step_result *out)
 {
-    t->stepper.hooks = (tw_step_hooks){read_samples, find_requests, t};
+    t->stepper.hooks = (tw_step_hooks){
+        .read = read_samples, .augment = say_augment, .requests = find_requests, .self = t};
     return tw_stepper_step(&t->stepper, out);
 }
 
@@ -58,12 +65,12 @@ static void save_if_due(tw_trainer *t, bool now)
 static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    double loss;
+    tw_validation found;
     if (tw_preview_validates(t->preview) &&
         due(t->c->validate_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "validation", t->stepper.step, TW_PATIENCE);
-        TW_TRY(tw_preview_validate(t->preview, &loss));
-        tw_progress_validation(t->progress, loss);
+        TW_TRY(tw_preview_validate(t->preview, &found));
+        tw_progress_validation(t->progress, &found);
     }
     if (due(t->c->grid_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
@@ -95,6 +102,8 @@ static tw_status loop(tw_trainer *t)
     if (t->stepper.step >= t->c->steps)
         tw_log_info("step %lld of %lld: nothing is left to do", (long long)t->stepper.step,
                     (long long)t->c->steps);
+    else
+        tw_progress_start(t->progress);
     while (t->stepper.step < t->c->steps && !r.stop) {
         TW_TRY(tw_trainer_step(t, &r));
         tw_progress_step(t->progress, &r);
@@ -119,8 +128,10 @@ tw_status tw_train(const tw_comm *comm, const tw_train_options *options)
     TW_TRY(tw_trainer_open(&t));
     if (options->dry_run)
         TW_TRY(tw_trainer_estimate(&t));
-    else
-        TW_TRY(loop(&t));
+    else {
+        st = loop(&t);
+        tw_progress_end(t.progress, st);
+    }
 done:
     tw_trainer_close(&t);
     return st;

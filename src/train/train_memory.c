@@ -1,10 +1,11 @@
 /* Where the parameters of a run lie: gradients with their rank, all that they update once for the
- * ranks of a node, each of which updates its slices; averages on the node of rank zero, which saves
+ * ranks of a node, each of which updates its slices; EMA on the node of rank zero, which saves
  * them. */
 #include <string.h>
 
 #include "train/stepper.h"
 #include "tweedie/memory.h"
+#include "tweedie/optim.h"
 
 /* Gradients become final nearly in the reverse order of the views, which is what the buckets
  * follow. */
@@ -28,6 +29,12 @@ done:
     return st;
 }
 
+/* For the norm of the gradient. */
+static void squares(const float *x, int64_t n, double *sums)
+{
+    tw_optim_block_squares(x, n, TW_REDUCER_BLOCK, sums);
+}
+
 static tw_status make_reducer(tw_stepper *s)
 {
     tw_status st = TW_OK;
@@ -40,6 +47,7 @@ static tw_status make_reducer(tw_stepper *s)
                                                                            : TW_REDUCER_FASTEST,
                                         .threads = s->threads,
                                         .slices = true,
+                                        .of_blocks = squares,
                                         .shared = p->size + arrays * p->trainable,
                                         .first = s->c->ema_rates.count * p->trainable};
     st = tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient");
@@ -106,7 +114,11 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
+    if (tw_model_augment_labels(s->model))
+        TW_TRY(tw_alloc(&s->augment, s->micro * tw_model_augment_labels(s->model),
+                        sizeof *s->augment, "a microbatch"));
     TW_TRY(tw_objective_create(&s->objective, s->model, objective, &options));
+    TW_TRY(tw_stepper_make_pieces(s));
     TW_TRY(tw_stepper_make_observed(s));
     if (tree) TW_TRY(tw_gradient_tree_create(&s->tree, p->gradient, p->trainable, s->micro_count));
 done:
@@ -116,10 +128,12 @@ done:
 void tw_stepper_close(tw_stepper *s)
 {
     tw_gradient_tree_destroy(&s->tree);
+    tw_stepper_free_pieces(s);
     tw_objective_destroy(&s->objective);
     tw_reducer_destroy(&s->reducer);
     tw_free(&s->x0);
     tw_free(&s->label);
+    tw_free(&s->augment);
     tw_free(&s->observed);
 }
 

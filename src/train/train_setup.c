@@ -155,6 +155,24 @@ done:
     return st;
 }
 
+/* A network that is not told would generate augmented images. */
+static tw_status check_augment(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const tw_augment *a = (const tw_augment *)t->run.augment.kind;
+    const tw_model *m = t->stepper.model;
+    const int64_t told = tw_model_augment_labels(m);
+    TW_CHECK(m->net->augment_labels || !a->labels, TW_ECONFIG,
+             "data.augment: %s tells the network what was done to an image, and network.kind = %s "
+             "cannot be told; none was expected",
+             a->kind.name, m->net->kind.name);
+    TW_CHECK(!a->labels || told == a->labels, TW_ECONFIG,
+             "network.augment_labels: %lld, and data.augment = %s tells %lld numbers of an image",
+             (long long)told, a->kind.name, (long long)a->labels);
+done:
+    return st;
+}
+
 static tw_status open_data(tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -166,6 +184,8 @@ static tw_status open_data(tw_trainer *t)
     const tw_loader_options loader = {.batch = t->c->batch,
                                       .seed = (uint64_t)t->c->seed,
                                       .flip = t->c->flip,
+                                      .augment = (const tw_augment *)t->run.augment.kind,
+                                      .augment_config = t->run.augment.config,
                                       .memory = t->c->memory << 20,
                                       .later = true};
     TW_TRY(check_tree(t));
@@ -176,6 +196,7 @@ static tw_status open_data(tw_trainer *t)
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(t->config, "data", "path", st);
     TW_TRY(st);
     TW_TRY(check_classes(t));
+    TW_TRY(check_augment(t));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     tw_stepper *s = &t->stepper;
     s->first_position = tw_loader_first_position(t->loader);

@@ -38,12 +38,15 @@ static tw_status differentiate(tw_stepper *s, double *loss, tw_step_result *r)
                                         .count = count,
                                         .weight = 1.0 / (double)s->c->batch,
                                         .label = s->label,
+                                        .augment = s->augment,
                                         .add_gradients = k > 0 && !s->tree,
                                         .ready = last ? ready : NULL,
                                         .between = last ? between : NULL,
                                         .self = s};
         const double start = tw_clock_seconds();
         TW_TRY(s->hooks.read(s->hooks.self, s->step, first, count, s->x0, s->label));
+        if (s->augment && s->hooks.augment)
+            s->hooks.augment(s->hooks.self, s->step, first, count, s->augment);
         r->read_seconds += tw_clock_seconds() - start;
         *loss += tw_objective_run(s->objective, &step, s->x0);
         tw_stepper_note(s, step.position, count);
@@ -82,45 +85,16 @@ static tw_status judge(const tw_stepper *s, const tw_step_result *r)
     return TW_OK;
 }
 
-/* Of the whole gradient, from the parts that the ranks of a node hold; the same bits on all ranks.
- */
+/* Of the whole gradient, from what the reduction has taken of each block; the same bits on all
+ * ranks. */
 static double gradient_norm(tw_stepper *s)
 {
-    const tw_reducer_slice *slices;
-    const int count = tw_reducer_slices(s->reducer, &slices);
     int64_t blocks;
-    double *sums = tw_reducer_block_sums(s->reducer, &blocks), sum = 0;
-    for (int i = 0; i < count; i++)
-        tw_optim_block_squares(s->model->params->gradient + slices[i].offset, slices[i].count,
-                               TW_REDUCER_BLOCK, sums + slices[i].block);
+    const double *sums = tw_reducer_block_sums(s->reducer, &blocks);
+    double sum = 0;
     tw_reducer_barrier(s->reducer);
     for (int64_t b = 0; b < blocks; b++) sum += sums[b];
     return sqrt(sum);
-}
-
-/* Each rank updates its slices of what the node shares. The barrier of gradient_norm lies before it
- * (nobody reads parameters any more), and the one at its end before the next reading of them. */
-static void update(tw_stepper *s, const tw_step_result *r)
-{
-    const tw_params *p = s->model->params;
-    const tw_reducer_slice *slices;
-    const int count = tw_reducer_slices(s->reducer, &slices);
-    tw_update u = {.k = s->step + 1,
-                   .learning_rate = r->learning_rate,
-                   .gradient_scale = tw_optim_clip_scale(r->gradient_norm, s->c->clip),
-                   .rates = s->ema[0] ? (int)s->c->ema_rates.count : 0};
-    for (int i = 0; i < u.rates; i++)
-        u.decay[i] = tw_ema_decay(s->c->ema_rates.values[i], s->c->ema_warmup, u.k);
-    for (int k = 0; k < count; k++) {
-        const int64_t at = slices[k].offset;
-        u.n = slices[k].count;
-        u.theta = p->value + at;
-        u.gradient = p->gradient + at;
-        for (int i = 0; i < TW_OPTIMIZER_ARRAYS && s->array[i]; i++) u.array[i] = s->array[i] + at;
-        for (int i = 0; i < u.rates; i++) u.ema[i] = s->ema[i] + at;
-        s->optimizer->update(s->optimizer_config, &u);
-    }
-    tw_reducer_barrier(s->reducer);
 }
 
 tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out)
@@ -142,20 +116,14 @@ tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out)
     tw_watchdog_heartbeat(s->watchdog, "norm", s->step + 1, s->c->watchdog);
     const double reduced = tw_clock_seconds();
     r.gradient_norm = gradient_norm(s);
-    r.norm_seconds = tw_clock_seconds() - reduced;
+    r.norm_seconds = tw_clock_seconds() - reduced + tw_reducer_blocks_seconds(s->reducer);
     r.learning_rate = tw_learning_rate_at(&rate, s->step);
     TW_TRY(judge(s, &r)); /* alike on all ranks: they may leave here without an agreement */
     TW_TRY(tw_stepper_observe(s));
     tw_watchdog_heartbeat(s->watchdog, "update", s->step + 1, s->c->watchdog);
-    const double judged = tw_clock_seconds();
-    update(s, &r);
-    const double updated = tw_clock_seconds();
-    tw_objective_refresh(s->objective);
+    tw_stepper_update(s, &r);
     s->step++;
-    const double end = tw_clock_seconds();
-    r.update_seconds = updated - judged;
-    r.pack_seconds = end - updated;
-    r.seconds = end - start;
+    r.seconds = tw_clock_seconds() - start;
     r.communication_seconds = tw_reducer_exposed(s->reducer);
     r.compute_seconds = r.seconds - r.read_seconds - r.communication_seconds;
     *out = r;

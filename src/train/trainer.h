@@ -103,7 +103,17 @@ void tw_preview_destroy(tw_preview **preview);
 double tw_preview_bytes(const tw_preview *p);
 /* Whether there is a split to validate on. Accepts NULL. */
 bool tw_preview_validates(const tw_preview *p);
-tw_status tw_preview_validate(tw_preview *p, double *loss_out);
+
+/* What the validation split says. */
+enum { TW_ACCURACY_BINS = 8 };
+typedef struct tw_validation {
+    double loss;
+    bool classifies;                   /* else nothing of what follows */
+    double accuracy;                   /* share of samples whose largest logit is their label's */
+    double by_noise[TW_ACCURACY_BINS]; /* the same of each eighth of the process's time, from little
+                                          noise to much; NaN where no sample's time lies */
+} tw_validation;
+tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);
 
 /* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
@@ -114,7 +124,11 @@ tw_status tw_progress_create(tw_progress **out, const tw_trainer *t);
 tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
-void tw_progress_validation(tw_progress *p, double loss);
+void tw_progress_validation(tw_progress *p, const tw_validation *v);
+/* Lines of metrics.jsonl: a part of the run begins, and how it ended; none where no step is left.
+ */
+void tw_progress_start(tw_progress *p);
+void tw_progress_end(tw_progress *p, tw_status st);
 /* Loss history's tail for the checkpoint: rows of step, loss. Borrowed. */
 const double *tw_progress_losses(const tw_progress *p, int64_t *rows);
 

@@ -4,7 +4,7 @@
 expect_exit 0 "$TWEEDIE" import --help
 for word in idx cifar images hdf5 points circles --test-fraction --background; do expect_output "$word"; done
 
-# drawn points: a function of the seed, byte for byte
+# generated points: a function of the seed, byte for byte
 expect_exit 0 "$TWEEDIE" import circles.h5 --format circles --count 500 --seed 3
 expect_output "circles.h5: 500 points of 1 x 1 x 2, 2 classes; train 500; digest "
 expect_quiet

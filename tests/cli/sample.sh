@@ -72,9 +72,9 @@ h5diff -d 1e-3 points.1.h5 batch.h5 /points || fail "another batch gives other s
 awk 'BEGIN { srand(1); for (i = 0; i < 500; i++) print 100 + 3 * (rand() - 0.5), -50 + 40 * (rand() - 0.5) }' >field.txt
 expect_exit 0 "$TWEEDIE" import field.h5 --format points field.txt --normalise standard
 expect_exit 0 "$TWEEDIE" train points.ini --run field data.path=field.h5 objective.kind=onestep network.time_dim=0 train.steps=600 compute.precision=f32
-expect_exit 0 "$TWEEDIE" sample field --count 500 --out drawn.h5
-expect_exit 0 "$TWEEDIE" evaluate drawn.h5 --reference field.h5 --json
-LAST="evaluate drawn.h5"
+expect_exit 0 "$TWEEDIE" sample field --count 500 --out generated.h5
+expect_exit 0 "$TWEEDIE" evaluate generated.h5 --reference field.h5 --json
+LAST="evaluate generated.h5"
 awk "BEGIN { d = $(json_value mean_difference "$OUT"); exit !(d < 0.3) }" || fail "the samples are not where the data are: $(cat "$OUT")"
 
 # samples are stored as the training data were
@@ -143,7 +143,7 @@ wait $job || code=$?
 expect_equal "exit code after SIGTERM" $code 75
 grep -q "the same command goes on" stopped.err || fail "no word of going on"
 
-# parts that are damaged (in a sample; cut short) or gone are drawn again
+# parts that are damaged (in a sample; cut short) or gone are generated again
 part=killed.h5.parts/part-000000000032.h5
 place=$(h5dump -p -H -d points $part | sed -n 's/.*OFFSET \([0-9]*\).*/\1/p')
 printf 'x' | dd of=$part bs=1 seek="$place" conv=notrunc 2>/dev/null
@@ -156,7 +156,7 @@ expect_message "it is sampled again"
 expect_message "sampling 48 in"
 expect_same whole.h5 killed.h5
 
-# one rank that cannot write ends all: a directory is in the way of the second block, which rank 1 draws
+# one rank that cannot write ends all: a directory is in the way of the second block, which rank 1 generates
 mkdir -p way.h5.parts/part-000000000016.h5
 expect_exit 74 ranks 2 "$TWEEDIE" sample points --count 64 --out way.h5
 expect_message "rank 1 on"
@@ -221,7 +221,7 @@ expect_message "sample.eta belongs to"
 expect_exit 64 "$TWEEDIE" sample points --count 5 --out no.h5 --grid-count 5
 expect_message "--grid-count: needs --grid"
 expect_exit 64 "$TWEEDIE" sample --join --count 5 --out points.1.h5 --weights raw
-expect_message "--weights: joining draws nothing"
+expect_message "--weights: joining generates nothing"
 
 cp circles.h5 taken.h5
 expect_exit 64 "$TWEEDIE" sample points --count 50 --out taken.h5

@@ -1,5 +1,5 @@
 # The notebook's story in the plane, by the shipped configurations: a denoiser of one noise level, asked once, puts all samples at the mean
-# of the data; the diffusion model draws the data.
+# of the data; the diffusion model generates the data.
 # slow
 . "$(dirname "$0")/lib.sh"
 

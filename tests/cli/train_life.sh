@@ -76,7 +76,7 @@ expect_message "train.steps: 8 in the run, 12 now: optimizer.decay = cosine fall
 expect_exit 0 train 1 cosine points.ini optimizer.decay=cosine ema.rates=0.5 train.steps=12
 ! grep -q "falls to zero" "$ERR" || fail "it is said where nothing changes"
 
-# ---- averages that still hold the initial weights: when training begins, and when samples are made
+# ---- EMA that still hold the initial weights: when training begins, and when samples are made
 expect_exit 0 train 1 young points.ini train.steps=20
 expect_message "ema.rates: after all 20 steps the average will still hold 99.8 % of the initial weights (0.9999^20 = 0.998)"
 expect_exit 0 "$TWEEDIE" sample young --count 4 --out young.h5

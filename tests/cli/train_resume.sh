@@ -2,7 +2,7 @@
 . "$(dirname "$0")/train/lib.sh"
 make_tiny
 
-# everything that has a state or a clock: flips, dropout (the network's default), two averages, warm-up, decay
+# everything that has a state or a clock: flips, dropout (the network's default), two EMA, warm-up, decay
 VARIED="data.flip=yes ema.rates=0.99,0.9 ema.warmup=yes optimizer.warmup=3 optimizer.decay=cosine optimizer.weight_decay=0.01"
 
 for precision in f32 bf16; do

@@ -42,8 +42,9 @@ expect_message "step 8 of 8: nothing is left to do"
 keys='"step": N, "samples": N, "loss": N, "gradient_norm": N, "learning_rate": N, "images_per_second": N, "share_read": N'
 keys="$keys, \"share_compute\": N, \"share_communication\": N, \"seconds_left\": N, \"restart\": N, \"time\": N"
 validation='"step": N, "validation_loss": N, "restart": N, "time": N'
+event='"step": N, "event": "(start|stopped|finished)", "restart": N, "time": N(, "steps": N, "batch": N, "ranks": N, "threads": N)?'
 number='[0-9.]+(e-[0-9]+)?'
-pattern="^\{(${keys//N/$number}|${validation//N/$number})\}\$"
+pattern="^\{(${keys//N/$number}|${validation//N/$number}|${event//N/$number})\}\$"
 if grep -vE "$pattern" run/metrics.jsonl >bad; then fail "not a line of metrics: $(cat bad)"; fi
 column() { sed -n "s/.*\"samples\".*/&/; /samples/s/.*\"$1\": \([^,}]*\).*/\1/p" run/metrics.jsonl | tr '\n' ' '; }
 expect_equal "steps" "$(column step)" "1 2 3 4 5 6 7 8 "
@@ -117,6 +118,6 @@ for which in raw ema:0.9999; do
     done
 done
 expect_exit 0 "$TWEEDIE" checkpoint export sound --weights raw --out raw.h5
-expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 raw.h5 # raw weights and averages are told apart
+expect_exit 1 "$TWEEDIE" checkpoint diff wanted.h5 raw.h5 # raw weights and EMA weights are told apart
 expect_exit 0 train 2 begun tiny.ini --init sound optimizer.warmup=9 train.steps=2
 expect_message "resumed from begun/checkpoints/step-000000001.h5"

@@ -86,7 +86,7 @@ static void live(void)
     _exit(w ? 1 : 0);
 }
 
-static void beats_and_sections_without_limit_keep_it_quiet(void **state)
+static void heartbeats_and_sections_without_limit_keep_it_quiet(void **state)
 {
     (void)state;
     char text[1000];
@@ -148,7 +148,7 @@ static void signals_set_flags_and_a_late_second_term_ends(void **state)
     assert_int_equal(WTERMSIG(status), SIGTERM);
 }
 
-static void a_watchdog_that_is_not_there_accepts_beats(void **state)
+static void a_watchdog_that_is_not_there_accepts_heartbeats(void **state)
 {
     (void)state;
     tw_watchdog *none = NULL;
@@ -204,10 +204,10 @@ int main(int argc, char **argv)
         return victim(argv[2], argc > 3 ? atoi(argv[3]) : 0, argc > 4 ? atoi(argv[4]) : 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hang_ends_with_code_70_and_names_section_and_step),
-        cmocka_unit_test(beats_and_sections_without_limit_keep_it_quiet),
+        cmocka_unit_test(heartbeats_and_sections_without_limit_keep_it_quiet),
         cmocka_unit_test(time_in_which_the_job_was_suspended_does_not_count),
         cmocka_unit_test(signals_set_flags_and_a_late_second_term_ends),
-        cmocka_unit_test(a_watchdog_that_is_not_there_accepts_beats),
+        cmocka_unit_test(a_watchdog_that_is_not_there_accepts_heartbeats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* ranks: 2 3 4 waits */
-/* Beats travel between nodes, which are pretended here, and nothing is left on the way.
+/* Heartbeats travel between nodes, which are pretended here, and nothing is left on the way.
  * tests/cli/watchdog.sh shows what is said of ranks elsewhere, tests/jobs/watchdog.sh on real
  * nodes. */
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 
 static tw_comm *comm;
 
-static void beat_as(heartbeat *b, int rank, int64_t step, const char *section, bool waiting)
+static void heartbeat_as(heartbeat *b, int rank, int64_t step, const char *section, bool waiting)
 {
     b->rank = rank;
     atomic_store(&b->step, step);
@@ -39,7 +39,7 @@ static void node_0_and_the_others_learn_of_each_other(void **state)
     assert_int_equal(tw_alloc(&local, 1, sizeof *local, "a heartbeat"), TW_OK);
     assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"), TW_OK);
     memset(shared, 0xff, watchdog_nodes_bytes(comm));
-    beat_as(local, rank, 100 + rank, rank % 2 ? "save" : "step", rank % 2);
+    heartbeat_as(local, rank, 100 + rank, rank % 2 ? "save" : "step", rank % 2);
     assert_int_equal(watchdog_nodes_start(&n, comm, shared, local), TW_OK);
     assert_int_equal(n.count, rank == 0 ? size - 1 : 1);
     assert_int_equal(n.ranks, n.count);
@@ -108,7 +108,7 @@ static void nodes_of_several_ranks_begin_and_end_and_the_second_is_a_courier_too
         assert_int_equal(tw_alloc(&shared, (int64_t)watchdog_nodes_bytes(comm), 1, "a table"),
                          TW_OK);
         for (int k = 0; k < comm->node_size; k++)
-            beat_as(&local[k], 2 * comm->node + k, 7, "step", false);
+            heartbeat_as(&local[k], 2 * comm->node + k, 7, "step", false);
         if (courier && comm->node_rank == 1)
             memset(shared, 0,
                    watchdog_nodes_bytes(comm)); /* the first rank's to fill, were it shared */

@@ -196,7 +196,7 @@ static void any_step_is_found_without_those_before_it(void **state)
     tw_dataset_destroy(&d);
 }
 
-static void each_sample_of_a_shard_is_drawn_once_in_an_epoch(void **state)
+static void each_sample_of_a_shard_is_loaded_once_in_an_epoch(void **state)
 {
     (void)state;
     /* 130 samples in 8 shards of 16 or 17 in blocks of 5; and 202 in 8 shards of one block */
@@ -266,6 +266,61 @@ static void half_of_the_draws_are_mirrored_and_nothing_else(void **state)
     tw_loader_destroy(&plain);
     tw_loader_destroy(&l);
     tw_dataset_destroy(&d);
+}
+
+/* Each rank's augmented images and what is said of them, bit for bit those of one process alone
+ * that has the whole batch, at steps in another order and from another way of reading. */
+static void augmented_images_do_not_depend_on_ranks_or_order(void **state)
+{
+    (void)state;
+    enum { BATCH = 8, DIMS = 12 };
+    static const char *const probability = "augment_probability=0.5";
+    tw_dataset *d = NULL, *alone = NULL;
+    tw_loader *l = NULL, *whole = NULL;
+    tw_config *config = NULL;
+    tw_choice edm = {0};
+    const tw_choice_rule rule = {.section = "data", .key = "augment", .kinds = tw_augment_kinds};
+    write_fixture(&small);
+    assert_ok(tw_choice_make(&edm, &rule, "edm", 1, &probability, &config));
+    const tw_dataset_options options = {.path = in("small.h5")};
+    const int64_t labels = ((const tw_augment *)edm.kind)->labels;
+    tw_loader_options how = {.batch = BATCH,
+                             .seed = 9,
+                             .flip = true,
+                             .augment = (const tw_augment *)edm.kind,
+                             .augment_config = edm.config,
+                             .mode = TW_LOADER_STREAMING};
+    float x[BATCH * DIMS], y[BATCH * DIMS], told[BATCH * 9], want[BATCH * 9];
+    assert_int_equal(labels, 9);
+    assert_ok(tw_dataset_open(&d, comm, &options));
+    assert_ok(tw_dataset_open(&alone, NULL, &options));
+    assert_ok(tw_loader_create(&l, d, &how));
+    how.mode = TW_LOADER_RESIDENT;
+    assert_ok(tw_loader_create(&whole, alone, &how));
+    const int64_t n = tw_loader_positions(l), first = tw_loader_first_position(l);
+    int transformed = 0;
+    for (int64_t k = 0; k < 40; k++) {
+        const int64_t step = k * 13 % 40;
+        assert_ok(tw_loader_next(whole, step, 0, BATCH, y, NULL));
+        tw_loader_augment_labels(whole, step, 0, BATCH, want);
+        assert_ok(tw_loader_next(l, step, 0, n, x, NULL));
+        tw_loader_augment_labels(l, step, 0, n, told);
+        assert_memory_equal(x, y + first * DIMS, (size_t)(n * DIMS) * sizeof *x);
+        assert_memory_equal(told, want + first * labels, (size_t)(n * labels) * sizeof *x);
+        for (int i = 0; i < BATCH * 9; i++) transformed += want[i] != 0;
+    }
+    assert_true(transformed > 40 * BATCH);
+    tw_loader_destroy(&l);
+    tw_loader_destroy(&whole);
+    tw_dataset_destroy(&d);
+    tw_dataset_destroy(&alone);
+    write_fixture(&points);
+    const tw_dataset_options of_points = {.path = in("points.h5")};
+    assert_ok(tw_dataset_open(&d, comm, &of_points));
+    assert_fails(tw_loader_create(&l, d, &how), TW_ECONFIG, "data.augment", "points.h5");
+    tw_dataset_destroy(&d);
+    tw_choice_free(&edm);
+    tw_config_destroy(&config);
 }
 
 static void a_batch_that_does_not_fit_is_refused_on_all_ranks(void **state)
@@ -348,8 +403,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_ranks_memory_thread_or_microbatch),
         cmocka_unit_test(any_step_is_found_without_those_before_it),
-        cmocka_unit_test(each_sample_of_a_shard_is_drawn_once_in_an_epoch),
+        cmocka_unit_test(each_sample_of_a_shard_is_loaded_once_in_an_epoch),
         cmocka_unit_test(half_of_the_draws_are_mirrored_and_nothing_else),
+        cmocka_unit_test(augmented_images_do_not_depend_on_ranks_or_order),
         cmocka_unit_test(a_batch_that_does_not_fit_is_refused_on_all_ranks),
         cmocka_unit_test(a_file_that_is_missing_or_bad_gives_all_ranks_the_same_code),
         cmocka_unit_test(bad_data_on_one_rank_is_told_to_all),

@@ -287,6 +287,70 @@ static void a_residual_that_lives_on_keeps_its_value(void **state)
     destroy(&p);
 }
 
+/* A convolution of blocked weights with its backward-data, a 1 x 1, one of odd channels, a linear
+ * layer. */
+static void build_packed(planned *p)
+{
+    tw_graph *g = p->g;
+    const tw_conv_geometry same = tw_conv_square(1, 1, 1), point = tw_conv_square(1, 0, 0);
+    tw_value *x = tw_cast(g, tw_input(g, "x", TW_F32, TW_SHAPE(2, 4, 5, 16)), TW_ACT);
+    tw_value *w[4] = {tw_param(g, "w0", TW_SHAPE(48, 16, 3, 3), tw_init_ones),
+                      tw_param(g, "w1", TW_SHAPE(35, 48, 1, 1), tw_init_ones),
+                      tw_param(g, "w2", TW_SHAPE(7, 35, 3, 3), tw_init_ones),
+                      tw_param(g, "w3", TW_SHAPE(37, 7), tw_init_ones)};
+    tw_value *h = tw_conv(g, x, w[0], NULL, &same), *gx = NULL;
+    h = tw_conv(g, h, w[1], NULL, &point);
+    h = tw_linear(g, tw_conv(g, h, w[2], NULL, &same), w[3], NULL);
+    tw_graph_gradient(g, h, tw_silu(g, h), &x, 1, &gx);
+    tw_graph_output(g, "y", tw_cast(g, h, TW_F32));
+    tw_graph_output(g, "gx", tw_cast(g, gx, TW_F32));
+}
+
+/* Numbers of a part, others elsewhere: packing the part alone is enough of it, and reads no more.
+ */
+static void pack_part_alone(planned *p, int64_t i, const float *wanted)
+{
+    const tw_plan_part part = tw_plan_part_get(p->plan, i);
+    for (int64_t k = 0; k < p->params->size; k++) p->params->value[k] = NAN;
+    memcpy(p->params->value + part.offset, wanted + part.offset,
+           (size_t)part.count * sizeof *wanted);
+    tw_plan_pack(p->plan, i);
+}
+
+static void parts_pack_what_a_refresh_packs(void **state)
+{
+    (void)state;
+    for (int precision = TW_PRECISION_F32; precision <= TW_PRECISION_BF16; precision++) {
+        planned p = {0};
+        const tw_plan_options options = {.precision = (tw_precision)precision};
+        assert_int_equal(tw_graph_create(&p.g), TW_OK);
+        build_packed(&p);
+        plan(&p, &options);
+        execute(&p);
+        const int64_t n = tw_plan_part_count(p.plan), size = p.params->size,
+                      count = tw_shape_count(tw_plan_shape(p.plan, "gx"));
+        float *wanted = malloc((size_t)size * sizeof *wanted),
+              *gx = malloc((size_t)count * sizeof *gx);
+        memcpy(wanted, p.params->value, (size_t)size * sizeof *wanted);
+        memcpy(gx, tw_plan_output(p.plan, "gx"), (size_t)count * sizeof *gx);
+        for (int64_t k = 0; k < size; k++) p.params->value[k] = 9;
+        tw_plan_refresh(p.plan);
+        for (int64_t i = n - 1, end = size; i >= 0; i--) {
+            const tw_plan_part part = tw_plan_part_get(p.plan, i);
+            assert_true(part.offset >= 0 && part.count > 0 && part.offset + part.count <= end);
+            end = part.offset;
+            pack_part_alone(&p, i, wanted);
+        }
+        memcpy(p.params->value, wanted, (size_t)size * sizeof *wanted);
+        execute(&p);
+        assert_memory_equal(gx, tw_plan_output(p.plan, "gx"), (size_t)count * sizeof *gx);
+        assert_true(n > 3);
+        free(wanted);
+        free(gx);
+        destroy(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_convolution_that_is_read_before_its_sum_stays_alone),
         cmocka_unit_test(sums_of_convolutions_are_right_either_way),
         cmocka_unit_test(a_residual_that_lives_on_keeps_its_value),
+        cmocka_unit_test(parts_pack_what_a_refresh_packs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tweedie/model.h"
+#include "model/model_fixture.h"
 
 static void close_to(const char *what, double met, double wanted, double tolerance)
 {
@@ -134,6 +134,107 @@ static void edm_vp_and_ve_have_the_published_preconditioning(void **state)
     release(&ve);
 }
 
+/* ---- a network behind each preconditioning ---- */
+
+enum { POINTS = 5, DIMS = 2 };
+static const double levels[POINTS] = {0.03, 0.2, 0.9, 4, 60};
+
+/* c_skip, c_out, c_in, c_noise of table 1. */
+typedef void table(double s, double c[4]);
+
+static void of_edm(double s, double c[4])
+{
+    const double sum = s * s + 0.25;
+    c[0] = 0.25 / sum, c[1] = 0.5 * s / sqrt(sum), c[2] = 1 / sqrt(sum), c[3] = log(s) / 4;
+}
+
+static void of_vp(double s, double c[4])
+{
+    const double t = (sqrt(0.01 + 2 * 19.9 * log(1 + s * s)) - 0.1) / 19.9;
+    c[0] = 1, c[1] = -s, c[2] = 1 / sqrt(s * s + 1), c[3] = 999 * t;
+}
+
+static void of_ve(double s, double c[4])
+{
+    c[0] = 1, c[1] = s, c[2] = 1, c[3] = log(s / 2);
+}
+
+static void of_iddpm(double s, double c[4])
+{
+    enum { M = 1000 };
+    double u = 0, best = 1e300;
+    c[0] = 1, c[1] = -s, c[2] = 1 / sqrt(s * s + 1);
+    for (int j = M; j >= 0; j--) { /* u is u_j */
+        if (fabs(u - s) < best) best = fabs(u - s), c[3] = M - 1 - j;
+        const double one = sin(M_PI_2 * j / M / 1.008), less = sin(M_PI_2 * (j - 1) / M / 1.008);
+        if (j) u = sqrt((u * u + 1) / fmax(less * less / (one * one), 0.001) - 1);
+    }
+}
+
+/* F at c_in x and c_noise, which are given to the network's own graph by hand. */
+static void network_alone(tw_model *m, table *of, const float *x, float *f)
+{
+    tw_graph *g = NULL;
+    tw_plan *plan = NULL;
+    ok(tw_graph_create(&g));
+    tw_graph_output(g, "f", tw_model_build(g, m, POINTS, NULL).net);
+    ok(tw_plan_create(&plan, g, m->params, &(tw_plan_options){.precision = TW_PRECISION_F32}));
+    float *in = tw_plan_input(plan, "x"), *t = tw_plan_input(plan, "t");
+    for (int i = 0; i < POINTS; i++) {
+        double c[4];
+        of(levels[i], c);
+        t[i] = (float)c[3];
+        for (int k = 0; k < DIMS; k++) in[i * DIMS + k] = (float)(c[2] * (double)x[i * DIMS + k]);
+    }
+    tw_plan_refresh(plan);
+    tw_plan_execute(plan, &(tw_plan_run){0});
+    memcpy(f, tw_plan_output(plan, "f"), POINTS * DIMS * sizeof *f);
+    tw_plan_destroy(&plan);
+    tw_graph_destroy(&g);
+}
+
+/* D = c_skip x + c_out F(c_in x; c_noise), and the score (D − x) / σ². */
+static void denoisers_are_the_published_forms_of_the_network(void **state)
+{
+    static const struct {
+        const char *name;
+        table *of;
+    } kinds[] = {{"edm", of_edm}, {"edm_vp", of_vp}, {"edm_ve", of_ve}, {"edm_iddpm", of_iddpm}};
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        char text[256];
+        float x[POINTS * DIMS], f[POINTS * DIMS], d[POINTS * DIMS], score[POINTS * DIMS];
+        const int64_t index[POINTS] = {0};
+        tw_config *config = NULL;
+        tw_model_score *s = NULL;
+        snprintf(text, sizeof text, MLP "[process]\nkind = edm\n[prediction]\nkind = %s\n",
+                 kinds[k].name);
+        tw_model *m = make_model(&config, text, TW_SHAPE(DIMS));
+        for (int i = 0; i < POINTS; i++) {
+            fill_normal(x + i * DIMS, i, DIMS);
+            for (int j = 0; j < DIMS; j++) x[i * DIMS + j] *= (float)sqrt(0.25 + pow(levels[i], 2));
+        }
+        network_alone(m, kinds[k].of, x, f);
+        ok(tw_model_score_create(&s, m, POINTS, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
+        tw_model_score_refresh(s);
+        ok(tw_model_score_quantity(s, TW_MODEL_X0, POINTS, x, levels, index, d));
+        const tw_score *view = tw_model_score_view(s);
+        ok(view->eval(view->self, POINTS, x, levels, index, score));
+        for (int i = 0; i < POINTS * DIMS; i++) {
+            double c[4];
+            const double sigma = levels[i / DIMS], y = (double)x[i];
+            kinds[k].of(sigma, c);
+            const double want = c[0] * y + c[1] * (double)f[i],
+                         size = fabs(c[0] * y) + fabs(c[1] * (double)f[i]);
+            close_to(kinds[k].name, (double)d[i], want, 1e-6 * size);
+            close_to(kinds[k].name, (double)score[i] * sigma * sigma, want - y,
+                     2e-6 * (size + fabs(y)));
+        }
+        tw_model_score_destroy(&s);
+        destroy_model(&m, &config);
+    }
+}
+
 /* On its own process the VP preconditioning gives the network what it was trained with. */
 static void edm_vp_is_epsilon_of_the_process_vp(void **state)
 {
@@ -208,6 +309,7 @@ int main(void)
         cmocka_unit_test(predictions_that_do_not_fit_a_process_say_what_does),
         cmocka_unit_test(edm_has_the_published_preconditioning),
         cmocka_unit_test(edm_vp_and_ve_have_the_published_preconditioning),
+        cmocka_unit_test(denoisers_are_the_published_forms_of_the_network),
         cmocka_unit_test(edm_vp_is_epsilon_of_the_process_vp),
         cmocka_unit_test(edm_iddpm_is_told_the_nearest_index_of_the_published_levels),
         cmocka_unit_test(the_velocity_of_straight_paths_is_noise_minus_data),

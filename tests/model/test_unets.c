@@ -239,7 +239,7 @@ static float *gradients(tw_model *m, tw_plan *plan, int64_t n)
     int32_t *label = tw_plan_input(plan, "label");
     fill_normal(tw_plan_input(plan, "x"), 1, tw_shape_count(tw_plan_shape(plan, "x")));
     fill_normal(tw_plan_input(plan, "seed"), 2, tw_shape_count(tw_plan_shape(plan, "seed")));
-    for (int64_t i = 0; i < n; i++) t[i] = (float)(100 * i);
+    for (int64_t i = 0; t && i < n; i++) t[i] = (float)(100 * i);
     for (int64_t i = 0; label && i < n; i++) label[i] = (int32_t)i % 5;
     tw_plan_refresh(plan);
     tw_plan_execute(plan, &(tw_plan_run){.training = true, .seed = 3, .step = 7});
@@ -257,10 +257,13 @@ static void recomputing_saves_memory_and_changes_no_bit(void **state)
         "attention_downsample = 1, 2\nconv_resample = no\n",
         "[network]\nkind = diffusers_unet\nblock_out_channels = 32, 64\nlayers_per_block = "
         "1\ndown_attention = 1\n"
-        "up_attention = 0\nmid_block_scale_factor = 1.5\ndropout = 0.1\n"};
+        "up_attention = 0\nmid_block_scale_factor = 1.5\ndropout = 0.1\n",
+        "[network]\nkind = ncsnpp\nbase = 32\nmult = 1, 2\nblocks = 1\nattention = 4\nfir = yes\n"
+        "progressive_input = residual\nprogressive = output_skip\ndropout = 0.1\n",
+        "[network]\nkind = refinenet\nvariant = ncsnv2\nbase = 32\n[process]\nkind = ladder\n"};
     enum { N = 16 };
-    for (int i = 0; i < 4; i++)
-        for (int half = 0; half < (i == 1 ? 2 : 1); half++) {
+    for (int i = 0; i < (int)(sizeof text / sizeof *text); i++)
+        for (int half = 0; half < (i == 1 || i == 4 ? 2 : 1); half++) {
             tw_config *c = NULL;
             tw_model *m = make_model(&c, text[i], TW_SHAPE(8, 8, 3));
             float *g[2];

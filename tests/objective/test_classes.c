@@ -99,6 +99,28 @@ static void no_class_is_a_row_of_its_own(void **state)
     tear_down(&s);
 }
 
+/* Asked for by the call, as guidance does: in the place of the score's own, also over several
+ * batches; and its own again. */
+static void a_call_may_ask_for_other_classes(void **state)
+{
+    (void)state;
+    static setting s;
+    static const int32_t asked[N] = {TW_NO_CLASS, 2, 0, 1, TW_NO_CLASS, 2};
+    float own[N * 3], each[N * 3];
+    set_up(&s, MLP DROPPED DDPM, TW_SHAPE(3));
+    const tw_score *view = tw_model_score_view(s.score);
+    assert_int_equal(view->classes, CLASSES);
+    assert_true(view->unlabelled);
+    for (int i = 0; i < N; i++)
+        memcpy(each + 3 * i, scores(&s, &(tw_labels){.one = asked[i]}) + 3 * i, 3 * sizeof *each);
+    memcpy(own, scores(&s, &(tw_labels){.one = 1}), sizeof own);
+    view->condition(view->self, asked);
+    assert_memory_equal(scores(&s, NULL), each, sizeof each);
+    view->condition(view->self, NULL);
+    assert_memory_equal(scores(&s, NULL), own, sizeof own);
+    tear_down(&s);
+}
+
 /* Which rows of the class table get a gradient says which classes the network was told. */
 static void rows_told(bool told[CLASSES + 1], tw_objective *o, const setting *s,
                       const tw_objective_step *step)
@@ -169,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_class_hangs_on_the_index_of_a_sample),
         cmocka_unit_test(no_class_is_a_row_of_its_own),
+        cmocka_unit_test(a_call_may_ask_for_other_classes),
         cmocka_unit_test(training_tells_the_labels_and_drops_some),
         cmocka_unit_test(a_dropout_of_no_labels_is_refused),
     };

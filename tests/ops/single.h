@@ -14,6 +14,7 @@
 
 #include "ops/kernel.h"
 #include "ops/op.h"
+#include "ops/task.h"
 #include "tweedie/memory.h"
 
 static tw_convolution single_convolution; /* of what single_create plans */
@@ -71,7 +72,7 @@ static inline void single_run(single *s, const tw_run *run)
     const tw_node *n = s->task.node;
     for (int k = 0; k < n->nout; k++) single_fill(s->task.out[k], single_bytes(s, &n->out[k]));
     single_fill(s->scratch, s->task.scratch_bytes);
-    if (n->op->pack) n->op->pack(&s->task);
+    tw_task_pack(&s->task);
     n->op->run(&s->task, run);
 }
 

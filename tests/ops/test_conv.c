@@ -241,7 +241,7 @@ static void run_in_place(single *t, int i)
     single_fill(t->scratch, t->task.scratch_bytes);
     memcpy(t->task.out[0], own, single_bytes(t, &t->task.node->out[0]));
     t->task.in[i] = t->task.out[0];
-    t->task.op->pack(&t->task);
+    tw_task_pack(&t->task);
     t->task.op->run(&t->task, &run);
     t->task.in[i] = own;
 }

@@ -128,7 +128,7 @@ static void twenty_steps_follow_a_reference_in_double(void **state)
     tw_free(&theta), tw_free(&m), tw_free(&v), tw_free(&g), tw_free(&reference);
 }
 
-/* All that an update leaves behind: θ, m, v and two averages. */
+/* All that an update leaves behind: θ, m, v and two EMA. */
 enum { ARRAYS = 5 };
 
 static float *run_fused(int threads, int64_t n)
@@ -168,6 +168,70 @@ static void results_are_the_same_bits_at_any_number_of_threads(void **state)
     tw_free(&one);
 }
 
+typedef struct pieces {
+    const tw_update *u;
+    int told[100];
+    float first[100]; /* the piece's first parameter when it was told */
+} pieces;
+
+static void note_piece(void *self, int64_t piece)
+{
+    pieces *p = self;
+    p->told[piece]++;
+    p->first[piece] = p->u->theta[p->u->pieces[piece].at];
+}
+
+/* Pieces of 1 to 6000 elements and gaps between them; gaps stay as they were. */
+static void an_update_in_pieces_has_the_bits_of_a_whole_one(void **state)
+{
+    (void)state;
+    enum { SIZE = 90000, COUNT = 40 };
+    static float whole[4][SIZE], cut[4][SIZE], before[4][SIZE], g[SIZE];
+    static tw_update_piece list[COUNT];
+    static bool covered[SIZE];
+    const tw_adam adam = TW_ADAM_DEFAULTS;
+    pieces p = {0};
+    int64_t at = 0;
+    for (int k = 0; k < COUNT; k++) {
+        list[k] = (tw_update_piece){at + k * 7 % 5, 1 + k * k * 997 % 3000 * (k % 3)};
+        at = list[k].at + list[k].count;
+        for (int64_t i = list[k].at; i < at; i++) covered[i] = true;
+    }
+    assert_true(at <= SIZE);
+    for (int i = 0; i < SIZE; i++) {
+        for (int a = 0; a < 4; a++) whole[a][i] = cut[a][i] = before[a][i] = fabsf(number(i, a));
+        g[i] = number(i, 9);
+    }
+    for (int way = 0; way < 2; way++) {
+        float(*x)[SIZE] = way ? cut : whole;
+        const tw_update u = {.k = 3,
+                             .learning_rate = 0.1,
+                             .gradient_scale = 0.5,
+                             .n = SIZE,
+                             .theta = x[0],
+                             .gradient = g,
+                             .array = {x[1], x[2]},
+                             .rates = 1,
+                             .decay = {0.9},
+                             .ema = {x[3]},
+                             .pieces = way ? list : NULL,
+                             .piece_count = COUNT,
+                             .updated = note_piece,
+                             .self = &p};
+        p.u = &u;
+        tw_adam_update(&adam, &u);
+        assert_int_equal(p.told[0], way);
+    }
+    for (int a = 0; a < 4; a++)
+        for (int i = 0; i < SIZE; i++)
+            if (cut[a][i] != (covered[i] ? whole : before)[a][i])
+                fail_msg("array %d, element %d: %.9g", a, i, (double)cut[a][i]);
+    for (int k = 0; k < COUNT; k++) {
+        assert_int_equal(p.told[k], 1);
+        assert_true(p.first[k] == whole[0][list[k].at]);
+    }
+}
+
 /* The same arithmetic in a pass of its own. */
 static void ema_update(int64_t n, float *ema, const float *theta, double decay)
 {
@@ -175,7 +239,7 @@ static void ema_update(int64_t n, float *ema, const float *theta, double decay)
     for (int64_t i = 0; i < n; i++) ema[i] += rate * (theta[i] - ema[i]);
 }
 
-static void fused_averages_are_separate_averages_bitwise(void **state)
+static void a_fused_ema_is_a_separate_ema_bitwise(void **state)
 {
     (void)state;
     const tw_adam adam = TW_ADAM_DEFAULTS;
@@ -404,7 +468,7 @@ static void clipping_is_pytorchs(void **state)
     assert_true(isnan(tw_optim_clip_scale(NAN, 1.0)));
 }
 
-static void averages_decay_as_published(void **state)
+static void ema_decays_as_published(void **state)
 {
     (void)state;
     float ema = 1;
@@ -446,14 +510,15 @@ int main(void)
         cmocka_unit_test(weight_decay_is_decoupled_from_the_gradient),
         cmocka_unit_test(twenty_steps_follow_a_reference_in_double),
         cmocka_unit_test(results_are_the_same_bits_at_any_number_of_threads),
-        cmocka_unit_test(fused_averages_are_separate_averages_bitwise),
+        cmocka_unit_test(an_update_in_pieces_has_the_bits_of_a_whole_one),
+        cmocka_unit_test(a_fused_ema_is_a_separate_ema_bitwise),
         cmocka_unit_test(every_optimiser_is_elementwise_names_its_arrays_and_descends),
         cmocka_unit_test(sgd_follows_a_reference_in_double),
         cmocka_unit_test(adamw_is_adam_with_decoupled_weight_decay),
         cmocka_unit_test(every_instruction_set_gives_the_same_bits),
         cmocka_unit_test(the_sum_of_squares_is_that_of_doubles),
         cmocka_unit_test(clipping_is_pytorchs),
-        cmocka_unit_test(averages_decay_as_published),
+        cmocka_unit_test(ema_decays_as_published),
         cmocka_unit_test(learning_rates_warm_up_and_decay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

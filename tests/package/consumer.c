@@ -1,4 +1,4 @@
-/* Reads a configuration, draws numbers and asks who MPI is: one function from each of several
+/* Reads a configuration, generates numbers and asks who MPI is: one function from each of several
  * modules, found in an installed Tweedie. */
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* Random numbers: known answers, independence of how they are drawn, and their distributions.
+/* Random numbers: known answers, independence of how they are generated, and their distributions.
  *
  * Every statistical bound is at six or more standard deviations of the statistic, and the numbers
  * are fixed by the seed, so a failure is a fault and not bad luck. */
@@ -428,7 +428,7 @@ static void a_large_permutation_moves_neighbours_apart_and_anywhere(void **state
         joint[i * CELLS / N * CELLS + j * CELLS / N]++;
         steps[(next - j + N) % N * CELLS / N]++;
     }
-    /* A permutation has slightly less spread than independent draws; it can only err to the low
+    /* A permutation has slightly less spread than independent samples; it can only err to the low
      * side of χ². */
     assert_true(fabs(deviate(joint, CELLS * CELLS, (double)N / (CELLS * CELLS))) < 6);
     assert_true(fabs(deviate(steps, CELLS, (double)N / CELLS)) < 6);

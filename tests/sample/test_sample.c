@@ -1,5 +1,5 @@
-/* Samplers with the exact scores of Gaussians and mixtures: what they must draw is known in closed
- * form. */
+/* Samplers with the exact scores of Gaussians and mixtures: what they must generate is known in
+ * closed form. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,8 +164,8 @@ static void ddim_with_eta_1_is_ancestral_sampling_with_fixedsmall(void **state)
     tw_process_destroy(&p);
 }
 
-/* E[x0 | xt] for one Gaussian, from the draw of the prior: the one-step denoiser returns nearly the
- * mean. */
+/* E[x0 | xt] for one Gaussian, from the sample of the prior: the one-step denoiser returns nearly
+ * the mean. */
 static void onestep_returns_the_posterior_mean(void **state)
 {
     (void)state;

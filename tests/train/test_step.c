@@ -1,6 +1,6 @@
 /* ranks: 1 2 4 */
 /* One optimiser step against the algorithm written down in double: which gradient, which clipping,
- * which learning rate, which number of the update, and the averages of the new parameters. What a
+ * which learning rate, which number of the update, and the EMA of the new parameters. What a
  * step does where numbers are not finite. And the same steps on other ranks. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,8 +175,8 @@ static void check_state(const tw_trainer *t, const reference *r)
     for (int e = 0; e < RATES; e++) {
         assert_int_equal(t->stepper.ema[e] != NULL, tw_comm_node(comm) == 0);
         if (t->stepper.ema[e])
-            agree(e ? "the second average" : "the first average", STEPS, t->stepper.ema[e],
-                  r->ema[e], r->n);
+            agree(e ? "the second EMA" : "the first EMA", STEPS, t->stepper.ema[e], r->ema[e],
+                  r->n);
     }
 }
 
@@ -270,7 +270,7 @@ static float *copy_state(const tw_trainer *t, int64_t *count)
     return all;
 }
 
-/* With clipping, which acts here, two averages, and a network of several blocks; one rank alone is
+/* With clipping, which acts here, two EMA, and a network of several blocks; one rank alone is
  * what the others are held against. */
 static void rank_independent_steps_have_the_same_bits_everywhere(void **state)
 {
@@ -374,6 +374,42 @@ static void a_step_that_is_not_finite_changes_nothing_on_any_rank(void **state)
     comm = comms[ONE_NODE];
 }
 
+static double loss_of_noise(tw_trainer *t)
+{
+    const tw_objective_step step = {.seed = 3, .count = t->stepper.micro, .weight = 1};
+    return tw_objective_run(t->stepper.objective, &step, t->stepper.x0);
+}
+
+/* Layers so wide that the ranks' slices cut through what is packed together. */
+static void a_step_leaves_what_a_refresh_packs(void **state)
+{
+    (void)state;
+    tw_trainer t;
+    tw_train_options o;
+    tw_step_result result;
+    char name[32];
+    for (int k = 0; k < ALONE; k++) {
+        comm = comms[k];
+        snprintf(name, sizeof name, "packed-%d", k);
+        open_trainer(&t, &o, name,
+                     "network.width=144 compute.precision=bf16 optimizer.learning_rate=0.5");
+        assert_true(tw_plan_part_count(tw_objective_plan(t.stepper.objective)) > 9);
+        double last = loss_of_noise(&t);
+        for (int step = 0; step < 3; step++) {
+            ok(tw_trainer_step(&t, &result));
+            memset(t.stepper.x0, 0, (size_t)(t.stepper.micro * DIMS) * sizeof(float));
+            const double met = loss_of_noise(&t);
+            tw_objective_refresh(t.stepper.objective);
+            const double wanted = loss_of_noise(&t);
+            assert_memory_equal(&met, &wanted, sizeof met);
+            assert_true(step == 0 || met != last); /* the first learning rate is zero */
+            last = met;
+        }
+        tw_trainer_close(&t);
+    }
+    comm = comms[ONE_NODE];
+}
+
 /* ---- files ---- */
 
 static int set_up(void **state)
@@ -399,6 +435,7 @@ int main(void)
         cmocka_unit_test(rank_independent_steps_have_the_same_bits_everywhere),
         cmocka_unit_test(every_optimiser_resumes_bitwise),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing_on_any_rank),
+        cmocka_unit_test(a_step_leaves_what_a_refresh_packs),
     };
     for (int k = 0; k < PLACES; k++) {
         if (tw_comm_create(&comms[k]) != TW_OK) {

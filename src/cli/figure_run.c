@@ -1,11 +1,11 @@
 /* A run as pictures need it. */
-#include "cli/drawn_run.h"
+#include "cli/figure_run.h"
 
 #include <math.h>
 
 #include "tweedie/memory.h"
 
-static tw_status configure(drawn_run *r, const tw_plot_options *o, int count,
+static tw_status configure(figure_run *r, const tw_plot_options *o, int count,
                            const char *const *more)
 {
     tw_status st = TW_OK;
@@ -26,7 +26,7 @@ done:
     return st;
 }
 
-static tw_status check_points(const drawn_run *r, const char *path)
+static tw_status check_points(const figure_run *r, const char *path)
 {
     tw_status st = TW_OK;
     const tw_dataset_spec *s = &r->restored->samples;
@@ -40,12 +40,12 @@ done:
     return st;
 }
 
-tw_status drawn_run_open(drawn_run *out, const tw_plot_options *o, int count,
-                         const char *const *more)
+tw_status figure_run_open(figure_run *out, const tw_plot_options *o, int count,
+                          const char *const *more)
 {
     tw_status st = TW_OK;
     tw_precision precision;
-    *out = (drawn_run){0};
+    *out = (figure_run){0};
     if (o->density[0]) TW_TRY(tw_density_create(&out->density, o->density));
     TW_TRY(tw_restore(&out->restored, NULL, o->inputs[0], o->weights));
     out->process = out->restored->model->process;
@@ -58,7 +58,7 @@ done:
     return st;
 }
 
-void drawn_run_close(drawn_run *r)
+void figure_run_close(figure_run *r)
 {
     tw_model_score_destroy(&r->score);
     tw_run_config_free(&r->run);
@@ -67,7 +67,7 @@ void drawn_run_close(drawn_run *r)
     tw_density_destroy(&r->density);
 }
 
-tw_status drawn_run_time(double *out, const drawn_run *r, double asked)
+tw_status figure_run_time(double *out, const figure_run *r, double asked)
 {
     tw_status st = TW_OK;
     const bool discrete = tw_process_is_discrete(r->process);
@@ -81,8 +81,8 @@ done:
     return st;
 }
 
-tw_status drawn_run_score(const drawn_run *r, double t, int64_t n, const float *x, float *s,
-                          double *energy)
+tw_status figure_run_score(const figure_run *r, double t, int64_t n, const float *x, float *s,
+                           double *energy)
 {
     tw_status st = TW_OK;
     double *times = NULL;
@@ -104,8 +104,8 @@ done:
     return st;
 }
 
-void drawn_run_exact(const drawn_run *r, double t, int64_t n, const float *x, double *density,
-                     float *s)
+void figure_run_exact(const figure_run *r, double t, int64_t n, const float *x, double *density,
+                      float *s)
 {
     const double alpha = tw_process_alpha(r->process, t), sigma = tw_process_sigma(r->process, t);
 #pragma omp parallel for schedule(dynamic, 64)
@@ -117,7 +117,7 @@ void drawn_run_exact(const drawn_run *r, double t, int64_t n, const float *x, do
     }
 }
 
-void drawn_grid(float *x, int64_t side, double range)
+void figure_grid(float *x, int64_t side, double range)
 {
     for (int64_t i = 0; i < side * side; i++) {
         x[2 * i] = (float)(range * (2 * ((double)(i % side) + 0.5) / (double)side - 1));

@@ -1,0 +1,426 @@
+/* Posterior samples of the rows of a file of measurements, and what is told of them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/restore_task.h"
+#include "job/row_job.h"
+#include "tweedie/job_restore.h"
+#include "tweedie/memory.h"
+#include "tweedie/png.h"
+
+enum { MEAN, STD, QUANTILES, SAMPLES }; /* columns */
+enum { GRID_SAMPLES = 3 };
+
+typedef struct restoring {
+    row_job job;
+    const tw_restore_job_options *o;
+    restore_task task;
+    tw_posterior *posterior;
+    tw_labels labels;
+    int32_t *list;  /* that they may borrow */
+    double *y;      /* [block][outputs] */
+    float *samples; /* [block][K][dims], model units */
+    double *sorted; /* [K] */
+    float *units;   /* offset, then scale, of bytes: [2][channels] */
+    tw_dataset_writer *writer;
+    uint8_t *pixels; /* of the picture */
+    int64_t tiles, pictured;
+} restoring;
+
+/* ---- planning ---- */
+
+static int64_t divisor(int64_t a, int64_t b)
+{
+    return b == 0 ? a : divisor(b, a % b);
+}
+
+/* A block of measurements fills whole batches. */
+static tw_status settings(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    const tw_row_job_options *o = j->options;
+    TW_TRY(tw_restore_config(&j->config, j->restored,
+                             "sample.batch sample.seed sample.class sample.clip sample.clip_min "
+                             "sample.clip_max compute.precision compute.convolution",
+                             "task restore sample compute", o->assignment_count, o->assignments));
+    TW_TRY(restore_task_bind(&r->task, j->config));
+    TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
+                              tw_posterior_usual_sampler(&r->task.config)));
+    TW_TRY(tw_config_finish(j->config));
+    TW_CHECK(!*j->run.sample.known && !*j->run.sample.mask, TW_ECONFIG,
+             "sample.known: is for `tweedie sample`; here the task says what is given");
+    j->batch = j->run.sample.batch;
+    j->block = j->batch / divisor(j->batch, r->o->per);
+done:
+    return st;
+}
+
+static tw_status check(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    TW_TRY(restore_task_prepare(&r->task, &j->restored->samples, true));
+    TW_TRY(restore_task_check(&r->task, tw_dataset_get_spec(j->data), j->options->data));
+done:
+    return st;
+}
+
+static tw_status describe(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    TW_TRY(tw_text_add(&j->text, "restore "));
+    TW_TRY(tw_posterior_describe(&j->text, r->posterior));
+    if (j->restored->model->classes)
+        TW_TRY(tw_text_add(&j->text, " class=%s", j->run.sample_class));
+    TW_TRY(tw_text_add(&j->text, " quantiles="));
+    for (int64_t i = 0; i < r->task.levels.count; i++) {
+        char level[TW_TEXT_DOUBLE_MAX];
+        tw_text_from_double(level, r->task.levels.values[i]);
+        TW_TRY(tw_text_add(&j->text, "%s%s", i ? "," : "", level));
+    }
+    if (r->o->keep) TW_TRY(tw_text_add(&j->text, " keep=yes"));
+done:
+    return st;
+}
+
+static tw_status allocate(restoring *r)
+{
+    tw_status st = TW_OK;
+    const row_job *j = &r->job;
+    int64_t all;
+    TW_TRY(tw_multiply(&all, j->block, r->task.a->outputs, "a block of measurements"));
+    TW_TRY(tw_alloc(&r->y, all, sizeof *r->y, "a block of measurements"));
+    TW_TRY(tw_multiply(&all, j->block, r->o->per, "a block of samples"));
+    TW_TRY(tw_multiply(&all, all, j->dims, "a block of samples"));
+    TW_TRY(tw_alloc(&r->samples, all, sizeof *r->samples, "a block of samples"));
+    TW_TRY(tw_alloc(&r->sorted, r->o->per, sizeof *r->sorted, "samples"));
+done:
+    return st;
+}
+
+static void add_column(row_job *j, const char *name, int64_t width)
+{
+    j->columns.column[j->columns.count++] = (column){name, COLUMN_F32, width};
+}
+
+static tw_status plan(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    tw_model *m = j->restored->model;
+    int64_t width;
+    const tw_posterior_options options = {.config = &r->task.config,
+                                          .sampler = &j->run.sample,
+                                          .process = m->process,
+                                          .prior = &j->score,
+                                          .a = r->task.a,
+                                          .noise = r->task.config.noise / fabs(r->task.scale),
+                                          .per = r->o->per,
+                                          .bounded = j->restored->samples.kind == TW_DATASET_UINT8};
+    TW_TRY(
+        tw_run_labels(&r->labels, &r->list, j->run.sample_class, m->classes, m->label_dropout > 0));
+    tw_model_score_condition(j->network, &r->labels);
+    TW_TRY(tw_posterior_create(&r->posterior, &options));
+    add_column(j, "mean", j->dims);
+    add_column(j, "standard_deviation", j->dims);
+    TW_TRY(tw_multiply(&width, j->dims, r->task.levels.count, "quantiles"));
+    add_column(j, "quantiles", width);
+    TW_TRY(tw_multiply(&width, j->dims, r->o->per, "samples"));
+    if (r->o->keep) add_column(j, "samples", width);
+    TW_TRY(describe(j));
+    TW_TRY(allocate(r));
+done:
+    return st;
+}
+
+/* ---- computing ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Between order statistics at p (K + 1), at most the outer ones: so the next of K + 1 exchangeable
+ * numbers is below the r-th of K with the probability r / (K + 1). */
+static double quantile(const double *sorted, int64_t count, double p)
+{
+    const double at = fmin(fmax(p * (double)(count + 1) - 1, 0), (double)(count - 1));
+    const int64_t low = (int64_t)floor(at), high = low + 1 < count ? low + 1 : low;
+    return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
+}
+
+/* Number d of row i: mean, deviation and quantiles of its K samples, in the units of the data. */
+static void summarise(restoring *r, int64_t i, int64_t d)
+{
+    const row_job *j = &r->job;
+    const tw_dataset_spec *s = &j->restored->samples;
+    const int64_t per = r->o->per, levels = r->task.levels.count;
+    const double scale = restore_scale(s, d % s->channels),
+                 offset = restore_offset(s, d % s->channels);
+    double mean = 0, square = 0;
+    for (int64_t k = 0; k < per; k++) {
+        r->sorted[k] = offset + scale * (double)r->samples[(i * per + k) * j->dims + d];
+        mean += r->sorted[k] / (double)per;
+        if (r->o->keep) /* in the order of the samples */
+            ((float *)j->values[SAMPLES])[(i * per + k) * j->dims + d] = (float)r->sorted[k];
+    }
+    for (int64_t k = 0; k < per; k++) square += (r->sorted[k] - mean) * (r->sorted[k] - mean);
+    qsort(r->sorted, (size_t)per, sizeof *r->sorted, ascending);
+    ((float *)j->values[MEAN])[i * j->dims + d] = (float)mean;
+    ((float *)j->values[STD])[i * j->dims + d] =
+        per > 1 ? (float)sqrt(square / (double)(per - 1)) : 0;
+    for (int64_t q = 0; q < levels; q++)
+        ((float *)j->values[QUANTILES])[(i * levels + q) * j->dims + d] =
+            (float)quantile(r->sorted, per, r->task.levels.values[q]);
+}
+
+static tw_status read_measurements(restoring *r, int64_t first, int64_t n)
+{
+    tw_status st = TW_OK;
+    row_job *j = &r->job;
+    const tw_dataset_spec *met = tw_dataset_get_spec(j->data);
+    void *stored = NULL;
+    TW_TRY(tw_alloc(&stored, n, tw_dataset_sample_bytes(met), "measurements"));
+    TW_TRY(tw_dataset_read_stored(j->data, first, n, stored, NULL));
+    restore_task_measurements(&r->task, met, n, stored, r->y);
+done:
+    tw_free(&stored);
+    return st;
+}
+
+static tw_status compute(row_job *j, int64_t first, int64_t n)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    TW_TRY(read_measurements(r, first, n));
+    TW_TRY(tw_posterior_run(r->posterior, first, n, r->y, r->samples));
+    for (int64_t k = 0; k < n * r->o->per * j->dims; k++)
+        TW_CHECK(isfinite(r->samples[k]), TW_EDIVERGED,
+                 "measurement %lld: a sample of it is not finite: method %s with these settings "
+                 "does not fit the task and its noise",
+                 (long long)(first + k / (r->o->per * j->dims)), r->task.config.method.kind->name);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t d = 0; d < j->dims; d++) summarise(r, i, d);
+done:
+    return st;
+}
+
+/* ---- the picture ---- */
+
+/* Model units of one number in the units of the data. */
+static float model_units(const restoring *r, float v, int64_t d, bool deviation)
+{
+    const tw_dataset_spec *s = &r->job.restored->samples;
+    const double scale = fabs(restore_scale(s, d % s->channels));
+    if (deviation) return (float)(2 * (double)v / scale - 1);
+    return (float)(((double)v - restore_offset(s, d % s->channels)) /
+                   restore_scale(s, d % s->channels));
+}
+
+/* What the measurement says by itself, A⁺ y; Aᵀ y where there is no basis. */
+static tw_status picture_measurement(restoring *r, int64_t row, float *tile)
+{
+    tw_status st = TW_OK;
+    tw_operator *a = r->task.a;
+    double *x = NULL, *c = NULL;
+    TW_TRY(tw_alloc(&x, a->dims, sizeof *x, "a picture"));
+    TW_TRY(tw_alloc(&c, a->dims, sizeof *c, "a picture"));
+    TW_TRY(read_measurements(r, row, 1));
+    tw_operator_adjoint(a, r->y, x);
+    if (a->singular) {
+        tw_operator_to_basis(a, x, c);
+        for (int64_t k = 0; k < a->dims; k++) {
+            const double s = a->singular[k], noise = r->task.config.noise / fabs(r->task.scale);
+            c[k] = s > 0 ? c[k] / (s * s + noise * noise) : 0;
+        }
+        tw_operator_from_basis(a, c, x);
+    }
+    for (int64_t k = 0; k < a->dims; k++) tile[k] = (float)x[k];
+done:
+    tw_free(&x);
+    tw_free(&c);
+    return st;
+}
+
+/* A row: measurement, samples where they are kept, mean, twice the deviation. */
+static tw_status picture_row(restoring *r, int64_t i, int64_t row)
+{
+    tw_status st = TW_OK;
+    const row_job *j = &r->job;
+    const tw_dataset_spec *s = &j->restored->samples;
+    const int64_t dims = j->dims;
+    float *tile = NULL;
+    TW_TRY(tw_alloc(&tile, dims, sizeof *tile, "a picture"));
+    for (int64_t t = 0; t < r->tiles; t++) {
+        const bool deviation = t == r->tiles - 1;
+        const float *from = deviation           ? (float *)j->values[STD] + i * dims
+                            : t == r->tiles - 2 ? (float *)j->values[MEAN] + i * dims
+                            : t > 0 ? (float *)j->values[SAMPLES] + (i * r->o->per + t - 1) * dims
+                                    : NULL;
+        if (!from) TW_TRY(picture_measurement(r, row, tile));
+        for (int64_t d = 0; from && d < dims; d++) tile[d] = model_units(r, from[d], d, deviation);
+        tw_dataset_pixels(s, 1, tile, r->pixels + (r->pictured * r->tiles + t) * dims);
+    }
+    r->pictured++;
+done:
+    tw_free(&tile);
+    return st;
+}
+
+static tw_status begin_picture(restoring *r)
+{
+    tw_status st = TW_OK;
+    int64_t all;
+    const int64_t kept = r->o->per < GRID_SAMPLES ? r->o->per : GRID_SAMPLES;
+    if (!r->o->grid || !*r->o->grid) return TW_OK;
+    r->tiles = 3 + (r->o->keep ? kept : 0);
+    TW_TRY(tw_multiply(&all, r->o->grid_rows * r->tiles, r->job.dims, "a picture"));
+    TW_TRY(tw_alloc(&r->pixels, all, 1, "a picture"));
+done:
+    return st;
+}
+
+static tw_status end_picture(const restoring *r)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *s = &r->job.restored->samples;
+    tw_output out = {.part = ""};
+    if (!r->pixels) return TW_OK;
+    TW_TRY(tw_output_begin(&out, r->o->grid,
+                           r->job.options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
+    TW_TRY(tw_png_write_grid(out.part, r->pixels, r->pictured * r->tiles, s->height, s->width,
+                             s->channels, r->tiles));
+    TW_TRY(tw_output_publish(&out));
+done:
+    tw_output_discard(&out);
+    return st;
+}
+
+/* ---- the result ---- */
+
+static tw_status begin(restoring *r)
+{
+    tw_status st = TW_OK;
+    row_job *j = &r->job;
+    char range[64];
+    const tw_dataset_writer_options options = {.path = j->options->out,
+                                               .mode = row_job_output_mode(j)};
+    tw_dataset_spec spec = j->restored->samples;
+    spec.count = j->count;
+    spec.num_classes = 0;
+    spec.class_names = NULL;
+    spec.split_count = 0;
+    if (spec.kind == TW_DATASET_UINT8) {
+        TW_TRY(tw_alloc(&r->units, 2 * spec.channels, sizeof *r->units, "units"));
+        for (int64_t c = 0; c < 2 * spec.channels; c++) r->units[c] = 127.5f;
+        spec.kind = TW_DATASET_FLOAT32;
+        spec.offset = r->units;
+        spec.scale = r->units + spec.channels;
+    }
+    TW_TRY(tw_format(spec.name, sizeof spec.name, "posterior means"));
+    TW_TRY(tw_format(spec.source, sizeof spec.source, "restored by %s after %lld steps",
+                     j->restored->meta.weights, (long long)j->restored->meta.step));
+    TW_TRY(tw_dataset_writer_create(&r->writer, &spec, &options));
+    TW_TRY(tw_dataset_writer_set_text(r->writer, "settings", j->settings));
+    TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)j->first, (long long)j->count));
+    TW_TRY(tw_dataset_writer_set_text(r->writer, "range", range));
+    TW_TRY(begin_picture(r));
+done:
+    return st;
+}
+
+static tw_status take(void *self, int64_t first, int64_t n)
+{
+    tw_status st = TW_OK;
+    restoring *r = self;
+    row_job *j = &r->job;
+    const tw_dataset_spec *s = &j->restored->samples;
+    const bool points = s->kind == TW_DATASET_POINTS;
+    const int64_t at = first - j->first;
+    int64_t dims[4] = {r->task.levels.count, s->height, s->width, s->channels};
+    if (points) dims[1] = s->channels;
+    TW_TRY(tw_dataset_writer_append(r->writer, n, j->values[MEAN], NULL));
+    TW_TRY(tw_dataset_writer_add_rows(r->writer, "standard_deviation", points ? 1 : 3, dims + 1, at,
+                                      n, j->values[STD]));
+    TW_TRY(tw_dataset_writer_add_rows(r->writer, "quantiles", points ? 2 : 4, dims, at, n,
+                                      j->values[QUANTILES]));
+    dims[0] = r->o->per;
+    if (r->o->keep)
+        TW_TRY(tw_dataset_writer_add_rows(r->writer, "samples", points ? 2 : 4, dims, at, n,
+                                          j->values[SAMPLES]));
+    for (int64_t i = 0; r->pixels && i < n && r->pictured < r->o->grid_rows; i++)
+        TW_TRY(picture_row(r, i, first + i));
+done:
+    return st;
+}
+
+static tw_status merge(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    char level[TW_TEXT_DOUBLE_MAX];
+    tw_text levels = {0};
+    TW_TRY(begin(r));
+    for (int64_t i = 0; i < r->task.levels.count; i++) {
+        tw_text_from_double(level, r->task.levels.values[i]);
+        TW_TRY(tw_text_add(&levels, "%s%s", i ? " " : "", level));
+    }
+    TW_TRY(tw_dataset_writer_set_text(r->writer, "quantile_levels", levels.data));
+    TW_TRY(row_job_each_part(j, take, r));
+    TW_TRY(tw_dataset_writer_finish(&r->writer, NULL));
+    TW_TRY(end_picture(r));
+    j->result.evaluations = tw_sampler_evaluations(tw_posterior_sampler(r->posterior));
+done:
+    tw_dataset_writer_abort(&r->writer);
+    tw_text_free(&levels);
+    return st;
+}
+
+/* The file itself says all there is. */
+static tw_status report(row_job *j)
+{
+    j->result.evaluations = NAN;
+    return TW_OK;
+}
+
+static tw_status check_options(const tw_restore_job_options *o)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(o->per >= 1, TW_EUSAGE, "--count: at least one posterior sample is made");
+    TW_CHECK(!o->grid || !*o->grid || o->rows.join, TW_EUSAGE,
+             "--grid: the picture is made of the joined file; give --join");
+done:
+    return st;
+}
+
+tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *options,
+                         tw_row_job_result *out)
+{
+    static const row_task task = {.verb = "restoring",
+                                  .settings = settings,
+                                  .unlabelled = true,
+                                  .check = check,
+                                  .plan = plan,
+                                  .compute = compute,
+                                  .merge = merge,
+                                  .report = report};
+    tw_status st = check_options(options);
+    restoring r = {.job = {.comm = comm, .options = &options->rows, .task = &task, .self = &r},
+                   .o = options};
+    if (st == TW_OK) st = row_job_run(&r.job);
+    if (st == TW_OK && out) *out = r.job.result;
+    tw_posterior_destroy(&r.posterior);
+    tw_free(&r.list);
+    restore_task_free(&r.task);
+    tw_free(&r.y);
+    tw_free(&r.samples);
+    tw_free(&r.sorted);
+    tw_free(&r.units);
+    tw_free(&r.pixels);
+    row_job_close(&r.job);
+    return st;
+}
