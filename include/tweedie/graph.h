@@ -36,7 +36,7 @@ typedef struct tw_shape {
  * forward primitives read. */
 typedef enum tw_layout { TW_PLAIN, TW_BLOCKED } tw_layout;
 
-/* How convolutions of f32 with 3 x 3 kernels at stride 1 are computed: by their definition, by
+/* How convolutions with 3 x 3 kernels at stride 1 are computed: by their definition, by
  * Winograd's algorithm wherever it can be, or by it where it is faster and accurate. */
 typedef enum tw_convolution {
     TW_CONVOLUTION_DIRECT,

@@ -4,22 +4,30 @@
  *
  * Implementations: oneDNN's backward-weights primitive; and for kernels of one pixel a matrix
  * product gyᵀ x, which is up to three times faster in bf16 (performance of oneDNN 2.6 on AMX: 3.07
- * against 1.00 ms for 256 -> 768 channels at 16 x 16); Winograd's for f32 kernels of 3 x 3.
- * choose() is the table. */
+ * against 1.00 ms for 256 -> 768 channels at 16 x 16); Winograd's for kernels of 3 x 3; products of
+ * bf16 tiles and of f32 panels. choose() is the table. */
 #include <stdio.h>
 #include <string.h>
 
 #include "ops/column_sum.h"
+#include "ops/panel_gradient.h"
 #include "ops/tile_gradient.h"
 #include "ops/winograd.h"
 
-typedef enum choice { CHOICE_PRIMITIVE, CHOICE_MATMUL, CHOICE_WINOGRAD, CHOICE_TILES } choice;
+typedef enum choice {
+    CHOICE_PRIMITIVE,
+    CHOICE_MATMUL,
+    CHOICE_WINOGRAD,
+    CHOICE_TILES,
+    CHOICE_PANELS
+} choice;
 
 typedef struct state {
     choice choice;
     tw_primitive main;
     tw_winograd_gradient winograd;
     tw_tile_gradient tiles;
+    tw_panel_gradient panels;
     tw_weights_copy unpack; /* of the primitive, where it writes another layout than the store's */
     size_t scratch_main, scratch_weights;
 } state;
@@ -30,7 +38,13 @@ static choice choose(const tw_conv_shapes *s, const tw_task *t)
     if (tw_winograd_suits(s, a, TW_CONV_BACKWARD_WEIGHTS, t->act, t->convolution))
         return CHOICE_WINOGRAD;
     if (tw_tile_gradient_form(s, a, t->act)) return CHOICE_TILES;
+    if (tw_panel_gradient_suits(s, a, t->act)) return CHOICE_PANELS;
     return tw_conv_is_pointwise(s, a) ? CHOICE_MATMUL : CHOICE_PRIMITIVE;
+}
+
+static bool is_own(const state *s)
+{
+    return s->choice != CHOICE_PRIMITIVE && s->choice != CHOICE_MATMUL;
 }
 
 static tw_status infer(tw_node *n)
@@ -51,6 +65,7 @@ static void destroy(tw_task *t)
     tw_primitive_destroy(&s->main);
     tw_winograd_gradient_destroy(&s->winograd);
     tw_tile_gradient_destroy(&s->tiles);
+    tw_panel_gradient_destroy(&s->panels);
     tw_weights_copy_destroy(&s->unpack);
     tw_free(&t->state);
 }
@@ -113,25 +128,19 @@ done:
     return st;
 }
 
-/* The bias's gradient comes after the weights', in the same scratch. */
-static tw_status plan_winograd(state *s, tw_task *t, const tw_conv_shapes *shapes)
-{
-    tw_status st = TW_OK;
-    const size_t sums = tw_column_sum_scratch(shapes->w.dims[0]);
-    TW_TRY(tw_winograd_gradient_create(&s->winograd, t, shapes, &t->node->attr));
-    if (t->node->nout > 1 && t->scratch_bytes < sums) t->scratch_bytes = sums;
-done:
-    return st;
-}
-
-/* Likewise. */
-static tw_status plan_tiles(state *s, tw_task *t, const tw_conv_shapes *shapes)
+/* Our own: the bias's gradient comes after the weights', in the same scratch. */
+static tw_status plan_own(state *s, tw_task *t, const tw_conv_shapes *shapes)
 {
     tw_status st = TW_OK;
     const tw_attr *a = &t->node->attr;
     const size_t sums = tw_column_sum_scratch(shapes->w.dims[0]);
-    TW_TRY(
-        tw_tile_gradient_create(&s->tiles, t, shapes, a, tw_tile_gradient_form(shapes, a, t->act)));
+    if (s->choice == CHOICE_WINOGRAD)
+        TW_TRY(tw_winograd_gradient_create(&s->winograd, t, shapes, a));
+    else if (s->choice == CHOICE_PANELS)
+        TW_TRY(tw_panel_gradient_create(&s->panels, t, shapes, a));
+    else
+        TW_TRY(tw_tile_gradient_create(&s->tiles, t, shapes, a,
+                                       tw_tile_gradient_form(shapes, a, t->act)));
     if (t->node->nout > 1 && t->scratch_bytes < sums) t->scratch_bytes = sums;
 done:
     return st;
@@ -147,8 +156,7 @@ static tw_status plan(tw_task *t)
     t->state = s;
     s->choice = choose(&shapes, t);
     t->flops = tw_conv_flops(&shapes);
-    if (s->choice == CHOICE_WINOGRAD) return plan_winograd(s, t, &shapes);
-    if (s->choice == CHOICE_TILES) return plan_tiles(s, t, &shapes);
+    if (is_own(s)) return plan_own(s, t, &shapes);
     if (s->choice == CHOICE_MATMUL) {
         TW_TRY(make_matmul(s, &shapes, t->act));
         if (n->nout > 1)
@@ -172,6 +180,16 @@ static void sum_bias(const tw_task *t, void *scratch)
                       scratch);
 }
 
+static void run_own(const state *s, const tw_task *t)
+{
+    if (s->choice == CHOICE_WINOGRAD)
+        tw_winograd_gradient_run(&s->winograd, t);
+    else if (s->choice == CHOICE_PANELS)
+        tw_panel_gradient_run(&s->panels, t);
+    else
+        tw_tile_gradient_run(&s->tiles, t);
+}
+
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
@@ -182,9 +200,8 @@ static void run(const tw_task *t, const tw_run *r)
         sum_bias(t, scratch + s->scratch_main);
         return;
     }
-    if (s->choice == CHOICE_WINOGRAD || s->choice == CHOICE_TILES) {
-        if (t->out[0] && s->choice == CHOICE_TILES) tw_tile_gradient_run(&s->tiles, t);
-        if (t->out[0] && s->choice == CHOICE_WINOGRAD) tw_winograd_gradient_run(&s->winograd, t);
+    if (is_own(s)) {
+        if (t->out[0]) run_own(s, t);
         sum_bias(t, scratch);
         return;
     }

@@ -12,10 +12,21 @@ static bool suits_amx(const tw_conv_shapes *s, const tw_attr *a)
     return s->w.dims[2] == 3 && s->w.dims[3] == 3 && s->w.dims[0] >= 64 && s->w.dims[1] >= 64;
 }
 
+/* AVX512_BF16, one core of Zen 4, N = 16: 3 x 3 at stride 2 of 256 channels 1.16 times as fast as
+ * oneDNN 2.6 from 16 x 16 to 8 x 8 pixels, 1.37 times from 8 x 8 to 4 x 4; from 32 x 32 as fast. At
+ * stride 1 it is 0.9 times as fast, and Winograd's is faster than both. */
+static bool suits_dots(const tw_conv_shapes *s, const tw_attr *a)
+{
+    return s->w.dims[2] == 3 && s->w.dims[3] == 3 && a->i[CONV_STRIDE] == 2 &&
+           a->i[CONV_STRIDE + 1] == 2 && s->w.dims[0] >= 128 && s->w.dims[1] >= 128 &&
+           s->y.dims[1] * s->y.dims[2] <= 64;
+}
+
 const tw_tile_form *tw_tile_gradient_form(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
 {
     if (act != TW_DTYPE_BF16 || s->x.rank != 4) return NULL;
     const tw_tile_form *amx = tw_tile_form_amx();
     if (amx) return suits_amx(s, a) ? amx : NULL;
-    return NULL;
+    const tw_tile_form *dots = tw_tile_form_dots();
+    return dots && suits_dots(s, a) ? dots : NULL;
 }

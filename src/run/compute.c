@@ -12,8 +12,9 @@ static const tw_config_field fields[] = {
      .help = "auto: bf16 where it is faster (AMX, AMD Zen 4 and later), else f32; a run keeps it"},
     {"compute", "convolution", TW_CONFIG_CHOICE, offsetof(tw_compute_config, convolution), "auto",
      .choices = "auto|direct|winograd", .fixed = true,
-     .help = "3 x 3 kernels in f32: by definition, by Winograd's algorithm wherever it can be, or "
-             "(auto) where it is faster"},
+     .help =
+         "3 x 3 kernels at stride 1: by definition, by Winograd's algorithm wherever it can be, or "
+         "(auto) where it is faster"},
     {"compute", "threads", TW_CONFIG_INT64, offsetof(tw_compute_config, threads), "0", 0, 4096,
      .help = "OpenMP threads of a rank; 0: what the launcher gives"},
 };

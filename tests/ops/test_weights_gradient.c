@@ -4,7 +4,9 @@
  * A number is a sum of f32 of K products in chains: it errs by about 2^-24 of the sum of their
  * sizes, of which 32 times are allowed. */
 #include <omp.h>
+#include <pthread.h>
 
+#include "ops/panel_gradient.h"
 #include "ops/reference.h"
 #include "ops/tile_gradient.h"
 
@@ -43,18 +45,18 @@ typedef struct gradient {
     tw_conv_shapes shapes;
     tw_value *gw;
     tw_task task;
-    tw_bf16 *x, *gy;
+    void *x, *gy;
     float *result;
 } gradient;
 
-static tw_bf16 *generate(int which, int64_t n)
+static void *generate(int which, int64_t n, tw_dtype act)
 {
-    tw_bf16 *v = malloc((size_t)n * sizeof *v);
-    for (int64_t i = 0; i < n; i++) v[i] = tw_to_bf16(noise(which, i));
+    void *v = malloc((size_t)n * tw_dtype_size(act));
+    for (int64_t i = 0; i < n; i++) tw_store(v, i, act, noise(which, i));
     return v;
 }
 
-static gradient gradient_of(const problem *p)
+static gradient gradient_of(const problem *p, tw_dtype act)
 {
     gradient s = {.g = new_graph()};
     tw_conv_geometry geometry = tw_conv_square(p->stride, p->before, p->after);
@@ -66,28 +68,37 @@ static gradient gradient_of(const problem *p)
     tw_graph_gradient(s.g, y, tw_input(s.g, "gy", TW_ACT, y->shape), &w, 1, &s.gw);
     assert_int_equal(tw_graph_status(s.g), TW_OK);
     s.shapes = (tw_conv_shapes){x->shape, w->shape, y->shape};
-    s.x = generate(1, tw_shape_count(x->shape));
-    s.gy = generate(2, tw_shape_count(y->shape));
+    s.x = generate(1, tw_shape_count(x->shape), act);
+    s.gy = generate(2, tw_shape_count(y->shape), act);
     s.result = malloc((size_t)tw_shape_count(w->shape) * sizeof(float));
-    s.task = (tw_task){.node = s.gw->node, .op = s.gw->node->op, .act = TW_DTYPE_BF16};
+    s.task = (tw_task){.node = s.gw->node, .op = s.gw->node->op, .act = act};
     s.task.in[0] = s.x;
     s.task.in[1] = s.gy;
     s.task.out[0] = s.result;
     return s;
 }
 
+/* By panels where `form` is NULL. */
 static void compute(gradient *s, const tw_tile_form *form)
 {
-    tw_tile_gradient d;
+    tw_tile_gradient tiles;
+    tw_panel_gradient panels;
     void *scratch = NULL;
-    assert_int_equal(tw_tile_gradient_create(&d, &s->task, &s->shapes, &s->gw->node->attr, form),
+    const tw_attr *a = &s->gw->node->attr;
+    assert_int_equal(form ? tw_tile_gradient_create(&tiles, &s->task, &s->shapes, a, form)
+                          : tw_panel_gradient_create(&panels, &s->task, &s->shapes, a),
                      TW_OK);
     assert_int_equal(tw_alloc(&scratch, 1, s->task.scratch_bytes, "scratch"), TW_OK);
     single_fill(scratch, s->task.scratch_bytes);
     single_fill(s->result, (size_t)tw_shape_count(s->shapes.w) * sizeof(float));
     s->task.scratch = scratch;
-    tw_tile_gradient_run(&d, &s->task);
-    tw_tile_gradient_destroy(&d);
+    if (form) {
+        tw_tile_gradient_run(&tiles, &s->task);
+        tw_tile_gradient_destroy(&tiles);
+    } else {
+        tw_panel_gradient_run(&panels, &s->task);
+        tw_panel_gradient_destroy(&panels);
+    }
     tw_free(&scratch);
 }
 
@@ -121,9 +132,10 @@ static double exact(const gradient *s, const problem *p, int64_t o, int64_t i, i
                               column = c * p->stride + tap % p->kernel[1] * p->dilation - p->before;
                 if (row < 0 || column < 0 || row >= p->height || column >= p->width) continue;
                 const double term =
-                    (double)tw_from_bf16(
-                        s->x[((n * p->height + row) * p->width + column) * p->in + i]) *
-                    (double)tw_from_bf16(s->gy[((n * y.dims[1] + r) * y.dims[2] + c) * p->out + o]);
+                    (double)tw_load(s->x, ((n * p->height + row) * p->width + column) * p->in + i,
+                                    s->task.act) *
+                    (double)tw_load(s->gy, ((n * y.dims[1] + r) * y.dims[2] + c) * p->out + o,
+                                    s->task.act);
                 sum += term;
                 *size += fabs(term);
             }
@@ -150,7 +162,7 @@ static void check(const gradient *s, const problem *p, const char *form)
 static void solve_all(const tw_tile_form *form)
 {
     for (int k = 0; k < PROBLEMS; k++) {
-        gradient s = gradient_of(&problems[k]);
+        gradient s = gradient_of(&problems[k], TW_DTYPE_BF16);
         compute(&s, form);
         check(&s, &problems[k], form->name);
         destroy(&s);
@@ -181,7 +193,7 @@ static void gradients_by_amx_are_those_of_plain_tiles_bit_for_bit(void **state)
         skip();
     }
     for (int k = 0; k < PROBLEMS; k++) {
-        gradient s = gradient_of(&problems[k]);
+        gradient s = gradient_of(&problems[k], TW_DTYPE_BF16);
         const size_t bytes = (size_t)tw_shape_count(s.shapes.w) * sizeof(float);
         float *plain = malloc(bytes);
         compute(&s, &tw_tile_plain);
@@ -194,26 +206,56 @@ static void gradients_by_amx_are_those_of_plain_tiles_bit_for_bit(void **state)
     }
 }
 
+static void threads_give_the_same_bits(int k, tw_dtype act, const tw_tile_form *form)
+{
+    static const int threads[] = {1, 2, 3, 4, 7};
+    gradient s = gradient_of(&problems[k], act);
+    const size_t bytes = (size_t)tw_shape_count(s.shapes.w) * sizeof(float);
+    float *first = malloc(bytes);
+    for (int t = 0; t < 5; t++) {
+        omp_set_num_threads(threads[t]);
+        compute(&s, form);
+        if (t == 0) memcpy(first, s.result, bytes);
+        if (memcmp(first, s.result, bytes) != 0)
+            fail_msg("problem %d has other bits with %d threads", k, threads[t]);
+    }
+    omp_set_num_threads(2);
+    check(&s, &problems[k], form ? form->name : "panels");
+    free(first);
+    destroy(&s);
+}
+
 static void gradients_by_tiles_do_not_depend_on_the_number_of_threads(void **state)
 {
     (void)state;
-    static const int threads[] = {1, 2, 3, 4, 7};
     const tw_tile_form *form = tw_tile_form_dots() ? tw_tile_form_dots() : &tw_tile_plain;
-    for (int k = 0; k < PROBLEMS; k++) {
-        gradient s = gradient_of(&problems[k]);
-        const size_t bytes = (size_t)tw_shape_count(s.shapes.w) * sizeof(float);
-        float *first = malloc(bytes);
-        for (int t = 0; t < 5; t++) {
-            omp_set_num_threads(threads[t]);
-            compute(&s, form);
-            if (t == 0) memcpy(first, s.result, bytes);
-            if (memcmp(first, s.result, bytes) != 0)
-                fail_msg("problem %d has other bits with %d threads", k, threads[t]);
-        }
-        omp_set_num_threads(2);
-        free(first);
-        destroy(&s);
+    for (int k = 0; k < PROBLEMS; k++) threads_give_the_same_bits(k, TW_DTYPE_BF16, form);
+}
+
+static void *solve_by_panels(void *arg)
+{
+    for (int k = 0; k < PROBLEMS; k++) threads_give_the_same_bits(k, TW_DTYPE_F32, NULL);
+    return arg;
+}
+
+/* Each instruction set in a thread of its own, which asks for it anew. */
+static void gradients_by_panels_are_those_of_slow_loops_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    static const char *const isas[] = {"baseline", "avx2", "avx512"};
+    const char *before = getenv("TWEEDIE_ISA");
+    char *kept = before ? strdup(before) : NULL;
+    for (int k = 0; k < 3; k++) {
+        pthread_t thread;
+        setenv("TWEEDIE_ISA", isas[k], 1);
+        assert_int_equal(pthread_create(&thread, NULL, solve_by_panels, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
     }
+    if (kept)
+        setenv("TWEEDIE_ISA", kept, 1);
+    else
+        unsetenv("TWEEDIE_ISA");
+    free(kept);
 }
 
 /* ---- one tile ---- */
@@ -274,6 +316,7 @@ int main(void)
         cmocka_unit_test(gradients_by_dot_products_are_those_of_slow_loops),
         cmocka_unit_test(gradients_by_amx_are_those_of_plain_tiles_bit_for_bit),
         cmocka_unit_test(gradients_by_tiles_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(gradients_by_panels_are_those_of_slow_loops_at_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
