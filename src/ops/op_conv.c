@@ -4,16 +4,18 @@
  * (input 3) is no part of the graph's language: the plan puts it in where a sum follows the
  * convolution; nor is a factor of all of it. */
 #include "ops/conv_direct.h"
+#include "ops/conv_gather.h"
 #include "ops/winograd.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_WINOGRAD } choice;
+typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_GATHER, CHOICE_WINOGRAD } choice;
 
 typedef struct state {
     choice choice;
     tw_conv_direct direct;
+    tw_conv_gather gather;
     tw_winograd winograd;
     tw_primitive conv;
     tw_weights_copy weights;
@@ -96,6 +98,7 @@ static void destroy(tw_task *t)
     state *s = t->state;
     if (!s) return;
     tw_conv_direct_destroy(&s->direct);
+    tw_conv_gather_destroy(&s->gather);
     tw_winograd_destroy(&s->winograd);
     tw_primitive_destroy(&s->conv);
     tw_weights_copy_destroy(&s->weights);
@@ -147,6 +150,10 @@ static tw_status plan(tw_task *t)
         s->choice = CHOICE_DIRECT;
         return tw_conv_direct_create(&s->direct, t, &shapes, &n->attr, false);
     }
+    if (tw_conv_gather_suits(&shapes, &n->attr, TW_CONV_FORWARD, t->act)) {
+        s->choice = CHOICE_GATHER;
+        return tw_conv_gather_create(&s->gather, t, &shapes, &n->attr, TW_CONV_FORWARD, false);
+    }
     TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &n->attr, t->act, n->in[2] != NULL));
     p.add = n->nin > 3;
     p.gain = n->attr.f[1];
@@ -167,7 +174,9 @@ static void pack(const tw_task *t, int input, int64_t unit)
         tw_winograd_pack(&s->winograd, t, unit);
     else if (s->choice == CHOICE_DIRECT)
         tw_weights_copy_unit(&s->direct.weights, t->packed, t->in[1], unit);
-    else
+    else if (s->choice == CHOICE_GATHER)
+        tw_weights_copy_unit(&s->gather.weights, t->packed, t->in[1], unit);
+    else if (!s->weights.direct)
         tw_weights_copy_unit(&s->weights, t->packed, t->in[1], unit);
 }
 
@@ -182,6 +191,10 @@ static void run(const tw_task *t, const tw_run *r)
     }
     if (s->choice == CHOICE_DIRECT) {
         tw_conv_direct_run(&s->direct, t, t->in[2], residual);
+        return;
+    }
+    if (s->choice == CHOICE_GATHER) {
+        tw_conv_gather_run(&s->gather, t, t->in[2], residual);
         return;
     }
     void *data[4] = {t->in[0], s->weights.direct ? t->in[1] : t->packed, t->out[0]};
