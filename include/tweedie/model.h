@@ -132,6 +132,9 @@ typedef struct tw_model_factor tw_model_factor;
 tw_status tw_model_factor_create(tw_model_factor **out, tw_model *m, const char *text,
                                  int64_t batch, tw_precision precision, tw_convolution convolution);
 void tw_model_factor_destroy(tw_model_factor **factor);
+/* The class of the largest logit; of a classifier. x [n][dims], model units; t, label [n]. */
+tw_status tw_model_factor_classify(const tw_model_factor *factor, int64_t n, const float *x,
+                                   const double *t, int32_t *label);
 /* Borrowed. */
 const tw_log_factor *tw_model_factor_view(const tw_model_factor *factor);
 

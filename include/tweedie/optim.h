@@ -34,9 +34,9 @@ typedef struct tw_update {
     double decay[TW_EMA_MAX];          /* [rates], from tw_ema_decay */
     float *ema[TW_EMA_MAX];            /* [rates] of [n] */
 
-    /* What of [0, n) is updated, where it is not all: disjoint pieces. One thread updates a piece,
-     * and then calls `updated`, where there is one, with its number: what is done with the new
-     * parameters while they are in its cache. Results do not depend on the cut. */
+    /* What of [0, n) is updated, where it is not all: disjoint pieces. One thread updates a few
+     * pieces, and then calls `updated`, where there is one, with the number of each: what is done
+     * with the new parameters while they are in its cache. Results do not depend on the cut. */
     const tw_update_piece *pieces; /* [piece_count]; NULL: [0, n) */
     int64_t piece_count;
     void (*updated)(void *self, int64_t piece);

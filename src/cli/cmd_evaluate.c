@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/evaluate.h"
+#include "cli/evaluate_posterior.h"
 #include "tweedie/comm.h"
 #include "tweedie/data.h"
 #include "tweedie/json.h"
@@ -11,15 +13,15 @@
 #include "tweedie/metrics.h"
 
 typedef struct options {
-    const char *reference, *split;
-    int64_t limit, directions, seed;
-    bool json;
+    const char *reference, *split, *truth, *classifier;
+    int64_t limit, directions, seed, first;
+    bool json, by_class, posterior;
 } options;
 
 extern const tw_command tw_cmd_evaluate;
 
 static const tw_option table[] = {
-    {"reference", TW_CONFIG_STRING, offsetof(options, reference), NULL, .value = "DATA.h5",
+    {"reference", TW_CONFIG_STRING, offsetof(options, reference), "", .value = "DATA.h5",
      .help = "the data that the samples are held against"},
     {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
      .help = "which of the data (default: test where there is one, else train; \"all\")"},
@@ -29,15 +31,22 @@ static const tw_option table[] = {
      .value = "L", .help = "of the sliced Wasserstein distance"},
     {"seed", TW_CONFIG_INT64, offsetof(options, seed), "0", .min = 0, .max = 9e18, .value = "S",
      .help = "of the directions"},
+    {"by-class", TW_CONFIG_BOOL, offsetof(options, by_class), "false",
+     .help = "the distance of each class, by the labels of both"},
+    {"classifier", TW_CONFIG_STRING, offsetof(options, classifier), "", .value = "RUN",
+     .help = "how many samples this run (objective.kind = classify) takes for what their labels "
+             "say"},
+    {"posterior", TW_CONFIG_BOOL, offsetof(options, posterior), "false",
+     .help = "the file is what tweedie restore made: coverage of its intervals, CRPS, ranks, PSNR, "
+             "SSIM; needs --truth"},
+    {"truth", TW_CONFIG_STRING, offsetof(options, truth), "", .value = "T.h5",
+     .help = "with --posterior: the true samples (--split: which of them; default all)"},
+    {"first", TW_CONFIG_INT64, offsetof(options, first), "0", .max = 8e12, .value = "I",
+     .help = "with --posterior: the row of the truth that belongs to measurement 0"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
-typedef struct set {
-    tw_dataset *file;
-    int64_t count, dims;
-    float *x; /* [count][dims], in the model units of the reference */
-    double *mean, *std;
-} set;
+typedef evaluate_set set;
 
 typedef struct answer {
     double distance, halves; /* of samples and data; of one half of the data and the other */
@@ -57,6 +66,7 @@ static tw_status open_set(set *s, const tw_comm *comm, const char *path, const c
 {
     tw_status st = TW_OK;
     tw_dataset_options o = {.path = path, .split = split};
+    s->path = path;
     TW_TRY(tw_dataset_open(&s->file, comm, &o));
     if (split[0] || !has_split(s->file, "test")) goto done;
     tw_dataset_destroy(&s->file);
@@ -96,7 +106,9 @@ static tw_status read_set(set *s, const tw_dataset_spec *units, int64_t limit)
     TW_TRY(tw_alloc(&s->x, s->count * s->dims, sizeof *s->x, "samples"));
     TW_TRY(tw_alloc(&s->mean, s->dims, sizeof *s->mean, "means"));
     TW_TRY(tw_alloc(&s->std, s->dims, sizeof *s->std, "deviations"));
-    TW_TRY(tw_dataset_read_stored(s->file, 0, s->count, stored, NULL));
+    if (tw_dataset_get_spec(s->file)->num_classes)
+        TW_TRY(tw_alloc(&s->label, s->count, sizeof *s->label, "labels"));
+    TW_TRY(tw_dataset_read_stored(s->file, 0, s->count, stored, s->label));
     tw_dataset_normalise(units, s->count, stored, s->x);
     tw_moments(s->mean, s->std, s->x, s->count, s->dims);
 done:
@@ -108,6 +120,7 @@ static void close_set(set *s)
 {
     tw_dataset_destroy(&s->file);
     tw_free(&s->x);
+    tw_free(&s->label);
     tw_free(&s->mean);
     tw_free(&s->std);
 }
@@ -135,7 +148,8 @@ done:
     return st;
 }
 
-static tw_status print_json(const answer *a, const set *samples, const set *data)
+static tw_status print_json(const answer *a, const set *samples, const set *data,
+                            const evaluate_classes *classes)
 {
     tw_status st = TW_OK;
     tw_json json = {0};
@@ -153,6 +167,7 @@ static tw_status print_json(const answer *a, const set *samples, const set *data
         tw_json_doubles(&json, "std", samples->std, data->dims);
         tw_json_doubles(&json, "std_reference", data->std, data->dims);
     }
+    evaluate_classes_json(&json, classes);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -171,26 +186,56 @@ static void print_lines(const answer *a, const set *samples, const set *data)
     printf("difference of deviations     %.5f\n", a->std);
 }
 
+static tw_status check_options(const options *o)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(!o->posterior || o->truth[0], TW_EUSAGE, "--posterior: --truth T.h5 must be given");
+    TW_CHECK(o->posterior || (!o->truth[0] && o->first == 0), TW_EUSAGE,
+             "--truth and --first are for --posterior; --reference names data to compare with");
+    TW_CHECK(!o->posterior || !o->reference[0], TW_EUSAGE,
+             "--reference: with --posterior it is --truth");
+    TW_CHECK(o->posterior || o->reference[0], TW_EUSAGE, "--reference DATA.h5 must be given");
+done:
+    return st;
+}
+
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
     tw_status st = TW_OK;
     options o;
     tw_arguments arguments;
     set samples = {0}, data = {0};
+    evaluate_classes classes = {0};
     answer a;
     TW_TRY(tw_options_parse(&tw_cmd_evaluate, argc, argv, &o, &arguments));
+    TW_TRY(check_options(&o));
+    if (o.posterior) {
+        const posterior_evaluation p = {.restored = arguments.values[0],
+                                        .truth = o.truth,
+                                        .split = o.split,
+                                        .first = o.first,
+                                        .json = o.json};
+        TW_TRY(evaluate_posterior(comm, &p));
+        goto done;
+    }
     TW_TRY(open_set(&samples, comm, arguments.values[0], "all"));
     TW_TRY(open_set(&data, comm, o.reference, o.split));
     TW_TRY(check_alike(&samples, &data, arguments.values[0], o.reference));
     TW_TRY(tw_comm_agree(comm, read_set(&samples, tw_dataset_get_spec(data.file), o.limit)));
     TW_TRY(tw_comm_agree(comm, read_set(&data, tw_dataset_get_spec(data.file), o.limit)));
     TW_TRY(compare(&a, comm, &samples, &data, &o));
+    const tw_sliced_options sliced = {.directions = o.directions, .seed = (uint64_t)o.seed};
+    if (o.by_class) TW_TRY(evaluate_by_class(&classes, comm, &samples, &data, &sliced));
+    if (o.classifier[0]) TW_TRY(evaluate_classifier(&classes, comm, &samples, &data, o.classifier));
     if (tw_comm_rank(comm) > 0) goto done;
-    if (o.json)
-        TW_TRY(print_json(&a, &samples, &data));
-    else
+    if (o.json) {
+        TW_TRY(print_json(&a, &samples, &data, &classes));
+    } else {
         print_lines(&a, &samples, &data);
+        evaluate_classes_print(&classes);
+    }
 done:
+    evaluate_classes_free(&classes);
     close_set(&samples);
     close_set(&data);
     return st;
@@ -198,8 +243,8 @@ done:
 
 const tw_command tw_cmd_evaluate = {
     .name = "evaluate",
-    .summary = "hold a sample set against data",
-    .usage = "SAMPLES.h5 --reference DATA.h5",
+    .summary = "hold a sample set, or posterior samples, against data",
+    .usage = "SAMPLES.h5 --reference DATA.h5 | X.h5 --posterior --truth T.h5",
     .help = "Prints the sliced Wasserstein distance of the two sets (0: the same distribution), "
             "beside that of one half of the data to the\n"
             "other, which is what perfect samples would get at half the number; and how means and "

@@ -15,8 +15,8 @@ struct tw_model_factor {
     char text[96];
     tw_plan *plan;
     tw_model_inputs in;
-    float *sharpness; /* [batch]: 1 / T */
-    const float *gradient, *log_factor;
+    float *sharpness;                            /* [batch]: 1 / T */
+    const float *gradient, *log_factor, *logits; /* logits NULL of an energy */
     tw_log_factor view;
 };
 
@@ -28,6 +28,7 @@ static void build(tw_graph *g, const tw_model *m, int64_t n)
     if (!v.net) return;
     tw_value *sharpness = tw_input(g, "sharpness", TW_F32, TW_SHAPE(n));
     if (m->net->logits) {
+        tw_graph_output(g, "logits", v.net);
         tw_value *z = tw_mul(g, v.net, tw_reshape(g, sharpness, TW_SHAPE(n, 1)));
         log_factor = tw_affine(
             g, tw_cross_entropy(g, z, tw_input(g, "label", TW_I32, TW_SHAPE(n)), NULL), -1, 0);
@@ -54,6 +55,7 @@ static tw_status plan(tw_model_factor *f, tw_precision precision, tw_convolution
     f->sharpness = tw_plan_input(f->plan, "sharpness");
     f->gradient = tw_plan_output(f->plan, "gradient");
     f->log_factor = tw_plan_output(f->plan, "log_factor");
+    f->logits = tw_plan_output(f->plan, "logits");
     TW_CHECK(f->gradient, TW_ECONFIG,
              "network.kind: %s does not depend on the sample, and can guide nothing",
              f->model->net->kind.name);
@@ -95,6 +97,26 @@ static tw_status eval(void *self, int64_t n, const float *x, const double *t, co
             for (int64_t k = 0; k < dims; k++)
                 gradient[(first + i) * dims + k] = scale * f->gradient[i * dims + k];
             if (log_factor) log_factor[first + i] = (double)f->log_factor[i];
+        }
+    }
+done:
+    return st;
+}
+
+tw_status tw_model_factor_classify(const tw_model_factor *f, int64_t n, const float *x,
+                                   const double *t, int32_t *label)
+{
+    tw_status st = TW_OK;
+    const int64_t dims = f->model->dims, classes = f->model->classes;
+    TW_CHECK(f->logits, TW_ECONFIG, "network.kind: %s is no classifier", f->model->net->kind.name);
+    for (int64_t first = 0; first < n; first += f->batch) {
+        const int64_t count = n - first < f->batch ? n - first : f->batch;
+        compute(f, count, x + first * dims, t + first, NULL, 1);
+        for (int64_t i = 0; i < count; i++) {
+            const float *z = f->logits + i * classes;
+            int32_t best = 0;
+            for (int32_t k = 1; k < classes; k++) best = z[k] > z[best] ? k : best;
+            label[first + i] = best;
         }
     }
 done:

@@ -8,7 +8,8 @@
  * the right and bottom alone; way up: per level blocks + 1 blocks over the concatenation with the
  * way down, then nearest upsampling and a convolution. Initial weights: variance scaling; the last
  * convolution of a block, of an attention and of the network begin at (nearly) zero. Signals and
- * volumes are treated as images are. */
+ * volumes are treated as images are. score_sde's VE variant takes data in [0, 1] and divides the
+ * output by the noise level. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct unet_config {
     tw_config_ints mult, attention;
     double dropout;
     int placement;
+    bool resamp_with_conv, scale_by_sigma, centered;
 } unet_config;
 
 static const tw_config_field fields[] = {
@@ -44,6 +46,12 @@ static const tw_config_field fields[] = {
      .fixed = true, .help = "rate in the blocks"},
     {NULL, "groups", TW_CONFIG_INT64, offsetof(unet_config, groups), "32", 1, 1024, .fixed = true,
      .help = "groups of the normalisations"},
+    {NULL, "resamp_with_conv", TW_CONFIG_BOOL, offsetof(unet_config, resamp_with_conv), "yes",
+     .fixed = true, .help = "a 3x3 convolution where the resolution changes; else means of 2x2"},
+    {NULL, "scale_by_sigma", TW_CONFIG_BOOL, offsetof(unet_config, scale_by_sigma), "no",
+     .fixed = true, .help = "divide the output by the noise level"},
+    {NULL, "centered", TW_CONFIG_BOOL, offsetof(unet_config, centered), "yes", .fixed = true,
+     .help = "the data lie in [-1, 1]; else in [0, 1], and the network takes 2 x - 1"},
 };
 
 static const double eps = 1e-6;
@@ -213,6 +221,10 @@ static tw_value *downsample(const builder *b, const char *path, tw_value *x)
 {
     if (!x) return NULL;
     const int64_t c = channels(x);
+    if (!b->c->resamp_with_conv) {
+        next_module(b);
+        return tw_average_pool(b->g, x, 2);
+    }
     const tw_shape shape = tw_layer_kernel(x, c, 3);
     const tw_conv_geometry halve = tw_conv_square(2, 0, 1);
     char name[TW_NAME_MAX + 8];
@@ -226,7 +238,8 @@ static tw_value *downsample(const builder *b, const char *path, tw_value *x)
 
 static tw_value *upsample(const builder *b, const char *path, tw_value *x)
 {
-    tw_value *y = conv(b, path, "Conv_0.", tw_upsample_nearest(b->g, x, 2), channels(x), 3, 1);
+    tw_value *y = tw_upsample_nearest(b->g, x, 2);
+    if (b->c->resamp_with_conv) y = conv(b, path, "Conv_0.", y, channels(x), 3, 1);
     next_module(b);
     return y;
 }
@@ -293,6 +306,15 @@ static tw_value *way_up(const builder *b, tw_value *h, tw_value **skips, int n)
     return h;
 }
 
+/* y / σ, a number for each sample. */
+static tw_value *over_sigma(tw_graph *g, tw_value *y, tw_value *log_sigma)
+{
+    if (!y) return NULL;
+    const tw_shape each = {.rank = y->shape.rank, .dims = {y->shape.dims[0], 1, 1, 1, 1}};
+    tw_value *factor = tw_exp(g, tw_affine(g, log_sigma, -1, 0));
+    return tw_mul(g, y, tw_reshape(g, factor, each));
+}
+
 static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const unet_config *c = config;
@@ -303,7 +325,8 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     tw_value *skips[SKIPS_MAX] = {0}, *h;
     int n = 0;
     embed_time(&b, in);
-    h = conv(&b, "in", "", tw_cast(g, in->x, TW_ACT), c->base, 3, 1);
+    h = c->centered ? in->x : tw_affine(g, in->x, 2, -1);
+    h = conv(&b, "in", "", tw_cast(g, h, TW_ACT), c->base, 3, 1);
     next_module(&b);
     h = way_down(&b, h, skips, &n);
     h = residual_block(&b, "mid.res0", h, channels(h));
@@ -312,8 +335,8 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     h = way_up(&b, h, skips, n);
     h = tw_silu(g, norm(&b, "out.norm", "", h));
     next_module(&b);
-    h = conv(&b, "out.conv", "", h, in->outputs, 3, 0);
-    return tw_cast(g, h, TW_F32);
+    h = tw_cast(g, conv(&b, "out.conv", "", h, in->outputs, 3, 0), TW_F32);
+    return c->scale_by_sigma ? over_sigma(g, h, in->log_sigma) : h;
 }
 
 const tw_net tw_net_unet = {

@@ -98,6 +98,16 @@ typedef struct lines {
     int64_t first;
 } lines;
 
+/* Packed weights are read long after: their lines need not be read before they are written, nor
+ * stay in cache (packing 28.8 M weights twice: 14 ms against 21). */
+TW_INLINE void put(tw_bf16 *to, __m512i v)
+{
+    if ((uintptr_t)to % 64 == 0)
+        _mm512_stream_si512((__m512i *)(void *)to, v);
+    else
+        memcpy(to, &v, sizeof v);
+}
+
 TW_INLINE __m512i wide(__m256i low, __m256i high)
 {
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
@@ -113,7 +123,7 @@ TW_INLINE void interleave(const lines *l, tw_bf16 *restrict to, const float *res
                       high = _mm512_cvtepu16_epi32(
                           (__m256i)tw_vto_bf16(tw_vload_f32(b, TW_LANES), false));
         const __m512i pairs = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-        memcpy(to + l->to[r] + l->to_across[0], &pairs, sizeof pairs);
+        put(to + l->to[r] + l->to_across[0], pairs);
     }
 }
 
@@ -141,8 +151,8 @@ TW_INLINE void transpose_pairs(const lines *l, tw_bf16 *restrict to, const float
     for (int c = 0; c < 4; c++) {
         const __m512i x = _mm512_permutex2var_epi64(a[c], low, a[c + 4]),
                       y = _mm512_permutex2var_epi64(a[c], high, a[c + 4]);
-        memcpy(to + l->to[0] + l->to_across[2 * c], &x, sizeof x);
-        memcpy(to + l->to[0] + l->to_across[2 * c + 8], &y, sizeof y);
+        put(to + l->to[0] + l->to_across[2 * c], x);
+        put(to + l->to[0] + l->to_across[2 * c + 8], y);
     }
 }
 
@@ -192,4 +202,12 @@ static void to_bf16(const tw_tile *t, tw_bf16 *restrict to, const float *restric
     }
 }
 
-const tw_kern_tile TW_KERNEL(tw_kern_tile) = {to_f32, to_rounded, to_bf16};
+/* Stores past the cache are in no order with others until here. */
+static void finish(void)
+{
+#ifdef TW_SIMD_AVX512
+    _mm_sfence();
+#endif
+}
+
+const tw_kern_tile TW_KERNEL(tw_kern_tile) = {to_f32, to_rounded, to_bf16, finish};

@@ -16,6 +16,7 @@ typedef struct tw_kern_tile {
     void (*to_f32)(const tw_tile *t, float *to, const float *from);
     void (*to_rounded)(const tw_tile *t, float *to, const float *from); /* bf16 numbers, in f32 */
     void (*to_bf16)(const tw_tile *t, tw_bf16 *to, const float *from);
+    void (*finish)(void); /* to be called between to_bf16 and what tells others of it */
 } tw_kern_tile;
 
 TW_KERNEL_DECLARE(tw_kern_tile);

@@ -202,6 +202,7 @@ void tw_weights_copy_tile(const tw_weights_copy *c, void *to, const float *from,
         else
             kernel->to_f32(&tile, (float *)to + c->to.k[k], from + c->from.k[k]);
     }
+    kernel->finish();
 }
 
 void tw_weights_copy_unit(const tw_weights_copy *c, void *to, const float *from, int64_t unit)

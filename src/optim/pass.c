@@ -9,7 +9,9 @@
 
 enum {
     BLOCK = 2048, /* parameters; five arrays of them are 40 KiB */
-    PIECES = 8    /* that a thread takes at once: enough to stream, few enough to come out even */
+    PIECES = 8    /* that a thread updates before it tells of them: what is done with each then
+                     disturbs the streams of the update less (28.8 M parameters, packed: 29.6 ms,
+                     where telling of one at a time takes 38.5), and they are still in cache */
 };
 
 /* Elements [at, end), at most a block of them at a time. */
@@ -34,11 +36,13 @@ void optim_pass(const tw_update *u, optim_block *block, const void *constants)
             update_blocks(u, block, constants, i, u->n - i < BLOCK ? u->n : i + BLOCK);
         return;
     }
-#pragma omp parallel for schedule(dynamic, PIECES)
-    for (int64_t k = 0; k < u->piece_count; k++) {
-        const tw_update_piece *p = &u->pieces[k];
-        update_blocks(u, block, constants, p->at, p->at + p->count);
-        if (u->updated) u->updated(u->self, k);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t first = 0; first < u->piece_count; first += PIECES) {
+        const int64_t rest = u->piece_count - first, end = first + (rest < PIECES ? rest : PIECES);
+        for (int64_t k = first; k < end; k++)
+            update_blocks(u, block, constants, u->pieces[k].at,
+                          u->pieces[k].at + u->pieces[k].count);
+        for (int64_t k = first; u->updated && k < end; k++) u->updated(u->self, k);
     }
 }
 

@@ -89,6 +89,11 @@ static tw_status from_ho(unet2d *u, const tw_text *d, int64_t height)
              "network.attention_placement: UNet2DModel has attention after every block of a level "
              "(ho), not after the last alone (%s)",
              value);
+    TW_CHECK(yes_of(d, "resamp_with_conv"), TW_ECONFIG,
+             "network.resamp_with_conv: UNet2DModel resamples by convolutions; yes was expected");
+    TW_CHECK(yes_of(d, "centered") && !yes_of(d, "scale_by_sigma"), TW_ECONFIG,
+             "network.%s: UNet2DModel takes data in [-1, 1], and gives its output as it is",
+             yes_of(d, "centered") ? "scale_by_sigma" : "centered");
     TW_TRY(read_value(&mult, d, "mult", TW_CONFIG_INTS, NULL));
     TW_TRY(read_value(&attention, d, "attention", TW_CONFIG_INTS, NULL));
     *u = (unet2d){.layers = integer_of(d, "blocks"),

@@ -66,3 +66,68 @@ awk 'BEGIN { for (i = 0; i < 600; i++) print cos(i), sin(i) }' >ring.txt
 expect_exit 0 "$TWEEDIE" import ring.h5 --format points ring.txt
 expect_exit 78 "$TWEEDIE" train vp.ini --run none data.path=ring.h5
 expect_message "have no labels"
+
+# ---- guidance ----
+# classifier-free: 1 is the class itself, 0 is of no class, to the last bit; and more goes on in any split
+for w in 0 1 3; do
+    expect_exit 0 "$TWEEDIE" sample vp --count 128 --out w$w.h5 --class 1 --scale $w guidance.kind=classifier_free
+done
+expect_equal "scale 1" "$(points w1.h5)" "$(points one.h5)"
+expect_equal "scale 0" "$(points w0.h5)" "$(points none.h5)"
+[ "$(points w3.h5)" != "$(points one.h5)" ] || fail "scale 3 changes nothing"
+expect_exit 0 mpirun -n 2 "$TWEEDIE" sample vp --count 128 --out ranks3.h5 --class 1 --scale 3 guidance.kind=classifier_free
+cmp w3.h5 ranks3.h5 || fail "another number of ranks, other guided samples"
+expect_exit 0 "$TWEEDIE" sample vp --first 64 --count 64 --out cut.h5 --join --class 1 --scale 3 guidance.kind=classifier_free
+expect_equal "the second half alone" "$(points cut.h5 | head -n 64)" "$(points w3.h5 | tail -n 64)"
+# what a set was guided by is part of what it is
+expect_exit 64 "$TWEEDIE" sample vp --count 128 --out w3.h5 --class 1 --scale 2 guidance.kind=classifier_free
+expect_message "guidance=classifier_free scale=2"
+echo "0 1 1" >list
+expect_exit 0 "$TWEEDIE" sample vp --count 6 --class list --out list.h5
+expect_equal "labels of a list" "$(labels list.h5 | tr '\n' ' ')" "0 1 1 0 1 1 "
+
+# a classifier of points with noise, the same bits on two ranks, guides a network that was told no classes
+sed 's/^label_dropout.*//; s/= mlp/= mlp_classifier/; s/^steps = 600/steps = 200/' vp.ini >classifier.ini
+printf '[objective]\nkind = classify\n' >>classifier.ini
+sed 's/^label_dropout.*//; s/^classes.*//; s/^steps = 600/steps = 400/' vp.ini >plain.ini
+one_tree="train.rank_independent=yes train.microbatch=64"
+expect_exit 0 "$TWEEDIE" train classifier.ini --run classifier $one_tree log.validate_every=200
+expect_message "accuracy"
+grep -q '"accuracy_by_noise": \[' classifier/metrics.jsonl || fail "no accuracy by noise level in metrics.jsonl"
+expect_exit 0 mpirun -n 2 "$TWEEDIE" train classifier.ini --run classifier2 $one_tree log.validate_every=200
+expect_exit 0 "$TWEEDIE" checkpoint diff classifier classifier2
+accuracies() { sed -n 's/.*"accuracy": \(.*\), "restart.*/\1/p' "$1/metrics.jsonl"; }
+expect_equal "accuracies on two ranks" "$(accuracies classifier2)" "$(accuracies classifier)"
+expect_exit 0 "$TWEEDIE" train plain.ini --run plain
+expect_exit 0 "$TWEEDIE" sample plain --guide classifier --scale 1 --count 128 --out guided.h5
+expect_equal "labels of guided samples" "$(labels guided.h5 | head -n 4 | tr '\n' ' ')" "0 1 0 1 "
+# 9 of 10 are of the class that they were guided to, by the label and by the classifier
+expect_exit 0 "$TWEEDIE" evaluate guided.h5 --reference modes.h5 --by-class --classifier classifier --json
+accuracy=$(json_value classifier_accuracy "$OUT")
+awk "BEGIN { exit !($accuracy >= 0.9) }" || fail "accuracy of guided samples: $accuracy"
+cp "$OUT" one.json
+expect_exit 0 mpirun -n 2 "$TWEEDIE" evaluate guided.h5 --reference modes.h5 --by-class --classifier classifier --json
+cmp one.json "$OUT" || fail "another number of ranks, another evaluation"
+expect_exit 0 "$TWEEDIE" evaluate guided.h5 --reference modes.h5 --by-class --classifier classifier
+expect_output "accuracy of the classifier"
+
+expect_exit 78 "$TWEEDIE" sample classifier --count 2 --out no.h5
+expect_message "tweedie sample RUN --guide CLASSIFIER_RUN"
+expect_exit 78 "$TWEEDIE" sample plain --guide vp --count 2 --out no.h5
+expect_message "neither a classifier (objective.kind = classify) nor an energy model"
+expect_exit 78 "$TWEEDIE" sample plain --count 2 --out no.h5 guidance.kind=classifier_free
+expect_message "network.label_dropout above 0"
+expect_exit 78 "$TWEEDIE" sample plain --count 2 --out no.h5 guidance.kind=classifier
+expect_message "needs a second network"
+expect_exit 78 "$TWEEDIE" sample plain --guide classifier --class none --count 2 --out no.h5
+expect_message "sample.class: none"
+expect_exit 64 "$TWEEDIE" likelihood vp --data modes.h5 --count 2 --out no.h5 guidance.kind=classifier_free
+expect_message "a guided model has no likelihoods and no codes"
+expect_exit 64 "$TWEEDIE" encode vp --data modes.h5 --count 2 --out no.h5 guidance.scale=2
+expect_exit 65 "$TWEEDIE" evaluate none.h5 --reference modes.h5 --by-class
+expect_message "none.h5: holds no labels"
+expect_exit 0 "$TWEEDIE" train classifier.ini --run other train.steps=2 process.beta_max=10
+expect_exit 78 "$TWEEDIE" sample plain --guide other --count 2 --out no.h5
+expect_message "was trained on another process"
+expect_exit 78 "$TWEEDIE" train classifier.ini --run no objective.kind=denoising
+expect_message "objective.kind = classify trains it"

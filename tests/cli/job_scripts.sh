@@ -47,6 +47,9 @@ for name in COUNT RANKS_PER_NODE BLOCK; do
     refused "$name=a[\$(touch planted)]" sample.sbatch
     refused "$name=0" sample.sbatch
 done
+for name in COUNT ROWS RANKS_PER_NODE BLOCK; do refused "$name=a[\$(touch planted)]" restore.sbatch; done
+for name in COUNT RANKS_PER_NODE BLOCK; do refused "$name=0" restore.sbatch; done
+for name in RANKS_PER_NODE THREADS; do refused "$name=a[\$(touch planted)]" evaluate.sbatch; done
 for name in KEEP KEEP_EVERY EVERY; do refused "$name=a[\$(touch planted)]" checkpoint.sbatch; done
 refused "MAX_HOURS=soon" train.sbatch
 expect_exit 0 env RUN=./-run KEEP=08 bash "$JOBS/checkpoint.sbatch" # ten in no base

@@ -1,21 +1,14 @@
 /* Datasets in HDF5's older format, whose headers carry no checksums, damaged at random: each is
  * refused or read, and none ends the process. */
+#include <time.h>
+
 #include "data/foreign.h"
 
 enum { N = 8, BYTES = 16384 };
 
-/* A dataset as h5py with its defaults would write it, chunked. */
-static size_t make_old(unsigned char *out)
+static void put_root(hid_t file, const char *splits)
 {
-    const hsize_t dims[4] = {N, 4, 4, 1};
-    const storage s = {.chunk = {2, 4, 2, 1}, .gzip = 1};
     const int64_t one = 1, none = 0;
-    unsigned char raw[N * 16];
-    for (int i = 0; i < N * 16; i++) raw[i] = (unsigned char)i;
-    hid_t file = make_file(in("old.h5"), false);
-    hid_t d = add_array(file, "images", H5T_STD_U8LE, 4, dims, H5T_NATIVE_UCHAR, raw, &s);
-    text_attribute(d, "layout", "NHWC", false);
-    H5Dclose(d);
     text_attribute(file, "format", "tweedie-dataset", false);
     attribute(file, "format_version", H5T_STD_I64LE, H5T_NATIVE_INT64, 0, &one);
     attribute(file, "num_classes", H5T_STD_I64LE, H5T_NATIVE_INT64, 0, &none);
@@ -23,7 +16,21 @@ static size_t make_old(unsigned char *out)
     text_attribute(file, "source", "test", false);
     text_attribute(file, "license", "none", false);
     text_attribute(file, "digest", "00000000000000000000000000000000", false);
-    text_attribute(file, "splits", "train=0:8", false);
+    text_attribute(file, "splits", splits, false);
+}
+
+/* A dataset as h5py with its defaults would write it, chunked. */
+static size_t make_old(unsigned char *out)
+{
+    const hsize_t dims[4] = {N, 4, 4, 1};
+    const storage s = {.chunk = {2, 4, 2, 1}, .gzip = 1};
+    unsigned char raw[N * 16];
+    for (int i = 0; i < N * 16; i++) raw[i] = (unsigned char)i;
+    hid_t file = make_file(in("old.h5"), false);
+    hid_t d = add_array(file, "images", H5T_STD_U8LE, 4, dims, H5T_NATIVE_UCHAR, raw, &s);
+    text_attribute(d, "layout", "NHWC", false);
+    H5Dclose(d);
+    put_root(file, "train=0:8");
     H5Fclose(file);
     size_t size;
     unsigned char *bytes = take(in("old.h5"), &size);
@@ -72,8 +79,69 @@ static void no_damaged_header_ends_the_process(void **state)
     assert_true(first || refused > many / 20);
 }
 
+enum { MANY = 1200, SIDE = 64 };
+
+/* A dataset of MANY images, contiguous or in chunks. */
+static void make_many(const char *path, const storage *s, const unsigned char *raw)
+{
+    const hsize_t dims[4] = {MANY, SIDE, SIDE, 1};
+    hid_t file = make_file(path, s->latest);
+    hid_t d = add_array(file, "images", H5T_STD_U8LE, 4, dims, H5T_NATIVE_UCHAR, raw, s);
+    text_attribute(d, "layout", "NHWC", false);
+    H5Dclose(d);
+    put_root(file, "train=0:1200");
+    H5Fclose(file);
+}
+
+static double read_many(const char *path, int64_t step, unsigned char *out)
+{
+    tw_dataset *d = NULL;
+    struct timespec a, b;
+    const tw_dataset_options options = {.path = path, .split = "all"};
+    assert_ok(tw_dataset_open(&d, NULL, &options));
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    for (int64_t i = 0; i < MANY; i += step)
+        assert_ok(tw_dataset_read_stored(d, i, MANY - i < step ? MANY - i : step,
+                                         out + i * SIDE * SIDE, NULL));
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    tw_dataset_destroy(&d);
+    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+}
+
+static void samples_do_not_depend_on_how_they_are_stored(void **state)
+{
+    (void)state;
+    const storage kinds[] = {{.gzip = 0},
+                             {.chunk = {1, 8, 8, 1}},
+                             {.chunk = {1, 16, 16, 1}},
+                             {.chunk = {7, SIDE, SIDE, 1}},
+                             {.chunk = {1, 64, 64, 1}, .gzip = 1},
+                             {.chunk = {1, 15, 16, 1}, .latest = true},
+                             {.chunk = {MANY, 8, 8, 1}, .latest = true, .fletcher = true}};
+    const size_t size = (size_t)MANY * SIDE * SIDE;
+    unsigned char *raw = malloc(size), *x = malloc(size);
+    double contiguous = 0;
+    assert_true(raw && x);
+    for (size_t i = 0; i < size; i++) raw[i] = (unsigned char)((i * 2654435761u) >> 13);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        memset(x, 0, size);
+        make_many(in("many.h5"), &kinds[k], raw);
+        const double took = read_many(in("many.h5"), 63, x);
+        assert_memory_equal(x, raw, size);
+        if (k == 0) contiguous = took;
+        print_message("chunks {%d, %d, %d}%s: %.3f s, contiguous data %.3f s\n",
+                      (int)kinds[k].chunk[0], (int)kinds[k].chunk[1], (int)kinds[k].chunk[2],
+                      kinds[k].gzip ? ", deflated" : "", took, contiguous);
+    }
+    free(raw);
+    free(x);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_damaged_header_ends_the_process)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_damaged_header_ends_the_process),
+        cmocka_unit_test(samples_do_not_depend_on_how_they_are_stored),
+    };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

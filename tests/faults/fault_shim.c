@@ -11,6 +11,7 @@
  *                   full          the same, and all later writes fail with ENOSPC
  *                   corrupt       a write writes a wrong byte in its middle and says nothing
  *                   hdf5          an HDF5 call fails without having been made (a close: after)
+ *     FAULT_CRASH   H5Fopen of a file whose path contains this ends the process that calls it
  *     FAULT_LOG     append the name of every counted call, a line each
  *
  * Calls of files and calls of HDF5 are counted apart: with FAULT_ACTION=hdf5 only the latter, else
@@ -36,7 +37,7 @@
 
 enum { PASS, FAIL, SHORT, CORRUPT };
 
-static const char *path_parts, *after, *action, *log_path;
+static const char *path_parts, *after, *action, *log_path, *crash;
 static long wanted;
 static bool here = true; /* in this rank */
 static atomic_bool begun;
@@ -55,6 +56,7 @@ __attribute__((constructor)) static void start(void)
     path_parts = getenv("FAULT_PATH");
     after = getenv("FAULT_AFTER");
     action = getenv("FAULT_ACTION");
+    crash = getenv("FAULT_CRASH");
     log_path = getenv("FAULT_LOG");
     wanted = getenv("FAULT_CALL") ? atol(getenv("FAULT_CALL")) : 0;
     here = !rank || strcmp(rank, mine ? mine : "0") == 0;
@@ -273,7 +275,15 @@ OPEN(open64)
 
 CALL(hid_t, H5Fcreate, (const char *path, unsigned flags, hid_t creation, hid_t access),
      (path, flags, creation, access))
-CALL(hid_t, H5Fopen, (const char *path, unsigned flags, hid_t access), (path, flags, access))
+
+hid_t H5Fopen(const char *path, unsigned flags, hid_t access)
+{
+    REAL(H5Fopen);
+    if (crash && strstr(path, crash)) raise(SIGKILL); /* in children, too */
+    if (fails_hdf5("H5Fopen")) return -1;
+    return real(path, flags, access);
+}
+
 CALL(herr_t, H5Fget_filesize, (hid_t file, hsize_t *size), (file, size))
 CALL(hid_t, H5Gcreate2, (hid_t at, const char *name, hid_t a, hid_t b, hid_t c),
      (at, name, a, b, c))

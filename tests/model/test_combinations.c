@@ -253,10 +253,13 @@ static void hos_and_score_sdes_unets(void **state)
 {
     (void)state;
     static const char *const placements[] = {"ho", "score_sde"};
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 8; k++) {
         char text[512];
-        snprintf(text, sizeof text, UNET "dropout = 0\nattention_placement = %s\nclasses = %d\n",
-                 placements[k % 2], k / 2 ? 3 : 0);
+        snprintf(text, sizeof text,
+                 UNET "dropout = 0\nattention_placement = %s\nclasses = %d\n"
+                      "resamp_with_conv = %s\nscale_by_sigma = %s\ncentered = %s\n",
+                 placements[k % 2], k / 2 % 2 ? 3 : 0, k / 4 ? "yes" : "no", k % 3 ? "yes" : "no",
+                 k % 4 < 2 ? "yes" : "no");
         holds(text, TW_SHAPE(8, 8, 3), 2e-3, 2e-2);
     }
 }

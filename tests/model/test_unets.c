@@ -214,6 +214,66 @@ static void a_padded_network_is_the_network_of_padded_samples(void **state)
     }
 }
 
+/* ---- score_sde's options, by networks that they leave equal ---- */
+
+enum { SIDE = 8, CHANNELS = 3, SAMPLE = SIDE * SIDE * CHANNELS };
+
+static void output_at(tw_model *m, const float *x, double t, float *y)
+{
+    tw_model_score *s = NULL;
+    const int64_t index = 0;
+    ok(tw_model_score_create(&s, m, 1, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
+    tw_model_score_refresh(s);
+    ok(tw_model_score_quantity(s, TW_MODEL_OUTPUT, 1, x, &t, &index, y));
+    tw_model_score_destroy(&s);
+}
+
+/* A network of this text gives `factor` times what the one of other parameters gives at scale x +
+ * shift. Resampling without convolutions is the same with kernels that copy, or take means. */
+static void gives(const char *text, const char *same, double scale, double shift, double factor)
+{
+    tw_config *c[2] = {0};
+    char all[2][512];
+    float x[SAMPLE], moved[SAMPLE], y[2][SAMPLE];
+    double size = 0;
+    for (int k = 0; k < 2; k++)
+        snprintf(all[k], sizeof all[k],
+                 PLAIN_UNET "blocks = 1\nattention = 4\n%s[process]\nkind "
+                            "= ve\n[prediction]\nkind = score\n",
+                 k ? same : text);
+    tw_model *m = make_model(&c[0], all[0], TW_SHAPE(SIDE, SIDE, CHANNELS)),
+             *n = make_model(&c[1], all[1], TW_SHAPE(SIDE, SIDE, CHANNELS));
+    for (int i = 0; i < n->params->view_count; i++) {
+        const tw_param_view *to = &n->params->views[i], *from = tw_params_find(m->params, to->name);
+        float *plain = calloc((size_t)to->count, sizeof *plain);
+        const bool up = strstr(to->name, "upsample") != NULL;
+        if (from) tw_params_to_plain(from, m->params->value, plain);
+        for (int64_t k = 0; !from && to->shape.rank == 4 && k < to->count; k++) {
+            const int64_t tap = k % 9, pair = k / 9, width = to->shape.dims[1];
+            if (pair / width != pair % width) continue;
+            plain[k] = up ? tap == 4 : tap % 3 < 2 && tap / 3 < 2 ? 0.25f : 0;
+        }
+        tw_params_from_plain(to, plain, n->params->value);
+        free(plain);
+    }
+    fill_normal(x, 5, SAMPLE);
+    for (int i = 0; i < SAMPLE; i++) moved[i] = (float)(scale * (double)x[i] + shift);
+    output_at(m, x, 0.5, y[0]);
+    output_at(n, moved, 0.5, y[1]);
+    for (int i = 0; i < SAMPLE; i++) size = fmax(size, fabs((double)y[0][i]));
+    for (int i = 0; i < SAMPLE; i++)
+        near(text, "an output", (double)y[0][i], factor * (double)y[1][i], 1e-5 * size);
+    for (int k = 0; k < 2; k++) destroy_model(k ? &n : &m, &c[k]);
+}
+
+static void options_of_score_sdes_unet_are_what_they_say(void **state)
+{
+    (void)state;
+    gives("centered = no\n", "", 2, -1, 1);
+    gives("scale_by_sigma = yes\n", "", 1, 0, 1 / sqrt(0.01 * 50)); /* σ at time 1/2 */
+    gives("resamp_with_conv = no\n", "", 1, 0, 1);
+}
+
 /* ---- plans ---- */
 
 static tw_plan *plan_of(tw_model *m, int64_t n, const tw_plan_options *options)
@@ -330,6 +390,7 @@ int main(void)
         cmocka_unit_test(unets_of_all_options_agree_with_a_reference_in_double),
         cmocka_unit_test(unets_agree_in_bf16_to_its_rounding),
         cmocka_unit_test(a_padded_network_is_the_network_of_padded_samples),
+        cmocka_unit_test(options_of_score_sdes_unet_are_what_they_say),
         cmocka_unit_test(recomputing_saves_memory_and_changes_no_bit),
         cmocka_unit_test(full_size_plans_hold_no_reference_implementation),
     };

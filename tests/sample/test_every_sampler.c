@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <omp.h>
 
+#include "exact_classes.h"
 #include "sample/sample_fixture.h"
 #include "sample/sampler.h"
 
@@ -166,6 +167,109 @@ static void loops_are_bitwise_independent_of_the_cut(void **state)
     }
 }
 
+/* ---- guided ---- */
+
+static const char *const guidances[] = {"none", "classifier_free", "classifier"};
+
+/* n samples from `first`, each guided to its class: the score of the mixture whose modes are the
+ * classes. @return what refused it, or TW_OK */
+static tw_status sample_guided(float *x, tw_process *p, int guidance, const char *words,
+                               int64_t first, int64_t n, int64_t batch)
+{
+    rig r = {0};
+    classes c;
+    tw_config *config = NULL;
+    tw_guidance_config settings = {0};
+    tw_guided *guided = NULL;
+    char kind[64], scale[] = "guidance.scale=1.5";
+    char *assignments[] = {kind, scale};
+    tw_status st = TW_OK;
+    classes_init(&c, &three, p, &(tw_labels){.each = true});
+    const tw_score score = classes_score(&c);
+    const tw_log_factor factor = classes_factor(&c);
+    const tw_guidance_use use = {.score = &score,
+                                 .process = p,
+                                 .labels = c.labels,
+                                 .factor = guidance == 2 ? &factor : NULL,
+                                 .batch = batch};
+    TW_TRY(tw_config_create(&config));
+    TW_TRY(tw_format(kind, sizeof kind, "guidance.kind=%s", guidances[guidance]));
+    TW_TRY(tw_config_override(config, guidance ? 2 : 1, assignments));
+    TW_TRY(tw_guidance_bind(&settings, config, "guidance"));
+    TW_TRY(tw_config_finish(config));
+    if (guidance) TW_TRY(tw_guided_create(&guided, &settings, &use));
+    TW_TRY(make_rig(&r, p, guided ? *tw_guided_view(guided) : score, words, batch, false));
+    TW_TRY(tw_sampler_run(r.sampler, first, n, x));
+done:
+    break_rig(&r);
+    tw_guided_destroy(&guided);
+    tw_guidance_config_free(&settings);
+    tw_config_destroy(&config);
+    return st;
+}
+
+static void hold_guided(tw_process *p, int guidance, const char *words)
+{
+    float whole[N][D], again[N][D];
+    if (sample_guided(&whole[0][0], p, 0, words, FIRST, N, 4) == TW_ECONFIG)
+        return; /* a sampler that does not go with the process */
+    if (sample_guided(&again[0][0], p, guidance, words, FIRST, N, 4) != TW_OK)
+        fail_msg("%s on %s with %s: %s", words, p->kind->kind.name, guidances[guidance],
+                 tw_error_message());
+    for (int i = 0; i < N * D; i++)
+        if (!isfinite(again[i / D][i % D]))
+            fail_msg("%s on %s with %s: not finite", words, p->kind->kind.name,
+                     guidances[guidance]);
+    if (memcmp(whole, again, sizeof whole) == 0)
+        fail_msg("%s on %s with %s: changes nothing", words, p->kind->kind.name,
+                 guidances[guidance]);
+    memcpy(whole, again, sizeof whole);
+    for (int i = 0; i < N; i += 3)
+        assert_int_equal(
+            sample_guided(again[i], p, guidance, words, FIRST + i, N - i < 3 ? N - i : 3, 5),
+            TW_OK);
+    if (memcmp(again, whole, sizeof whole) != 0)
+        fail_msg("%s on %s with %s: other bits where the range is cut", words, p->kind->kind.name,
+                 guidances[guidance]);
+}
+
+/* Every predictor, every corrector and every loop, on three processes. */
+static void guided_samples_are_bitwise_independent_of_the_cut(void **state)
+{
+    (void)state;
+    static const char *const processes[] = {"vp", "ve", "ddpm"};
+    omp_set_num_threads(1);
+    for (int i = 0; i < 3; i++) {
+        tw_process *p = process_of(processes[i]);
+        char words[160];
+        for (int g = 1; g < 3; g++) {
+            for (int k = 0; k < tw_predictor_kinds.count; k++) {
+                const char *name = tw_predictor_kinds.table[k]->name;
+                assert_int_equal(tw_format(words, sizeof words, "kind=%s steps=%d", name,
+                                           strcmp(name, "onestep") == 0 ? 1 : 6),
+                                 TW_OK);
+                hold_guided(p, g, words);
+            }
+            for (int k = 0; k < tw_corrector_kinds.count; k++) {
+                assert_int_equal(tw_format(words, sizeof words,
+                                           "kind=pc predictor=reverse_diffusion corrector=%s%s "
+                                           "steps=6",
+                                           tw_corrector_kinds.table[k]->name,
+                                           k % 2 ? "" : " clip=no"),
+                                 TW_OK);
+                hold_guided(p, g, words);
+            }
+            for (int k = 0; k < tw_loop_kinds.count; k++) {
+                assert_int_equal(
+                    tw_format(words, sizeof words, "kind=%s steps=6", tw_loop_kinds.table[k]->name),
+                    TW_OK);
+                hold_guided(p, g, words);
+            }
+        }
+        tw_process_destroy(&p);
+    }
+}
+
 static void a_process_begins_with_a_sampler_that_goes_with_it(void **state)
 {
     (void)state;
@@ -242,6 +346,7 @@ int main(void)
             predictors_and_correctors_go_together_and_are_bitwise_independent_of_the_cut),
         cmocka_unit_test(step_rules_are_bitwise_independent_of_the_cut),
         cmocka_unit_test(loops_are_bitwise_independent_of_the_cut),
+        cmocka_unit_test(guided_samples_are_bitwise_independent_of_the_cut),
         cmocka_unit_test(a_process_begins_with_a_sampler_that_goes_with_it),
         cmocka_unit_test(what_does_not_go_together_is_refused_with_what_would),
         cmocka_unit_test(a_metropolis_test_and_a_step_that_looks_at_the_sample_are_refused),
