@@ -215,7 +215,7 @@ static void pack(const tw_task *t, int input, int64_t unit)
         tw_weights_copy_unit(&s->direct.weights, t->packed, t->in[1], unit);
     else if (s->choice == CHOICE_GATHER)
         tw_weights_copy_unit(&s->gather.weights, t->packed, t->in[1], unit);
-    else if (!s->weights.direct)
+    else
         tw_weights_copy_unit(&s->weights, t->packed, t->in[1], unit);
 }
 
