@@ -279,7 +279,7 @@ tw_status tw_operator_need_basis(tw_operator *a)
     TW_CHECK(side <= DENSE_MOST && a->dims <= DIMS_MOST, TW_ECONFIG,
              "task.kind: %s of %lld numbers, %lld measured, has no cheap singular value "
              "decomposition, which the method needs (computed up to %d of %d); restore.method = "
-             "dps or mcg does without",
+             "dps does without",
              a->kind->kind.name, (long long)a->dims, (long long)a->outputs, DENSE_MOST, DIMS_MOST);
     TW_TRY(tw_alloc(&v, a->dims * a->dims, sizeof *v, "a basis"));
     TW_TRY(tw_alloc(&s, a->dims, sizeof *s, "singular values"));
