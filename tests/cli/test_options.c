@@ -144,14 +144,19 @@ static void the_help_is_made_from_the_table(void **state)
 static const struct {
     const char *command, *option;
 } general[] = {
-    {"bench", "repetitions"},   {"bench", "json"},           {"checkpoint", "json"},
-    {"inspect", "fingerprint"}, {"inspect", "plan"},         {"inspect", "keys"},
-    {"inspect", "ranks"},       {"import", "format"},        {"import", "force"},
-    {"import", "name"},         {"import", "source"},        {"import", "license"},
-    {"import", "split"},        {"import", "test-fraction"}, {"import", "classes"},
-    {"import", "class-names"},  {"import", "seed"},          {"import", "keep-order"},
-    {"import", "gzip"},         {"import", "normalise"},     {"plot", "out"},
-    {"plot", "force"},          {"plot", "title"},           {"plot", "json"},
+    {"bench", "repetitions"}, {"bench", "json"},
+    {"checkpoint", "json"},   {"inspect", "fingerprint"},
+    {"inspect", "plan"},      {"inspect", "keys"},
+    {"inspect", "ranks"},     {"import", "format"},
+    {"import", "force"},      {"import", "name"},
+    {"import", "source"},     {"import", "license"},
+    {"import", "split"},      {"import", "test-fraction"},
+    {"import", "classes"},    {"import", "class-names"},
+    {"import", "seed"},       {"import", "keep-order"},
+    {"import", "gzip"},       {"import", "normalise"},
+    {"import", "condition"},  {"import", "condition-coarse"},
+    {"plot", "out"},          {"plot", "force"},
+    {"plot", "title"},        {"plot", "json"},
 };
 
 static bool is_general(const tw_command *c, const tw_option *o)
