@@ -159,8 +159,9 @@ TW_INLINE void transpose_pairs(const lines *l, tw_bf16 *restrict to, const float
 /* Whole tiles between the store and what the bf16 dot products of AVX-512 and AMX read. */
 TW_INLINE bool to_pairs(const tw_tile *t, tw_bf16 *restrict to, const float *restrict from)
 {
-    const bool columns = steps(t->from_column, 1), rows = steps(t->from_row, 1);
-    if (t->rows < TW_TILE || t->columns < TW_TILE || (!columns && !rows)) return false;
+    if (t->rows < TW_TILE || t->columns < TW_TILE) return false; /* the tables are as short */
+    const bool columns = steps(t->from_column, 1);
+    if (!columns && !steps(t->from_row, 1)) return false;
     const lines l = columns ? (lines){t->from_row, t->to_row, t->to_column, t->from_column[0]}
                             : (lines){t->from_column, t->to_column, t->to_row, t->from_row[0]};
     if (paired(l.to_across, l.to))
