@@ -58,9 +58,10 @@ static inline void table_print_head(void)
            "spread");
 }
 
-/* @param full  else with the quick words, and not judged; of what claims to be exact the coverage
+/* @param length  of correlations, in pixels; 0: a white field
+ * @param full    else with the quick words, and not judged; of what claims to be exact the coverage
  * must be within 2 % */
-static inline against table_row(int task, int method, int64_t samples, bool full)
+static inline against table_row(int task, int method, double length, int64_t samples, bool full)
 {
     const table_task *t = &table_task_list[task];
     const table_method *m = &table_method_list[method];
@@ -73,7 +74,7 @@ static inline against table_row(int task, int method, int64_t samples, bool full
     tw_grf *field = NULL;
     rig r;
     char words[768];
-    tw_grf_spectrum(power, 8, 6, 1, 2, 4);
+    tw_grf_spectrum(power, 8, 6, 1, length, 4);
     snprintf(words, sizeof words, "%s %s %s", t->words, m->words, full ? "" : m->quick);
     if (tw_process_make(&process, "vp", 0, NULL) != TW_OK ||
         tw_grf_create(&field, &extent, power, 0.3) != TW_OK ||

@@ -113,9 +113,23 @@ static void exact_methods_have_the_exact_posterior_of_a_field(void **state)
     for (int m = 0; m < table_methods; m++) {
         if (!table_method_list[m].exact) continue;
         const against a =
-            table_row(1, m, 60, false); /* few samples: 400 of the slow test have 2 % */
+            table_row(1, m, 2, 60, false); /* few samples: 400 of the slow test have 2 % */
         assert_true(a.mean < 0.2);
         near_to(a.coverage, 0.9, 0.04, table_method_list[m].name);
+    }
+}
+
+/* Of a white field x₀ given x_t is white, which is all that this method assumes. */
+static void pigdm_is_exact_for_a_white_field(void **state)
+{
+    (void)state;
+    int pigdm = 0;
+    while (strcmp(table_method_list[pigdm].name, "pigdm") != 0) pigdm++;
+    for (int task = 0; task < 2; task++) {
+        const against a = table_row(task, pigdm, 0, 400, true);
+        assert_true(a.mean < 0.1);
+        assert_true(a.covariance < 0.1);
+        near_to(a.coverage, 0.9, 0.02, table_task_list[task].name);
     }
 }
 
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(the_score_of_a_field_is_exact),
         cmocka_unit_test(the_exact_posterior_agrees_with_tweedies_formula),
         cmocka_unit_test(exact_methods_have_the_exact_posterior_of_a_field),
+        cmocka_unit_test(pigdm_is_exact_for_a_white_field),
         cmocka_unit_test(a_mixture_in_the_plane_keeps_its_weights),
         cmocka_unit_test(a_sample_depends_on_its_measurement_and_index_alone),
         cmocka_unit_test(what_is_measured_without_noise_is_in_the_samples),

@@ -17,7 +17,7 @@ static void methods_that_claim_to_be_exact_cover_what_they_say(void **state)
     (void)state;
     table_print_head();
     for (int m = 0; m < table_methods; m++)
-        for (int t = 0; t < table_tasks; t++) table_row(t, m, 400, true);
+        for (int t = 0; t < table_tasks; t++) table_row(t, m, 2, 400, true);
 }
 
 int main(void)
