@@ -59,18 +59,6 @@ static tw_status walk_array(tw_judged *j, int array, const tw_format_array *a,
                 tw_dataset_sample_bytes(spec), path, tw_format_object(spec));
 }
 
-/* The file that the child opened is the parent's, and nobody wrote to it. */
-static tw_status check_same(hid_t file, const request *r)
-{
-    tw_status st = TW_OK;
-    int *descriptor = NULL;
-    TRY_H5(H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor), TW_EINTERNAL,
-           "%s: has no descriptor", r->path);
-    TW_TRY(tw_file_check_version(&r->version, *descriptor, r->path));
-done:
-    return st;
-}
-
 static tw_status look(const void *argument, int result)
 {
     tw_status st = TW_OK;
@@ -84,7 +72,7 @@ static tw_status look(const void *argument, int result)
         TW_TRY(walk_array(&j, TW_JUDGED_CONDITIONS, &f.conditions, f.condition, r->path));
     TW_TRY(walk(&j, TW_JUDGED_LABELS, f.labels, H5T_NATIVE_INT32, f.spec.count, sizeof(int32_t),
                 r->path, "/labels"));
-    TW_TRY(check_same(f.file, r));
+    TW_TRY(tw_h5_check_version(f.file, &r->version, r->path));
     TW_CHECK(write(result, j.pieces, sizeof j.pieces) == (ssize_t)sizeof j.pieces, TW_ENOMEM,
              "%s: out of memory for where its arrays lie", r->path);
 done:

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tweedie/file.h"
 #include "tweedie/status.h"
 
 /* A call that returns a negative number on failure, as all of HDF5 does. The message is ours,
@@ -147,5 +148,9 @@ tw_status tw_h5_check_numbers(int *rank, int64_t *dims, hid_t dataset, const cha
 /* A scalar attribute of exactly the type `stored`, read as `memory`. */
 tw_status tw_h5_read_exact(hid_t id, const char *path, const char *object, const char *name,
                            hid_t stored, hid_t memory, void *out);
+
+/* That a file opened by its name is the one that `version` was taken of, and that nobody wrote to
+ * it since: for a child that looks at what its parent holds open. */
+tw_status tw_h5_check_version(hid_t file, const tw_file_version *version, const char *path);
 
 #endif

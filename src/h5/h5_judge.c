@@ -187,3 +187,14 @@ tw_status tw_h5_walk(hid_t group, const char *path, const char *prefix, tw_h5_vi
 done:
     return st;
 }
+
+tw_status tw_h5_check_version(hid_t file, const tw_file_version *version, const char *path)
+{
+    tw_status st = TW_OK;
+    int *descriptor = NULL;
+    TRY_H5(H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor), TW_EINTERNAL,
+           "%s: has no descriptor", path);
+    TW_TRY(tw_file_check_version(version, *descriptor, path));
+done:
+    return st;
+}

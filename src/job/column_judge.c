@@ -79,18 +79,6 @@ done:
     return st;
 }
 
-/* The file that the child opened is the parent's, and nobody wrote to it. */
-static tw_status check_same(hid_t file, const request *r)
-{
-    tw_status st = TW_OK;
-    int *descriptor = NULL;
-    TRY_H5(H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor), TW_EINTERNAL,
-           "%s: has no descriptor", r->path);
-    TW_TRY(tw_file_check_version(&r->version, *descriptor, r->path));
-done:
-    return st;
-}
-
 static tw_status look(const void *argument, int result)
 {
     tw_status st = TW_OK;
@@ -98,7 +86,7 @@ static tw_status look(const void *argument, int result)
     column_head h = {.first = -1, .count = -1, .columns = TW_OK};
     hid_t file = H5I_INVALID_HID;
     TW_TRY(tw_h5_open(&file, r->path));
-    TW_TRY(check_same(file, r));
+    TW_TRY(tw_h5_check_version(file, &r->version, r->path));
     TW_TRY(read_head(&h, file, r->path));
     for (int i = 0; i < r->count && h.columns == TW_OK; i++)
         h.columns = find_column(&h, file, r, i);

@@ -15,7 +15,7 @@
 
 #include "inverse/inverse_fixture.h"
 
-static char folder[] = "/tmp/tweedie-operators-XXXXXX";
+static char folder[192];
 
 static const char *in_folder(const char *name)
 {
@@ -331,6 +331,8 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(noise_is_a_function_of_seed_and_row),
     };
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/tweedie-operators-XXXXXX", base ? base : "/tmp");
     if (!mkdtemp(folder)) return 1;
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[300];
