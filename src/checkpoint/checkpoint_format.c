@@ -33,6 +33,7 @@ const meta_field meta_fields[] = {
     FIELD(channel_text, META_TEXT),
     FIELD(condition_kind, META_TEXT),
     FIELD(condition_channels, META_INT64),
+    FIELD(condition_channel_text, META_TEXT),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
@@ -41,7 +42,8 @@ bool is_optional(const meta_field *field)
 {
     return field->offset == offsetof(tw_checkpoint_meta, channel_text) ||
            field->offset == offsetof(tw_checkpoint_meta, condition_kind) ||
-           field->offset == offsetof(tw_checkpoint_meta, condition_channels);
+           field->offset == offsetof(tw_checkpoint_meta, condition_channels) ||
+           field->offset == offsetof(tw_checkpoint_meta, condition_channel_text);
 }
 
 bool is_valid_name(const char *name, bool path)

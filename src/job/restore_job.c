@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/restore_prior.h"
 #include "job/restore_task.h"
 #include "job/row_job.h"
 #include "tweedie/job_restore.h"
@@ -17,14 +18,14 @@ typedef struct restoring {
     const tw_restore_job_options *o;
     restore_task task;
     tw_posterior *posterior;
-    tw_labels labels;
-    int32_t *list;  /* that they may borrow */
+    restore_prior prior;
     double *y;      /* [block][outputs] */
     float *samples; /* [block][K][dims], model units */
     double *sorted; /* [K] */
     float *units;   /* offset, then scale, of bytes: [2][channels] */
     tw_dataset_writer *writer;
-    uint8_t *pixels; /* of the picture */
+    uint8_t *pixels;   /* of the picture */
+    tw_dataset *truth; /* its last column; NULL: none */
     int64_t tiles, pictured;
 } restoring;
 
@@ -35,16 +36,23 @@ static int64_t divisor(int64_t a, int64_t b)
     return b == 0 ? a : divisor(b, a % b);
 }
 
+static tw_status read(row_job *j)
+{
+    restoring *r = j->self;
+    return restore_prior_read(&r->prior, j, r->o);
+}
+
 /* A block of measurements fills whole batches. */
 static tw_status settings(row_job *j)
 {
     tw_status st = TW_OK;
     restoring *r = j->self;
-    const tw_row_job_options *o = j->options;
+    TW_TRY(restore_prior_settings(&r->prior, j, r->o));
     TW_TRY(tw_restore_config(&j->config, j->restored,
-                             "sample.batch sample.seed sample.class sample.clip sample.clip_min "
+                             "sample.batch sample.seed sample.clip sample.clip_min "
                              "sample.clip_max compute.precision compute.convolution",
-                             "task restore sample compute", o->assignment_count, o->assignments));
+                             "task restore sample guidance compute", r->prior.count,
+                             r->prior.assignments));
     TW_TRY(restore_task_bind(&r->task, j->config));
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               tw_posterior_usual_sampler(&r->task.config)));
@@ -57,12 +65,35 @@ done:
     return st;
 }
 
+/* Row i of it is what measurement i was made of. */
+static tw_status open_truth(restoring *r)
+{
+    tw_status st = TW_OK;
+    const char *split = r->o->truth_split;
+    const tw_dataset_options opening = {.path = r->o->truth,
+                                        .split = split && *split ? split : "all"};
+    TW_TRY(tw_dataset_open(&r->truth, NULL, &opening));
+    const tw_dataset_spec *met = tw_dataset_get_spec(r->truth), *want = &r->job.restored->samples;
+    TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
+                 met->channels == want->channels && tw_dataset_count(r->truth) >= r->job.rows,
+             TW_EDATA,
+             "--truth %s: holds %lld %s of %lld x %lld x %lld; one for each of %lld measurements, "
+             "%s of %lld x %lld x %lld, was expected",
+             opening.path, (long long)tw_dataset_count(r->truth), tw_dataset_kind_name(met->kind),
+             (long long)met->height, (long long)met->width, (long long)met->channels,
+             (long long)r->job.rows, tw_dataset_kind_name(want->kind), (long long)want->height,
+             (long long)want->width, (long long)want->channels);
+done:
+    return st;
+}
+
 static tw_status check(row_job *j)
 {
     tw_status st = TW_OK;
     restoring *r = j->self;
     TW_TRY(restore_task_prepare(&r->task, &j->restored->samples, true));
     TW_TRY(restore_task_check(&r->task, tw_dataset_get_spec(j->data), j->options->data));
+    if (r->o->truth && *r->o->truth) TW_TRY(open_truth(r));
 done:
     return st;
 }
@@ -73,8 +104,7 @@ static tw_status describe(row_job *j)
     restoring *r = j->self;
     TW_TRY(tw_text_add(&j->text, "restore "));
     TW_TRY(tw_posterior_describe(&j->text, r->posterior));
-    if (j->restored->model->classes)
-        TW_TRY(tw_text_add(&j->text, " class=%s", j->run.sample_class));
+    TW_TRY(restore_prior_describe(&j->text, &r->prior, j));
     TW_TRY(tw_text_add(&j->text, " quantiles="));
     for (int64_t i = 0; i < r->task.levels.count; i++) {
         char level[TW_TEXT_DOUBLE_MAX];
@@ -112,17 +142,15 @@ static tw_status plan(row_job *j)
     restoring *r = j->self;
     tw_model *m = j->restored->model;
     int64_t width;
+    TW_TRY(restore_prior_plan(&r->prior, j, r->o->per));
     const tw_posterior_options options = {.config = &r->task.config,
                                           .sampler = &j->run.sample,
                                           .process = m->process,
-                                          .prior = &j->score,
+                                          .prior = restore_prior_view(&r->prior, j),
                                           .a = r->task.a,
                                           .noise = r->task.config.noise / fabs(r->task.scale),
                                           .per = r->o->per,
                                           .bounded = j->restored->samples.kind == TW_DATASET_UINT8};
-    TW_TRY(
-        tw_run_labels(&r->labels, &r->list, j->run.sample_class, m->classes, m->label_dropout > 0));
-    tw_model_score_condition(j->network, &r->labels);
     TW_TRY(tw_posterior_create(&r->posterior, &options));
     add_column(j, "mean", j->dims);
     add_column(j, "standard_deviation", j->dims);
@@ -246,7 +274,20 @@ done:
     return st;
 }
 
-/* A row: measurement, samples where they are kept, mean, twice the deviation. */
+static tw_status picture_truth(const restoring *r, int64_t row, float *tile)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *s = &r->job.restored->samples;
+    void *stored = NULL;
+    TW_TRY(tw_alloc(&stored, 1, tw_dataset_sample_bytes(s), "a picture"));
+    TW_TRY(tw_dataset_read_stored(r->truth, row, 1, stored, NULL));
+    tw_dataset_normalise(s, 1, stored, tile);
+done:
+    tw_free(&stored);
+    return st;
+}
+
+/* A row: measurement, samples where they are kept, mean, twice the deviation, truth where given. */
 static tw_status picture_row(restoring *r, int64_t i, int64_t row)
 {
     tw_status st = TW_OK;
@@ -255,13 +296,16 @@ static tw_status picture_row(restoring *r, int64_t i, int64_t row)
     const int64_t dims = j->dims;
     float *tile = NULL;
     TW_TRY(tw_alloc(&tile, dims, sizeof *tile, "a picture"));
+    const int64_t tiles = r->tiles - (r->truth != NULL);
     for (int64_t t = 0; t < r->tiles; t++) {
-        const bool deviation = t == r->tiles - 1;
-        const float *from = deviation           ? (float *)j->values[STD] + i * dims
-                            : t == r->tiles - 2 ? (float *)j->values[MEAN] + i * dims
-                            : t > 0 ? (float *)j->values[SAMPLES] + (i * r->o->per + t - 1) * dims
-                                    : NULL;
-        if (!from) TW_TRY(picture_measurement(r, row, tile));
+        const bool deviation = t == tiles - 1;
+        const float *from = deviation        ? (float *)j->values[STD] + i * dims
+                            : t == tiles - 2 ? (float *)j->values[MEAN] + i * dims
+                            : t > 0 && t < tiles
+                                ? (float *)j->values[SAMPLES] + (i * r->o->per + t - 1) * dims
+                                : NULL;
+        if (t == 0) TW_TRY(picture_measurement(r, row, tile));
+        if (t == tiles) TW_TRY(picture_truth(r, row, tile));
         for (int64_t d = 0; from && d < dims; d++) tile[d] = model_units(r, from[d], d, deviation);
         tw_dataset_pixels(s, 1, tile, r->pixels + (r->pictured * r->tiles + t) * dims);
     }
@@ -277,7 +321,7 @@ static tw_status begin_picture(restoring *r)
     int64_t all;
     const int64_t kept = r->o->per < GRID_SAMPLES ? r->o->per : GRID_SAMPLES;
     if (!r->o->grid || !*r->o->grid) return TW_OK;
-    r->tiles = 3 + (r->o->keep ? kept : 0);
+    r->tiles = 3 + (r->o->keep ? kept : 0) + (r->truth != NULL);
     TW_TRY(tw_multiply(&all, r->o->grid_rows * r->tiles, r->job.dims, "a picture"));
     TW_TRY(tw_alloc(&r->pixels, all, 1, "a picture"));
 done:
@@ -393,6 +437,8 @@ static tw_status check_options(const tw_restore_job_options *o)
     TW_CHECK(o->per >= 1, TW_EUSAGE, "--count: at least one posterior sample is made");
     TW_CHECK(!o->grid || !*o->grid || o->rows.join, TW_EUSAGE,
              "--grid: the picture is made of the joined file; give --join");
+    TW_CHECK(!o->truth || !*o->truth || (o->grid && *o->grid), TW_EUSAGE,
+             "--truth: is for the picture of --grid; tweedie evaluate --posterior --truth judges");
 done:
     return st;
 }
@@ -401,6 +447,7 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
                          tw_row_job_result *out)
 {
     static const row_task task = {.verb = "restoring",
+                                  .read = read,
                                   .settings = settings,
                                   .unlabelled = true,
                                   .check = check,
@@ -414,7 +461,8 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
     if (st == TW_OK) st = row_job_run(&r.job);
     if (st == TW_OK && out) *out = r.job.result;
     tw_posterior_destroy(&r.posterior);
-    tw_free(&r.list);
+    restore_prior_free(&r.prior);
+    tw_dataset_destroy(&r.truth);
     restore_task_free(&r.task);
     tw_free(&r.y);
     tw_free(&r.samples);

@@ -340,7 +340,7 @@ static void write_grid(const tw_preview *p)
         tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
     if (st == TW_OK)
-        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c->grid_count, p->samples);
+        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c->grid_count, p->samples, 0);
     if (st == TW_OK) {
         const double share =
             t->c->ema_rates.count

@@ -34,6 +34,10 @@ static const table_method table_method_list[] = {
      "restore.method=gibbs restore.rho_max=3 restore.rho_min=0.05 restore.sweeps=150 "
      "restore.stay=30 restore.inner=8 sample.kind=stochastic_heun",
      "restore.sweeps=60", true},
+    {"smc",
+     "restore.method=smc restore.particles=64 sample.kind=ancestral sample.steps=200 "
+     "sample.spacing=logsnr",
+     "restore.particles=32 sample.steps=50", true},
     {"langevin",
      "restore.method=langevin sample.steps=60 sample.corrector_steps=30 sample.step_rule=sigma", "",
      false},
