@@ -193,11 +193,10 @@ const tw_command tw_cmd_restore = {
         "own (mask, box, half; factor; kernel, width,\n"
         "border; fraction, transform; matrix, format); restore.method (sde, replacement, repaint, "
         "dps, mcg, pigdm, moments, ddrm, ddnm, langevin,\n"
-        "gibbs), its own, and quantiles; sample.kind, steps, batch, seed, ...; guidance.kind, "
-        "scale, "
-        "time_min, time_max, ...; compute.threads,\n"
-        "precision, convolution. Guided by a second network only methods that do not differentiate "
-        "the score can be: all but pigdm, moments, dps, mcg.",
+        "gibbs, smc), its own, and quantiles; sample.kind, steps, batch, seed, ...; guidance.kind, "
+        "scale, time_min, time_max, ...;\n"
+        "compute.threads, precision, convolution. Methods that differentiate the score are refused "
+        "where a second network guides.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,
