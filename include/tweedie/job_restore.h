@@ -17,6 +17,8 @@ typedef struct tw_restore_job_options {
     const char *guide;       /* a classifier or an energy model that guides; NULL or "": none */
     int64_t per;             /* K, posterior samples of each measurement */
     bool keep;               /* OUT holds the K samples themselves too */
+    const char *files;       /* a folder for K datasets sample-KKK.h5, one sample of each
+                                measurement in each; NULL or "": none */
     const char *grid;        /* a PNG: a row for each of the first measurements; NULL or "": none */
     int64_t grid_rows;
     const char *truth, *truth_split; /* what was measured, row by row, for the picture; NULL or "":

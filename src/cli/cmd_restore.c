@@ -11,7 +11,7 @@
 
 typedef struct options {
     const char *task, *input, *out, *method, *split, *first, *weights, *grid;
-    const char *class, *guide, *scale, *truth, *truth_split;
+    const char *class, *guide, *scale, *truth, *truth_split, *files;
     int64_t rows, count, grid_rows;
     bool simulate, keep, join, force, clean;
 } options;
@@ -40,6 +40,9 @@ static const tw_option table[] = {
      .help = "how much a guidance changes the score (guidance.scale)"},
     {"keep", TW_CONFIG_BOOL, offsetof(options, keep), "false",
      .help = "X.h5 holds the K samples themselves too"},
+    {"files", TW_CONFIG_STRING, offsetof(options, files), "", .value = "DIR",
+     .help = "with --keep: K datasets DIR/sample-000.h5 ... too, one sample of each measurement in "
+             "each"},
     {"simulate", TW_CONFIG_BOOL, offsetof(options, simulate), "false",
      .help = "measure the samples of --input and add noise (task.noise, task.seed); needs no RUN"},
     {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
@@ -169,6 +172,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                         .guide = o.guide,
                                         .per = o.count,
                                         .keep = o.keep,
+                                        .files = o.files,
                                         .grid = o.grid,
                                         .grid_rows = o.grid_rows,
                                         .truth = o.truth,

@@ -55,6 +55,18 @@ expect_exit 0 restore --out x.h5
 expect_output "x.h5: measurements 0 to 39, 32 samples each"
 expect_exit 0 ranks 2 "$TWEEDIE" restore vp "${task[@]}" "${fast[@]}" --out x2.h5
 expect_same x.h5 x2.h5
+# each of the 32 samples as a dataset of its own, the same numbers as among those that are kept
+expect_exit 64 "$TWEEDIE" restore vp --task denoise --input y.h5 --out no.h5 --files files
+expect_message "--keep"
+expect_exit 0 restore --out x3.h5 --files files
+expect_same x.h5 x3.h5
+expect_equal "files of samples" "$(find files -name 'sample-*.h5' | wc -l)" 32
+expect_exit 0 "$TWEEDIE" inspect files/sample-031.h5
+expect_output "count: 40"
+if command -v h5dump >/dev/null; then
+    one() { h5dump -m %.9g -y "$@" | awk '/DATA \{/ && !on { on = 1; next } /}/ && on { exit } on' | tr -d ' ,\n'; }
+    expect_equal "sample 31 of measurement 7" "$(one -d points -s 7,0 -c 1,2 files/sample-031.h5)" "$(one -d samples -s 7,31,0 -c 1,1,2 x.h5)"
+fi
 expect_exit 0 restore --out split.h5 --first 0 --rows 14
 expect_output "split.h5.parts: measurements 0 to 13 are there"
 [ ! -e split.h5 ] || fail "a share was joined"
