@@ -289,9 +289,10 @@ static tw_status check_options(const tw_restore_job_options *o)
     TW_CHECK(o->per >= 1, TW_EUSAGE, "--count: at least one posterior sample is made");
     TW_CHECK(!o->grid || !*o->grid || o->rows.join, TW_EUSAGE,
              "--grid: the picture is made of the joined file; give --join");
-    TW_CHECK(!o->files || !*o->files || (o->keep && o->rows.join), TW_EUSAGE,
-             "--files: are made of samples that are kept, with the joined file: --keep, and no "
-             "--first without --join");
+    TW_CHECK(
+        !o->files || !*o->files || (o->keep && o->rows.join), TW_EUSAGE,
+        "--files: are made of samples that are kept, when the parts are joined; with --keep, and "
+        "as a job of all measurements or the one that joins");
     TW_CHECK(!o->files || !*o->files || o->per <= RESTORE_FILES_MOST, TW_EUSAGE,
              "--files: %lld samples of each measurement; a file for each of at most %d is made",
              (long long)o->per, RESTORE_FILES_MOST);
