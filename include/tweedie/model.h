@@ -142,6 +142,35 @@ tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
 
+/* ---- as an autoencoder ---- */
+
+bool tw_model_is_autoencoder(const tw_model *m);
+/* The shape of a latent; of an autoencoder. */
+tw_shape tw_model_latent(const tw_model *m);
+
+/* Add the halves for a batch of n to a graph: the encoder of the new input "x", which gives the
+ * moments of the latents, mean ‖ ln variance along the channels, f32; and the decoder of latents z.
+ */
+tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n);
+tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
+
+/* The halves as plans of one fixed batch: larger requests are cut, the last batch is padded, so a
+ * latent does not depend on what it is computed with. Latents are in the network's own units. */
+typedef struct tw_model_codec tw_model_codec;
+/* @return TW_ECONFIG for a network that is no autoencoder */
+tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int64_t batch,
+                                tw_precision precision, tw_convolution convolution);
+void tw_model_codec_destroy(tw_model_codec **codec);
+/* Numbers of a latent. */
+int64_t tw_model_codec_numbers(const tw_model_codec *codec);
+/* @param x          [n][dims], model units
+ * @param[out] mean  [n][numbers]
+ * @param[out] log_variance  [n][numbers], or NULL */
+void tw_model_codec_encode(tw_model_codec *codec, int64_t n, const float *x, float *mean,
+                           float *log_variance);
+/* @param z  [n][numbers] @param[out] x  [n][dims], model units */
+void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x);
+
 /* ---- as a factor of another model's density ---- */
 
 /* A classifier's log p(label | x_t), or minus an energy model's energy, with its gradient by the
