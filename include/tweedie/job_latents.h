@@ -6,10 +6,6 @@
 
 #include "tweedie/job_rows.h"
 
-/* Root attribute of datasets of latents, and of what is sampled from models of them: the digest of
- * the autoencoder's weights. */
-#define TW_LATENTS_ENCODER "encoder"
-
 typedef struct tw_latents_summary {
     tw_row_job_result rows;
     int64_t height, width, channels; /* of what was made */

@@ -157,9 +157,15 @@ tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
 /* The halves as plans of one fixed batch: larger requests are cut, the last batch is padded, so a
  * latent does not depend on what it is computed with. Latents are in the network's own units. */
 typedef struct tw_model_codec tw_model_codec;
-/* @return TW_ECONFIG for a network that is no autoencoder */
-tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int64_t batch,
+typedef enum tw_codec_half { TW_CODEC_ENCODER = 1, TW_CODEC_DECODER = 2 } tw_codec_half;
+/* @param halves  of tw_codec_half: what is planned @return TW_ECONFIG for a network that is no
+ * autoencoder */
+tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int halves, int64_t batch,
                                 tw_precision precision, tw_convolution convolution);
+/* Bytes of the plans. */
+double tw_model_codec_bytes(const tw_model_codec *codec);
+/* To be called after each change of the parameters. */
+void tw_model_codec_refresh(tw_model_codec *codec);
 void tw_model_codec_destroy(tw_model_codec **codec);
 /* Numbers of a latent. */
 int64_t tw_model_codec_numbers(const tw_model_codec *codec);

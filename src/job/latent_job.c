@@ -65,7 +65,6 @@ static tw_status check_latents(row_job *j)
 {
     tw_status st = TW_OK;
     const latents *l = j->self;
-    char encoder[TW_CHECKPOINT_DIGEST];
     const tw_dataset_spec *met = tw_dataset_get_spec(j->data), *want = &l->spec;
     TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
                  met->channels == want->channels,
@@ -75,13 +74,12 @@ static tw_status check_latents(row_job *j)
              j->options->data, tw_dataset_kind_name(met->kind), (long long)met->height,
              (long long)met->width, (long long)met->channels, tw_dataset_kind_name(want->kind),
              (long long)want->height, (long long)want->width, (long long)want->channels);
-    TW_TRY(tw_dataset_get_text(j->data, TW_LATENTS_ENCODER, encoder, sizeof encoder));
-    TW_CHECK(encoder[0], TW_EDATA,
+    TW_CHECK(met->encoder[0], TW_EDATA,
              "%s: does not say whose latents it holds; what tweedie encode-data wrote, or samples "
              "of a model of it, was expected",
              j->options->data);
-    TW_CHECK(strcmp(encoder, j->restored->digest) == 0, TW_EDATA,
-             "%s: holds latents of the weights %s, and %s are %s", j->options->data, encoder,
+    TW_CHECK(strcmp(met->encoder, j->restored->digest) == 0, TW_EDATA,
+             "%s: holds latents of the weights %s, and %s are %s", j->options->data, met->encoder,
              j->options->weights, j->restored->digest);
 done:
     return st;
@@ -245,6 +243,8 @@ static tw_status describe_out(tw_dataset_spec *out, latents *l)
     out->split_count = j->count == data->count ? data->split_count : 0;
     memcpy(out->splits, data->splits, sizeof out->splits);
     TW_TRY(tw_format(out->name, sizeof out->name, "%s", names[l->way]));
+    if (l->way == TO_LATENTS)
+        TW_TRY(tw_format(out->encoder, sizeof out->encoder, "%s", j->restored->digest));
     TW_TRY(tw_format(out->license, sizeof out->license, "%s", data->license));
     TW_TRY(tw_format(out->source, sizeof out->source, "of %.400s, by %.64s after %lld steps",
                      data->name, j->restored->meta.weights, (long long)j->restored->meta.step));
@@ -270,8 +270,6 @@ static tw_status begin(latents *l)
     TW_TRY(tw_dataset_writer_set_text(l->writer, "settings", j->settings));
     TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)j->first, (long long)j->count));
     TW_TRY(tw_dataset_writer_set_text(l->writer, "range", range));
-    if (l->way == TO_LATENTS)
-        TW_TRY(tw_dataset_writer_set_text(l->writer, TW_LATENTS_ENCODER, j->restored->digest));
     for (int k = 0; l->way == THERE_AND_BACK && k < 3; k++)
         TW_TRY(tw_alloc(&l->measured[k], j->count, sizeof(double), "measurements"));
     if (!l->grid || !*l->grid) goto done;
@@ -372,9 +370,11 @@ static tw_status run(latents *l, const tw_comm *comm, const tw_row_job_options *
                      tw_latents_summary *out)
 {
     static const char *const verbs[] = {"encoding", "decoding", "reconstructing"};
+    static const int halves[] = {TW_CODEC_ENCODER, TW_CODEC_DECODER,
+                                 TW_CODEC_ENCODER | TW_CODEC_DECODER};
     const row_task task = {.verb = verbs[l->way],
                            .settings = settings,
-                           .codec = true,
+                           .codec = halves[l->way],
                            .unlabelled = true,
                            .check = check,
                            .plan = plan,

@@ -153,7 +153,8 @@ static tw_status plan_network(row_job *j)
     tw_model *m = j->restored->model;
     const tw_convolution convolution = (tw_convolution)j->run.compute.convolution;
     if (j->task->codec)
-        return tw_model_codec_create(&j->codec, m, j->batch, j->precision, convolution);
+        return tw_model_codec_create(&j->codec, m, j->task->codec, j->batch, j->precision,
+                                     convolution);
     TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision, convolution));
     j->score = make_score(j);
 done:

@@ -18,7 +18,8 @@ typedef struct row_task {
     /* Settings of another section than [likelihood]: j->config and j->run, and j->batch and
      * j->block. NULL: [likelihood] */
     tw_status (*settings)(row_job *j);
-    bool codec;      /* of an autoencoder: j->codec is planned, and no score */
+    int codec; /* of an autoencoder: these halves (tw_codec_half) are planned as j->codec, and no
+                  score; 0: a score */
     bool unlabelled; /* the data's labels are not what the network is told */
     /* Whether the data fit; how many rows there are, where that is not the split's. */
     tw_status (*check)(row_job *j);

@@ -89,7 +89,25 @@ done:
     return st;
 }
 
-tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int64_t batch,
+static tw_status plan_halves(tw_model_codec *c, int halves, const tw_plan_options *options)
+{
+    tw_status st = TW_OK;
+    if (halves & TW_CODEC_ENCODER) {
+        TW_TRY(plan(&c->encoder, c, options, build_encoder));
+        c->x = tw_plan_input(c->encoder, "x");
+        c->mean = tw_plan_output(c->encoder, "mean");
+        c->log_variance = tw_plan_output(c->encoder, "log_variance");
+    }
+    if (halves & TW_CODEC_DECODER) {
+        TW_TRY(plan(&c->decoder, c, options, build_decoder));
+        c->z = tw_plan_input(c->decoder, "z");
+        c->decoded = tw_plan_output(c->decoder, "decoded");
+    }
+done:
+    return st;
+}
+
+tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int halves, int64_t batch,
                                 tw_precision precision, tw_convolution convolution)
 {
     tw_status st = TW_OK;
@@ -101,13 +119,7 @@ tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int64_t batch
     c->model = m;
     c->batch = batch;
     c->numbers = tw_shape_count(tw_model_latent(m));
-    TW_TRY(plan(&c->encoder, c, &options, build_encoder));
-    TW_TRY(plan(&c->decoder, c, &options, build_decoder));
-    c->x = tw_plan_input(c->encoder, "x");
-    c->mean = tw_plan_output(c->encoder, "mean");
-    c->log_variance = tw_plan_output(c->encoder, "log_variance");
-    c->z = tw_plan_input(c->decoder, "z");
-    c->decoded = tw_plan_output(c->decoder, "decoded");
+    TW_TRY(plan_halves(c, halves, &options));
     *out = c;
     c = NULL;
 done:
@@ -122,6 +134,24 @@ void tw_model_codec_destroy(tw_model_codec **codec)
     tw_plan_destroy(&c->encoder);
     tw_plan_destroy(&c->decoder);
     tw_free(codec);
+}
+
+double tw_model_codec_bytes(const tw_model_codec *c)
+{
+    double bytes = 0;
+    const tw_plan *const plans[] = {c->encoder, c->decoder};
+    for (int k = 0; k < 2; k++) {
+        if (!plans[k]) continue;
+        const tw_plan_memory m = tw_plan_memory_use(plans[k]);
+        bytes += (double)(m.arena + m.scratch + m.packed + m.inputs);
+    }
+    return bytes;
+}
+
+void tw_model_codec_refresh(tw_model_codec *c)
+{
+    if (c->encoder) tw_plan_refresh(c->encoder);
+    if (c->decoder) tw_plan_refresh(c->decoder);
 }
 
 int64_t tw_model_codec_numbers(const tw_model_codec *c)
