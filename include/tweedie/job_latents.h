@@ -12,9 +12,10 @@ typedef struct tw_latents_summary {
     double scale;                    /* encoding: the latents' standard deviation, which is one in
                                         model units (the published scaling factor is 1 / scale) */
     /* Reconstructing, means over rows; NaN where OUT was there already: */
-    double psnr; /* dB: of bytes against 255, of other data against 2 model units */
-    double ssim; /* NaN of samples below 11 x 11 */
-    double kl;   /* nats of a latent against N(0, 1) */
+    double psnr;         /* dB: of bytes against 255, of other data against 2 model units */
+    double ssim;         /* NaN of samples below 11 x 11 */
+    double kl;           /* nats of a latent against N(0, 1); NaN of codes */
+    int64_t codes, used; /* of the network, and how many of them the rows used; 0: it has none */
 } tw_latents_summary;
 
 /* The latent of each row, the encoder's mean: a dataset of float32 images, with the data's labels

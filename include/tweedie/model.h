@@ -148,9 +148,14 @@ bool tw_model_is_autoencoder(const tw_model *m);
 /* The shape of a latent; of an autoencoder. */
 tw_shape tw_model_latent(const tw_model *m);
 
+/* Vectors that its latents are made of; 0: they are any. */
+int64_t tw_model_codes(const tw_model *m);
+
 /* Add the halves for a batch of n to a graph: the encoder of the new input "x", which gives the
- * moments of the latents, mean ‖ ln variance along the channels, f32; and the decoder of latents z.
- */
+ * moments of the latents, mean ‖ ln variance along the channels, f32, or where there are codes the
+ * vectors; the nearest code of each, through which no gradient comes to z, and which they are; and
+ * the decoder of latents z, which are codes already where there are some. */
+tw_value *tw_model_build_codes(tw_graph *g, const tw_model *m, tw_value *z, tw_value **index);
 tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n);
 tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
 
@@ -171,11 +176,15 @@ void tw_model_codec_destroy(tw_model_codec **codec);
 int64_t tw_model_codec_numbers(const tw_model_codec *codec);
 /* @param x          [n][dims], model units
  * @param[out] mean  [n][numbers]
- * @param[out] log_variance  [n][numbers], or NULL */
+ * @param[out] log_variance  [n][numbers], or NULL; not written where there are codes */
 void tw_model_codec_encode(tw_model_codec *codec, int64_t n, const float *x, float *mean,
                            float *log_variance);
-/* @param z  [n][numbers] @param[out] x  [n][dims], model units */
-void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x);
+/* Where there are codes, each vector is replaced by the nearest. @param z  [n][numbers]
+ * @param[out] x      [n][dims], model units
+ * @param[out] index  [n][vectors of a latent], which codes; or NULL. Not written where there are
+ *                    none */
+void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x,
+                           int32_t *index);
 
 /* ---- as a factor of another model's density ---- */
 

@@ -36,8 +36,13 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_TRY(tw_reconstruct_job(comm, &job, o.grid, o.grid_count, &s));
     if (tw_comm_rank(comm) != 0) goto done;
     row_options_report_made(&job, &s.rows, "reconstructions");
-    if (!s.rows.complete && job.join)
-        printf("  PSNR %.2f dB, SSIM %.4f, KL %.1f nats (means over rows)\n", s.psnr, s.ssim, s.kl);
+    if (s.rows.complete || !job.join) goto done;
+    printf("  PSNR %.2f dB, SSIM %.4f", s.psnr, s.ssim);
+    if (s.codes)
+        printf(" (means over rows); %lld of %lld codes used\n", (long long)s.used,
+               (long long)s.codes);
+    else
+        printf(", KL %.1f nats (means over rows)\n", s.kl);
 done:
     return st;
 }

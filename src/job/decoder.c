@@ -50,7 +50,7 @@ void latent_decoder_run(latent_decoder *d, int64_t n, const float *x, float *out
     for (int64_t at = 0; at < n; at += d->batch) {
         const int64_t count = n - at < d->batch ? n - at : d->batch;
         tw_dataset_denormalise(d->latents, count, x + at * numbers, d->z);
-        tw_model_codec_decode(d->codec, count, d->z, out + at * dims);
+        tw_model_codec_decode(d->codec, count, d->z, out + at * dims, NULL);
     }
 }
 

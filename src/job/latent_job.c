@@ -8,7 +8,8 @@
 #include "tweedie/metrics_posterior.h"
 #include "tweedie/png.h"
 
-enum { NUMBERS, PSNR, SSIM, KL }; /* columns; the last three of reconstructions */
+/* Columns; all but the first of reconstructions, the last by what latents are. */
+enum { NUMBERS, PSNR, SSIM, KL, CODES = KL };
 enum { PAIRS_IN_A_ROW = 4 };
 
 typedef enum direction { TO_LATENTS, FROM_LATENTS, THERE_AND_BACK } direction;
@@ -26,6 +27,9 @@ typedef struct latents {
     int32_t *label;             /* [block], where the data have some */
     uint8_t *pixels;            /* [pairs][2] images */
     int64_t pictured;
+    int64_t codes, vectors; /* what latents are made of, and how many a latent; 0: of any numbers */
+    int32_t *index;         /* [block][vectors] */
+    bool *used;             /* [codes]: by OUT's rows */
     tw_dataset_writer *writer;
     tw_latents_summary summary;
 } latents;
@@ -99,6 +103,27 @@ done:
     return st;
 }
 
+/* How many columns of one number there are. */
+static int measures(const latents *l)
+{
+    return l->way != THERE_AND_BACK ? 0 : l->codes ? 2 : 3;
+}
+
+static tw_status plan_codes(latents *l)
+{
+    tw_status st = TW_OK;
+    const row_job *j = &l->job;
+    int64_t all;
+    l->codes = tw_model_codes(j->restored->model);
+    if (!l->codes) return TW_OK;
+    l->vectors = tw_model_codec_numbers(j->codec) / l->spec.channels;
+    TW_TRY(tw_multiply(&all, j->block, l->vectors, "codes"));
+    TW_TRY(tw_alloc(&l->index, all, sizeof *l->index, "codes"));
+    TW_TRY(tw_alloc(&l->used, l->codes, sizeof *l->used, "codes"));
+done:
+    return st;
+}
+
 static int64_t made_numbers(const latents *l)
 {
     return l->way == TO_LATENTS ? tw_model_codec_numbers(l->job.codec) : l->job.dims;
@@ -117,8 +142,11 @@ static tw_status plan(row_job *j)
     if (tw_dataset_get_spec(j->data)->num_classes)
         TW_TRY(tw_alloc(&l->label, j->block, sizeof *l->label, "labels"));
     j->columns.column[j->columns.count++] = (column){"numbers", COLUMN_F32, made_numbers(l)};
-    for (int k = 0; l->way == THERE_AND_BACK && k < 3; k++)
+    TW_TRY(plan_codes(l));
+    for (int k = 0; k < measures(l); k++)
         j->columns.column[j->columns.count++] = (column){extra[k], COLUMN_F64, 0};
+    if (l->way == THERE_AND_BACK && l->codes)
+        j->columns.column[j->columns.count++] = (column){"codes", COLUMN_I64, l->vectors};
     TW_TRY(tw_text_add(&j->text, "%s batch=%lld", verbs[l->way], (long long)j->batch));
 done:
     return st;
@@ -158,8 +186,11 @@ static tw_status measure(latents *l, int64_t i, const float *x, const float *mad
     ((double *)j->values[PSNR])[i] = tw_psnr(pair, pair + j->dims, j->dims, range);
     ((double *)j->values[SSIM])[i] =
         tw_ssim(pair, pair + j->dims, s->height, s->width, s->channels, range);
-    ((double *)j->values[KL])[i] =
-        divergence(l->mean + i * latent, l->log_variance + i * latent, latent);
+    for (int64_t k = 0; k < l->vectors; k++)
+        ((int64_t *)j->values[CODES])[i * l->vectors + k] = l->index[i * l->vectors + k];
+    if (!l->codes)
+        ((double *)j->values[KL])[i] =
+            divergence(l->mean + i * latent, l->log_variance + i * latent, latent);
 done:
     tw_free(&pair);
     tw_free(&stored);
@@ -180,7 +211,7 @@ static tw_status compute(row_job *j, int64_t first, int64_t n)
     if (l->way == TO_LATENTS)
         memcpy(made, l->mean, (size_t)(n * made_numbers(l)) * sizeof *made);
     else
-        tw_model_codec_decode(j->codec, n, l->mean, made);
+        tw_model_codec_decode(j->codec, n, l->mean, made, l->index);
     for (int64_t k = 0; k < n * made_numbers(l); k++)
         TW_CHECK(isfinite(made[k]), TW_EDIVERGED,
                  "row %lld: its result is not finite: the weights do not fit the data",
@@ -270,7 +301,7 @@ static tw_status begin(latents *l)
     TW_TRY(tw_dataset_writer_set_text(l->writer, "settings", j->settings));
     TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)j->first, (long long)j->count));
     TW_TRY(tw_dataset_writer_set_text(l->writer, "range", range));
-    for (int k = 0; l->way == THERE_AND_BACK && k < 3; k++)
+    for (int k = 0; k < measures(l); k++)
         TW_TRY(tw_alloc(&l->measured[k], j->count, sizeof(double), "measurements"));
     if (!l->grid || !*l->grid) goto done;
     TW_TRY(tw_multiply(&pixels, 2 * l->grid_count, j->dims, "a picture"));
@@ -301,7 +332,9 @@ static tw_status take(void *self, int64_t first, int64_t n)
     tw_status st = TW_OK;
     latents *l = self;
     row_job *j = &l->job;
-    for (int k = 0; l->way == THERE_AND_BACK && k < 3; k++)
+    for (int64_t k = 0; l->way == THERE_AND_BACK && k < n * l->vectors; k++)
+        l->used[((int64_t *)j->values[CODES])[k]] = true;
+    for (int k = 0; k < measures(l); k++)
         memcpy(l->measured[k] + (first - j->first), j->values[PSNR + k],
                (size_t)n * sizeof(double));
     if (l->label) TW_TRY(tw_dataset_read_stored(j->data, first, n, NULL, l->label));
@@ -330,11 +363,13 @@ static tw_status finish_reconstruction(latents *l)
     const row_job *j = &l->job;
     const tw_dataset_spec *s = &j->restored->samples;
     tw_output out = {.part = ""};
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < measures(l); k++)
         TW_TRY(tw_dataset_writer_add_numbers(l->writer, names[k], l->measured[k]));
     l->summary.psnr = mean_of(l->measured[0], j->count);
     l->summary.ssim = mean_of(l->measured[1], j->count);
-    l->summary.kl = mean_of(l->measured[2], j->count);
+    if (!l->codes) l->summary.kl = mean_of(l->measured[2], j->count);
+    l->summary.codes = l->codes;
+    for (int64_t k = 0; k < l->codes; k++) l->summary.used += l->used[k];
     if (!l->pixels) goto done;
     TW_TRY(
         tw_output_begin(&out, l->grid, j->options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
@@ -392,6 +427,8 @@ static tw_status run(latents *l, const tw_comm *comm, const tw_row_job_options *
     tw_free(&l->scale);
     tw_free(&l->label);
     tw_free(&l->pixels);
+    tw_free(&l->index);
+    tw_free(&l->used);
     for (int k = 0; k < 3; k++) tw_free(&l->measured[k]);
     row_job_close(&l->job);
     return st;

@@ -10,6 +10,7 @@ struct tw_model_codec {
     tw_plan *encoder, *decoder;
     float *x, *z; /* their inputs */
     const float *mean, *log_variance, *decoded;
+    const int32_t *codes; /* [batch][vectors]; NULL where there are none */
 };
 
 bool tw_model_is_autoencoder(const tw_model *m)
@@ -20,6 +21,11 @@ bool tw_model_is_autoencoder(const tw_model *m)
 tw_shape tw_model_latent(const tw_model *m)
 {
     return m->net->halves->latent(m->network.config, m->sample);
+}
+
+int64_t tw_model_codes(const tw_model *m)
+{
+    return m->net->halves->codes(m->network.config);
 }
 
 /* ---- in a graph ---- */
@@ -46,6 +52,11 @@ tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n)
     return moments;
 }
 
+tw_value *tw_model_build_codes(tw_graph *g, const tw_model *m, tw_value *z, tw_value **index)
+{
+    return m->net->halves->quantise(g, m->network.config, z, index);
+}
+
 tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z)
 {
     const tw_net_inputs in = inputs_of(m, NULL);
@@ -63,13 +74,21 @@ static void build_encoder(tw_graph *g, const tw_model *m, int64_t n)
     const int64_t c = latent.dims[latent.rank - 1];
     tw_value *moments = tw_model_build_encoder(g, m, n);
     if (!moments) return;
-    tw_graph_output(g, "mean", tw_slice(g, moments, 0, c));
-    tw_graph_output(g, "log_variance", tw_slice(g, moments, c, c));
+    if (tw_model_codes(m)) {
+        tw_graph_output(g, "mean", moments);
+    } else {
+        tw_graph_output(g, "mean", tw_slice(g, moments, 0, c));
+        tw_graph_output(g, "log_variance", tw_slice(g, moments, c, c));
+    }
 }
 
 static void build_decoder(tw_graph *g, const tw_model *m, int64_t n)
 {
-    tw_value *z = tw_input(g, "z", TW_F32, batch_of(tw_model_latent(m), n));
+    tw_value *index, *z = tw_input(g, "z", TW_F32, batch_of(tw_model_latent(m), n));
+    if (tw_model_codes(m)) {
+        z = tw_model_build_codes(g, m, z, &index);
+        if (z) tw_graph_output(g, "codes", index);
+    }
     tw_value *x = tw_model_build_decoder(g, m, z);
     if (x) tw_graph_output(g, "decoded", x);
 }
@@ -102,6 +121,7 @@ static tw_status plan_halves(tw_model_codec *c, int halves, const tw_plan_option
         TW_TRY(plan(&c->decoder, c, options, build_decoder));
         c->z = tw_plan_input(c->decoder, "z");
         c->decoded = tw_plan_output(c->decoder, "decoded");
+        c->codes = tw_plan_output(c->decoder, "codes");
     }
 done:
     return st;
@@ -178,18 +198,21 @@ void tw_model_codec_encode(tw_model_codec *c, int64_t n, const float *x, float *
         fill(c->x, x + at * dims, count, c->batch, dims);
         tw_plan_execute(c->encoder, &run);
         memcpy(mean + to, c->mean, bytes);
-        if (log_variance) memcpy(log_variance + to, c->log_variance, bytes);
+        if (log_variance && c->log_variance) memcpy(log_variance + to, c->log_variance, bytes);
     }
 }
 
-void tw_model_codec_decode(tw_model_codec *c, int64_t n, const float *z, float *x)
+void tw_model_codec_decode(tw_model_codec *c, int64_t n, const float *z, float *x, int32_t *index)
 {
     const tw_plan_run run = {0};
-    const int64_t dims = c->model->dims;
+    const tw_shape latent = tw_model_latent(c->model);
+    const int64_t dims = c->model->dims, vectors = c->numbers / latent.dims[latent.rank - 1];
     for (int64_t at = 0; at < n; at += c->batch) {
         const int64_t count = n - at < c->batch ? n - at : c->batch;
         fill(c->z, z + at * c->numbers, count, c->batch, c->numbers);
         tw_plan_execute(c->decoder, &run);
         memcpy(x + at * dims, c->decoded, (size_t)(count * dims) * sizeof *x);
+        if (index && c->codes)
+            memcpy(index + at * vectors, c->codes, (size_t)(count * vectors) * sizeof *index);
     }
 }

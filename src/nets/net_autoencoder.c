@@ -4,7 +4,10 @@
  * Encoder: a 3x3 convolution; levels of residual blocks, between which a strided one, padded at the
  * end alone, halves the sides; two blocks around one attention; normalisation, SiLU, a convolution
  * to the moments, and a 1x1 convolution. Decoder: the same backwards, each level with one block
- * more, between levels nearest upsampling and a convolution. Nothing is told a time or a class. */
+ * more, between levels nearest upsampling and a convolution. Nothing is told a time or a class.
+ *
+ * With codes (van den Oord et al. 2017; their VQ-f4 …) the encoder gives vectors, and the decoder
+ * is given the nearest of `codes` learned ones, which begin as U(±1/codes). */
 #include <stddef.h>
 #include <stdio.h>
 
@@ -16,7 +19,7 @@ enum { LEVELS_MAX = 8 };
 
 typedef struct autoencoder_config {
     tw_config_ints channels;
-    int64_t layers, latent, groups;
+    int64_t layers, latent, groups, codes;
     bool attention;
 } autoencoder_config;
 
@@ -28,6 +31,8 @@ static const tw_config_field fields[] = {
      .help = "residual blocks of a level; of the decoder one more"},
     {NULL, "latent_channels", TW_CONFIG_INT64, AT(latent), "4", 1, 4096, .fixed = true,
      .help = "channels of a latent"},
+    {NULL, "codes", TW_CONFIG_INT64, AT(codes), "0", 0, 1 << 20, .fixed = true,
+     .help = "vectors of latent_channels numbers that a latent is made of (VQ); 0: it is any (KL)"},
     {NULL, "norm_num_groups", TW_CONFIG_INT64, AT(groups), "32", 1, 1024, .fixed = true,
      .help = "groups of the normalisations"},
     {NULL, "mid_block_add_attention", TW_CONFIG_BOOL, AT(attention), "yes", .fixed = true,
@@ -185,8 +190,9 @@ static tw_value *encode(tw_graph *g, const void *config, const tw_net_inputs *in
     const autoencoder_config *c = config;
     const builder b = begin(g, c, in, "encoder");
     tw_value *h = conv(&b, "in", "conv_in", tw_cast(g, in->x, TW_ACT), c->channels.values[0], 1);
-    h = finish(&b, middle(&b, way_down(&b, h)), 2 * c->latent);
-    h = tw_unet_conv(&b.u, "moments", "quant_conv", h, 2 * c->latent, 1, 1, 0, false);
+    const int64_t out = c->codes ? c->latent : 2 * c->latent;
+    h = finish(&b, middle(&b, way_down(&b, h)), out);
+    h = tw_unet_conv(&b.u, "moments", "quant_conv", h, out, 1, 1, 0, false);
     return tw_cast(g, h, TW_F32);
 }
 
@@ -201,14 +207,31 @@ static tw_value *decode(tw_graph *g, const void *config, const tw_net_inputs *in
     return tw_cast(g, h, TW_F32);
 }
 
-static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
+static int64_t codes(const void *config)
 {
-    tw_value *moments = encode(g, config, in);
-    return decode(g, config, in,
-                  tw_slice(g, moments, 0, ((const autoencoder_config *)config)->latent));
+    return ((const autoencoder_config *)config)->codes;
 }
 
-static const tw_net_halves halves = {.latent = latent, .encode = encode, .decode = decode};
+static tw_value *quantise(tw_graph *g, const void *config, tw_value *z, tw_value **index)
+{
+    const autoencoder_config *c = config;
+    if (!z) return NULL;
+    const tw_init init = {.kind = TW_INIT_UNIFORM, .bound = 1 / (double)c->codes};
+    tw_value *table = tw_param(g, "codes.weight", TW_SHAPE(c->codes, c->latent), init);
+    *index = tw_nearest_row(g, z, table);
+    return tw_reshape(g, tw_embed_table(g, table, *index), z->shape);
+}
+
+static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
+{
+    const autoencoder_config *c = config;
+    tw_value *index, *z = encode(g, config, in);
+    return decode(g, config, in,
+                  c->codes ? quantise(g, c, z, &index) : tw_slice(g, z, 0, c->latent));
+}
+
+static const tw_net_halves halves = {
+    .latent = latent, .codes = codes, .encode = encode, .quantise = quantise, .decode = decode};
 
 const tw_net tw_net_autoencoder = {
     .kind = {"autoencoder", "an encoder to a smaller space and its decoder (AutoencoderKL)", fields,

@@ -9,22 +9,19 @@
  * losses are sums over the numbers of a sample: the same but for the factor D. */
 #include <stddef.h>
 
-#include "tweedie/objective.h"
+#include "objective/reconstruction.h"
 
 extern const tw_objective_kind tw_objective_autoencoder;
 
 typedef struct autoencoder_config {
-    int distance; /* 0 l1, 1 l2 */
-    double kl, gradient;
+    tw_reconstruction_config reconstruction;
+    double kl;
 } autoencoder_config;
 
 static const tw_config_field fields[] = {
-    {NULL, "distance", TW_CONFIG_CHOICE, offsetof(autoencoder_config, distance), "l1",
-     .choices = "l1|l2", .fixed = true, .help = "between a sample and its reconstruction"},
+    TW_RECONSTRUCTION_FIELDS(autoencoder_config, reconstruction),
     {NULL, "kl_weight", TW_CONFIG_DOUBLE, offsetof(autoencoder_config, kl), "1e-6", 0, 1e6,
      .fixed = true, .help = "of the latents' distance from N(0, 1), as a sum against sums"},
-    {NULL, "gradient_weight", TW_CONFIG_DOUBLE, offsetof(autoencoder_config, gradient), "1", 0, 1e6,
-     .fixed = true, .help = "of the distance between the differences of neighbours"},
 };
 
 static tw_status check(const void *config, const tw_model *m)
@@ -33,42 +30,14 @@ static tw_status check(const void *config, const tw_model *m)
     (void)config;
     TW_CHECK(!m->classes, TW_ECONFIG,
              "network.classes: an autoencoder is told no classes; 0 was expected");
+    TW_CHECK(!tw_model_codes(m), TW_ECONFIG,
+             "network.codes: objective.kind = autoencoder learns latents without codes; 0 was "
+             "expected, or objective.kind = vector_quantised");
 done:
     return st;
 }
 
-/* ---- small mathematics of graphs ---- */
-
-/* Of each sample, [n, 1, …] for [n, …]. */
-static tw_value *sum_each(tw_graph *g, tw_value *x)
-{
-    if (!x) return NULL;
-    const tw_shape each = {.rank = x->shape.rank, .dims = {x->shape.dims[0], 1, 1, 1, 1}};
-    return tw_reshape(g, tw_sum_to(g, x, each), TW_SHAPE(x->shape.dims[0]));
-}
-
-static tw_value *magnitude(tw_graph *g, tw_value *x)
-{
-    return tw_add(g, tw_activation(g, x, TW_RELU),
-                  tw_activation(g, tw_affine(g, x, -1, 0), TW_RELU));
-}
-
-/* The mean of |d| or d² of each sample, [n]. */
-static tw_value *mean_distance(tw_graph *g, const autoencoder_config *c, tw_value *d)
-{
-    if (!d) return NULL;
-    const double numbers = (double)(tw_shape_count(d->shape) / d->shape.dims[0]);
-    tw_value *each = c->distance ? tw_mul(g, d, d) : magnitude(g, d);
-    return tw_affine(g, sum_each(g, each), 1 / numbers, 0);
-}
-
-/* Differences of neighbours along one side. */
-static tw_value *difference(tw_graph *g, tw_value *d, int side)
-{
-    int64_t one[3] = {0}, none[3] = {0};
-    one[side] = 1;
-    return tw_sub(g, tw_crop(g, d, one, none), tw_crop(g, d, none, one));
-}
+/* ---- the loss ---- */
 
 static tw_value *clamp(tw_graph *g, tw_value *x, double low, double high)
 {
@@ -76,26 +45,11 @@ static tw_value *clamp(tw_graph *g, tw_value *x, double low, double high)
     return tw_affine(g, tw_activation(g, tw_affine(g, x, -1, high), TW_RELU), -1, high);
 }
 
-/* ---- the loss ---- */
-
 static tw_value *divergence(tw_graph *g, tw_value *mean, tw_value *log_variance)
 {
     tw_value *squares = tw_add(g, tw_mul(g, mean, mean), tw_exp(g, log_variance));
     tw_value *all = tw_sub(g, tw_affine(g, squares, 1, -1), log_variance);
-    return tw_affine(g, sum_each(g, all), 0.5, 0);
-}
-
-static tw_value *reconstruction(tw_graph *g, const autoencoder_config *c, tw_value *x,
-                                tw_value *decoded)
-{
-    if (!x || !decoded) return NULL;
-    tw_value *d = tw_sub(g, x, decoded), *loss = mean_distance(g, c, d);
-    for (int side = 0; c->gradient > 0 && side < x->shape.rank - 2; side++) {
-        if (x->shape.dims[side + 1] < 2) continue;
-        tw_value *edges = mean_distance(g, c, difference(g, d, side));
-        loss = tw_add(g, loss, tw_affine(g, edges, c->gradient, 0));
-    }
-    return loss;
+    return tw_affine(g, tw_sum_each(g, all), 0.5, 0);
 }
 
 static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64_t n)
@@ -109,7 +63,8 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     tw_value *noise = tw_input(g, "latent_noise", TW_F32, mean ? mean->shape : TW_SHAPE(n));
     tw_value *std = tw_exp(g, tw_affine(g, log_variance, 0.5, 0));
     tw_value *z = tw_add(g, mean, tw_mul(g, std, noise));
-    tw_value *loss = reconstruction(g, c, tw_graph_input(g, "x"), tw_model_build_decoder(g, m, z));
+    tw_value *loss = tw_reconstruction(g, &c->reconstruction, tw_graph_input(g, "x"),
+                                       tw_model_build_decoder(g, m, z));
     tw_value *prior = tw_affine(g, divergence(g, mean, log_variance), c->kl / (double)m->dims, 0);
     return tw_mul(g, tw_add(g, loss, prior), tw_input(g, "weight", TW_F32, TW_SHAPE(n)));
 }

@@ -414,7 +414,7 @@ static tw_status write_pairs(tw_preview *p)
     float *x = p->samples + count * dims;
     TW_TRY(tw_dataset_read(data, 0, count, x, NULL));
     tw_model_codec_encode(p->codec, count, x, p->latents, NULL);
-    tw_model_codec_decode(p->codec, count, p->latents, p->decoded);
+    tw_model_codec_decode(p->codec, count, p->latents, p->decoded, NULL);
     for (int64_t i = 0; i < count; i++) {
         memmove(p->samples + 2 * i * dims, x + i * dims, bytes);
         memcpy(p->samples + (2 * i + 1) * dims, p->decoded + i * dims, bytes);

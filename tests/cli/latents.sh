@@ -111,3 +111,12 @@ expect_exit 78 "$TWEEDIE" encode-data ldm --data z.h5 --out t.h5
 expect_message "is no autoencoder"
 expect_exit 64 "$TWEEDIE" sample ldm --count 2 --latents --decode ae --out t.h5
 expect_exit 65 "$TWEEDIE" decode-data ae --latents r.h5 --out t.h5
+
+# codes: trained with an objective of their own, and their use told
+expect_exit 78 "$TWEEDIE" train ae.ini --run vq network.codes=8
+expect_message "vector_quantised"
+expect_exit 78 "$TWEEDIE" train ae.ini --run vq objective.kind=vector_quantised
+expect_message "network.codes"
+expect_exit 0 "$TWEEDIE" train ae.ini --run vq network.codes=8 objective.kind=vector_quantised
+expect_exit 0 ranks 2 "$TWEEDIE" reconstruct vq --data data.h5 --out vq.h5
+expect_output "of 8 codes used"

@@ -99,7 +99,7 @@ static void halves_make_the_whole(void **state)
                              TW_CONVOLUTION_DIRECT));
     assert_int_equal(tw_model_codec_numbers(codec), NUMBERS);
     tw_model_codec_encode(codec, N, x, z, log_variance);
-    tw_model_codec_decode(codec, N, z, y);
+    tw_model_codec_decode(codec, N, z, y, NULL);
     ok(tw_graph_create(&g));
     const tw_model_values v = tw_model_build(g, m, N, NULL);
     tw_graph_output(g, "y", v.net);
@@ -185,7 +185,7 @@ static void loss_is_as_the_formula_says(const char *text, bool l2, double kl, do
             z[k] = (float)((double)mean[k] +
                            exp(0.5 * (double)log_variance[k]) * (double)e[k - i * LATENT]);
     }
-    tw_model_codec_decode(codec, BATCH, z, y);
+    tw_model_codec_decode(codec, BATCH, z, y, NULL);
     for (int i = 0; i < BATCH; i++)
         close_to("a loss", loss[i],
                  loss_of(x + i * DIMS, y + i * DIMS, mean + i * LATENT, log_variance + i * LATENT,
@@ -207,6 +207,84 @@ static void losses_are_as_the_formula_says(void **state)
     loss_is_as_the_formula_says(SMALL "[objective]\nkind = autoencoder\ndistance = l2\n"
                                       "kl_weight = 2\ngradient_weight = 0.25\n",
                                 true, 2, 0.25);
+}
+
+/* ---- codes ---- */
+
+/* Of hand-made vectors, at odd sizes, with a tie. */
+static void the_nearest_row_is_found(void **state)
+{
+    const float table[3][2] = {{0, 0}, {2, 0}, {0, 4}},
+                x[7][2] = {{0.4f, 0.1f}, {1, 0}, {1.1f, 0}, {0, 2.1f}, {-5, 9}, {2, 2}, {3, -1}};
+    const int32_t wanted[7] = {0, 0, 1, 2, 2, 1, 1};
+    tw_graph *g = NULL;
+    tw_plan *plan = NULL;
+    tw_params *params = NULL;
+    (void)state;
+    ok(tw_graph_create(&g));
+    tw_value *rows = tw_input(g, "table", TW_F32, TW_SHAPE(3, 2));
+    tw_graph_output(g, "index",
+                    tw_nearest_row(g, tw_input(g, "x", TW_F32, TW_SHAPE(7, 1, 2)), rows));
+    ok(tw_graph_status(g));
+    ok(tw_params_create(&params, g));
+    ok(tw_plan_create(&plan, g, params, &(tw_plan_options){.precision = TW_PRECISION_F32}));
+    memcpy(tw_plan_input(plan, "table"), table, sizeof table);
+    memcpy(tw_plan_input(plan, "x"), x, sizeof x);
+    tw_plan_execute(plan, &(tw_plan_run){0});
+    assert_memory_equal(tw_plan_output(plan, "index"), wanted, sizeof wanted);
+    tw_plan_destroy(&plan);
+    tw_params_destroy(&params);
+    tw_graph_destroy(&g);
+}
+
+/* A slope of the loss beside a finite difference, and a gradient at the codes. */
+static void codes_follow_their_vectors(void **state)
+{
+    static const char text[] = SMALL "codes = 3\n[objective]\nkind = vector_quantised\n"
+                                     "distance = l2\n";
+    tw_config *c = NULL;
+    tw_objective_config config = {0};
+    tw_objective *o = NULL;
+    tw_model *m = NULL;
+    float x[DIMS];
+    double around[2];
+    const tw_objective_options options = {.batch = 1,
+                                          .global_batch = 1,
+                                          .precision = TW_PRECISION_F32,
+                                          .convolution = TW_CONVOLUTION_DIRECT,
+                                          .gradients = true};
+    const tw_objective_step step = {.seed = 3, .count = 1, .weight = 1};
+    (void)state;
+    ok(tw_config_create(&c));
+    ok(tw_config_parse(c, text, sizeof text - 1, "test"));
+    ok(tw_model_configure(&m, c));
+    ok(tw_objective_bind(&config, c));
+    ok(tw_config_finish(c));
+    ok(tw_model_create(m, TW_SHAPE(SIDE, SIDE, CHANNELS), 1));
+    ok(tw_params_use_gradient(m->params, NULL));
+    fill_normal(x, 2, DIMS);
+    ok(tw_objective_create(&o, m, &config, &options));
+    tw_objective_refresh(o);
+    tw_objective_run(o, &step, x);
+    const tw_param_view *v = tw_params_find(m->params, "codes.weight"),
+                        *bias = tw_params_find(m->params, "latent.bias");
+    assert_non_null(v);
+    assert_non_null(bias);
+    const double slope = (double)m->params->gradient[bias->offset];
+    for (int k = 0; k < 2; k++) {
+        const float kept = m->params->value[bias->offset];
+        m->params->value[bias->offset] = kept + (k ? 1e-2f : -1e-2f);
+        tw_objective_refresh(o);
+        around[k] = tw_objective_run(o, &step, x);
+        m->params->value[bias->offset] = kept;
+    }
+    close_to("a slope", slope, (around[1] - around[0]) / 2e-2, 1e-2 * (1 + fabs(slope)));
+    double size = 0;
+    for (int64_t k = 0; k < v->count; k++) size += fabs((double)m->params->gradient[v->offset + k]);
+    assert_true(size > 0);
+    tw_objective_destroy(&o);
+    tw_objective_config_free(&config);
+    destroy_model(&m, &c);
 }
 
 static void what_does_not_go_together_is_refused(void **state)
@@ -243,6 +321,8 @@ int main(void)
         cmocka_unit_test(the_published_one_has_its_number_of_parameters),
         cmocka_unit_test(halves_make_the_whole),
         cmocka_unit_test(losses_are_as_the_formula_says),
+        cmocka_unit_test(the_nearest_row_is_found),
+        cmocka_unit_test(codes_follow_their_vectors),
         cmocka_unit_test(what_does_not_go_together_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
