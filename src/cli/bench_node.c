@@ -158,9 +158,9 @@ static void free_words(words *w)
 
 static void launch_by_srun(words *w, const node *d, const candidate *c)
 {
-    const char *here = getenv("SLURMD_NODENAME");
+    const char *here = getenv("SLURMD_NODENAME"), *mpi = getenv("LAUNCH_MPI");
     add(w, "srun");
-    add(w, "--mpi=pmix");
+    if (!mpi || *mpi) add(w, "--mpi=%s", mpi ? mpi : "pmix"); /* as in jobs/train.sbatch */
     add(w, "--overlap"); /* also where this is a step of the job itself */
     add(w, "--nodes=1");
     if (here && *here) add(w, "--nodelist=%s", here);
