@@ -10,7 +10,11 @@ enum { ROWS_MAX = 12 };
 enum { ROWS_MAX = 6 };
 #endif
 
-enum { V = TW_PANEL_VECTORS, COLUMNS = TW_PANEL_VECTORS * TW_LANES };
+enum {
+    V = TW_PANEL_VECTORS,
+    COLUMNS = TW_PANEL_VECTORS * TW_LANES,
+    LINE = 16 /* floats */
+};
 
 /* `count` terms; a(r, k) is a[r · row + k · next]. */
 TW_INLINE void add_terms(tw_vec sum[ROWS_MAX][V], const float *a, const float *b, int64_t count,
@@ -32,6 +36,9 @@ TW_INLINE void product(const tw_panel_product *p, int rows, bool turned)
 {
     tw_vec sum[ROWS_MAX][V];
     const float *a = p->a, *b = p->b;
+    if (p->add) /* wanted at the end */
+#pragma GCC unroll 24
+        for (int k = 0; k < rows * COLUMNS; k += LINE) __builtin_prefetch(p->c + k, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) sum[r][v] = tw_vzero();

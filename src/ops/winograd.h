@@ -13,6 +13,7 @@
 #define TW_OPS_WINOGRAD_H
 
 #include "ops/conv.h"
+#include "ops/kern_columns.h"
 #include "ops/kern_winograd.h"
 
 /* How the images of a convolution are cut; x and y are its input and output. */
@@ -36,6 +37,19 @@ void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, 
                         const void **pixel);
 /* Offsets of the m² outputs of a tile; -1 where the image has ended. */
 void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at);
+
+/* Memory, which is fetched into the second-level cache by pieces. */
+typedef struct tw_winograd_reach {
+    const char *first, *end;
+} tw_winograd_reach;
+
+/* What the rows of x hold that tiles [first, first + count) touch, count > 0; of y likewise. */
+tw_winograd_reach tw_winograd_input_reach(const tw_winograd_grid *g, const void *x, int64_t first,
+                                          int64_t count);
+tw_winograd_reach tw_winograd_output_reach(const tw_winograd_grid *g, const void *y, int64_t first,
+                                           int64_t count);
+/* Piece `k` of `all`. */
+void tw_winograd_fetch(const tw_winograd_reach *r, int64_t k, int64_t all);
 
 /* The layout of tw_winograd_kernel, of every 16 × 16 channels in the same memory. */
 tw_md_blocking tw_winograd_kernel_layout(void);
@@ -73,16 +87,20 @@ void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit);
 void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
                      const void *summand);
 
-/* gw = the gradient of y's convolution with respect to its weights */
+/* gw = the gradient of y's convolution with respect to its weights, gb with respect to its bias */
 typedef struct tw_winograd_gradient {
     tw_winograd_grid grid;
     const tw_kern_winograd *kern;
     const tw_kern_panel *panel;
+    const tw_kern_columns *columns;
     int64_t in_panels, out_panels;
-    int64_t block;           /* tiles at a time */
+    int64_t segments, block; /* of tiles: with sums of their own; tiles at a time */
+    int64_t group, groups;   /* output panels at a time */
     tw_winograd_row v, z, u; /* strides of transformed inputs, gradients and weights' gradients */
-    int64_t zeros;           /* floats that scratch begins with */
+    int64_t zeros, sums, bias, own; /* floats: zeros that scratch begins with; sums of a segment, of
+                                       weights and bias; transformed tiles of a thread, or of all */
     int threads;
+    bool together; /* all threads work on one segment */
     tw_weights_copy weights;
 } tw_winograd_gradient;
 
@@ -91,7 +109,7 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
                                       const tw_conv_shapes *s, const tw_attr *a);
 void tw_winograd_gradient_destroy(tw_winograd_gradient *w);
 
-/* out[0] = gradient of in[0] = x and in[1] = gy */
+/* out[0] = gradient of in[0] = x and in[1] = gy, out[1], unless NULL, that of the bias */
 void tw_winograd_gradient_run(const tw_winograd_gradient *w, const tw_task *t);
 
 #endif
