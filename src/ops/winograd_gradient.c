@@ -25,13 +25,13 @@ static int64_t pieces(int64_t count, int64_t size)
 }
 
 /* Sums are written once for each segment and read again: up to eight segments, for so many threads,
- * as long as all sums stay within 10 MiB and each has 64 tiles. */
+ * as long as all sums stay within 10 MiB and each has 256 tiles. */
 static int64_t segments_of(const tw_winograd_gradient *w)
 {
     const int64_t bytes = w->sums * (int64_t)sizeof(float);
     int64_t segments = 1;
     while (segments < 8 && 2 * segments * bytes <= INT64_C(10) << 20 &&
-           w->grid.tiles >= 2 * segments * 64)
+           w->grid.tiles >= 2 * segments * 256)
         segments *= 2;
     return segments;
 }
