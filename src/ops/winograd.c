@@ -49,6 +49,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     const tw_value *stored = t->node->in[1];
     const tw_md_blocking layout = tw_winograd_kernel_layout();
     tw_winograd w = {.grid = tw_winograd_grid_of(s, a, t->act), .flip = flip};
+    w.grid.paired = tw_winograd_is_paired(&w.grid, t->node->in[0]) || a->f[CONV_POOLED] != 0;
     w.gain = a->f[1] != 0 ? (float)a->f[1] : 1;
     w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
     w.panel = TW_KERNEL_SELECT(tw_kern_panel);
@@ -134,6 +135,7 @@ static void multiply(const tw_winograd *w, float *m, const float *v, const float
     for (int64_t j = 0; j < all; j++) {
         const int64_t p = j / panels, panel = j % panels;
         tw_winograd_fetch(&k->next, j, all);
+        if (tw_winograd_spares(&w->grid, p)) continue;
         for (int64_t c = 0, row = 0, next; c < cuts; c++, row = next) {
             const tw_panel_product product = {
                 .a = v + p * w->v.point_stride + row * TW_PANEL,
@@ -169,6 +171,14 @@ static void transform_outputs(const tw_winograd *w, const float *bias, const voi
     }
 }
 
+/* What multiply() leaves out. */
+static void clear_spared(const tw_winograd *w, float *m)
+{
+    for (int p = 0; p < w->grid.points; p++)
+        if (tw_winograd_spares(&w->grid, p))
+            memset(m + p * w->m.point_stride, 0, (size_t)w->m.point_stride * sizeof *m);
+}
+
 static work work_of(const tw_winograd *w, const void *x, int64_t item, bool last)
 {
     const int64_t first = item / w->groups * w->block, next = first + w->block;
@@ -190,6 +200,7 @@ void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias, 
               *m = v + w->grid.points * w->v.point_stride;
         int64_t have = -1; /* first tile of the block whose inputs v holds */
         memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
+        clear_spared(w, m);
         for (int64_t item = me * items / all; item < end; item++) {
             const work k = work_of(w, t->in[0], item, item + 1 == end);
             if (k.first != have) transform_inputs(w, v, t->in[0], zeros, k.first, k.count);

@@ -21,8 +21,9 @@ typedef struct tw_winograd_grid {
     int64_t in_height, in_width, in_channels, out_height, out_width, out_channels, before[2];
     int64_t rows, columns, tiles; /* of tiles in an image; tiles in all images */
     int m, size, points;          /* size: of kern_winograd's tables */
-    tw_stored stored;             /* x and y */
-    size_t element;               /* bytes of theirs */
+    bool paired;      /* point -1 of the transform is not needed, in either dimension: see below */
+    tw_stored stored; /* x and y */
+    size_t element;   /* bytes of theirs */
 } tw_winograd_grid;
 
 /* Can a convolution of direction `direction`, or what stands for it, be computed so, and should it,
@@ -31,6 +32,18 @@ bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direct
                        tw_dtype act, tw_convolution wish);
 
 tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act);
+
+/* Is x a tensor whose pixels are repeated two by two, so that each tile of inputs is (a, b, b, c)
+ * or (a, b, b, c, c, d) in rows and columns? Its transform is zero then at the point -1. What that
+ * point adds to outputs, (1, -1, 1, -1) times a number, cancels likewise in sums of two. */
+bool tw_winograd_is_paired(const tw_winograd_grid *g, const tw_value *x);
+
+/* Does a point belong to those that `paired` spares: 7 of 16, 11 of 36? */
+static inline bool tw_winograd_spares(const tw_winograd_grid *g, int64_t point)
+{
+    enum { MINUS_ONE = 2 }; /* kern_winograd.c's order */
+    return g->paired && (point % (g->m + 2) == MINUS_ONE || point / (g->m + 2) == MINUS_ONE);
+}
 
 /* Where the (m + 2)² inputs of a tile are, first channel; `zeros` where they are padding. */
 void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, const void *zeros,

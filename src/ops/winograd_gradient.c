@@ -91,6 +91,7 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
     const tw_value *gw = &t->node->out[0];
     const tw_md_blocking layout = tw_winograd_kernel_layout();
     tw_winograd_gradient w = {.grid = tw_winograd_grid_of(s, a, t->act)};
+    w.grid.paired = tw_winograd_is_paired(&w.grid, t->node->in[0]);
     w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
     w.panel = TW_KERNEL_SELECT(tw_kern_panel);
     w.columns = TW_KERNEL_SELECT(tw_kern_columns);
@@ -174,6 +175,11 @@ static void add_bias(const tw_winograd_gradient *w, const work *k, int64_t panel
 static void multiply(const tw_winograd_gradient *w, const work *k, int64_t point, int64_t panel,
                      int64_t count, bool add)
 {
+    float *u = k->u + point * w->u.point_stride + panel * w->u.panel_stride;
+    if (tw_winograd_spares(&w->grid, point)) {
+        if (!add) memset(u, 0, (size_t)w->u.panel_stride * sizeof *u);
+        return;
+    }
     for (int64_t i = 0; i < w->in_panels; i++) {
         const int64_t rows = least(TW_PANEL, w->grid.in_channels - i * TW_PANEL),
                       cuts = pieces(rows, w->panel->rows_max);
@@ -181,8 +187,7 @@ static void multiply(const tw_winograd_gradient *w, const work *k, int64_t point
             const tw_panel_product product = {
                 .a = k->v + point * w->v.point_stride + i * w->v.panel_stride + row,
                 .b = k->z + point * w->z.point_stride + (panel - k->first) * w->z.panel_stride,
-                .c = k->u + point * w->u.point_stride + panel * w->u.panel_stride +
-                     (i * TW_PANEL + row) * w->panel->columns,
+                .c = u + (i * TW_PANEL + row) * w->panel->columns,
                 .inner = count,
                 .add = add};
             next = (c + 1) * rows / cuts;

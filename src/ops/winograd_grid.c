@@ -5,6 +5,8 @@
 #include "ops/task.h"
 #include "ops/winograd.h"
 
+extern const tw_op tw_op_upsample_nearest;
+
 static int64_t pieces(int64_t count, int64_t size)
 {
     return (count + size - 1) / size;
@@ -87,6 +89,12 @@ tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, 
                           .element = tw_dtype_size(act)};
     g.tiles = s->x.dims[0] * g.rows * g.columns;
     return g;
+}
+
+bool tw_winograd_is_paired(const tw_winograd_grid *g, const tw_value *x)
+{
+    return x->role == TW_ROLE_NODE && x->node->op == &tw_op_upsample_nearest &&
+           x->node->attr.i[0] % 2 == 0 && g->before[0] % 2 == 1 && g->before[1] % 2 == 1;
 }
 
 void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, const void *zeros,
