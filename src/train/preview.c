@@ -389,7 +389,7 @@ static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t
     tw_status st =
         tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
-    if (st == TW_OK) st = tw_grid_write(path, spec, count, x);
+    if (st == TW_OK) st = tw_grid_write(path, spec, count, x, 0);
     if (st == TW_OK) {
         const double share =
             t->c->ema_rates.count
