@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "data/digest.h"
+#include "data/dimensions.h"
 #include "data/format.h"
 #include "h5/h5.h"
 #include "tweedie/memory.h"
@@ -264,6 +265,8 @@ static tw_status check_name(const tw_dataset_writer *w, const char *name)
     TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
                  strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
              TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+    TW_CHECK(!tw_dimensions_is_name(name), TW_EINTERNAL, "%s: /%s is a dimension's name", w->path,
+             name);
 done:
     return st;
 }
@@ -443,6 +446,7 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     TW_TRY(digest_rest(w));
     tw_digest_text(w->digest, w->spec.digest);
     TW_TRY(tw_h5_write_text(w->file, w->path, "digest", w->spec.digest));
+    TW_TRY(tw_dimensions_write(w->file, &w->spec, w->path));
     TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written",
            w->path); /* now, while it can still be diverted */
     close_arrays(w);
