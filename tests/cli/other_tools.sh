@@ -51,10 +51,10 @@ expect_exit 0 "$PYTHON" events.py run/tensorboard
 
 # ---- pandas, as the README says
 awk '/^```python$/ { p = 1; n = ""; next } /^```$/ { if (p && n ~ /pandas/) print n; p = 0 } p { n = n $0 "\n" }' "$SOURCE/README.md" |
-    sed 's,runs/birds,run,' >pandas.py
-grep -q metrics.jsonl pandas.py || fail "the README has no such lines"
-echo 'assert list(m.index) == list(range(1, 9)) and m["loss"].notna().all(), m' >>pandas.py
-expect_exit 0 "$PYTHON" pandas.py
+    sed 's,runs/birds,run,' >load.py
+grep -q metrics.jsonl load.py || fail "the README has no such lines"
+echo 'assert list(m.index) == list(range(1, 9)) and m["loss"].notna().all(), m' >>load.py
+expect_exit 0 "$PYTHON" load.py
 
 # ---- netCDF-4 in, a run, netCDF-4 out: names, units and long names are kept
 "$PYTHON" - <<'END' || fail "no netCDF file was made"
