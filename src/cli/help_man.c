@@ -135,8 +135,9 @@ static tw_status add_option(tw_text *out, const tw_option *o)
     }
     if (!o->default_text) TW_TRY(tw_text_add(out, "(must be given)\n"));
     if (o->default_text && o->default_text[0] && o->type != TW_CONFIG_BOOL) {
-        TW_TRY(tw_text_add(out, "Default: "));
-        TW_TRY(add_line(out, o->default_text));
+        TW_TRY(tw_text_add(out, "(default: "));
+        TW_TRY(add(out, o->default_text));
+        TW_TRY(tw_text_add(out, ")\n"));
     }
 done:
     return st;

@@ -81,9 +81,9 @@ tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("sampling %lld in %lld blocks of %lld; %lld are there",
+    tw_log_info("sampling %lld in %lld block%s of %lld; %lld are there",
                 (long long)wanted(d, d->work.missing_count), (long long)d->work.missing_count,
-                (long long)d->parts.batch,
+                d->work.missing_count == 1 ? "" : "s", (long long)d->parts.batch,
                 (long long)wanted(d, d->work.count - d->work.missing_count));
     TW_TRY(block_work_run(&d->work));
     d->result.sampled = wanted(d, d->work.missing_count);

@@ -45,6 +45,13 @@ steps = 2
 batch = 16
 END
 expect_exit 0 "$TWEEDIE" train c.ini --run run
+# the last block is trimmed: as many as were asked for, and no other number is told
+expect_exit 0 "$TWEEDIE" sample run --count 10 --out ten.h5
+expect_message "sampling 10 in 1 block of 16; 0 are there"
+expect_message "sampled 10 in "
+expect_output "ten.h5: samples 0 to 9; "
+expect_exit 0 "$TWEEDIE" inspect ten.h5 --json
+expect_equal samples "$(json_value samples "$OUT")" 10
 expect_exit 0 "$TWEEDIE" sample run --count 16 --out s.h5
 object version
 object status run
