@@ -58,17 +58,18 @@ static void fit_levels(init_plan *p)
     const int64_t most = side > 64 ? 6 : 4;
     p->levels = 1;
     for (int64_t s = side; s >= 8 && p->levels < most; s /= 2) p->levels++;
+    const int64_t most_attention = p->base > 32 ? 16 : 8;
     const int64_t multiple = (int64_t)1 << (p->levels - 1);
     p->reduced = p->height % multiple != 0 || p->width % multiple != 0;
     p->attention = (p->height + multiple - 1) / multiple * multiple;
-    while (p->attention > 16 && p->attention % 2 == 0) p->attention /= 2;
+    while (p->attention > most_attention && p->attention % 2 == 0) p->attention /= 2;
 }
 
 static void fit_images(init_plan *p)
 {
     const int64_t numbers = p->height * p->width * p->channels;
-    fit_levels(p);
     p->base = numbers <= 1024 ? 32 : numbers <= 64 * 64 * 4 ? 64 : 128;
+    fit_levels(p);
     p->groups = p->base / 4;
     p->batch = numbers <= 64 * 64 * 4 ? 64 : 16;
     p->steps = numbers <= 1024 ? 20000 : 200000;

@@ -103,7 +103,8 @@ if command -v ncdump >/dev/null; then
     for line in "sample = 5 ;" "y = 8 ;" "float images(sample, y, x, channel) ;" 'images:units = "K"'; do expect_output "$line"; done
     expect_exit 0 ncdump samples.h5
     # with classes: texts and labels
-    expect_exit 0 "$TWEEDIE" import c.h5 --format circles --count 20
+    expect_exit 0 "$TWEEDIE" import c.h5 --format circles --count 20 --class-names inner,outer
     expect_exit 0 ncdump c.h5
     expect_output "float points(sample, channel) ;"
+    expect_output 'class_names = "inner", "outer" ;'
 fi

@@ -94,6 +94,10 @@ static void axes_have_the_names_of_what_they_count(void **state)
         names_are(file, "weight", 1, "/sample");
         names_are(file, "class_names", 1, "/class");
         names_are(file, "other", 2, "/sample/other_1");
+        hid_t names = H5Dopen2(file, "class_names", H5P_DEFAULT), type = H5Dget_type(names);
+        assert_true(H5Tis_variable_str(type) > 0); /* netCDF's library reads no others */
+        H5Tclose(type);
+        H5Dclose(names);
         assert_true(is_variable_utf8(file, "format") && is_variable_utf8(file, "digest"));
         hid_t array = H5Dopen2(file, points ? "points" : "images", H5P_DEFAULT);
         assert_true(is_variable_utf8(array, "channel_units") && is_variable_utf8(array, "units"));
@@ -137,6 +141,8 @@ static void the_file_reads_back(void **state)
     assert_int_equal(tw_dataset_open(&d, NULL, &options), TW_OK);
     const tw_dataset_spec *s = tw_dataset_get_spec(d);
     assert_string_equal(s->name, "d");
+    assert_string_equal(s->class_names[0], "cat");
+    assert_string_equal(s->class_names[1], "dog");
     assert_string_equal(s->channel_text, "a\tK\ttemperature\t\nb\tK\tdew point\t\n");
     tw_dataset_destroy(&d);
     unlink(path);
