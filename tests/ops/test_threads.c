@@ -137,10 +137,8 @@ static void winograds_convolutions_do_not_depend_on_the_number_of_threads(void *
 {
     (void)state;
     static const int64_t shapes[][5] = {/* N, H, W, I, O */
-                                        {3, 19, 17, 20, 23},
-                                        {1, 4, 4, 200, 70},
-                                        {9, 16, 12, 32, 48},
-                                        {2, 2, 2, 16, 16},
+                                        {3, 19, 17, 20, 23}, {1, 4, 4, 200, 70},
+                                        {9, 16, 12, 32, 48}, {2, 2, 2, 16, 16},
                                         {3, 57, 54, 6, 40}, /* segments of tiles */
                                         {1, 190, 180, 4, 70}};
     differing = 0;
