@@ -58,7 +58,7 @@ static tw_status measure(init_plan *p, const tw_comm *comm)
     TW_TRY(tw_comm_agree(comm, as_file(path, sizeof path, &fd, &text)));
     TW_TRY(tw_format(batch, sizeof batch, "train.batch=%lld", (long long)few));
     TW_TRY(tw_setup_open(&setup, comm, path, 1, assignments));
-    TW_TRY(tw_step_bench_run(&bench, &setup, comm, p->kind == TW_DATASET_POINTS ? 50 : 3));
+    TW_TRY(tw_step_bench_run(&bench, &setup, comm, p->kind == TW_DATASET_POINTS ? 50 : 3, true));
     p->step_seconds = bench.step_ms / 1e3 * (double)p->batch / (double)few;
     p->cores = setup.threads * tw_comm_size(comm);
 done:
