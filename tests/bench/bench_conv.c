@@ -1,7 +1,7 @@
 /* Speed and error of convolutions: Winograd's, the direct ones that a plan takes, those by tiles,
  * and oneDNN's in the layout that it likes best. Not a test: its numbers are for tuning.
  *
- *     bench_conv [f32|bf16 [repetitions [first shape [last shape]]]]
+ *     bench_conv [f32|bf16 [repetitions [first shape [last shape [images]]]]]
  *
  * Columns: the least time of all repetitions in ms, which are made in turn, and the GFLOP/s of the
  * definition; then the relative error (root mean square) of Winograd's, or the tiles', and of the
@@ -251,6 +251,10 @@ int main(int argc, char **argv)
     const int count = sizeof shapes / sizeof *shapes, repetitions = argc > 2 ? atoi(argv[2]) : 10,
               first = argc > 3 ? atoi(argv[3]) : 0, last = argc > 4 ? atoi(argv[4]) : count - 1;
     act = argc > 1 && strcmp(argv[1], "bf16") == 0 ? TW_DTYPE_BF16 : TW_DTYPE_F32;
-    for (int i = first; i <= last && i < count; i++) bench(&shapes[i], repetitions);
+    for (int i = first; i <= last && i < count; i++) {
+        shape k = shapes[i];
+        if (argc > 5) k.n = atoi(argv[5]);
+        bench(&k, repetitions);
+    }
     return 0;
 }
