@@ -86,7 +86,8 @@ typedef struct tw_winograd {
     int64_t zeros, own;      /* floats of a thread's scratch: the zeros it begins with; all */
     int threads;
     bool flip;
-    float gain; /* of the result */
+    bool direct; /* the store's tiles are tw_winograd_kernels: nothing is copied */
+    float gain;  /* of the result */
     tw_weights_copy weights;
 } tw_winograd;
 
