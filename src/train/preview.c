@@ -399,7 +399,8 @@ static void set_notes(const tw_preview *p)
     if (p->sampler && tw_sampler_describe(&sampler, p->sampler) == TW_OK)
         snprintf(notes[4].text, sizeof notes[4].text, "%s", sampler.data);
     tw_text_free(&sampler);
-    tw_png_set_notes(notes, notes[4].text[0] ? 5 : 3); /* reconstructions have no sampler, no seed */
+    tw_png_set_notes(notes,
+                     notes[4].text[0] ? 5 : 3); /* reconstructions have no sampler, no seed */
 }
 
 /* A picture that cannot be written is told and lost: training is worth more. */
