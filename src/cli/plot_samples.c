@@ -91,7 +91,7 @@ static tw_status draw(const tw_plot_options *o, const set *sets, int count)
     double *cells = NULL;
     char name[40];
     TW_TRY(tw_alloc(&cells, CELLS * CELLS, sizeof *cells, "a heat map"));
-    TW_TRY(tw_canvas_create(&c, 40 + count * (PANEL + 60), PANEL + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, 40 + count * (PANEL + 60), PANEL + 106));
     for (int k = 0; k < count; k++) {
         const tw_panel p = {.left = 78 + k * (PANEL + 60),
                             .top = 46,
