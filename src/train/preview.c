@@ -7,9 +7,11 @@
 #include "job/grid.h"
 #include "run/ema_age.h"
 #include "train/trainer.h"
+#include "tweedie/clock.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/report.h"
 
 struct tw_preview {
     const tw_trainer *t;
@@ -25,9 +27,13 @@ struct tw_preview {
     tw_model_score *score;
     tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
-    float *given;   /* what the samples of a grid are conditioned on, or NULL */
-    float *samples; /* rank zero */
+    float *given;       /* what the samples of a grid are conditioned on, or NULL */
+    float *samples;     /* rank zero */
+    int64_t figures;    /* drawn by this start */
+    double next_figure; /* tw_clock_seconds: not before */
 };
+
+enum { FIGURE_PAUSE = 50, DATA_POINTS = 4096 };
 
 static bool has_split(const tw_dataset_spec *s, const char *name)
 {
@@ -181,6 +187,27 @@ done:
     return st;
 }
 
+/* What the samples should look like, beside them in figures: as many of the data, once a run. */
+static void write_data(const tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
+    const bool points = spec->kind == TW_DATASET_POINTS;
+    const int64_t wanted = points ? DATA_POINTS : t->c->grid_count,
+                  count = tw_dataset_count(t->data) < wanted ? tw_dataset_count(t->data) : wanted;
+    float *x = NULL;
+    char path[TW_PATH_MAX];
+    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "samples/data.png"));
+    if (tw_file_exists(path)) goto done;
+    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(spec), sizeof *x, "a picture of the data"));
+    TW_TRY(tw_dataset_read(t->data, 0, count, x, NULL));
+    TW_TRY(tw_grid_write(path, spec, count, x));
+done:
+    if (st != TW_OK) tw_log_warn("no picture of the data: %s", tw_error_message());
+    tw_free(&x);
+}
+
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -193,6 +220,7 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
+    if (wants_grid(t) && t->past.rundir) write_data(p);
     *out = p;
     p = NULL;
 done:
@@ -353,6 +381,24 @@ static void write_grid(const tw_preview *p)
         tw_log_warn("no picture of step %lld: %s", (long long)t->stepper.step, tw_error_message());
 }
 
+/* The run's figure again, with the new grid in it. Drawing takes at most a fiftieth of the time: a
+ * run with very many lines is drawn less often than it makes grids. What fails is told and lost. */
+static void refresh_figure(tw_preview *p)
+{
+    char svg[TW_PATH_MAX], png[TW_PATH_MAX];
+    const tw_trainer *t = p->t;
+    const double now = tw_clock_seconds();
+    tw_text notes = {0};
+    if (now < p->next_figure && t->stepper.step < t->c->steps) return;
+    tw_status st = tw_rundir_file(svg, sizeof svg, t->past.rundir, "report.svg");
+    if (st == TW_OK) st = tw_rundir_file(png, sizeof png, t->past.rundir, "report.png");
+    if (st == TW_OK) st = tw_run_figure_write(t->options->run, svg, png, TW_OUTPUT_OWN, &notes);
+    if (st != TW_OK) tw_log_warn("no figure of the run: %s", tw_error_message());
+    if (p->figures++ == 0) tw_report_warn(&notes); /* the same ones later */
+    tw_text_free(&notes);
+    p->next_figure = tw_clock_seconds() + FIGURE_PAUSE * (tw_clock_seconds() - now);
+}
+
 tw_status tw_preview_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
@@ -360,7 +406,10 @@ tw_status tw_preview_grid(tw_preview *p)
     TW_TRY(copy_ema(p));
     TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
                         t->c->grid_count, p->samples));
-    if (t->past.rundir) write_grid(p);
+    if (t->past.rundir) {
+        write_grid(p);
+        refresh_figure(p);
+    }
 done:
     return st;
 }
