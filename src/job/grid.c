@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tweedie/gallery.h"
 #include "tweedie/memory.h"
 #include "tweedie/png.h"
 
@@ -104,6 +105,9 @@ tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t c
     tw_status st = TW_OK;
     uint8_t *pixels = NULL;
     if (spec->kind == TW_DATASET_POINTS) return write_points(path, spec, count, x);
+    if (tw_gallery_is_field(spec))
+        return tw_gallery_write(path, TW_OUTPUT_OWN,
+                                &(tw_gallery){.spec = spec, .count = count, .x = x, .zoom = 1});
     TW_TRY(tw_alloc(&pixels, count * tw_dataset_elements(spec), 1, "pixels of a grid"));
     tw_dataset_pixels(spec, count, x, pixels);
     TW_TRY(tw_png_write_grid(path, pixels, count, spec->height, spec->width, spec->channels, 0));
