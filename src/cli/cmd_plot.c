@@ -53,16 +53,16 @@ static const tw_plot *find(const char *name)
     return NULL;
 }
 
-/* A run alone is short for "run RUN". @param[out] inputs  the first argument that is one */
+/* A run alone is short for "run RUN", whatever it is called: pictures have inputs.
+ * @param[out] inputs  the first argument that is one */
 static tw_status choose(const tw_plot **out, int *inputs, const tw_arguments *a)
 {
     tw_status st = TW_OK;
     struct stat info;
     const char *name = a->values[0];
-    const bool folder = stat(name, &info) == 0 && S_ISDIR(info.st_mode);
-    *out = find(name);
-    *inputs = *out ? 1 : 0;
-    if (!*out && a->count == 1 && folder) *out = find("run");
+    const bool alone = a->count == 1 && stat(name, &info) == 0 && S_ISDIR(info.st_mode);
+    *out = find(alone ? "run" : name);
+    *inputs = alone ? 0 : 1;
     TW_CHECK(*out, TW_EUSAGE,
              "there is no picture \"%s\", and no run of this name; tweedie plot --help lists them",
              name);
