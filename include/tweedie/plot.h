@@ -130,6 +130,10 @@ void tw_panel_arrow(tw_canvas *c, const tw_panel *p, double x, double y, double 
 void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t rows,
                     const double *value, double most, tw_colour (*map)(double));
 
+/* The density of points [count][2] over the whole panel, in viridis: each is spread over its
+ * neighbours by a small Gaussian, so that few points are seen too. */
+void tw_panel_density(tw_canvas *c, const tw_panel *p, const float *points, int64_t count);
+
 /* One line of a legend, `line` of them down from the panel's corner at the right (or left). */
 void tw_panel_legend(tw_canvas *c, const tw_panel *p, int line, bool left, const char *text,
                      tw_colour colour);

@@ -17,7 +17,7 @@ tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, int64_t dims, i
                        int64_t first, int64_t count, float *x);
 
 /* Writes samples as one picture: a grid of images, of fields every channel in
- * colours (tweedie/gallery.h), or for points in the plane a heat map of [-b,
+ * colours (tweedie/gallery.h), or for points in the plane a heat map with axes of [-b,
  * b]², b the bound of nearly all of them and at least 2, in model units. Not collective.
  * @param x  [count][dims], model units
  * @return TW_EUNSUPPORTED for points that are not in the plane */

@@ -6,6 +6,7 @@
 #include "tweedie/png.h"
 
 enum { CHART_WIDTH = 624, CHART_HEIGHT = 312, PICTURES = 4 };
+enum { PICTURE_WIDTH = 230 }; /* as page_style.c has it */
 
 tw_status report_curves_section(html *h, const report_subject *subjects, int count)
 {
@@ -15,7 +16,9 @@ tw_status report_curves_section(html *h, const report_subject *subjects, int cou
     tw_canvas *c = NULL;
     for (int r = 0; r < count; r++) runs[r] = subjects[r].run; /* borrows the curves */
     const int n = report_panels(panels, runs, count);
-    html_add(h, "<section id=\"curves\"><h2>Curves</h2><div class=\"charts\">\n");
+    html_add(h, "<section id=\"curves\"><h2>Curves</h2><p class=\"quiet\">By step. Discs are "
+                "validation; dashed lines are restarts, red where a run diverged or failed; a "
+                "noisy curve is pale, with its moving mean over it.</p><div class=\"charts\">\n");
     for (int k = 0; k < n; k++) {
         TW_TRY(tw_canvas_create_as(&c, CHART_WIDTH, CHART_HEIGHT, TW_CANVAS_SVG));
         report_panel_draw(c, &panels[k], runs, count, 0, 0, CHART_WIDTH, CHART_HEIGHT);
@@ -34,7 +37,8 @@ static void add_picture(html *h, const report_picture *p)
 {
     char caption[64] = "data";
     if (p->step >= 0) snprintf(caption, sizeof caption, "step %lld", (long long)p->step);
-    html_add(h, "<figure><img alt=\"");
+    html_add(h, p->width < PICTURE_WIDTH ? "<figure><img class=\"small\" alt=\"" /* whole pixels */
+                                         : "<figure><img alt=\"");
     html_text(h, p->step >= 0 ? "samples" : "data");
     html_add(h, "\" src=\"");
     if (h->status == TW_OK) h->status = tw_png_add_url(&h->text, p->rgb, p->height, p->width, 3);
