@@ -14,6 +14,7 @@ typedef struct tw_gallery {
     int64_t count, real_count;
     const float *x, *real; /* [count][H][W][C], model units; real NULL: none beside */
     int64_t zoom;          /* pixels of the picture to one of a sample, 1 … TW_GALLERY_ZOOM_MAX */
+    int64_t columns;       /* of samples; 0: about as wide as high */
     const char *caption;   /* a line below, or NULL */
 } tw_gallery;
 

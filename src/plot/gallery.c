@@ -44,7 +44,9 @@ static layout plan(const tw_gallery *g)
     const bool field = tw_gallery_is_field(s);
     layout l = {.step_x = g->zoom * s->width + (g->zoom > 1 ? 2 : 1),
                 .step_y = g->zoom * s->height + (g->zoom > 1 ? 2 : 1)};
-    l.columns = (int64_t)ceil(sqrt((double)g->count * (double)s->height / (double)s->width));
+    l.columns = g->columns
+                    ? g->columns
+                    : (int64_t)ceil(sqrt((double)g->count * (double)s->height / (double)s->width));
     if (l.columns > g->count) l.columns = g->count;
     if (l.columns < 1) l.columns = 1;
     l.rows = (g->count + l.columns - 1) / l.columns;
