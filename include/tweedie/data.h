@@ -97,6 +97,10 @@ tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool b
 int64_t tw_dataset_elements(const tw_dataset_spec *spec);
 size_t tw_dataset_sample_bytes(const tw_dataset_spec *spec);
 
+/* What channel c is called and measured in, each TW_DATASET_NAME_MAX bytes; "" where nobody said.
+ */
+void tw_dataset_channel_name(const tw_dataset_spec *spec, int64_t c, char *name, char *units);
+
 /* Converts `count` samples from stored values to model units.
  * @param stored  uint8 or float32 [count][H][W][C]
  * @param[out] x  [count][H][W][C] */

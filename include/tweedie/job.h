@@ -26,10 +26,14 @@ typedef struct tw_sample_job_options {
     bool clean;   /* remove the parts when they are joined */
     const char *grid;   /* a PNG of the first samples, for points a heat map; NULL or "": none */
     int64_t grid_count; /* how many samples; points: all */
-    const char *images; /* a directory for a PNG of each sample; NULL or "": none */
-    const char *guide;  /* the second network of a guidance: guidance.network, and guidance.kind as
-                           the network is; NULL or "": none */
-    bool latents;       /* of a model of latents: these are stored, whatever sample.decode says */
+    int64_t grid_zoom;  /* of images: pixels of the picture to one of a sample; 0 or 1: one */
+    bool grid_caption;  /* of images: weights, steps and sampler below */
+    const char *grid_reference; /* of images: a dataset whose first samples stand beside; NULL or
+                                   "": none */
+    const char *images;         /* a directory for a PNG of each sample; NULL or "": none */
+    const char *guide; /* the second network of a guidance: guidance.network, and guidance.kind as
+                          the network is; NULL or "": none */
+    bool latents;      /* of a model of latents: these are stored, whatever sample.decode says */
     int assignment_count; /* to [sample], [guidance] and [compute] */
     char *const *assignments;
 } tw_sample_job_options;

@@ -14,6 +14,12 @@
 bool tw_metric_number(double *out, const char *line, const char *key);
 bool tw_metric_text(char *out, size_t size, const char *line, const char *key);
 
+/* Calls `each` for every number behind a key of the line's object; texts, lists and objects in it
+ * are passed over, and so is null. A line of JSON in any spelling.
+ * @return false where it is no object, or is not whole: some numbers may have been told before */
+bool tw_metric_each(const char *line, void (*each)(void *self, const char *key, double value),
+                    void *self);
+
 /* Calls `each` for every line of the file, with its end cut off. A line is as long as it likes.
  * @return TW_ENOINPUT where there is no such file, TW_EIO, or what `each` returned first */
 tw_status tw_metric_lines(const char *path, tw_status (*each)(void *self, const char *line),

@@ -53,6 +53,9 @@ tw_status tw_output_begin(tw_output *out, const char *path, tw_output_mode mode)
  * @return TW_EUSAGE where it exists; TW_EIO */
 tw_status tw_output_publish(tw_output *out);
 
+/* All of it for bytes that are in memory. @return as the three */
+tw_status tw_output_write(const char *path, tw_output_mode mode, const void *bytes, int64_t size);
+
 /* Removes what was not published. */
 void tw_output_discard(tw_output *out);
 

@@ -1,5 +1,6 @@
-/* Drawing: a canvas of RGB pixels with antialiased lines, discs, arrows and text, and panels on it
- * that map data to pixels, with axes, ticks and titles.
+/* Drawing: a canvas with antialiased lines, discs, arrows, pictures and text, and panels on it that
+ * map data to pixels, with axes, ticks and titles. A canvas keeps what is drawn as RGB pixels, as
+ * SVG, or as both, so that a figure is drawn once and written twice.
  *
  *     TW_TRY(tw_canvas_create(&c, 900, 480));
  *     tw_panel p = {.left = 60, .top = 40, .width = 400, .height = 400, .x = {-2, 2}, .y = {-2,
@@ -8,7 +9,8 @@
  *     tw_canvas_destroy(&c);
  *
  * Drawing never fails: what is outside of the canvas, or of a panel, is left out, and so is what is
- * not finite. Nothing here is collective. */
+ * not finite; that memory was short is told when the canvas is written. Nothing here is collective.
+ */
 #ifndef TWEEDIE_PLOT_H
 #define TWEEDIE_PLOT_H
 
@@ -16,6 +18,7 @@
 #include <stdint.h>
 
 #include "tweedie/output.h"
+#include "tweedie/text.h"
 
 typedef struct tw_colour {
     double r, g, b, a; /* in [0, 1]; a: opacity */
@@ -32,15 +35,31 @@ typedef struct tw_colour {
 tw_colour tw_colour_viridis(double t); /* dark to bright: densities by themselves */
 tw_colour tw_colour_paper(double t);   /* white to blue: what arrows are drawn on */
 tw_colour tw_colour_warm(double t);    /* violet to orange: time */
+tw_colour tw_colour_signed(double t);  /* blue, white at ½, red: values about zero */
+/* Of curve k of several: eight that are told apart, also without red and green; then again. */
+tw_colour tw_colour_curve(int k);
+
+void tw_colour_bytes(tw_colour colour, uint8_t rgb[3]);
 
 typedef struct tw_canvas tw_canvas;
 
-/* White. @return TW_ENOMEM, TW_ESHAPE for sides outside of 16 … 16384 */
+enum { TW_CANVAS_PIXELS = 1, TW_CANVAS_SVG = 2 };
+
+/* White, of pixels. @return TW_ENOMEM, TW_ESHAPE for sides outside of 16 … 16384 */
 tw_status tw_canvas_create(tw_canvas **out, int64_t width, int64_t height);
+/* The same of what `keeps` says: TW_CANVAS_PIXELS, TW_CANVAS_SVG, or both. */
+tw_status tw_canvas_create_as(tw_canvas **out, int64_t width, int64_t height, unsigned keeps);
+/* Of what a file of this name holds: SVG where it ends in ".svg", else pixels. */
+tw_status tw_canvas_create_for(tw_canvas **out, const char *path, int64_t width, int64_t height);
 void tw_canvas_destroy(tw_canvas **canvas);
 
-/* As a PNG. @return as tw_output_begin, TW_EIO */
+/* The pixels as a PNG; SVG where the canvas keeps no pixels. @return as tw_output_begin, TW_EIO */
 tw_status tw_canvas_write(const tw_canvas *c, const char *path, tw_output_mode mode);
+/* The other as an SVG 1.1 document that refers to nothing outside of itself. */
+tw_status tw_canvas_write_svg(const tw_canvas *c, const char *path, tw_output_mode mode);
+/* Its element <svg> alone, for a page of HTML: without a width, as wide as the page says. No ids,
+ * so that many stand in one page. Appends to `out`. */
+tw_status tw_canvas_add_svg(const tw_canvas *c, tw_text *out);
 
 /* One pixel, 0 … 255 each; for tests. */
 void tw_canvas_pixel(const tw_canvas *c, int64_t x, int64_t y, uint8_t rgb[3]);
@@ -50,12 +69,23 @@ void tw_canvas_fill(tw_canvas *c, double left, double top, double width, double 
                     tw_colour colour);
 void tw_canvas_line(tw_canvas *c, double x0, double y0, double x1, double y1, double width,
                     tw_colour colour);
+/* count points joined; a point that is not finite parts the line in two. */
+void tw_canvas_polyline(tw_canvas *c, int64_t count, const double *x, const double *y, double width,
+                        tw_colour colour);
+/* The area between two lines over the same x, which ascend. */
+void tw_canvas_band(tw_canvas *c, int64_t count, const double *x, const double *top,
+                    const double *bottom, tw_colour colour);
+/* A picture [height][width][3], 0 … 255, each of its pixels `zoom` wide and high; smaller ones than
+ * the canvas's are averaged. */
+void tw_canvas_image(tw_canvas *c, double left, double top, double zoom, const uint8_t *rgb,
+                     int64_t height, int64_t width);
 void tw_canvas_disc(tw_canvas *c, double x, double y, double radius, tw_colour colour);
 void tw_canvas_arrow(tw_canvas *c, double x0, double y0, double x1, double y1, double width,
                      tw_colour colour);
 
-/* ASCII, in letters of 5 x 7 dots `scale` pixels apart. `align`: −1 begins at x, 0 is centred, 1
- * ends at x; y is the middle of the capitals. */
+/* In pixels: ASCII, in letters of 5 x 7 dots `scale` pixels apart; in SVG: any text, in the
+ * viewer's sans-serif letters of that height. `align`: −1 begins at x, 0 is centred, 1 ends at x; y
+ * is the middle of the capitals. */
 void tw_canvas_text(tw_canvas *c, double x, double y, int align, double scale, const char *text,
                     tw_colour colour);
 /* From below to above, centred at x, y. */
@@ -80,6 +110,9 @@ double tw_panel_y(const tw_panel *p, double y);
 void tw_panel_frame(tw_canvas *c, const tw_panel *p, const char *title, const char *x_label,
                     const char *y_label);
 
+/* Pale lines at the ticks. First: under what is drawn. */
+void tw_panel_grid(tw_canvas *c, const tw_panel *p);
+
 /* In data coordinates, kept to the panel. */
 void tw_panel_line(tw_canvas *c, const tw_panel *p, double x0, double y0, double x1, double y1,
                    double width, tw_colour colour);
@@ -96,6 +129,10 @@ void tw_panel_arrow(tw_canvas *c, const tw_panel *p, double x, double y, double 
  * value. */
 void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t rows,
                     const double *value, double most, tw_colour (*map)(double));
+
+/* The density of points [count][2] over the whole panel, in viridis: each is spread over its
+ * neighbours by a small Gaussian, so that few points are seen too. */
+void tw_panel_density(tw_canvas *c, const tw_panel *p, const float *points, int64_t count);
 
 /* One line of a legend, `line` of them down from the panel's corner at the right (or left). */
 void tw_panel_legend(tw_canvas *c, const tw_panel *p, int line, bool left, const char *text,

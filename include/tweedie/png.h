@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "tweedie/output.h"
+#include "tweedie/text.h"
 
 /* A line of text in a picture: a tEXt chunk, iTXt where it is more than ASCII. */
 typedef struct tw_png_note {
@@ -36,6 +37,10 @@ tw_status tw_png_write_same(const char *path, const uint8_t *pixels, int64_t hei
 /* The same under a name that a user gave. @return as tw_output_begin too */
 tw_status tw_png_write_as(const char *path, tw_output_mode mode, const uint8_t *pixels,
                           int64_t height, int64_t width, int64_t channels);
+
+/* Appends one image to a text, as a URL that holds it ("data:image/png;base64,…"). */
+tw_status tw_png_add_url(tw_text *text, const uint8_t *pixels, int64_t height, int64_t width,
+                         int64_t channels);
 
 /* Writes `count` images as one picture, row by row, with one dark pixel between neighbours.
  * @param pixels   [count][height][width][channels], channels as in tw_png_write

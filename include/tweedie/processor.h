@@ -36,6 +36,9 @@ tw_isa tw_isa_get(void);
 /* "baseline", "avx2", "avx512_core", "avx512_core_bf16" or "avx512_core_amx". */
 const char *tw_processor_name(const tw_processor *p);
 
+/* What its maker calls it ("AMD EPYC 7763 64-Core Processor"); "" where it does not say. Static. */
+const char *tw_processor_model(void);
+
 /* @return TW_EUSAGE where $TWEEDIE_ISA is none of baseline, avx2 and avx512 */
 tw_status tw_processor_check(void);
 

@@ -1,7 +1,7 @@
 /* The directory of one run, and the lock that keeps a second trainer out.
  *
  *     config.ini  checkpoints/step-000001000.h5  latest  weights/  samples/  metrics.jsonl
- * train.log  lock
+ *     report.svg  report.png  train.log  lock
  *
  * `lock` is held by an open-file-description lock of fcntl, which the kernel drops when its holder
  * dies, and says in its text who holds it. HDF5's own locks do not help: sites switch them off.

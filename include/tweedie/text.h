@@ -21,6 +21,14 @@ __attribute__((format(printf, 2, 3))) tw_status tw_text_add(tw_text *text, const
 /* Appends `length` bytes. @return TW_ENOMEM */
 tw_status tw_text_add_bytes(tw_text *text, const char *bytes, int64_t length);
 
+/* Appends a text as XML and HTML show it, between tags and in quoted attributes alike: & < > " and
+ * ' are escaped; control characters, which XML has no way to write, and bytes that are not UTF-8
+ * become U+FFFD. @return TW_ENOMEM */
+tw_status tw_text_add_markup(tw_text *text, const char *plain);
+
+/* Appends bytes in base 64 (RFC 4648, padded). @return TW_ENOMEM */
+tw_status tw_text_add_base64(tw_text *text, const void *bytes, int64_t length);
+
 void tw_text_free(tw_text *text);
 
 /* The whole string as a number: decimal, no spaces around it, no overflow. Returns false and leaves

@@ -241,6 +241,32 @@ done:
     return st;
 }
 
+static tw_status write_part(const char *part, const char *path, const void *bytes, int64_t size)
+{
+    tw_status st = TW_OK;
+    FILE *file = fopen(part, "wbxe");
+    TW_CHECK(file, TW_EIO, "%s: cannot be created: %s", path, strerror(errno));
+    const bool written = fwrite(bytes, 1, (size_t)size, file) == (size_t)size;
+    const int code = errno;
+    const bool closed = fclose(file) == 0;
+    TW_CHECK(written && closed, TW_EIO, "%s: cannot be written: %s", path,
+             strerror(written ? errno : code));
+done:
+    return st;
+}
+
+tw_status tw_output_write(const char *path, tw_output_mode mode, const void *bytes, int64_t size)
+{
+    tw_status st = TW_OK;
+    tw_output out = {.part = ""};
+    TW_TRY(tw_output_begin(&out, path, mode));
+    TW_TRY(write_part(out.part, out.path, bytes, size));
+    TW_TRY(tw_output_publish(&out));
+done:
+    tw_output_discard(&out);
+    return st;
+}
+
 void tw_output_discard(tw_output *out)
 {
     tw_file_discard(out->part);

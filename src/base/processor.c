@@ -56,7 +56,26 @@ static tw_processor detect(void)
     p.amx_bf16 = p.isa == TW_ISA_AVX512 && has_amx_bf16();
     return p;
 }
+/* CPUID leaves 0x80000002 … 4: 48 bytes of text, with blanks before and behind it. */
+static void find_model(char out[49])
+{
+    unsigned word[12] = {0};
+    for (unsigned k = 0; k < 3; k++)
+        if (!__get_cpuid(0x80000002u + k, &word[4 * k], &word[4 * k + 1], &word[4 * k + 2],
+                         &word[4 * k + 3]))
+            return;
+    const char *text = (const char *)word;
+    size_t begin = 0, end = strnlen(text, sizeof word);
+    while (begin < end && text[begin] == ' ') begin++;
+    while (end > begin && text[end - 1] == ' ') end--;
+    memcpy(out, text + begin, end - begin);
+}
 #else
+static void find_model(char out[49])
+{
+    (void)out;
+}
+
 static tw_processor detect(void)
 {
     return (tw_processor){.isa = TW_ISA_BASELINE};
@@ -64,10 +83,12 @@ static tw_processor detect(void)
 #endif
 
 static tw_processor found;
+static char model[49];
 
 static void detect_once(void)
 {
     found = detect();
+    find_model(model);
 }
 
 tw_processor tw_processor_get(void)
@@ -75,6 +96,12 @@ tw_processor tw_processor_get(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, detect_once);
     return found;
+}
+
+const char *tw_processor_model(void)
+{
+    (void)tw_processor_get();
+    return model;
 }
 
 static const char *const names[] = {"baseline", "avx2", "avx512"};

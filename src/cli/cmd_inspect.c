@@ -6,11 +6,11 @@
 #include "cli/inspect.h"
 
 typedef struct options {
-    const char *fingerprint, *plan, *keys, *ranks;
+    const char *fingerprint, *plan, *keys, *ranks, *grid;
     int64_t most;
     tw_config_doubles times;
     tw_config_ints labels;
-    bool json;
+    bool json, force;
 } options;
 
 static const tw_option table[] = {
@@ -29,6 +29,10 @@ static const tw_option table[] = {
      .help = "check it, and print the largest number of ranks that can share its batch"},
     {"most", TW_CONFIG_INT64, offsetof(options, most), "1000000", .min = 1, .max = 1e9,
      .value = "N", .kinds = "--ranks", .help = "of up to N"},
+    {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG", .kinds = "file",
+     .help = "of a dataset: draw its first samples, and of each channel range, mean and histogram"},
+    {"force", TW_CONFIG_BOOL, offsetof(options, force), "false", .kinds = "file",
+     .help = "replace PNG if it exists"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .kinds = "file --fingerprint",
      .help = "print JSON"},
 };
@@ -43,6 +47,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_inspect, argc, argv, &o, &a));
     {
+        const tw_inspect_picture picture = {o.grid, o.force ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW};
         const bool fingerprint = *o.fingerprint, plan = *o.plan, keys = *o.keys, ranks = *o.ranks;
         const tw_inspect_network network = {.config = fingerprint ? o.fingerprint
                                                       : plan      ? o.plan
@@ -75,7 +80,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
         else if (ranks)
             TW_TRY(tw_inspect_ranks(&network, o.most));
         else
-            TW_TRY(tw_inspect_file(a.values[0], o.json));
+            TW_TRY(tw_inspect_file(a.values[0], o.grid[0] ? &picture : NULL, o.json));
     }
 done:
     return st;

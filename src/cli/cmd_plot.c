@@ -2,20 +2,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/command.h"
 #include "cli/plot.h"
 #include "tweedie/json.h"
+#include "tweedie/memory.h"
 
 extern const tw_command tw_cmd_plot;
 
 #define KINDS_OF_RUN "score energy noise paths"
 
 static const tw_option table[] = {
-    {"out", TW_CONFIG_STRING, offsetof(tw_plot_options, out), NULL, .value = "PNG",
-     .help = "the picture"},
+    {"out", TW_CONFIG_STRING, offsetof(tw_plot_options, out), "", .value = "FILE",
+     .help = "the picture: SVG where it ends in .svg, else PNG (of a run alone: RUN/report.svg and "
+             ".png)"},
     {"force", TW_CONFIG_BOOL, offsetof(tw_plot_options, mode), "false",
-     .help = "replace PNG if it exists"},
+     .help = "replace FILE if it exists"},
     {"density", TW_CONFIG_STRING, offsetof(tw_plot_options, density), "", .value = "NAME",
      .kinds = KINDS_OF_RUN " samples",
      .help = "the exact density of these built-in points (circles, mixture, ...) beside"},
@@ -52,16 +55,30 @@ static bool kind(int i, tw_command_kind *out)
     return true;
 }
 
-static tw_status find(const tw_plot **out, const char *name)
+static const tw_plot *find(const char *name)
+{
+    for (int i = 0; i < tw_plot_count; i++)
+        if (strcmp(tw_plot_table[i]->name, name) == 0) return tw_plot_table[i];
+    return NULL;
+}
+
+/* A run alone is short for "run RUN", whatever it is called: pictures have inputs.
+ * @param[out] inputs  the first argument that is one */
+static tw_status choose(const tw_plot **out, int *inputs, const tw_arguments *a)
 {
     tw_status st = TW_OK;
+    struct stat info;
     tw_command_kind none;
-    for (int i = 0; i < tw_plot_count; i++)
-        if (strcmp(tw_plot_table[i]->name, name) == 0) {
-            *out = tw_plot_table[i];
-            return TW_OK;
-        }
-    TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
+    const char *name = a->values[0];
+    const bool alone = a->count == 1 && stat(name, &info) == 0 && S_ISDIR(info.st_mode);
+    *out = find(alone ? "run" : name);
+    *inputs = alone ? 0 : 1;
+    if (!*out && a->count > 1) TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
+    TW_CHECK(*out, TW_EUSAGE,
+             "there is no picture \"%s\", and no run of this name; tweedie plot --help lists them",
+             name);
+    TW_CHECK(a->count > *inputs && a->count - *inputs <= (*out)->most, TW_EUSAGE,
+             "usage: tweedie plot %s %s --out FILE", (*out)->name, (*out)->usage);
 done:
     return st;
 }
@@ -99,9 +116,17 @@ done:
     return st;
 }
 
-static tw_status check_output(const tw_plot_options *o)
+/* @param own  room for a name that nobody gave */
+static tw_status check_output(tw_plot_options *o, const tw_plot *plot, char own[TW_PATH_MAX])
 {
     tw_status st = TW_OK;
+    TW_CHECK(o->out[0] || plot->own_out, TW_EUSAGE, "--out FILE must be given: the picture");
+    if (!o->out[0]) {
+        TW_TRY(tw_format(own, TW_PATH_MAX, "%s/report.png", o->inputs[0]));
+        o->out = own;
+        o->mode = TW_OUTPUT_OWN;
+        return TW_OK;
+    }
     const char *inputs[18] = {o->reference[0] ? o->reference : NULL};
     for (int i = 0; i < o->input_count; i++) inputs[i + 1] = o->inputs[i];
     TW_TRY(tw_output_check(o->out, o->mode, inputs, o->input_count + 1));
@@ -116,19 +141,19 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     tw_plot_numbers numbers = {0};
     tw_arguments a;
     const tw_plot *plot = NULL;
+    char own[TW_PATH_MAX];
+    int first = 0;
     (void)comm;
     TW_TRY(tw_options_parse(&tw_cmd_plot, argc, argv, &o, &a));
     o.mode = tw_options_is_given(&tw_cmd_plot, &a, "force") ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW;
-    TW_TRY(find(&plot, a.values[0]));
+    TW_TRY(choose(&plot, &first, &a));
     TW_TRY(
         tw_options_check_kind(&tw_cmd_plot, &a, "plot", (const char *const[]){plot->name, NULL}));
-    TW_CHECK(a.count - 1 <= plot->most, TW_EUSAGE, "usage: tweedie plot %s %s --out PNG",
-             plot->name, plot->usage);
-    o.input_count = a.count - 1;
-    o.inputs = a.values + 1;
+    o.input_count = a.count - first;
+    o.inputs = a.values + first;
     o.assignment_count = a.assignment_count;
     o.assignments = a.assignments;
-    TW_TRY(check_output(&o));
+    TW_TRY(check_output(&o, plot, own));
     TW_TRY(plot->run(&o, &numbers));
     TW_TRY(print(&o, &numbers));
 done:
@@ -137,9 +162,12 @@ done:
 
 const tw_command tw_cmd_plot = {
     .name = "plot",
-    .summary = "draw scores, energies, paths, samples and curves, each with its number",
-    .usage = "PICTURE INPUT... --out PNG [sample.key=value ...]",
+    .summary = "draw runs, scores, energies, paths, samples and curves, each with its number",
+    .usage = "RUN | PICTURE INPUT... --out FILE [sample.key=value ...]",
     .help =
+        "RUN             what a run has logged, and its newest samples, in RUN/report.svg and "
+        ".png, which training refreshes at each grid;\n"
+        "                number: the mean of its newest losses\n"
         "score RUN       arrows of the learned score, beside the exact one with --density; number: "
         "its relative error over p_t\n"
         "energy RUN      the density of a learned energy; number: total variation from the exact "
@@ -151,11 +179,11 @@ const tw_command tw_cmd_plot = {
         "samples S.h5... points as heat maps; numbers: the weight of each mode with --density, the "
         "distance with --reference\n"
         "curve M.jsonl   what training logged, by step; number: the last value\n\n"
-        "Runs and samples are of points in the plane.",
+        "Scores, energies, noise, paths and samples are of points in the plane.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .kind = kind,
-    .least = 2,
+    .least = 1,
     .most = 17,
     .takes_assignments = true,
     .run = run,

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "tweedie/comm.h"
 #include "tweedie/file.h"
+#include "tweedie/gallery.h"
 #include "tweedie/job.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
@@ -13,8 +14,9 @@ typedef struct options {
     const char *out;
     const char *first, *weights, *seed, *condition;
     bool join, force, clean, latents;
-    const char *grid;
-    int64_t grid_count;
+    const char *grid, *reference;
+    int64_t grid_count, zoom;
+    bool caption;
     const char *images;
     const char *guide, *scale, *class, *decode;
 } options;
@@ -51,6 +53,12 @@ static const tw_option table[] = {
              "heat map"},
     {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535,
      .value = "N", .help = "images in it"},
+    {"zoom", TW_CONFIG_INT64, offsetof(options, zoom), "1", .min = 1, .max = TW_GALLERY_ZOOM_MAX,
+     .value = "N", .help = "pixels of the grid to one of an image"},
+    {"caption", TW_CONFIG_BOOL, offsetof(options, caption), "false",
+     .help = "weights, steps and sampler below the grid"},
+    {"reference", TW_CONFIG_STRING, offsetof(options, reference), "", .value = "DATA.h5",
+     .help = "a strip of these samples beside those of the grid"},
     {"class", TW_CONFIG_STRING, offsetof(options, class), "", .value = "C",
      .help =
          "of models with classes: a class, all in turn, none, or a file of them (sample.class)"},
@@ -116,6 +124,17 @@ done:
     return st;
 }
 
+static tw_status check_grid(const options *o, const tw_arguments *a)
+{
+    static const char *const names[] = {"grid-count", "zoom", "caption", "reference"};
+    tw_status st = TW_OK;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        TW_CHECK(o->grid[0] || !tw_options_is_given(&tw_cmd_sample, a, names[k]), TW_EUSAGE,
+                 "--%s: needs --grid", names[k]);
+done:
+    return st;
+}
+
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
     tw_status st = TW_OK;
@@ -138,6 +157,9 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                             .clean = o.clean,
                                             .grid = o.grid,
                                             .grid_count = o.grid_count,
+                                            .grid_zoom = o.zoom,
+                                            .grid_caption = o.caption,
+                                            .grid_reference = o.reference,
                                             .images = o.images,
                                             .guide = o.guide,
                                             .latents = o.latents,
@@ -151,8 +173,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_CHECK(a.count || !o.guide[0], TW_EUSAGE,
              "--guide: joining generates nothing; it is for a RUN_OR_WEIGHTS");
     TW_CHECK(!o.latents || !o.decode[0], TW_EUSAGE, "--latents and --decode exclude each other");
-    TW_CHECK(o.grid[0] || !tw_options_is_given(&tw_cmd_sample, &a, "grid-count"), TW_EUSAGE,
-             "--grid-count: needs --grid");
+    TW_TRY(check_grid(&o, &a));
     TW_TRY(tw_sample_job(comm, &generate, &result));
     if (tw_comm_rank(comm) == 0) report(&o, &generate, &result);
 done:

@@ -3,6 +3,14 @@
 #define TWEEDIE_CLI_INSPECT_H
 
 #include "tweedie/config.h"
+#include "tweedie/data.h"
+#include "tweedie/json.h"
+
+/* Where a picture of a dataset goes. */
+typedef struct tw_inspect_picture {
+    const char *out;
+    tw_output_mode mode;
+} tw_inspect_picture;
 
 typedef struct tw_inspect_network {
     const char *config;
@@ -25,7 +33,12 @@ tw_status tw_inspect_keys(const tw_inspect_network *network);
 /* Prints the plan of a training step. */
 tw_status tw_inspect_plan(const tw_inspect_network *network);
 
-/* Prints what a dataset, checkpoint, weights file or run directory is. */
-tw_status tw_inspect_file(const char *path, bool json);
+/* Prints what a dataset, checkpoint, weights file or run directory is.
+ * @param picture  of a dataset, or NULL */
+tw_status tw_inspect_file(const char *path, const tw_inspect_picture *picture, bool json);
+
+/* inspect_grid.c: writes the picture, and adds what it measured to an open object.
+ * @return TW_EDATA where there are no samples, and as tw_output */
+tw_status tw_inspect_grid(tw_json *j, tw_dataset *d, const tw_inspect_picture *picture);
 
 #endif

@@ -30,7 +30,7 @@ static void put_condition(tw_json *j, const char *kind, int64_t channels)
     tw_json_int64(j, "condition_channels", channels);
 }
 
-static tw_status describe_dataset(tw_json *j, const char *path)
+static tw_status describe_dataset(tw_json *j, const char *path, const tw_inspect_picture *picture)
 {
     tw_status st = TW_OK;
     tw_dataset *d = NULL;
@@ -52,6 +52,7 @@ static tw_status describe_dataset(tw_json *j, const char *path)
     tw_json_string(j, "source", s->source);
     tw_json_string(j, "license", s->license);
     tw_json_string(j, "digest", s->digest);
+    if (picture) TW_TRY(tw_inspect_grid(j, d, picture));
     tw_json_end(j);
 done:
     tw_dataset_destroy(&d);
@@ -114,28 +115,42 @@ static void print_lines(const char *json)
     for (const char *c = json; *c; c++) {
         if (*c == '"' && (c == json || c[-1] != '\\')) quoted = !quoted;
         if (!quoted) depth += (*c == '{') - (*c == '}');
+        if (!quoted && depth == 2 && *c == '{' && c[-1] == '[') printf("\n  ");
+        if (!quoted && depth == 2 && *c == '{' && c[-2] == ',') printf("  ");
         if (!quoted && depth == 1 && *c == ',')
             putchar('\n');
-        else if (quoted && *c == '\\' && c[1] == 'n') {
+        else if (quoted && strncmp(c, "\\u000a", 6) == 0) {
             printf("\n  ");
-            c++;
+            c += 5;
         } else if (*c != '"' && !(depth <= 1 && (*c == '{' || *c == '}')) &&
-                   !(*c == ' ' && c[-1] == ',' && depth == 1))
+                   !(!quoted && *c == ' ' && c[-1] == ',' && depth == 1))
             putchar(*c);
     }
     putchar('\n');
 }
 
-tw_status tw_inspect_file(const char *path, bool json)
+/* Only datasets have pictures. */
+static tw_status describe_samples(tw_json *j, const char *path, const tw_inspect_picture *picture)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_output_check(picture->out, picture->mode, &path, 1));
+    TW_TRY(describe_dataset(j, path, picture));
+done:
+    return st;
+}
+
+tw_status tw_inspect_file(const char *path, const tw_inspect_picture *picture, bool json)
 {
     tw_status st = TW_OK;
     tw_json j = {0};
-    if (is_directory(path)) {
+    if (picture) {
+        TW_TRY(describe_samples(&j, path, picture));
+    } else if (is_directory(path)) {
         TW_TRY(describe_run(&j, path));
     } else if (tw_checkpoint_check(path, NULL) == TW_OK) {
         TW_TRY(describe_checkpoint(&j, path));
     } else {
-        TW_TRY(describe_dataset(&j, path));
+        TW_TRY(describe_dataset(&j, path, NULL));
     }
     TW_TRY(tw_json_finish(&j));
     if (json)

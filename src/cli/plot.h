@@ -38,6 +38,8 @@ typedef struct tw_plot {
     const char *usage;   /* "RUN --time T [--density NAME]" */
     const char *summary; /* one line */
     int most;            /* inputs */
+    bool own_out; /* without --out it is options->out = INPUT/report.png, and INPUT/report.svg
+                     beside, of mode TW_OUTPUT_OWN; else --out must be given */
     /* Draws and writes options->out. Not collective. @param[out] numbers  zero-initialised */
     tw_status (*run)(const tw_plot_options *options, tw_plot_numbers *numbers);
 } tw_plot;

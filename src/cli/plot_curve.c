@@ -1,12 +1,11 @@
 /* What training logged, by step: keys of the lines of metrics.jsonl. */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/plot.h"
+#include "tweedie/chart.h"
 #include "tweedie/metric_lines.h"
 
-enum { WIDTH = 760, HEIGHT = 420, CURVES = 4 };
+enum { WIDTH = 890, HEIGHT = 526, CURVES = 4 };
 
 typedef tw_metric_series curve;
 
@@ -26,48 +25,22 @@ done:
     return st;
 }
 
-/* A curve that stays above zero is drawn by decades where it spans more than one and a half. */
-static tw_panel panel_of(const curve *curves, int count)
-{
-    tw_panel p = {.left = 96,
-                  .top = 46,
-                  .width = WIDTH,
-                  .height = HEIGHT,
-                  .x = {0, 1},
-                  .y = {INFINITY, -INFINITY}};
-    for (int k = 0; k < count; k++)
-        for (int64_t i = 0; i < curves[k].count; i++) {
-            p.x[1] = fmax(p.x[1], curves[k].step[i]);
-            p.y[0] = fmin(p.y[0], curves[k].value[i]);
-            p.y[1] = fmax(p.y[1], curves[k].value[i]);
-        }
-    if (p.y[0] > 0 && p.y[1] > 30 * p.y[0]) {
-        p.log_y = true;
-        p.y[0] /= 1.2;
-        p.y[1] *= 1.2;
-    } else {
-        const double margin = p.y[1] > p.y[0] ? 0.05 * (p.y[1] - p.y[0]) : fabs(p.y[0]) + 1e-9;
-        p.y[0] -= margin;
-        p.y[1] += margin;
-    }
-    return p;
-}
-
 static tw_status draw(const tw_plot_options *o, const curve *curves, int count)
 {
-    static const tw_colour colours[CURVES] = {
-        {0.12, 0.35, 0.75, 1}, {0.90, 0.42, 0.05, 1}, {0.13, 0.55, 0.28, 1}, {0.78, 0.13, 0.20, 1}};
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
-    const tw_panel p = panel_of(curves, count);
-    int line = 0;
-    TW_TRY(tw_canvas_create(&c, WIDTH + 130, HEIGHT + 106));
-    for (int k = 0; k < count; k++) {
-        if (!curves[k].count) continue;
-        tw_panel_curve(c, &p, curves[k].count, curves[k].step, curves[k].value, 1.8, colours[k]);
-        tw_panel_legend(c, &p, line++, false, curves[k].key, colours[k]);
-    }
-    tw_panel_frame(c, &p, o->title[0] ? o->title : "training", "step", NULL);
+    tw_curve drawn[CURVES];
+    tw_chart chart = {
+        .title = o->title[0] ? o->title : "training", .x_label = "step", .curves = drawn};
+    for (int k = 0; k < count; k++)
+        if (curves[k].count)
+            drawn[chart.count++] = (tw_curve){.name = curves[k].key,
+                                              .count = curves[k].count,
+                                              .x = curves[k].step,
+                                              .y = curves[k].value,
+                                              .colour = tw_colour_curve(k)};
+    TW_TRY(tw_canvas_create_for(&c, o->out, WIDTH, HEIGHT));
+    tw_chart_draw(c, &chart, 8, 8, WIDTH - 16, HEIGHT - 16);
     TW_TRY(tw_canvas_write(c, o->out, o->mode));
 done:
     tw_canvas_destroy(&c);

@@ -44,7 +44,7 @@ static tw_status draw(const tw_plot_options *o, const double *learned, const dou
     tw_canvas *c = NULL;
     double most = 0;
     for (int64_t i = 0; exact && i < SIDE * SIDE; i++) most = fmax(most, exact[i]);
-    TW_TRY(tw_canvas_create(&c, exact ? 2 * PANEL + 160 : PANEL + 100, PANEL + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, exact ? 2 * PANEL + 160 : PANEL + 100, PANEL + 106));
     draw_panel(c, 78, o->range, learned, most, o->title[0] ? o->title : "learned: exp(-E) / Z");
     if (exact) draw_panel(c, 78 + PANEL + 60, o->range, exact, most, "exact");
     TW_TRY(tw_canvas_write(c, o->out, o->mode));

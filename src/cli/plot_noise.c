@@ -119,7 +119,7 @@ static tw_status draw(const levels *l, const tw_plot_options *o)
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
     double low = INFINITY, high = 0, inverse[LEVELS];
-    TW_TRY(tw_canvas_create(&c, 2 * WIDTH + 230, HEIGHT + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, 2 * WIDTH + 230, HEIGHT + 106));
     bounds(l, l->learned, &low, &high);
     bounds(l, l->exact, &low, &high);
     tw_panel p = panel_of(l, 92, low, high);

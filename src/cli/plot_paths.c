@@ -139,7 +139,7 @@ static tw_status draw(const route *sde, const route *ode, const figure_run *d,
         figure_run_exact(d, tw_process_is_discrete(d->process) ? 0 : d->process->epsilon, n, x,
                          density, NULL);
     }
-    TW_TRY(tw_canvas_create(&c, 2 * PANEL + 160, PANEL + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, 2 * PANEL + 160, PANEL + 106));
     draw_panel(c, sde, density, 78, o->range, o->title[0] ? o->title : "stochastic: the SDE");
     draw_panel(c, ode, density, 78 + PANEL + 60, o->range, "deterministic: the ODE");
     TW_TRY(tw_canvas_write(c, o->out, o->mode));

@@ -9,7 +9,7 @@
 #include "tweedie/memory.h"
 #include "tweedie/metrics.h"
 
-enum { PANEL = 420, CELLS = 210, SETS = 8, POINTS_MOST = 20000, NODES_MOST = 16 };
+enum { PANEL = 420, SETS = 8, POINTS_MOST = 20000, NODES_MOST = 16 };
 
 typedef struct set {
     const char *path;
@@ -48,24 +48,6 @@ static void name_of(char out[40], const char *path)
     if (end && end != out) *end = '\0';
 }
 
-/* Each point is spread over its neighbours by a small Gaussian, so that few points are seen too. */
-static void count_cells(double *cells, const set *s, double range)
-{
-    const double blur = fmin(3, fmax(0.8, 60 / sqrt((double)s->count)));
-    const int reach = (int)ceil(3 * blur);
-    for (int64_t i = 0; i < s->count; i++) {
-        const double x = ((double)s->x[2 * i] / range + 1) * CELLS / 2,
-                     y = (1 - (double)s->x[2 * i + 1] / range) * CELLS / 2;
-        if (!(fabs(x) < 1e6 && fabs(y) < 1e6)) continue;
-        for (int64_t row = (int64_t)y - reach; row <= (int64_t)y + reach; row++)
-            for (int64_t col = (int64_t)x - reach; col <= (int64_t)x + reach; col++)
-                if (row >= 0 && row < CELLS && col >= 0 && col < CELLS)
-                    cells[row * CELLS + col] +=
-                        exp(-0.5 * (pow((double)row + 0.5 - y, 2) + pow((double)col + 0.5 - x, 2)) /
-                            (blur * blur));
-    }
-}
-
 /* The share of the points that are nearest to each of the density's Gaussians. */
 static void weigh_modes(tw_plot_numbers *n, const set *s, const tw_density *d, const char *name)
 {
@@ -88,10 +70,8 @@ static tw_status draw(const tw_plot_options *o, const set *sets, int count)
 {
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
-    double *cells = NULL;
     char name[40];
-    TW_TRY(tw_alloc(&cells, CELLS * CELLS, sizeof *cells, "a heat map"));
-    TW_TRY(tw_canvas_create(&c, 40 + count * (PANEL + 60), PANEL + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, 40 + count * (PANEL + 60), PANEL + 106));
     for (int k = 0; k < count; k++) {
         const tw_panel p = {.left = 78 + k * (PANEL + 60),
                             .top = 46,
@@ -99,16 +79,13 @@ static tw_status draw(const tw_plot_options *o, const set *sets, int count)
                             .height = PANEL,
                             .x = {-o->range, o->range},
                             .y = {-o->range, o->range}};
-        memset(cells, 0, CELLS * CELLS * sizeof *cells);
-        count_cells(cells, &sets[k], o->range);
         name_of(name, sets[k].path);
-        tw_panel_image(c, &p, CELLS, CELLS, cells, 0, tw_colour_viridis);
+        tw_panel_density(c, &p, sets[k].x, sets[k].count);
         tw_panel_frame(c, &p, k == 0 && o->title[0] ? o->title : name, "x", k == 0 ? "y" : NULL);
     }
     TW_TRY(tw_canvas_write(c, o->out, o->mode));
 done:
     tw_canvas_destroy(&c);
-    tw_free(&cells);
     return st;
 }
 

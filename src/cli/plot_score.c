@@ -70,7 +70,7 @@ static tw_status draw(const field *f, const figure_run *r, const tw_plot_options
     const bool known = r->density != NULL;
     snprintf(title, sizeof title, "learned score, sigma = %.3g",
              tw_process_sigma(r->process, f->t));
-    TW_TRY(tw_canvas_create(&c, known ? 2 * PANEL + 160 : PANEL + 100, PANEL + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, known ? 2 * PANEL + 160 : PANEL + 100, PANEL + 106));
     draw_panel(c, f, f->s, 78, o->title[0] ? o->title : title, known, TW_PLOT_ORANGE);
     if (known) draw_panel(c, f, f->exact, 78 + PANEL + 60, "exact score", known, TW_PLOT_BLACK);
     TW_TRY(tw_canvas_write(c, o->out, o->mode));

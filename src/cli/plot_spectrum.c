@@ -117,7 +117,7 @@ static tw_status draw(const tw_plot_options *o, const set *sets, int count)
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
     const tw_panel p = panel_of(sets, count, o->channel);
-    TW_TRY(tw_canvas_create(&c, WIDTH + 130, HEIGHT + 106));
+    TW_TRY(tw_canvas_create_for(&c, o->out, WIDTH + 130, HEIGHT + 106));
     for (int k = count - 1; k >= 0; k--) {
         const tw_spectrum *s = &sets[k].s;
         const bool reference = k == o->input_count;

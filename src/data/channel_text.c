@@ -29,6 +29,12 @@ bool tw_channel_text_get(const char *text, int64_t c, int field, char *out, size
     return !cut;
 }
 
+void tw_dataset_channel_name(const tw_dataset_spec *spec, int64_t c, char *name, char *units)
+{
+    (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_NAME, name, TW_DATASET_NAME_MAX);
+    (void)tw_channel_text_get(spec->channel_text, c, TW_CHANNEL_UNITS, units, TW_DATASET_NAME_MAX);
+}
+
 static tw_status write_field(hid_t samples, const char *path, int64_t channels, const char *text,
                              int field)
 {

@@ -95,6 +95,31 @@ done:
     return st;
 }
 
+tw_status tw_png_add_url(tw_text *text, const uint8_t *pixels, int64_t height, int64_t width,
+                         int64_t channels)
+{
+    tw_status st = TW_OK;
+    uint8_t *bytes = NULL;
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = (png_uint_32)width,
+                       .height = (png_uint_32)height,
+                       .format = channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY};
+    png_alloc_size_t size = 0;
+    TW_CHECK(height > 0 && width > 0 && height <= SIDE_MAX && width <= SIDE_MAX &&
+                 (channels == 1 || channels == 3),
+             TW_ESHAPE, "a picture of %lld x %lld pixels in %lld channels", (long long)height,
+             (long long)width, (long long)channels);
+    size = PNG_IMAGE_PNG_SIZE_MAX(image);
+    TW_TRY(tw_alloc(&bytes, (int64_t)size, 1, "a picture"));
+    TW_CHECK(png_image_write_to_memory(&image, bytes, &size, 0, pixels, 0, NULL), TW_EIO,
+             "a picture cannot be packed: %s", image.message);
+    TW_TRY(tw_text_add(text, "data:image/png;base64,"));
+    TW_TRY(tw_text_add_base64(text, bytes, (int64_t)size));
+done:
+    tw_free(&bytes);
+    return st;
+}
+
 /* Grey or RGB pixels as a file. */
 static tw_status write_file(const char *path, tw_output_mode mode, const uint8_t *pixels,
                             int64_t height, int64_t width, bool colour)

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tweedie/gallery.h"
 #include "tweedie/memory.h"
 #include "tweedie/png.h"
 
-enum { HEATMAP_PIXELS = 512, BOUND_LEAST = 2 };
+enum { HEATMAP_PIXELS = 420, BOUND_LEAST = 2 };
 
 /* Whole batches first … last of `total` that rank r of R generates. */
 static void share(int64_t *first, int64_t *last, int64_t total, int r, int ranks)
@@ -84,17 +85,24 @@ static tw_status write_points(const char *path, const tw_dataset_spec *spec, int
                               const float *x)
 {
     tw_status st = TW_OK;
-    double bound,
-        blur = 0.5 * HEATMAP_PIXELS /
-               sqrt((double)count); /* half of the distance between points that fill the picture */
-    blur = fmin(fmax(blur, 1), 12);
+    tw_canvas *c = NULL;
+    double bound;
     TW_CHECK(spec->channels == 2, TW_EUNSUPPORTED,
              "%s: points of %lld coordinates have no picture; 2 were expected", path,
              (long long)spec->channels);
     TW_TRY(find_bound(&bound, x, 2 * count));
-    TW_TRY(tw_png_write_heatmap(path, x, count, (const double[]){-bound, bound, -bound, bound},
-                                HEATMAP_PIXELS, blur));
+    const tw_panel p = {.left = 78,
+                        .top = 16,
+                        .width = HEATMAP_PIXELS,
+                        .height = HEATMAP_PIXELS,
+                        .x = {-bound, bound},
+                        .y = {-bound, bound}};
+    TW_TRY(tw_canvas_create(&c, HEATMAP_PIXELS + 98, HEATMAP_PIXELS + 66));
+    tw_panel_density(c, &p, x, count);
+    tw_panel_frame(c, &p, NULL, "x", "y");
+    TW_TRY(tw_canvas_write(c, path, TW_OUTPUT_OWN));
 done:
+    tw_canvas_destroy(&c);
     return st;
 }
 
@@ -104,6 +112,10 @@ tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t c
     tw_status st = TW_OK;
     uint8_t *pixels = NULL;
     if (spec->kind == TW_DATASET_POINTS) return write_points(path, spec, count, x);
+    if (tw_gallery_is_field(spec))
+        return tw_gallery_write(
+            path, TW_OUTPUT_OWN,
+            &(tw_gallery){.spec = spec, .count = count, .x = x, .zoom = 1, .columns = columns});
     TW_TRY(tw_alloc(&pixels, count * tw_dataset_elements(spec), 1, "pixels of a grid"));
     tw_dataset_pixels(spec, count, x, pixels);
     TW_TRY(

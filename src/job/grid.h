@@ -16,7 +16,8 @@
 tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, int64_t dims, int64_t batch,
                        int64_t first, int64_t count, float *x);
 
-/* Writes samples as one picture: a grid of images, or for points in the plane a heat map of [-b,
+/* Writes samples as one picture: a grid of images, of fields every channel in
+ * colours (tweedie/gallery.h), or for points in the plane a heat map with axes of [-b,
  * b]², b the bound of nearly all of them and at least 2, in model units. Not collective.
  * @param x        [count][dims], model units
  * @param columns  images in a row; 0: a picture about as wide as high

@@ -309,6 +309,11 @@ static tw_status check_pictures(const sample_job *d)
     const bool points = d->parts.spec.kind == TW_DATASET_POINTS;
     TW_CHECK(!points || !o->images || !*o->images, TW_EUSAGE,
              "points have no single pictures, only a heat map of all");
+    TW_CHECK(!points || (o->grid_zoom <= 1 && !o->grid_caption &&
+                         (!o->grid_reference || !*o->grid_reference)),
+             TW_EUSAGE,
+             "--zoom, --caption and --reference are for images; of points tweedie plot samples "
+             "draws axes, and data beside");
     TW_CHECK(!points || !o->grid || !*o->grid || d->parts.spec.channels == 2, TW_EUSAGE,
              "points of %lld coordinates have no heat map; 2 were expected",
              (long long)d->parts.spec.channels);

@@ -7,6 +7,7 @@
 
 #include "job/grid.h"
 #include "job/sample_job_internal.h"
+#include "tweedie/gallery.h"
 #include "tweedie/memory.h"
 #include "tweedie/output.h"
 #include "tweedie/png.h"
@@ -26,6 +27,11 @@ done:
     return st;
 }
 
+static tw_output_mode mode_of(const sample_job *d)
+{
+    return d->options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME;
+}
+
 /* One for each class, so that classes in turn have columns of their own; 0: as it looks best. */
 static int64_t columns_of(const tw_dataset_spec *s)
 {
@@ -37,13 +43,90 @@ static tw_status write_grid(const sample_job *d, int64_t count, const float *x)
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
     tw_output out = {.part = ""};
-    TW_TRY(tw_output_begin(&out, o->grid, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
+    TW_TRY(tw_output_begin(&out, o->grid, mode_of(d)));
     st = tw_grid_write(out.part, &d->parts.spec, count, x, columns_of(&d->parts.spec));
     if (st != TW_OK) tw_error_prefix("%s: ", o->grid);
     TW_TRY(st);
     TW_TRY(tw_output_publish(&out));
 done:
     tw_output_discard(&out);
+    return st;
+}
+
+/* "digits, sampled from ema:0.999 after 1200 steps; kind=heun steps=18 …": what the parts say of
+ * themselves, without digests. */
+static tw_status caption_of(tw_text *out, const sample_job *d)
+{
+    tw_status st = TW_OK;
+    const sample_parts *p = &d->parts;
+    const char *path = d->options->weights ? d->options->weights : "", *slash = strrchr(path, '/');
+    const char *sampler =
+        strncmp(p->sampling, "weights=", 8) == 0 ? strchr(p->sampling, ' ') : NULL;
+    const char *end = sampler ? strstr(sampler, " precision=") : NULL;
+    if (slash && slash[1]) path = slash + 1;
+    TW_TRY(tw_text_add(out, "%s%s%s", path, path[0] ? ", " : "", p->source));
+    if (sampler)
+        TW_TRY(
+            tw_text_add(out, ";%.*s", end ? (int)(end - sampler) : (int)strlen(sampler), sampler));
+done:
+    return st;
+}
+
+/* As many of a dataset as there are samples, but a third of them: a strip.
+ * @param[out] out  tw_free */
+static tw_status read_reference(float **out, int64_t *count, const sample_job *d, int64_t samples)
+{
+    tw_status st = TW_OK;
+    tw_dataset *file = NULL;
+    float *x = NULL;
+    const char *path = d->options->grid_reference;
+    const tw_dataset_options options = {.path = path};
+    TW_TRY(tw_dataset_open(&file, NULL, &options));
+    const tw_dataset_spec *s = tw_dataset_get_spec(file), *mine = &d->parts.spec;
+    TW_CHECK(s->kind == mine->kind && s->height == mine->height && s->width == mine->width &&
+                 s->channels == mine->channels,
+             TW_EUSAGE,
+             "--reference %s: holds %s of %lld x %lld x %lld; those of the samples, %s of %lld x "
+             "%lld x %lld, were expected",
+             path, tw_dataset_kind_name(s->kind), (long long)s->height, (long long)s->width,
+             (long long)s->channels, tw_dataset_kind_name(mine->kind), (long long)mine->height,
+             (long long)mine->width, (long long)mine->channels);
+    const int64_t wanted = (samples + 2) / 3,
+                  n = tw_dataset_count(file) < wanted ? tw_dataset_count(file) : wanted;
+    TW_TRY(tw_alloc(&x, n * tw_dataset_elements(s), sizeof *x, "samples of a picture"));
+    TW_TRY(tw_dataset_read(file, 0, n, x, NULL));
+    *out = x;
+    *count = n;
+    x = NULL;
+done:
+    tw_free(&x);
+    tw_dataset_destroy(&file);
+    return st;
+}
+
+static bool is_dressed(const tw_sample_job_options *o)
+{
+    return o->grid_zoom > 1 || o->grid_caption || (o->grid_reference && *o->grid_reference);
+}
+
+static tw_status write_gallery(const sample_job *d, int64_t count, const float *x)
+{
+    tw_status st = TW_OK;
+    const tw_sample_job_options *o = d->options;
+    tw_gallery g = {
+        .spec = &d->parts.spec, .count = count, .x = x, .columns = columns_of(&d->parts.spec)};
+    tw_text caption = {0};
+    float *real = NULL;
+    g.zoom = o->grid_zoom > 0 ? o->grid_zoom : 1;
+    if (o->grid_reference && *o->grid_reference)
+        TW_TRY(read_reference(&real, &g.real_count, d, count));
+    if (o->grid_caption) TW_TRY(caption_of(&caption, d));
+    g.caption = caption.data;
+    g.real = real;
+    TW_TRY(tw_gallery_write(o->grid, mode_of(d), &g));
+done:
+    tw_text_free(&caption);
+    tw_free(&real);
     return st;
 }
 
@@ -57,7 +140,7 @@ static tw_status make_grid(const sample_job *d)
     TW_TRY(tw_alloc(&x, count * tw_dataset_elements(&d->parts.spec), sizeof *x,
                     "samples of a picture"));
     TW_TRY(read_samples(d, o->first, count, x));
-    TW_TRY(write_grid(d, count, x));
+    TW_TRY((is_dressed(o) ? write_gallery : write_grid)(d, count, x));
 done:
     tw_free(&x);
     return st;

@@ -1,14 +1,21 @@
-/* Pixels. Shapes are antialiased by distance: a pixel whose centre is d outside of a shape's edge
- * is covered by ½ − d, cut to [0, 1], which is exact for straight edges along an axis and off by
- * less than a tenth otherwise. */
+/* A canvas, and its pixels. Shapes are antialiased by distance: a pixel whose centre is d outside
+ * of a shape's edge is covered by ½ − d, cut to [0, 1], which is exact for straight edges along an
+ * axis and off by less than a tenth otherwise. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "plot/canvas.h"
 #include "tweedie/memory.h"
 #include "tweedie/png.h"
 
 tw_status tw_canvas_create(tw_canvas **out, int64_t width, int64_t height)
+{
+    return tw_canvas_create_as(out, width, height, TW_CANVAS_PIXELS);
+}
+
+tw_status tw_canvas_create_as(tw_canvas **out, int64_t width, int64_t height, unsigned keeps)
 {
     tw_status st = TW_OK;
     tw_canvas *c = NULL;
@@ -18,9 +25,12 @@ tw_status tw_canvas_create(tw_canvas **out, int64_t width, int64_t height)
     TW_TRY(tw_alloc(&c, 1, sizeof *c, "a picture"));
     c->width = width;
     c->height = height;
-    TW_TRY(tw_alloc(&c->rgb, width * height * 3, sizeof *c->rgb, "a picture"));
-    for (int64_t i = 0; i < width * height * 3; i++) c->rgb[i] = 1;
+    c->svg = keeps & TW_CANVAS_SVG;
+    if (keeps & TW_CANVAS_PIXELS)
+        TW_TRY(tw_alloc(&c->rgb, width * height * 3, sizeof *c->rgb, "a picture"));
+    for (int64_t i = 0; c->rgb && i < width * height * 3; i++) c->rgb[i] = 1;
     tw_canvas_clip(c, 0, 0, 0, 0);
+    svg_fill(c, 0, 0, (double)width, (double)height, (tw_colour){1, 1, 1, 1});
     *out = c;
     c = NULL;
 done:
@@ -28,11 +38,19 @@ done:
     return st;
 }
 
+tw_status tw_canvas_create_for(tw_canvas **out, const char *path, int64_t width, int64_t height)
+{
+    const size_t n = strlen(path);
+    const bool svg = n > 4 && strcasecmp(path + n - 4, ".svg") == 0;
+    return tw_canvas_create_as(out, width, height, svg ? TW_CANVAS_SVG : TW_CANVAS_PIXELS);
+}
+
 void tw_canvas_destroy(tw_canvas **canvas)
 {
     tw_canvas *c = *canvas;
     if (!c) return;
     tw_free(&c->rgb);
+    tw_text_free(&c->marks);
     tw_free(canvas);
 }
 
@@ -40,6 +58,8 @@ tw_status tw_canvas_write(const tw_canvas *c, const char *path, tw_output_mode m
 {
     tw_status st = TW_OK;
     uint8_t *pixels = NULL;
+    if (!c->rgb) return tw_canvas_write_svg(c, path, mode);
+    TW_CHECK(c->status == TW_OK, c->status, "%s: the picture could not be drawn", path);
     TW_TRY(tw_alloc(&pixels, c->width * c->height * 3, 1, "a picture"));
     for (int64_t i = 0; i < c->width * c->height; i++)
         tw_canvas_pixel(c, i % c->width, i / c->width, pixels + 3 * i);
@@ -62,6 +82,7 @@ static int64_t bounded(double v, int64_t most)
 
 void tw_canvas_clip(tw_canvas *c, double left, double top, double width, double height)
 {
+    svg_clip(c, left, top, width, height);
     c->clip[0] = width > 0 ? bounded(left, c->width) : 0;
     c->clip[1] = width > 0 ? bounded(ceil(left + width), c->width) : c->width;
     c->clip[2] = width > 0 ? bounded(top, c->height) : 0;
@@ -84,6 +105,7 @@ typedef struct box {
 
 static box box_of(const tw_canvas *c, double left, double right, double top, double bottom)
 {
+    if (!c->rgb) return (box){0, 0, 0, 0};
     box b = {bounded(floor(left), c->width), bounded(ceil(right), c->width),
              bounded(floor(top), c->height), bounded(ceil(bottom), c->height)};
     if (b.x0 < c->clip[0]) b.x0 = c->clip[0];
@@ -101,6 +123,7 @@ static double between(double v, double low, double high)
 void tw_canvas_fill(tw_canvas *c, double left, double top, double width, double height,
                     tw_colour colour)
 {
+    svg_fill(c, left, top, width, height, colour);
     const box b = box_of(c, left, left + width, top, top + height);
     for (int64_t y = b.y0; y < b.y1; y++)
         for (int64_t x = b.x0; x < b.x1; x++) {
@@ -110,8 +133,8 @@ void tw_canvas_fill(tw_canvas *c, double left, double top, double width, double 
         }
 }
 
-void tw_canvas_line(tw_canvas *c, double x0, double y0, double x1, double y1, double width,
-                    tw_colour colour)
+void canvas_stroke(tw_canvas *c, double x0, double y0, double x1, double y1, double width,
+                   tw_colour colour)
 {
     const double r = 0.5 * width, dx = x1 - x0, dy = y1 - y0, square = dx * dx + dy * dy;
     if (!isfinite(x0 + y0 + x1 + y1)) return;
@@ -128,9 +151,82 @@ void tw_canvas_line(tw_canvas *c, double x0, double y0, double x1, double y1, do
         }
 }
 
+void tw_canvas_line(tw_canvas *c, double x0, double y0, double x1, double y1, double width,
+                    tw_colour colour)
+{
+    svg_line(c, x0, y0, x1, y1, width, colour);
+    canvas_stroke(c, x0, y0, x1, y1, width, colour);
+}
+
+void tw_canvas_polyline(tw_canvas *c, int64_t count, const double *x, const double *y, double width,
+                        tw_colour colour)
+{
+    svg_polyline(c, count, x, y, width, colour);
+    for (int64_t i = 1; i < count; i++)
+        canvas_stroke(c, x[i - 1], y[i - 1], x[i], y[i], width, colour);
+}
+
 void tw_canvas_disc(tw_canvas *c, double x, double y, double radius, tw_colour colour)
 {
-    tw_canvas_line(c, x, y, x, y, 2 * radius, colour);
+    svg_disc(c, x, y, radius, colour);
+    canvas_stroke(c, x, y, x, y, 2 * radius, colour);
+}
+
+/* One column of pixels of a band, where it is `share` wide and reaches from high to low. */
+static void column(tw_canvas *c, int64_t at, double share, double high, double low,
+                   tw_colour colour)
+{
+    const box b = box_of(c, (double)at, (double)at + 1, high, low);
+    for (int64_t y = b.y0; y < b.y1 && b.x0 < b.x1; y++)
+        blend(c, at, y, share * between(fmin((double)y + 1, low) - fmax((double)y, high), 0, 1),
+              colour);
+}
+
+/* Column by column, so that nothing is blended twice where two pieces meet. */
+void tw_canvas_band(tw_canvas *c, int64_t count, const double *x, const double *top,
+                    const double *bottom, tw_colour colour)
+{
+    svg_area(c, count, x, top, bottom, colour);
+    if (count < 2 || !isfinite(x[0] + x[count - 1])) return;
+    const box b = box_of(c, x[0], x[count - 1], 0, (double)c->height);
+    for (int64_t at = b.x0, i = 0; at < b.x1; at++) {
+        const double left = fmax((double)at, x[0]), right = fmin((double)at + 1, x[count - 1]),
+                     middle = 0.5 * (left + right);
+        while (i + 2 < count && x[i + 1] < middle) i++;
+        const double f = x[i + 1] > x[i] ? (middle - x[i]) / (x[i + 1] - x[i]) : 0,
+                     high = top[i] + f * (top[i + 1] - top[i]),
+                     low = bottom[i] + f * (bottom[i + 1] - bottom[i]);
+        if (isfinite(high + low)) column(c, at, between(right - left, 0, 1), high, low, colour);
+    }
+}
+
+/* The mean of the picture's pixels under one of the canvas. */
+static tw_colour sample(const uint8_t *rgb, int64_t height, int64_t width, double x, double y,
+                        double size)
+{
+    const int64_t x0 = bounded(x, width - 1), y0 = bounded(y, height - 1),
+                  x1 = size > 1 ? bounded(x + size, width) : x0 + 1,
+                  y1 = size > 1 ? bounded(y + size, height) : y0 + 1;
+    double sum[3] = {0}, n = 0;
+    for (int64_t v = y0; v < y1 || v == y0; v++)
+        for (int64_t u = x0; u < x1 || u == x0; u++, n++)
+            for (int k = 0; k < 3; k++) sum[k] += rgb[3 * (v * width + u) + k];
+    return (tw_colour){sum[0] / n / 255, sum[1] / n / 255, sum[2] / n / 255, 1};
+}
+
+void tw_canvas_image(tw_canvas *c, double left, double top, double zoom, const uint8_t *rgb,
+                     int64_t height, int64_t width)
+{
+    svg_image(c, left, top, zoom, rgb, height, width);
+    const box b = box_of(c, round(left), round(left + zoom * (double)width), round(top),
+                         round(top + zoom * (double)height));
+    for (int64_t y = b.y0; y < b.y1; y++)
+        for (int64_t x = b.x0; x < b.x1; x++) {
+            const double half = zoom < 1 ? 0 : 0.5;
+            blend(c, x, y, 1,
+                  sample(rgb, height, width, ((double)x + half - round(left)) / zoom,
+                         ((double)y + half - round(top)) / zoom, 1 / zoom));
+        }
 }
 
 /* A triangle: the largest of the distances from its three edges. */
@@ -164,7 +260,9 @@ void tw_canvas_arrow(tw_canvas *c, double x0, double y0, double x1, double y1, d
     const double head = fmin(0.45 * length, 2.5 + 2.6 * width), ux = dx / length, uy = dy / length,
                  half = 0.45 * head;
     const double bx = x1 - head * ux, by = y1 - head * uy;
+    const double x[3] = {x1, bx - half * uy, bx + half * uy},
+                 y[3] = {y1, by + half * ux, by - half * ux};
     tw_canvas_line(c, x0, y0, bx, by, width, colour);
-    triangle(c, (const double[]){x1, bx - half * uy, bx + half * uy},
-             (const double[]){y1, by + half * ux, by - half * ux}, colour);
+    svg_area(c, 3, x, y, NULL, colour);
+    triangle(c, x, y, colour);
 }

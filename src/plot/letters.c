@@ -42,12 +42,9 @@ static void stroke(tw_canvas *c, const place *p, double c0, double r0, double c1
                    tw_colour colour)
 {
     const double s = p->scale, width = 0.72 * s + 0.35;
-    if (p->upright)
-        tw_canvas_line(c, p->x + r0 * s, p->y - c0 * s, p->x + r1 * s, p->y - c1 * s, width,
-                       colour);
-    else
-        tw_canvas_line(c, p->x + c0 * s, p->y + r0 * s, p->x + c1 * s, p->y + r1 * s, width,
-                       colour);
+    const double x[2] = {p->x + (p->upright ? r0 : c0) * s, p->x + (p->upright ? r1 : c1) * s},
+                 y[2] = {p->y + (p->upright ? -c0 : r0) * s, p->y + (p->upright ? -c1 : r1) * s};
+    canvas_stroke(c, x[0], y[0], x[1], y[1], width, colour);
 }
 
 /* Diagonal neighbours are joined where no dot beside them goes round the corner. */
@@ -88,6 +85,7 @@ void tw_canvas_text(tw_canvas *c, double x, double y, int align, double scale, c
                           : align > 0 ? width
                                       : 0.5 * width),
                      y - 3 * scale, scale, false};
+    svg_text(c, x, y, align, false, scale, text, colour);
     write_text(c, &p, text, colour);
 }
 
@@ -95,5 +93,6 @@ void tw_canvas_text_upright(tw_canvas *c, double x, double y, double scale, cons
                             tw_colour colour)
 {
     const place p = {x - 3 * scale, y + 0.5 * tw_canvas_text_width(scale, text), scale, true};
+    svg_text(c, x, y, 0, true, scale, text, colour);
     write_text(c, &p, text, colour);
 }

@@ -2,7 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "tweedie/plot.h"
+#include "plot/canvas.h"
+#include "tweedie/memory.h"
 
 static double share(double v, const double range[2], bool logarithmic)
 {
@@ -59,7 +60,12 @@ static int ticks(double out[TICKS], const double range[2], bool logarithmic)
 static void name_tick(char out[32], double v, const double range[2], bool logarithmic)
 {
     if (!logarithmic && fabs(v) < 1e-9 * (range[1] - range[0])) v = 0;
-    snprintf(out, 32, "%g", v);
+    if (!logarithmic && fabs(v) >= 1e6)
+        snprintf(out, 32, "%gM", v / 1e6);
+    else if (!logarithmic && fabs(v) >= 1e4)
+        snprintf(out, 32, "%gk", v / 1e3);
+    else
+        snprintf(out, 32, "%g", v);
 }
 
 static const double SMALL = 1.6, LARGE = 2;
@@ -87,6 +93,22 @@ static void y_axis(tw_canvas *c, const tw_panel *p)
         tw_canvas_line(c, p->left - 5, y, p->left, y, 1, TW_PLOT_BLACK);
         name_tick(text, at[i], p->y, p->log_y);
         tw_canvas_text(c, p->left - 9, y, 1, SMALL, text, TW_PLOT_BLACK);
+    }
+}
+
+void tw_panel_grid(tw_canvas *c, const tw_panel *p)
+{
+    static const tw_colour pale = {0.90, 0.90, 0.92, 1};
+    double at[TICKS];
+    int n = ticks(at, p->x, p->log_x);
+    for (int i = 0; i < n; i++) {
+        const double x = tw_panel_x(p, at[i]);
+        tw_canvas_line(c, x, p->top, x, p->top + p->height, 1, pale);
+    }
+    n = ticks(at, p->y, p->log_y);
+    for (int i = 0; i < n; i++) {
+        const double y = tw_panel_y(p, at[i]);
+        tw_canvas_line(c, p->left, y, p->left + p->width, y, 1, pale);
     }
 }
 
@@ -124,8 +146,18 @@ void tw_panel_line(tw_canvas *c, const tw_panel *p, double x0, double y0, double
 void tw_panel_curve(tw_canvas *c, const tw_panel *p, int64_t count, const double *x,
                     const double *y, double width, tw_colour colour)
 {
-    for (int64_t i = 1; i < count; i++)
-        tw_panel_line(c, p, x[i - 1], y[i - 1], x[i], y[i], width, colour);
+    enum { AT_ONCE = 256 };
+    double px[AT_ONCE], py[AT_ONCE];
+    keep_to(c, p);
+    for (int64_t first = 0; first + 1 < count; first += AT_ONCE - 1) {
+        const int64_t n = count - first < AT_ONCE ? count - first : AT_ONCE;
+        for (int64_t i = 0; i < n; i++) {
+            px[i] = tw_panel_x(p, x[first + i]);
+            py[i] = tw_panel_y(p, y[first + i]);
+        }
+        tw_canvas_polyline(c, n, px, py, width, colour);
+    }
+    release(c);
 }
 
 void tw_panel_disc(tw_canvas *c, const tw_panel *p, double x, double y, double radius,
@@ -161,16 +193,22 @@ static double value_at(const double *value, int64_t columns, int64_t rows, doubl
 void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t rows,
                     const double *value, double most, tw_colour (*map)(double))
 {
+    const int64_t w = (int64_t)p->width, h = (int64_t)p->height;
+    uint8_t *rgb = NULL;
     double largest = most;
+    if (c->status == TW_OK) c->status = tw_alloc(&rgb, 3 * w * h, 1, "a picture");
+    if (!rgb) return;
     for (int64_t i = 0; most <= 0 && i < columns * rows; i++) largest = fmax(largest, value[i]);
-    for (int64_t y = 0; y < (int64_t)p->height; y++)
-        for (int64_t x = 0; x < (int64_t)p->width; x++) {
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++) {
             const double column = ((double)x + 0.5) / p->width * (double)columns,
                          row = ((double)y + 0.5) / p->height * (double)rows,
                          v = value_at(value, columns, rows, column, row);
-            tw_canvas_fill(c, floor(p->left) + (double)x, floor(p->top) + (double)y, 1, 1,
-                           map(largest > 0 && v > 0 ? sqrt(v / largest) : 0));
+            const tw_colour at = map(largest > 0 && v > 0 ? sqrt(v / largest) : 0);
+            tw_colour_bytes(at, rgb + 3 * (y * w + x));
         }
+    tw_canvas_image(c, floor(p->left), floor(p->top), 1, rgb, h, w);
+    tw_free(&rgb);
 }
 
 void tw_panel_legend(tw_canvas *c, const tw_panel *p, int line, bool left, const char *text,

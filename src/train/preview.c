@@ -35,6 +35,8 @@ struct tw_preview {
     float *samples;           /* rank zero */
 };
 
+enum { DATA_POINTS = 4096 };
+
 static bool has_split(const tw_dataset_spec *s, const char *name)
 {
     for (int k = 0; k < s->split_count; k++)
@@ -223,6 +225,31 @@ done:
     return st;
 }
 
+/* What the samples should look like, beside them in figures: as many of the data, once a run.
+ * Latents that samples are decoded from are decoded here too. */
+static void write_data(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
+    const int64_t wanted = spec->kind == TW_DATASET_POINTS ? DATA_POINTS : t->c->grid_count,
+                  count = tw_dataset_count(t->data) < wanted ? tw_dataset_count(t->data) : wanted;
+    float *x = NULL;
+    char path[TW_PATH_MAX];
+    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "samples/data.png"));
+    if (tw_file_exists(path)) goto done;
+    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(spec), sizeof *x, "a picture of the data"));
+    TW_TRY(tw_dataset_read(t->data, 0, count, x, NULL));
+    if (p->decoder.codec) {
+        latent_decoder_run(&p->decoder, count, x, p->decoded);
+        spec = &p->decoder.network->samples;
+    }
+    TW_TRY(tw_grid_write(path, spec, count, p->decoder.codec ? p->decoded : x, 0));
+done:
+    if (st != TW_OK) tw_log_warn("no picture of the data: %s", tw_error_message());
+    tw_free(&x);
+}
+
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -237,6 +264,7 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
+    if (wants_grid(t) && t->past.rundir) write_data(p);
     *out = p;
     p = NULL;
 done:

@@ -15,6 +15,7 @@
 #include "tweedie/json.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/processor.h"
 #include "tweedie/text.h"
 
 enum { HISTORY = 4096 }; /* rows of the loss history that a checkpoint keeps */
@@ -247,6 +248,8 @@ void tw_progress_start(tw_progress *p)
     tw_json_int64(&json, "batch", p->t->c->batch);
     tw_json_int64(&json, "ranks", tw_comm_size(p->t->comm));
     tw_json_int64(&json, "threads", p->t->stepper.threads);
+    tw_json_string(&json, "host", tw_comm_host(p->t->comm));
+    tw_json_string(&json, "processor", tw_processor_model());
     tw_json_end(&json);
     write_line(p, &json);
 }

@@ -78,6 +78,7 @@ static tw_status preview_if_due(tw_trainer *t)
     if (due(t->c->grid_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_grid(t->preview));
+        tw_trainer_draw(t);
     }
 done:
     return st;

@@ -27,9 +27,16 @@ typedef struct tw_train_past {
     int64_t loss_rows;
 } tw_train_past;
 
-/* Everything but `stepper` is written by train_setup.c, train_run.c and tw_trainer_load before the
- * first step; from then on the saver, the progress and the previews read it, all on the thread that
- * trains. The input and output thread sees none of it: save_job.h says what it has instead. */
+/* Of run_figure.c alone. */
+typedef struct tw_train_figure {
+    int64_t count; /* drawn by this start */
+    double next;   /* tw_clock_seconds: not before */
+} tw_train_figure;
+
+/* Everything but `stepper` and `figure` is written by train_setup.c, train_run.c and
+ * tw_trainer_load before the first step; from then on the saver, the progress and the previews read
+ * it, all on the thread that trains. The input and output thread sees none of it: save_job.h says
+ * what it has instead. */
 typedef struct tw_trainer {
     const tw_comm *comm;
     const tw_train_options *options;
@@ -47,6 +54,7 @@ typedef struct tw_trainer {
 
     tw_saver *saver;     /* rank zero */
     tw_preview *preview; /* grids and validation */
+    tw_train_figure figure;
     tw_progress *progress;
     double save_seconds; /* that training waited for saves */
 } tw_trainer;
@@ -118,6 +126,9 @@ typedef struct tw_validation {
 } tw_validation;
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);
+
+/* run_figure.c: rank zero draws RUN/report.svg and .png again. What fails is told and lost. */
+void tw_trainer_draw(tw_trainer *t);
 
 /* progress.c: lines for people and metrics.jsonl. Rank zero writes; others do nothing. */
 tw_status tw_progress_create(tw_progress **out, const tw_trainer *t);

@@ -176,6 +176,36 @@ static void json_is_written_as_rfc_8259_asks(void **state)
     tw_text_free(&json.text);
 }
 
+static void markup_is_escaped(void **state)
+{
+    (void)state;
+    tw_text text = {0};
+    assert_int_equal(tw_text_add_markup(&text, ""), TW_OK);
+    assert_string_equal(text.data, "");
+    assert_int_equal(tw_text_add_markup(&text, "a<b>&\"'\n\tε"), TW_OK);
+    assert_string_equal(text.data, "a&lt;b&gt;&amp;&quot;&#39;\n\tε");
+    text.length = 0;
+    /* what XML cannot hold: control characters, bytes that are not UTF-8, U+FFFE */
+    assert_int_equal(tw_text_add_markup(&text, "\x01\x7f\xff\xef\xbf\xbe."), TW_OK);
+    assert_string_equal(text.data, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+                                   "\xef\xbf\xbd\xef\xbf\xbd.");
+    tw_text_free(&text);
+}
+
+/* RFC 4648, section 10. */
+static void base64_is_that_of_rfc_4648(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                         "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+    for (int64_t n = 0; n <= 6; n++) {
+        tw_text text = {0};
+        assert_int_equal(tw_text_add_base64(&text, "foobar", n), TW_OK);
+        assert_string_equal(text.data ? text.data : "", wanted[n]);
+        tw_text_free(&text);
+    }
+}
+
 static void json_left_open_is_an_internal_error(void **state)
 {
     (void)state;
@@ -202,6 +232,8 @@ int main(void)
         cmocka_unit_test(distance_counts_typing_errors),
         cmocka_unit_test(nearest_word_is_found_or_none),
         cmocka_unit_test(json_is_written_as_rfc_8259_asks),
+        cmocka_unit_test(markup_is_escaped),
+        cmocka_unit_test(base64_is_that_of_rfc_4648),
         cmocka_unit_test(json_left_open_is_an_internal_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

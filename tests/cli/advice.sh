@@ -53,6 +53,8 @@ expect_exit 0 "$TWEEDIE" sample run --count 8 --out parts.h5 --join
 for help in "" import bench; do expect_exit 0 "$TWEEDIE" $help --help; done
 
 advised "--grid-count: needs --grid" sample run --count 4 --out q.h5 --grid-count 4 -- --grid q.png
+expect_exit 64 "$TWEEDIE" sample run --count 4 --out q.h5 --zoom 2
+expect_message "--zoom: needs --grid" # and then images: cli/report
 expect_exit 0 "$TWEEDIE" train points.ini --run new --init run # after a divergence, and for another schedule
 
 # import: pictures of two by two pixels
@@ -122,7 +124,7 @@ expect_exit 0 "$TWEEDIE" import png.h5 --format hdf5 arrays/a.png:/points
 # --keep-order (cli/kinds); launchers (cli/train_missing, jobs/*); --weights and --init of training (cli/train_life); idx (data/test_import);
 # --from and --config of import-weights (cli/weights); --posterior, --truth (cli/restore); --paired, --spectrum, --condition (cli/conditions);
 # --class of restore (cli/classes), --keep (cli/restore).
-known='replaces it|another --out|gives it one|drain needs --to|--times A,B|--join makes|--help lists|--join is for|--grid-count: needs|--init'
+known='replaces it|another --out|gives it one|drain needs --to|--times A,B|--join makes|--help lists|--join is for|--%s: needs --grid|--grid-count: needs|--init'
 known+='|--separator|--layout|--rgb|--size HxW|--crop needs|--bits 8|--white|--skip-damaged|split-folders|class-folders|--format hdf5|--stack'
 known+='|--class says|with --keep|--truth|--paired|\| X.h5 --posterior|--condition: is for'
 known+='|--from says|--config may say|without --first|--sigma-max gives|--sigma-min gives|with --density|with --reference'
