@@ -6,6 +6,10 @@
 
 #include "tweedie/comm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Borrowed. Errors are returned, not fatal. Not collective. */
 MPI_Comm tw_comm_mpi(const tw_comm *comm);
 
@@ -22,5 +26,9 @@ MPI_Comm tw_comm_mpi(const tw_comm *comm);
 
 /* Records MPI's message for `code`. Use TRY_MPI instead. */
 tw_status tw_comm_mpi_error(int code, const char *call);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,6 +17,10 @@
 
 #include "tweedie/output.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_colour {
     double r, g, b, a; /* in [0, 1]; a: opacity */
 } tw_colour;
@@ -100,5 +104,9 @@ void tw_panel_image(tw_canvas *c, const tw_panel *p, int64_t columns, int64_t ro
 /* One line of a legend, `line` of them down from the panel's corner at the right (or left). */
 void tw_panel_legend(tw_canvas *c, const tw_panel *p, int line, bool left, const char *text,
                      tw_colour colour);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include "tweedie/output.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Writes one image.
  * @param pixels    [height][width][channels], 0…255
  * @param channels  1 is grey, 3 is RGB; of any other number the first channel is drawn as grey
@@ -42,5 +46,9 @@ tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t cou
  * none */
 tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count,
                                const double bounds[4], int64_t resolution, double blur);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

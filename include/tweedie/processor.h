@@ -10,6 +10,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The instruction sets that kernels are compiled for, each with all before it. */
 typedef enum tw_isa { TW_ISA_BASELINE, TW_ISA_AVX2, TW_ISA_AVX512 } tw_isa;
 
@@ -38,5 +42,9 @@ const char *tw_processor_name(const tw_processor *p);
 
 /* @return TW_EUSAGE where $TWEEDIE_ISA is none of baseline, avx2 and avx512 */
 tw_status tw_processor_check(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "tweedie/rng.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_RNG_LANES = 16 };
 
 /* A stream's key and the three counter words that do not count elements. */
@@ -77,5 +81,9 @@ static inline void tw_rng_dropout256(uint8_t out[256], tw_rng_key key, int layer
         for (int j = 0; j < 4; j++) inorder[4 * l + j] = w[j][l];
     __builtin_memcpy(out, inorder, sizeof inorder);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A string that grows. Starts as {0}; `data` is NULL until something is added, else always ended by
  * a NUL. Released with tw_text_free. */
 typedef struct tw_text {
@@ -52,5 +56,9 @@ int64_t tw_text_distance(const char *a, const char *b);
 /* The word of a list that a misspelt one most likely stands for, or NULL where none is near (more
  * than a third of its letters differ). */
 const char *tw_text_nearest(const char *word, const char *const *words, int64_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

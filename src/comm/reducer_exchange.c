@@ -44,7 +44,7 @@ static bool take_level(exchange *x)
         x->end = x->ends[x->level];
         return x->level-- > 0;
     }
-    for (int64_t i = x->begin; i < x->end; i++) x->values[i] += x->incoming[i - x->begin];
+    exchange_add(x->values + x->begin, x->incoming, x->end - x->begin);
     if (2 << x->level < x->nodes)
         x->level++;
     else

@@ -36,4 +36,7 @@ tw_status exchange_advance(exchange *x, bool wait, bool *complete);
 /* The same at once, by MPI_Allreduce where not in a tree: for a thread that may wait. */
 tw_status exchange_blocking(exchange *x, MPI_Comm comm, bool tree, float *values, int64_t count);
 
+/* sum[i] += values[i] (reducer_add.c). */
+void exchange_add(float *sum, const float *values, int64_t count);
+
 #endif
