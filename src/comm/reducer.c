@@ -52,7 +52,8 @@ struct tw_reducer {
     uint32_t *complete; /* per bucket: the last epoch in which all of it was final */
     uint32_t submitted,
         ended; /* the epoch that the thread is to do, and the last one that it has done */
-    int next;  /* inline: the first bucket that is not reduced */
+    int next;  /* the first bucket that is not reduced: the thread's from `submitted` on, until it
+                  has `ended`; inline the executing thread's */
     bool quit;
     tw_status failure; /* of the reduction itself, with its message: one thread may meet it and
                           another report it */
@@ -70,10 +71,55 @@ static void note_failure(tw_reducer *r, tw_status st)
                 r->message);
 }
 
-static void move_bucket(tw_reducer *r, int b, uint32_t epoch, bool wait)
+static void move_bucket(tw_reducer *r, int b, uint32_t epoch, reducer_patience patience)
 {
-    tw_status st = reducer_node_advance(&r->node, b, epoch, wait);
+    tw_status st = reducer_node_advance(&r->node, b, epoch, patience);
     if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
+}
+
+/* How many buckets, from the first on, are final here, as far as they may be on their way. */
+static int final_buckets(const tw_reducer *r, uint32_t epoch)
+{
+    int b = r->next;
+    while (b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == epoch) b++;
+    return b;
+}
+
+/* Without waiting: begins, in their order, the buckets below `end`, and moves those that are on
+ * their way. */
+static void move_buckets(tw_reducer *r, uint32_t epoch, int end)
+{
+    for (int b = r->next; b < end; b++) {
+        move_bucket(r, b, epoch, REDUCER_POLL);
+        if (!reducer_node_has_begun(&r->node, b)) break;
+    }
+    while (r->next < end && reducer_node_is_complete(&r->node, r->next)) r->next++;
+}
+
+/* Waits until one of the buckets below `end`, all of which have been moved as far as they go, can
+ * go on: for any message of theirs, or for the ranks of the node. */
+static void wait_for_move(tw_reducer *r, uint32_t epoch, int end)
+{
+    const bool begun = reducer_node_has_begun(&r->node, r->next);
+    bool waited = false;
+    if (begun) {
+        tw_status st = reducer_node_wait_any(&r->node, r->next, end, &waited);
+        if (st != TW_OK) note_failure(r, st);
+    }
+    if (!waited) move_bucket(r, r->next, epoch, begun ? REDUCER_END : REDUCER_BEGIN);
+}
+
+/* All buckets of a step, on the thread, which holds the lock whenever it does not move or wait. */
+static void reduce_step(tw_reducer *r, uint32_t epoch)
+{
+    while (r->next < r->bucket_count) {
+        while (r->complete[r->next] != epoch) pthread_cond_wait(&r->changed, &r->lock);
+        const int end = final_buckets(r, epoch);
+        pthread_mutex_unlock(&r->lock);
+        move_buckets(r, epoch, end);
+        if (r->next < end) wait_for_move(r, epoch, end);
+        pthread_mutex_lock(&r->lock);
+    }
 }
 
 static void *communicate(void *self)
@@ -84,12 +130,7 @@ static void *communicate(void *self)
         while (!r->quit && r->submitted == r->ended) pthread_cond_wait(&r->changed, &r->lock);
         if (r->quit) break;
         uint32_t epoch = r->submitted;
-        for (int b = 0; b < r->bucket_count; b++) {
-            while (r->complete[b] != epoch) pthread_cond_wait(&r->changed, &r->lock);
-            pthread_mutex_unlock(&r->lock);
-            move_bucket(r, b, epoch, true);
-            pthread_mutex_lock(&r->lock);
-        }
+        reduce_step(r, epoch);
         r->ended = epoch;
         pthread_cond_broadcast(&r->changed);
     }
@@ -380,24 +421,12 @@ static void complete_bucket(tw_reducer *r, int b)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Without a thread: begins, in their order, the buckets that can, and moves those that are on their
- * way. */
-static void move_buckets(tw_reducer *r)
-{
-    for (int b = r->next;
-         b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
-        move_bucket(r, b, r->epoch, false);
-        if (!reducer_node_has_begun(&r->node, b)) break;
-    }
-    while (r->next < r->bucket_count && reducer_node_is_complete(&r->node, r->next)) r->next++;
-}
-
 void tw_reducer_poll(tw_reducer *r)
 {
     if (r->threaded || !r->open || r->next == r->bucket_count || r->complete[r->next] != r->epoch)
         return;
     const double start = tw_clock_seconds();
-    move_buckets(r);
+    move_buckets(r, r->epoch, final_buckets(r, r->epoch));
     r->exposed += tw_clock_seconds() - start;
 }
 
@@ -462,8 +491,9 @@ static void wait_for_buckets(tw_reducer *r)
         return;
     }
     while (r->next < r->bucket_count) {
-        move_buckets(r);
-        if (r->next < r->bucket_count) move_bucket(r, r->next, r->epoch, true);
+        const int end = final_buckets(r, r->epoch);
+        move_buckets(r, r->epoch, end);
+        if (r->next < end) wait_for_move(r, r->epoch, end);
     }
 }
 

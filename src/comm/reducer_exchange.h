@@ -33,6 +33,10 @@ tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float 
 /* Goes on as far as possible without waiting, or with `wait` to the end. */
 tw_status exchange_advance(exchange *x, bool wait, bool *complete);
 
+/* Waits for one message of any of `count` exchanges in flight, of which some may be complete: one
+ * of them can then go on. *waited: whether there was a message to wait for. */
+tw_status exchange_wait_any(exchange *const *x, int count, bool *waited);
+
 /* The same at once, by MPI_Allreduce where not in a tree: for a thread that may wait. */
 tw_status exchange_blocking(exchange *x, MPI_Comm comm, bool tree, float *values, int64_t count);
 
