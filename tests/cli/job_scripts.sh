@@ -81,12 +81,14 @@ printf '<%s>' "$@" >>"$CALLS"
 echo >>"$CALLS"
 END
 chmod +x bin/srun
+mkdir home-srun
+echo "PATH=$HERE/bin:\$PATH" >home-srun/.bash_profile # behind /etc/profile, which sets it anew
 for wanted in pmix pmi2 ""; do
     for script in train sample restore likelihood evaluate; do
         rm -rf calls run/lock o.h5*
         given=(LAUNCH_MPI="$wanted")
         [ "$wanted" != pmix ] || given=()
-        env HOME="$HERE" PATH="$HERE/bin:$PATH" "${given[@]}" RUN=run CONFIG=a.ini WEIGHTS=w OUT="$HERE/o.h5" SAMPLES=s REFERENCE=r DATA=d TASK=t \
+        env HOME="$HERE/home-srun" PATH="$HERE/bin:$PATH" "${given[@]}" RUN=run CONFIG=a.ini WEIGHTS=w OUT="$HERE/o.h5" SAMPLES=s REFERENCE=r DATA=d TASK=t \
             INPUT=i COUNT=8 ROWS=8 bash "$JOBS/$script.sbatch" >"$OUT" 2>"$ERR"
         LAST="$script.sbatch with LAUNCH_MPI=$wanted"
         grep -q '<--ntasks=' calls || fail "it does not call srun: $(cat calls)"
