@@ -46,7 +46,7 @@ static bool take_level(exchange *x)
         x->end = x->ends[x->level];
         return x->level-- > 0;
     }
-    exchange_add(x->values + x->begin, x->incoming, x->end - x->begin);
+    exchange_add(x->values + x->begin, x->incoming, x->end - x->begin, x->together);
     if (2 << x->level < x->nodes)
         x->level++;
     else
@@ -59,13 +59,15 @@ tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float 
 {
     tw_status st = TW_OK;
     float *incoming = x->incoming;
+    const bool together = x->together;
     *x = (exchange){.comm = comm,
                     .tree = tree,
                     .slot = slot,
                     .values = values,
                     .count = count,
                     .end = count,
-                    .incoming = incoming};
+                    .incoming = incoming,
+                    .together = together};
     x->requests[0] = x->requests[1] = MPI_REQUEST_NULL;
     TRY_MPI(MPI_Comm_rank(comm, &x->me));
     TRY_MPI(MPI_Comm_size(comm, &x->nodes));

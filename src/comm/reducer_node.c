@@ -145,6 +145,8 @@ done:
 tw_status reducer_node_prepare(reducer_node *r, bool blocking, bool tree)
 {
     const bool power_of_two = (r->node.nodes & (r->node.nodes - 1)) == 0;
+    r->together = !blocking;
+    for (int k = 0; k < IN_FLIGHT; k++) r->exchanges[k].together = r->together;
     r->tree = power_of_two && (tree || !blocking);
     r->blocking = blocking && !r->tree;
     return allocate(r);
@@ -202,12 +204,12 @@ static void sum_slice(const reducer_node *r, int b, int first, int last)
     }
 }
 
-/* The blocks of my slice, where it became final otherwise. A rank that is alone has no thread that
- * reduces, so it may have all of its own at work. */
+/* The blocks of my slice, where it became final otherwise. A rank without a thread that reduces may
+ * have all of its own at work. */
 static void take_blocks(reducer_node *r, int b)
 {
     const tw_reducer_bucket mine = reducer_node_slice(r, r->buckets[b], r->node.rank);
-    const int64_t each = r->node.nodes == 1 ? mine.count : BLOCK;
+    const int64_t each = r->together ? mine.count : BLOCK;
     const double start = tw_clock_seconds();
     for (int64_t i = mine.offset, end = mine.offset + mine.count; r->of_blocks && i < end;
          i += each)

@@ -30,6 +30,7 @@ typedef struct reducer_node {
     int bucket_count;
     bool tree;     /* own messages between nodes */
     bool slices;   /* each sum stays with the rank that owns it */
+    bool together; /* no thread of its own: the rank's threads wait, and add with it */
     bool blocking; /* one exchange at a time, by MPI's collective, which waits */
     reducer_stage *stages;
     exchange exchanges[IN_FLIGHT];              /* of bucket b: b modulo IN_FLIGHT */

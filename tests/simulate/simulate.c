@@ -26,7 +26,6 @@ typedef struct part {
 typedef struct simulation {
     double compute;  /* seconds of forward and backward pass */
     double update;   /* and of what follows the reduction */
-    double memory;   /* bytes a second of the node */
     double jitter;   /* standard deviation of the compute time, a share of it */
     double slow;     /* nodes that always take … */
     double slowness; /* … so many times as long */
@@ -46,10 +45,10 @@ static tw_status read_settings(simulation *s, int argc, char **argv)
     const struct {
         const char *name;
         double *value;
-    } keys[] = {{"compute", &s->compute}, {"update", &s->update},       {"jitter", &s->jitter},
-                {"slow", &s->slow},       {"slowness", &s->slowness},   {"steps", &s->steps},
-                {"thread", &s->thread},   {"tree", &s->tree},           {"halves", &s->halves},
-                {"memory", &s->memory},   {"core", &simulate_bandwidth}};
+    } keys[] = {{"compute", &s->compute},     {"update", &s->update},       {"jitter", &s->jitter},
+                {"slow", &s->slow},           {"slowness", &s->slowness},   {"steps", &s->steps},
+                {"thread", &s->thread},       {"tree", &s->tree},           {"halves", &s->halves},
+                {"memory", &simulate_memory}, {"core", &simulate_bandwidth}};
     for (int a = 1; a < argc; a++) {
         const size_t n = strcspn(argv[a], "=");
         bool known = strncmp(argv[a], "ready=", 6) == 0;
@@ -94,13 +93,11 @@ static int by_offset(const void *a, const void *b)
 
 /* Squares of the gradient's blocks, for its norm: read once, by one core, or by the node where
  * nothing else is to be done. */
-static double node_memory;
-
 static void of_blocks(const float *x, int64_t n, double *sums)
 {
     (void)x, (void)sums;
     if (n > TW_REDUCER_BLOCK)
-        simulate_sleep(4 * (double)n / node_memory);
+        simulate_sleep(4 * (double)n / simulate_memory);
     else
         simulate_add((double)n / 3);
 }
@@ -195,17 +192,13 @@ static tw_status run(simulation *s, const tw_comm *comm)
 {
     tw_status st = TW_OK;
     double start = 0, exposed = 0;
-    node_memory = s->memory;
     s->rank = tw_comm_rank(comm);
     s->ranks = tw_comm_size(comm);
     TW_TRY(read_parts(s));
     TW_TRY(make_reducer(s, comm));
-    for (int64_t k = -1; k < (int64_t)s->steps; k++) {
-        TW_TRY(step(s, k, &exposed));
-        if (k >= 0) continue; /* the first starts them all at one time */
-        start = tw_clock_seconds();
-        exposed = 0;
-    }
+    TW_TRY(tw_comm_barrier(comm));
+    start = tw_clock_seconds();
+    for (int64_t k = 0; k < (int64_t)s->steps; k++) TW_TRY(step(s, k, &exposed));
     if (s->rank == 0)
         printf("%d %.4f %.4f %s\n", s->ranks, 1e3 * (tw_clock_seconds() - start) / s->steps,
                1e3 * exposed / s->steps, tw_reducer_description(s->reducer));
@@ -218,7 +211,7 @@ done:
 int main(int argc, char **argv)
 {
     tw_comm *comm = NULL;
-    simulation s = {.memory = 2e11, .steps = 3, .halves = 2, .slowness = 1};
+    simulation s = {.steps = 3, .halves = 2, .slowness = 1};
     tw_status st = read_settings(&s, argc, argv);
     if (st == TW_OK) st = tw_comm_create(&comm);
     if (st == TW_OK) st = run(&s, comm);

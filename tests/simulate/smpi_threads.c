@@ -16,7 +16,7 @@
 
 #include "simulate.h"
 
-double simulate_bandwidth = 8e9;
+double simulate_bandwidth = 8e9, simulate_memory = 2e11;
 
 void simulate_sleep(double seconds)
 {
