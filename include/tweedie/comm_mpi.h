@@ -2,6 +2,13 @@
 #ifndef TWEEDIE_COMM_MPI_H
 #define TWEEDIE_COMM_MPI_H
 
+/* To C++ mpi.h brings bindings that MPI 3.0 has removed, and that want a library of their own. */
+#if defined(__cplusplus) && !defined(OMPI_SKIP_MPICXX)
+#define OMPI_SKIP_MPICXX 1
+#endif
+#if defined(__cplusplus) && !defined(MPICH_SKIP_MPICXX)
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 
 #include "tweedie/comm.h"
