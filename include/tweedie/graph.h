@@ -187,8 +187,9 @@ typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT, TW_PAD_CIRCULAR } tw_padd
 /* What convolutions, filters and pools that are added from now on find outside, in the place of
  * zeros: TW_PAD_CIRCULAR makes a network of fields on a torus, whose output of a shifted input is
  * the shifted output. What cannot be periodic fails the graph then: convolutions that do not keep
- * the extent or divide it by their stride, interpolation that keeps the corners. */
+ * the extent or divide it by their stride. Interpolation has no corners to keep then. */
 void tw_graph_set_padding(tw_graph *g, tw_padding padding);
+tw_padding tw_graph_padding(const tw_graph *g);
 /* Whether anything has had such a border. */
 bool tw_graph_is_padded(const tw_graph *g);
 
@@ -297,7 +298,8 @@ tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
 tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
 
 /* Linear interpolation in each spatial dimension to the extents extent[0 … rank - 2), the outermost
- * positions staying where they are (PyTorch's bilinear with align_corners). */
+ * positions staying where they are (PyTorch's bilinear with align_corners); of a torus, which has
+ * no outermost ones, positions are the middles of equal pieces of it. */
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
 /* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
@@ -325,6 +327,10 @@ tw_value *tw_embed_fourier(tw_graph *g, tw_value *t, tw_value *frequencies);
 /* Row index[n] of a table [rows, dim]. Indices outside of the table give zeros (the importer and
  * the loader refuse them). */
 tw_value *tw_embed_table(tw_graph *g, tw_value *table, tw_value *index);
+
+/* The row of a table [rows, c] that is nearest to each vector of x [.., c], both f32: i32
+ * [vectors], a constant of all gradients. */
+tw_value *tw_nearest_row(tw_graph *g, tw_value *x, tw_value *table);
 
 /* weight[n] · Σ (a - b)² / D of each sample, f32 [N]; D = elements of a sample. weight [N] f32 or
  * NULL for ones. */

@@ -31,8 +31,10 @@ const meta_field meta_fields[] = {
     FIELD(channels, META_INT64),
     FIELD(num_classes, META_INT64),
     FIELD(channel_text, META_TEXT),
+    FIELD(encoder, META_TEXT),
     FIELD(condition_kind, META_TEXT),
     FIELD(condition_channels, META_INT64),
+    FIELD(condition_channel_text, META_TEXT),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
@@ -40,8 +42,10 @@ const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
 bool is_optional(const meta_field *field)
 {
     return field->offset == offsetof(tw_checkpoint_meta, channel_text) ||
+           field->offset == offsetof(tw_checkpoint_meta, encoder) ||
            field->offset == offsetof(tw_checkpoint_meta, condition_kind) ||
-           field->offset == offsetof(tw_checkpoint_meta, condition_channels);
+           field->offset == offsetof(tw_checkpoint_meta, condition_channels) ||
+           field->offset == offsetof(tw_checkpoint_meta, condition_channel_text);
 }
 
 bool is_valid_name(const char *name, bool path)

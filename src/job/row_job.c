@@ -66,6 +66,12 @@ done:
     return st;
 }
 
+static void condition(void *self, const int32_t *label)
+{
+    const tw_score *s = tw_model_score_view(((row_job *)self)->network);
+    s->condition(s->self, label);
+}
+
 static tw_score make_score(row_job *j)
 {
     const tw_score *s = tw_model_score_view(j->network);
@@ -73,7 +79,10 @@ static tw_score make_score(row_job *j)
                       .dims = s->dims,
                       .eval = eval,
                       .vjp = s->vjp ? vjp : NULL,
-                      .eval_variance = s->eval_variance ? eval_variance : NULL};
+                      .eval_variance = s->eval_variance ? eval_variance : NULL,
+                      .condition = s->condition ? condition : NULL,
+                      .classes = s->classes,
+                      .unlabelled = s->unlabelled};
 }
 
 /* ---- planning ---- */
@@ -147,17 +156,28 @@ static tw_status describe(row_job *j)
                      tw_convolution_name((tw_convolution)j->run.compute.convolution));
 }
 
-static tw_status plan(row_job *j)
+static tw_status plan_network(row_job *j)
 {
     tw_status st = TW_OK;
     tw_model *m = j->restored->model;
-    j->dims = m->dims;
+    const tw_convolution convolution = (tw_convolution)j->run.compute.convolution;
+    if (j->task->codec)
+        return tw_model_codec_create(&j->codec, m, j->task->codec, j->batch, j->precision,
+                                     convolution);
+    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision, convolution));
+    j->score = make_score(j);
+done:
+    return st;
+}
+
+static tw_status plan(row_job *j)
+{
+    tw_status st = TW_OK;
+    j->dims = j->restored->model->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
     TW_TRY(row_job_check_given(j));
     TW_TRY(row_job_choose_rows(j));
-    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision,
-                                 (tw_convolution)j->run.compute.convolution));
-    j->score = make_score(j);
+    TW_TRY(plan_network(j));
     TW_TRY(block_work_check_array(j->first, j->block, "rows"));
     TW_TRY(j->task->plan(j));
     TW_TRY(describe(j));
@@ -170,6 +190,7 @@ static tw_status prepare(row_job *j)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_restore(&j->restored, j->comm, j->options->weights, j->options->which));
+    if (j->task->read) TW_TRY(j->task->read(j));
     TW_TRY(agree(j, read_settings(j)));
     TW_TRY(tw_compute_prepare(&j->precision, NULL, &j->run.compute, j->comm));
     TW_TRY(row_job_open_data(j));
@@ -422,6 +443,7 @@ void row_job_close(row_job *j)
 {
     tw_dataset_destroy(&j->data);
     tw_model_score_destroy(&j->network);
+    tw_model_codec_destroy(&j->codec);
     tw_run_config_free(&j->run);
     tw_config_destroy(&j->config);
     tw_restore_destroy(&j->restored);

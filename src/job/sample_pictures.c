@@ -11,7 +11,7 @@
 #include "tweedie/output.h"
 #include "tweedie/png.h"
 
-enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64 };
+enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64, CLASSES_MOST = 32 };
 
 static tw_status read_samples(const sample_job *d, int64_t first, int64_t count, float *x)
 {
@@ -26,13 +26,19 @@ done:
     return st;
 }
 
+/* One for each class, so that classes in turn have columns of their own; 0: as it looks best. */
+static int64_t columns_of(const tw_dataset_spec *s)
+{
+    return s->num_classes >= 2 && s->num_classes <= CLASSES_MOST ? s->num_classes : 0;
+}
+
 static tw_status write_grid(const sample_job *d, int64_t count, const float *x)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
     tw_output out = {.part = ""};
     TW_TRY(tw_output_begin(&out, o->grid, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
-    st = tw_grid_write(out.part, &d->parts.spec, count, x);
+    st = tw_grid_write(out.part, &d->parts.spec, count, x, columns_of(&d->parts.spec));
     if (st != TW_OK) tw_error_prefix("%s: ", o->grid);
     TW_TRY(st);
     TW_TRY(tw_output_publish(&out));

@@ -5,6 +5,9 @@
  * linear   interpolation from x's extent to another one, the first and last positions staying where
  *          they are: s = p (from - 1) / (to - 1), m[p, ⌊s⌋] = 1 - (s - ⌊s⌋), m[p, ⌊s⌋ + 1] the rest
  *
+ * periodic interpolation likewise on a circle, of positions in the middles of equal pieces:
+ *          s = (p + 1/2) from / to - 1/2, and what lies outside is the other end
+ *
  * i[0] dimension, i[1] kind, i[2] extent of y, i[3] window of box, i[4] m transposed. The gradient
  * is the same with the transpose. */
 #include <math.h>
@@ -36,15 +39,11 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window)
 
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent)
 {
-    if (tw_border_is_circular(g))
-        return tw_graph_fail(g, TW_ECONFIG,
-                             "network.padding: circular, and the network interpolates between "
-                             "corners, which has no periodic form; networks without (unet, "
-                             "ncsnpp, adm, diffusers_unet) have one");
+    const tw_mix_kind kind = tw_border_is_circular(g) ? TW_MIX_PERIODIC : TW_MIX_LINEAR;
     const int rank = x ? x->shape.rank : 0;
     for (int d = 1; x && d <= rank - 2; d++)
         if (extent[d - 1] != x->shape.dims[d])
-            x = tw_mix_axis(g, x, d, TW_MIX_LINEAR, extent[d - 1], 1, false);
+            x = tw_mix_axis(g, x, d, kind, extent[d - 1], 1, false);
     return x;
 }
 
@@ -92,6 +91,14 @@ static int64_t row_of(entry *out, const int64_t *attr, int64_t rows, int64_t col
     if (attr[KIND] == TW_MIX_BOX) {
         for (int64_t q = p - attr[WINDOW] / 2; q <= p + attr[WINDOW] / 2; q++)
             if (q >= 0 && q < columns) out[n++] = (entry){p, q, 1.0 / (double)attr[WINDOW]};
+        return n;
+    }
+    if (attr[KIND] == TW_MIX_PERIODIC) {
+        const double s = ((double)p + 0.5) * (double)columns / (double)rows - 0.5,
+                     high = s - floor(s);
+        const int64_t q = ((int64_t)floor(s) + columns) % columns;
+        out[n++] = (entry){p, q, 1 - high};
+        if (high > 0) out[n++] = (entry){p, (q + 1) % columns, high};
         return n;
     }
     const double s = rows > 1 ? (double)p * (double)(columns - 1) / (double)(rows - 1) : 0;
@@ -197,6 +204,9 @@ static tw_value *example(tw_graph *g, int variant)
     case 5:
         return tw_resize_linear(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 5, 3)),
                                 (const int64_t[]){1});
+    case 6:
+        return tw_mix_axis(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 4, 5)), 1, TW_MIX_PERIODIC, 6,
+                           1, false);
     default:
         return NULL;
     }

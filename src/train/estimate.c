@@ -11,7 +11,9 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 
-enum { STEPS = 3 }; /* the first warms up, the shortest of the others counts */
+/* The first step warms up, the shortest of the others counts: two, and more while they take less
+ * than a second together. */
+enum { STEPS_LEAST = 2, STEPS_MOST = 20, SECONDS = 1 };
 
 static double mega(double bytes)
 {
@@ -110,7 +112,7 @@ done:
 static tw_status measure_time(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    double best = 1e300;
+    double best = 1e300, spent = 0;
     tw_step_result r;
     const double steps = (double)(t->c->steps - t->stepper.step);
     if (steps <= 0) {
@@ -118,9 +120,12 @@ static tw_status measure_time(tw_trainer *t)
                     (long long)t->c->steps);
         goto done;
     }
-    for (int k = 0; k < STEPS; k++) {
+    TW_TRY(tw_trainer_step(t, &r));
+    for (int k = 0; k < STEPS_LEAST || (k < STEPS_MOST && spent < SECONDS); k++) {
         TW_TRY(tw_trainer_step(t, &r));
-        if (k > 0 && r.seconds < best) best = r.seconds;
+        if (r.seconds < best) best = r.seconds;
+        spent += r.seconds;
+        TW_TRY(tw_comm_max(t->comm, &spent, 1)); /* all ranks take as many */
     }
     TW_TRY(tw_comm_max(t->comm, &best, 1));
     tw_log_info(

@@ -7,6 +7,7 @@
 #undef MPI_Allreduce
 
 #include <dlfcn.h>
+#include <omp.h>
 #include <simgrid/actor.h>
 #include <simgrid/cond.h>
 #include <simgrid/host.h>
@@ -88,6 +89,22 @@ int simulate_allreduce(const void *in, void *out, int count, MPI_Datatype type, 
 }
 
 /* ---- threads ---- */
+
+/* Of OpenMP, without which a simulation is compiled: a rank has no places. */
+int omp_get_num_places(void)
+{
+    return 0;
+}
+
+int omp_get_place_num_procs(int place)
+{
+    return 0 * place;
+}
+
+void omp_get_place_proc_ids(int place, int *ids)
+{
+    (void)place, (void)ids;
+}
 
 typedef struct start {
     void *(*run)(void *self);
