@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "comm/comm_private.h"
@@ -178,15 +177,6 @@ done:
     return st;
 }
 
-static const tw_reducer_bucket
-    *compared; /* qsort passes no context; creation is collective and so never concurrent */
-
-static int by_offset(const void *a, const void *b)
-{
-    int64_t x = compared[*(const int *)a].offset, y = compared[*(const int *)b].offset;
-    return (x > y) - (x < y);
-}
-
 static int64_t blocks_of(tw_reducer_bucket bucket)
 {
     return (bucket.count + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
@@ -195,7 +185,6 @@ static int64_t blocks_of(tw_reducer_bucket bucket)
 static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
 {
     tw_status st = TW_OK;
-    int64_t at = 0;
     TW_CHECK(r->count > 0 && r->bucket_count > 0, TW_EINTERNAL,
              "a gradient of %lld floats in %d buckets", (long long)r->count, r->bucket_count);
     TW_TRY(tw_alloc(&r->buckets, r->bucket_count, sizeof *r->buckets, "the buckets"));
@@ -204,22 +193,8 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
     TW_TRY(tw_alloc(&r->complete, r->bucket_count, sizeof *r->complete, "the buckets"));
     TW_TRY(tw_alloc(&r->records, r->comm->size, sizeof *r->records, "the ranks' records"));
     memcpy(r->buckets, buckets, (size_t)r->bucket_count * sizeof *buckets);
-    for (int b = 0; b < r->bucket_count; b++) r->by_offset[b] = b;
-    compared = r->buckets;
-    qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
-    for (int i = 0; i < r->bucket_count; i++) {
-        const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
-        TW_CHECK(b->count <= CHUNK_MAX, TW_ECONFIG,
-                 "a parameter of %lld numbers is too large: %d can be summed over ranks at a time",
-                 (long long)b->count, CHUNK_MAX);
-        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL,
-                 "bucket %d begins at %lld with %lld floats where %lld was expected",
-                 r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
-        at += b->count;
-    }
+    TW_TRY(reducer_sort_buckets(r->by_offset, r->buckets, r->bucket_count, r->count));
     for (int b = 0; b < r->bucket_count; b++) r->blocks += blocks_of(r->buckets[b]);
-    TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld",
-             (long long)at, (long long)r->count);
 done:
     return st;
 }
@@ -430,20 +405,6 @@ void tw_reducer_poll(tw_reducer *r)
     r->exposed += tw_clock_seconds() - start;
 }
 
-/* The position in by_offset of the bucket that holds element `offset`. */
-static int find_bucket(const tw_reducer *r, int64_t offset)
-{
-    int low = 0, high = r->bucket_count - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (r->buckets[r->by_offset[middle]].offset <= offset)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return low;
-}
-
 void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
 {
     if (!r->open || offset < 0 || count < 0 || count > r->count - offset) {
@@ -451,7 +412,8 @@ void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
         return;
     }
     int64_t end = offset + count;
-    for (int i = find_bucket(r, offset); offset < end; i++) {
+    for (int i = reducer_find_bucket(r->by_offset, r->buckets, r->bucket_count, offset);
+         offset < end; i++) {
         int b = r->by_offset[i];
         int64_t bucket_end = r->buckets[b].offset + r->buckets[b].count;
         int64_t part = (end < bucket_end ? end : bucket_end) - offset;

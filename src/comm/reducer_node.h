@@ -88,4 +88,12 @@ bool reducer_node_is_complete(const reducer_node *r, int b);
 tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *mine,
                                         reducer_record *all, uint32_t epoch);
 
+/* reducer_sort.c: numbers of the buckets in the order of their offsets, which must cut [0, count).
+ * @return TW_EINTERNAL where they do not; TW_ECONFIG where one is too large for MPI */
+tw_status reducer_sort_buckets(int *order, const tw_reducer_bucket *buckets, int bucket_count,
+                               int64_t count);
+/* The position in `order` of the bucket that holds element `offset`. */
+int reducer_find_bucket(const int *order, const tw_reducer_bucket *buckets, int bucket_count,
+                        int64_t offset);
+
 #endif
