@@ -11,6 +11,10 @@
 #include "tweedie/kind.h"
 #include "tweedie/rng.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* An image of a batch. */
 typedef struct tw_augment_image {
     int64_t height, width, channels;
@@ -31,5 +35,9 @@ typedef struct tw_augment {
 } tw_augment;
 
 extern const tw_kinds tw_augment_kinds;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

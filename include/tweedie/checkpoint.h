@@ -25,6 +25,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     TW_CHECKPOINT_DIMS = 8,
     TW_CHECKPOINT_PATH = 4096,
@@ -260,5 +264,9 @@ tw_status tw_weights_copy(const tw_weights *weights, const tw_checkpoint_array *
  * @param[out] made   may be NULL: at least TW_CHECKPOINT_PATH bytes for the path written */
 tw_status tw_weights_export(const char *from, const char *which, const char *path, bool replace,
                             char *made);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

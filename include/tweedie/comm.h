@@ -16,6 +16,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_comm tw_comm;
 
 /* All ranks of this launch. Initialises MPI where nobody has (asking for MPI_THREAD_MULTIPLE) and
@@ -114,5 +118,9 @@ int tw_comm_openmp_runtimes(char *names, size_t size);
 
 /* The MPI library in its own words, one line. Needs no tw_comm. Not collective. */
 tw_status tw_comm_library(char *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

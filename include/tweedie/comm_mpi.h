@@ -2,9 +2,20 @@
 #ifndef TWEEDIE_COMM_MPI_H
 #define TWEEDIE_COMM_MPI_H
 
+/* To C++ mpi.h brings bindings that MPI 3.0 has removed, and that want a library of their own. */
+#if defined(__cplusplus) && !defined(OMPI_SKIP_MPICXX)
+#define OMPI_SKIP_MPICXX 1
+#endif
+#if defined(__cplusplus) && !defined(MPICH_SKIP_MPICXX)
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 
 #include "tweedie/comm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Borrowed. Errors are returned, not fatal. Not collective. */
 MPI_Comm tw_comm_mpi(const tw_comm *comm);
@@ -22,5 +33,9 @@ MPI_Comm tw_comm_mpi(const tw_comm *comm);
 
 /* Records MPI's message for `code`. Use TRY_MPI instead. */
 tw_status tw_comm_mpi_error(int code, const char *call);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -31,6 +31,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_CONFIG_LIST_MAX = 16 };
 
 typedef struct tw_config_ints {
@@ -161,5 +165,9 @@ tw_status tw_config_help(const tw_config *config, char **out);
  * @param[out] out  the member itself, not the struct; strings point to `text`
  * @return TW_ECONFIG with a message such as "'12x': expected an integer, at least 1" */
 tw_status tw_config_value(const tw_config_field *field, const char *text, void *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -30,6 +30,10 @@
 #include "tweedie/output.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct tw_comm;
 
 enum {
@@ -413,5 +417,9 @@ bool tw_import_is_generated(const char *format);
 
 /* Name and one-line summary of format i; false past the last. */
 bool tw_import_format(int i, const char **name, const char **summary);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_density tw_density;
 
 /* @param name  as in `tweedie import --format`
@@ -26,5 +30,9 @@ void tw_density_node(const tw_density *d, int k, double *weight, double mean[2],
 
 /* Point i of the data, as the generator makes it. */
 void tw_density_sample(const tw_density *d, uint64_t seed, int64_t i, float point[2]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_PATH_MAX = 4096 };
 
 /* Whether something has this name. */
@@ -80,5 +84,9 @@ void tw_file_discard(const char *temporary);
 /* Writes `size` bytes as the file `path`, by way of a temporary file. @return TW_EIO naming the
  * file */
 tw_status tw_file_write(const char *path, const void *bytes, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

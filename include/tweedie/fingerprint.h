@@ -13,6 +13,10 @@
 
 #include "tweedie/model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_fingerprint {
     int64_t params; /* with the frozen ones that the published network counts as parameters */
     double first8[8];
@@ -39,5 +43,9 @@ typedef struct tw_fingerprint_inputs {
 tw_status tw_fingerprint_measure(tw_fingerprint *out, tw_model *m,
                                  const tw_fingerprint_inputs *inputs,
                                  const tw_plan_options *options);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

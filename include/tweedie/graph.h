@@ -19,6 +19,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_RANK_MAX = 5, TW_NAME_MAX = 96 };
 
 /* What a value's elements are. TW_ACT is stored as f32 or bf16, as the plan's precision says;
@@ -342,5 +346,9 @@ tw_value *tw_one_hot(tw_graph *g, tw_value *label, int64_t classes);
  * Attributes as that file says. */
 tw_value *tw_apply(tw_graph *g, const char *op, tw_value *const *in, int n, const int64_t *i,
                    const double *f);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include "tweedie/process.h"
 #include "tweedie/score.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a guided score is made of; all borrowed as long as it. */
 typedef struct tw_guidance_use {
     const tw_score *score;       /* that is guided */
@@ -121,5 +125,9 @@ const tw_score *tw_guided_view(const tw_guided *guided);
 /* Everything that it does to a score: what sample sets are compared by.
  * @param[out] out  is added to, with a blank before it */
 tw_status tw_guided_describe(tw_text *out, const tw_guided *guided);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

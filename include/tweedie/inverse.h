@@ -18,6 +18,10 @@
 #include "tweedie/sample.h"
 #include "tweedie/score.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- operators ---- */
 
 /* What samples or measurements are: images [H][W][C], or points of C numbers. */
@@ -186,5 +190,9 @@ void tw_grf_sample(const tw_grf *g, uint64_t seed, int64_t i, double *x);
  * @return TW_ECONFIG above 4096 numbers of a sample or a measurement */
 tw_status tw_grf_posterior(const tw_grf *g, const tw_operator *a, double sigma, const double *y,
                            double *mean, double *covariance);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_io tw_io;
 
 enum { TW_IO_MESSAGE_MAX = 1024 };
@@ -48,5 +52,9 @@ tw_status tw_io_wait(tw_io *io, tw_io_job *job);
  * calls it here.
  * @return what it returned */
 tw_status tw_io_call(tw_io *io, tw_status (*run)(void *self), void *self);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_sample_job_options {
     const char
         *weights; /* RUN, checkpoint or weights file; NULL: generate nothing, join what is there */
@@ -55,5 +59,9 @@ typedef struct tw_sample_job_result {
  * TW_ECONFIG and TW_EUSAGE for settings */
 tw_status tw_sample_job(const tw_comm *comm, const tw_sample_job_options *options,
                         tw_sample_job_result *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "tweedie/job_rows.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_latents_summary {
     tw_row_job_result rows;
     int64_t height, width, channels; /* of what was made */
@@ -36,5 +40,9 @@ tw_status tw_decode_data_job(const tw_comm *comm, const tw_row_job_options *opti
  * @param grid_count  pairs in it */
 tw_status tw_reconstruct_job(const tw_comm *comm, const tw_row_job_options *options,
                              const char *grid, int64_t grid_count, tw_latents_summary *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

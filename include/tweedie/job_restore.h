@@ -11,6 +11,10 @@
 
 #include "tweedie/job_rows.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_restore_job_options {
     tw_row_job_options rows; /* data: the measurements; assignments to [task], [restore], [sample],
                                 [guidance] and [compute] */
@@ -48,5 +52,9 @@ typedef struct tw_simulate_options {
 /* Measures samples, with noise of the stream (task.seed, TW_RNG_MEASUREMENT, row). Not collective.
  * @param[out] count  may be NULL */
 tw_status tw_simulate_job(const tw_simulate_options *options, int64_t *count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

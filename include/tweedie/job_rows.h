@@ -13,6 +13,10 @@
 
 #include "tweedie/comm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_row_job_options {
     const char *weights;  /* RUN, checkpoint or weights file */
     const char *which;    /* "raw", "ema:RATE"; NULL or "": the default */
@@ -71,5 +75,9 @@ typedef struct tw_decode_options {
 /* What each code decodes to, a dataset as the network's training data were. */
 tw_status tw_decode_job(const tw_comm *comm, const tw_row_job_options *options,
                         const tw_decode_options *decoding, tw_row_job_result *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

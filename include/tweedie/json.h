@@ -21,6 +21,10 @@
 
 #include "tweedie/text.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_JSON_DEPTH_MAX = 16 };
 
 typedef struct tw_json {
@@ -49,5 +53,9 @@ void tw_json_doubles(tw_json *json, const char *key, const double *values, int64
 /* @return the first failure (TW_ENOMEM), or TW_EINTERNAL if objects or lists are still open. The
  * text is not ended by a newline. */
 tw_status tw_json_finish(tw_json *json);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include "tweedie/config.h"
 #include "tweedie/text.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_kind {
     const char *name;
     const char *summary;           /* one line for help texts */
@@ -75,5 +79,9 @@ tw_status tw_choice_make(tw_choice *out, const tw_choice_rule *rule, const char 
 tw_status tw_choice_describe(tw_text *out, const tw_choice *choice);
 
 void tw_choice_free(tw_choice *choice);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "tweedie/score.h"
 #include "tweedie/solver.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum tw_trace { TW_TRACE_AUTO, TW_TRACE_EXACT, TW_TRACE_HUTCHINSON } tw_trace;
 typedef enum tw_probe { TW_PROBE_OF_SIGNS, TW_PROBE_OF_NORMALS } tw_probe;
 
@@ -106,5 +110,9 @@ double tw_bits_per_dimension(double logp, int64_t dims);
 
 /* Everything that a result depends on beside weights and data, as one line of text. */
 tw_status tw_likelihood_describe(tw_text *out, const tw_likelihood *l);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

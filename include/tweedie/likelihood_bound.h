@@ -14,6 +14,10 @@
 
 #include "tweedie/likelihood.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_bound tw_bound;
 
 /* @param config, process, score  must outlive it
@@ -40,5 +44,9 @@ double tw_bound_bin(double lower, double upper, double mean, double std);
 
 /* Everything that a result depends on beside weights and data, as one line of text. */
 tw_status tw_bound_describe(tw_text *out, const tw_bound *bound);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include "tweedie/likelihood.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_codes tw_codes;
 
 /* @param config, process, score  must outlive it
@@ -37,5 +41,9 @@ void tw_codes_interpolate(float *out, const float *a, const float *b, int64_t di
 
 /* Everything that a code depends on beside weights and data, as one line of text. */
 tw_status tw_codes_describe(tw_text *out, const tw_codes *codes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

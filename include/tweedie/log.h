@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Says who speaks: with rank > 0 tw_log_info is silent and warnings carry "[rank host]". Not
  * collective; called once after MPI_Init. */
 void tw_log_identify(int rank, const char *host);
@@ -25,5 +29,9 @@ __attribute__((format(printf, 1, 2))) void tw_log_warn(const char *format, ...);
 
 /* Keeps tw_log_info from standard error (tests, --quiet); a log file has it all the same. */
 void tw_log_quiet(bool quiet);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

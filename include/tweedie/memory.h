@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_ALIGNMENT = 64 };
 
 /* Allocates `count` zeroed elements of `size` bytes at a 64-byte boundary.
@@ -37,5 +41,9 @@ __attribute__((format(printf, 3, 4))) tw_status tw_format(char *out, size_t size
 
 /* a * b in *out, or TW_ENOMEM naming `what` where the product exceeds int64_t. a, b >= 0. */
 tw_status tw_multiply(int64_t *out, int64_t a, int64_t b, const char *what);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The number, or the text, behind "key": in a line of JSON as the program writes it; false where
  * there is none. */
 bool tw_metric_number(double *out, const char *line, const char *key);
@@ -37,5 +41,9 @@ typedef struct tw_metric_series {
 tw_status tw_metric_series_read(tw_metric_series *series, int count, const char *path);
 tw_status tw_metric_series_add(tw_metric_series *series, double step, double value);
 void tw_metric_series_free(tw_metric_series *series);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_sliced_options {
     int64_t directions; /* at least 1; made a multiple of dims where dims is smaller */
     uint64_t seed;      /* of the directions */
@@ -36,5 +40,9 @@ tw_status tw_sliced_wasserstein(double *out, const tw_comm *comm, const float *a
  * dimension. Not collective.
  * @param[out] mean, std  [dims] */
 void tw_moments(double *mean, double *std, const float *x, int64_t count, int64_t dims);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

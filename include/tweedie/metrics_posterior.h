@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The continuous ranked probability score of K samples for what was true, in the fair form, whose
  * expectation does not depend on K:  mean |x_i − y| − Σ_ij |x_i − x_j| / (2 K (K − 1)).
  * @param samples  [count], ascending; of one sample it is |x − y| */
@@ -23,5 +27,9 @@ double tw_ssim(const float *a, const float *b, int64_t height, int64_t width, in
 
 /* 10 log10(range² / mean square difference), infinite where there is none. */
 double tw_psnr(const float *a, const float *b, int64_t n, double range);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "tweedie/process.h"
 #include "tweedie/score.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The variance of an ancestral step: the process's, or learned beside the prediction (Nichol and
  * Dhariwal 2021): v in [−1, 1] interpolates log β̃ and log β. */
 typedef enum tw_variance { TW_VARIANCE_FIXED, TW_VARIANCE_LEARNED_RANGE } tw_variance;
@@ -201,5 +205,9 @@ tw_status tw_model_factor_classify(const tw_model_factor *factor, int64_t n, con
                                    const double *t, int32_t *label);
 /* Borrowed. */
 const tw_log_factor *tw_model_factor_view(const tw_model_factor *factor);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

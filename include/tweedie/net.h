@@ -7,6 +7,10 @@
 #include "tweedie/graph.h"
 #include "tweedie/kind.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a network is given: samples of one shape, and what is known of each. A network takes what it
  * is conditioned on; inputs that nothing reads cost nothing. */
 typedef struct tw_net_inputs {
@@ -138,5 +142,9 @@ tw_value *tw_layer_class(tw_graph *g, const char *path, const tw_net_inputs *in,
 /* Group normalisation with parameters PATH.weight (ones) and PATH.bias (zeros). */
 tw_value *tw_layer_group_norm(tw_graph *g, const char *path, tw_value *x, int64_t groups,
                               double eps);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

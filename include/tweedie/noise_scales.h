@@ -7,6 +7,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Technique 2: the ratio γ > 1 of neighbouring levels at which the norms of noise of the two
  * overlap by `mass`,
  *
@@ -56,5 +60,9 @@ typedef tw_status tw_sample_reader(void *self, int64_t first, int64_t count, flo
  * @return TW_EDATA for fewer than two samples, TW_ENOMEM, and what the reader returns */
 tw_status tw_data_scale_measure(tw_data_scale *out, const tw_comm *comm, tw_sample_reader *read,
                                 void *self, int64_t count, int64_t dims, int64_t sample);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

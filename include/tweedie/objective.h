@@ -10,6 +10,10 @@
 #include "tweedie/model.h"
 #include "tweedie/rng.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- siblings ---- */
 
 /* What one sample of a microbatch is, for the parts of an objective that fill inputs. */
@@ -183,5 +187,9 @@ double tw_objective_perturb_seconds(const tw_objective *objective);
  * tw_objective_run does first. */
 void tw_objective_perturb(const tw_objective *objective, const tw_objective_step *step, int64_t n,
                           const float *x0, double *t, float *z, float *xt);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

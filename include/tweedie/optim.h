@@ -13,6 +13,10 @@
 #include "tweedie/kind.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_EMA_MAX = 8, TW_OPTIMIZER_ARRAYS = 4 };
 
 /* A stretch of the range of an update. */
@@ -116,5 +120,9 @@ typedef struct tw_learning_rate {
  * rate is zero), times the decay 1, 1 − u or (1 + cos π u) / 2 with u = (k − warmup) / (steps −
  * warmup) clamped to [0, 1]. */
 double tw_learning_rate_at(const tw_learning_rate *rate, int64_t k);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

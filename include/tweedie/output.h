@@ -15,6 +15,10 @@
 
 #include "tweedie/file.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum tw_output_mode {
     TW_OUTPUT_NEW,  /* named by a user: a link leads where it points, what exists stays */
     TW_OUTPUT_SAME, /* the same, but a file of the very bytes may be there: what a command that is
@@ -58,5 +62,9 @@ tw_status tw_output_write(const char *path, tw_output_mode mode, const void *byt
 
 /* Removes what was not published. */
 void tw_output_discard(tw_output *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

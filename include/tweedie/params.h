@@ -9,6 +9,10 @@
 
 #include "tweedie/graph.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_PARAM_ALIGNMENT = 16 }; /* floats: a view begins on a cache line */
 
 typedef struct tw_param_view {
@@ -60,5 +64,9 @@ int64_t tw_params_count(const tw_params *p);
  * plain one, and back. */
 void tw_params_to_plain(const tw_param_view *view, const float *flat, float *plain);
 void tw_params_from_plain(const tw_param_view *view, const float *plain, float *flat);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "tweedie/params.h"
 #include "tweedie/processor.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum tw_precision { TW_PRECISION_F32, TW_PRECISION_BF16, TW_PRECISION_AUTO } tw_precision;
 
 /* The faster one on a processor, by what was measured on such ones.
@@ -134,5 +138,9 @@ typedef struct tw_conv_limit_item {
 } tw_conv_limit_item;
 int tw_conv_limit_count(const tw_conv_limit *limit);
 tw_conv_limit_item tw_conv_limit_get(const tw_conv_limit *limit, int i);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 #include "tweedie/output.h"
 #include "tweedie/text.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_colour {
     double r, g, b, a; /* in [0, 1]; a: opacity */
 } tw_colour;
@@ -137,5 +141,9 @@ void tw_panel_density(tw_canvas *c, const tw_panel *p, const float *points, int6
 /* One line of a legend, `line` of them down from the panel's corner at the right (or left). */
 void tw_panel_legend(tw_canvas *c, const tw_panel *p, int line, bool left, const char *text,
                      tw_colour colour);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "tweedie/output.h"
 #include "tweedie/text.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A line of text in a picture: a tEXt chunk, iTXt where it is more than ASCII. */
 typedef struct tw_png_note {
     char key[24]; /* "Seed" */
@@ -58,5 +62,9 @@ tw_status tw_png_write_grid(const char *path, const uint8_t *pixels, int64_t cou
  * none */
 tw_status tw_png_write_heatmap(const char *path, const float *points, int64_t count,
                                const double bounds[4], int64_t resolution, double blur);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include "tweedie/graph.h"
 #include "tweedie/process.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_prediction {
     tw_kind kind; /* keys of [prediction] */
 
@@ -40,5 +44,9 @@ typedef struct tw_prediction {
 } tw_prediction;
 
 extern const tw_kinds tw_prediction_kinds;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,6 +22,10 @@
 
 #include "tweedie/kind.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_process tw_process;
 
 /* A process. Siblings are found by the build: process_NAME.c defines tw_process_NAME. */
@@ -133,5 +137,9 @@ extern const tw_kinds tw_beta_kinds;
  * @param[out] count  how many were chosen
  * @return TW_ECONFIG for a text that cannot be met */
 tw_status tw_spacing_of_steps(int64_t *out, int64_t *count, int64_t steps, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The instruction sets that kernels are compiled for, each with all before it. */
 typedef enum tw_isa { TW_ISA_BASELINE, TW_ISA_AVX2, TW_ISA_AVX512 } tw_isa;
 
@@ -41,5 +45,9 @@ const char *tw_processor_model(void);
 
 /* @return TW_EUSAGE where $TWEEDIE_ISA is none of baseline, avx2 and avx512 */
 tw_status tw_processor_check(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

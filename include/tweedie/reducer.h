@@ -28,6 +28,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct tw_watchdog;
 typedef struct tw_reducer tw_reducer;
 
@@ -183,5 +187,9 @@ const char *tw_reducer_description(const tw_reducer *reducer);
 /* The sum of `count` floats over all ranks, in place, by one plain MPI_Allreduce: what `tweedie
  * bench reduce` compares with. Collective. */
 tw_status tw_reduce_plain(const tw_comm *comm, float *values, int64_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

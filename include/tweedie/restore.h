@@ -12,6 +12,10 @@
 #include "tweedie/data.h"
 #include "tweedie/model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_restored {
     tw_model *model; /* with the weights as its parameters */
     tw_dataset_spec
@@ -50,5 +54,9 @@ tw_status tw_restored_check_condition(const tw_restored *r, const tw_dataset_spe
  * @return TW_EUSAGE for an assignment to another section */
 tw_status tw_restore_config(tw_config **out, const tw_restored *r, const char *inherited,
                             const char *free_sections, int count, char *const *assignments);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,6 +23,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a number is for. The values are part of every run's reproducibility: never renumber them. At
  * most 256. */
 typedef enum tw_rng_purpose {
@@ -122,5 +126,9 @@ void tw_rng_permutation_init(tw_rng_permutation *out, const tw_rng_stream *s, in
 
 /* Where it takes i; 0 <= i < n. About 0.3 µs, in constant memory. */
 int64_t tw_rng_permute(const tw_rng_permutation *p, int64_t i);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

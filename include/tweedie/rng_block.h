@@ -8,6 +8,10 @@
 
 #include "tweedie/rng.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_RNG_LANES = 16 };
 
 /* A stream's key and the three counter words that do not count elements. */
@@ -20,11 +24,13 @@ static inline tw_rng_key tw_rng_key_of(const tw_rng_stream *s)
 {
     const uint64_t position = (uint64_t)s->position, step = (uint64_t)s->step;
     const uint32_t high = (uint32_t)(position >> 32 & 0xfff) << 12 | (uint32_t)(step >> 32 & 0xfff);
-    return (tw_rng_key){.k0 = (uint32_t)s->seed,
-                        .k1 = (uint32_t)(s->seed >> 32),
-                        .c1 = (uint32_t)position,
-                        .c2 = (uint32_t)step,
-                        .c3 = (uint32_t)s->purpose << 24 | high};
+    tw_rng_key key;
+    key.k0 = (uint32_t)s->seed;
+    key.k1 = (uint32_t)(s->seed >> 32);
+    key.c1 = (uint32_t)position;
+    key.c2 = (uint32_t)step;
+    key.c3 = (uint32_t)s->purpose << 24 | high;
+    return key;
 }
 
 /* Word j of block `block + lane` in w[j][lane]; block + 15 must fit 32 bits or its numbers are
@@ -77,5 +83,9 @@ static inline void tw_rng_dropout256(uint8_t out[256], tw_rng_key key, int layer
         for (int j = 0; j < 4; j++) inorder[4 * l + j] = w[j][l];
     __builtin_memcpy(out, inorder, sizeof inorder);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

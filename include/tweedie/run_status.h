@@ -7,6 +7,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum tw_run_state {
     TW_RUN_NEW,      /* no step was logged yet, and nobody works on it */
     TW_RUN_STARTING, /* its lock is held, and the trainer that holds it has logged no step */
@@ -46,5 +50,9 @@ const char *tw_run_state_name(tw_run_state state); /* "training" */
 /* @param now  seconds since 1970 (tw_clock_wall_seconds)
  * @return TW_ENOINPUT where `run` is no directory; TW_EDATA where it holds nothing of a run */
 tw_status tw_run_status_read(tw_run_status *out, const char *run, double now);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_rundir tw_rundir;
 
 /* Makes the directory with its parts where they are missing and takes the lock. A lock whose holder
@@ -50,5 +54,9 @@ bool tw_rundir_poll_request(tw_rundir *run, const char *name);
 /* Reads a text file whole. @param[out] text  tw_free. @return TW_ENOINPUT where it is missing;
  * TW_EDATA where it holds a NUL, behind which nothing would be seen */
 tw_status tw_rundir_read_text(char **text, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,6 +21,10 @@
 #include "tweedie/process.h"
 #include "tweedie/score.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum tw_clip { TW_CLIP_AUTO, TW_CLIP_YES, TW_CLIP_NO } tw_clip;
 
 /* [sample] */
@@ -117,5 +121,9 @@ void tw_sampler_watch(tw_sampler *sampler, tw_sampler_watcher *watch, void *self
  * @param[out] x  [n][dims], model units; its contents are undefined after a failure
  * @return what the score or the watcher returned */
 tw_status tw_sampler_run(tw_sampler *sampler, int64_t first, int64_t n, float *x);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ∇x log p_t(x) for a batch of points.
  * Time is on the model's clock: for a discrete schedule the index 0 … T − 1 as a double, for an SDE
  * t in [0, 1]. `index` is the global sample index: noise, labels, conditions and masks hang on it,
@@ -94,5 +98,9 @@ typedef struct tw_log_factor {
     tw_status (*eval)(void *self, int64_t n, const float *x, const double *t, const int32_t *label,
                       double temperature, float *gradient, double *log_factor);
 } tw_log_factor;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include "tweedie/objective.h"
 #include "tweedie/sample.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_setup {
     tw_config *config; /* that texts are borrowed from */
     tw_model *model;   /* created, with initial parameters */
@@ -41,5 +45,9 @@ tw_status tw_setup_read(tw_setup *out, const char *path, int assignment_count,
 /* The largest number of ranks, at most `most`, that can share a step: a divisor of the batch, and
  * with train.rank_independent a power of two. At least 1. */
 int64_t tw_setup_ranks(const tw_setup *setup, int64_t most);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

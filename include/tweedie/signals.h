@@ -15,6 +15,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Installs the handlers for this process. @return TW_EINTERNAL where the system refuses */
 tw_status tw_signals_install(void);
 
@@ -23,5 +27,9 @@ bool tw_signals_stop(void);
 
 /* Whether this process was asked to save since the last call: reading it clears it. */
 bool tw_signals_take_save(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

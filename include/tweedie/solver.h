@@ -10,6 +10,10 @@
 
 #include "tweedie/kind.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_ODE_STAGES = 8 };
 
 /* A Runge–Kutta method: k_i = f(t + c_i h, y + h Σ_j a_ij k_j), y' = y + h Σ b_i k_i. */
@@ -58,5 +62,9 @@ tw_status tw_solver_run(tw_solver *solver, const tw_ode *ode);
 
 /* Evaluations of the right-hand side in all runs, and what share of them was of a sample. */
 void tw_solver_counts(const tw_solver *solver, int64_t *evaluations, double *busy);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

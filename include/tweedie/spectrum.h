@@ -14,6 +14,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_spectrum {
     int64_t channels, rings;
     int64_t *modes;    /* [rings] */
@@ -37,5 +41,9 @@ double tw_spectrum_coherence(const tw_spectrum *s, int64_t a, int64_t b, int64_t
 /* Root mean square, over rings behind the mean and over channels, of ln(P / Q): 0 where two sets
  * have the same power at all scales. Rings where either has none are left out. */
 double tw_spectrum_distance(const tw_spectrum *p, const tw_spectrum *q);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

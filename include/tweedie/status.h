@@ -7,6 +7,10 @@
 #ifndef TWEEDIE_STATUS_H
 #define TWEEDIE_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* name, process exit code (sysexits.h where it has one), what a user may do about it */
 #define TW_STATUS_LIST(X)                                                                          \
     X(TW_OK, 0, "success")                                                                         \
@@ -93,5 +97,9 @@ __attribute__((format(printf, 1, 2))) void tw_error_prefix(const char *format, .
         st = (expression);                                                                         \
         if (st != TW_OK) goto done;                                                                \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "tweedie/setup.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { TW_STEP_BENCH_KINDS = 64, TW_STEP_BENCH_REFERENCES = 16 };
 
 typedef struct tw_step_bench {
@@ -39,5 +43,9 @@ typedef struct tw_step_bench {
 tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
                             int64_t repetitions, bool alone);
 void tw_step_bench_free(tw_step_bench *r);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

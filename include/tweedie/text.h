@@ -8,6 +8,10 @@
 
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A string that grows. Starts as {0}; `data` is NULL until something is added, else always ended by
  * a NUL. Released with tw_text_free. */
 typedef struct tw_text {
@@ -70,5 +74,9 @@ enum { TW_DURATION = 32 };
 void tw_text_duration(char out[TW_DURATION], double seconds);
 /* Three significant digits, however small: "1234", "12.3", "0.00123". */
 void tw_text_amount(char out[TW_DURATION], double value);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

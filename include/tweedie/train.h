@@ -8,6 +8,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_train_options {
     const char *config;   /* the configuration file */
     const char *run;      /* the run directory */
@@ -28,5 +32,9 @@ typedef struct tw_train_options {
  * TW_ECONFIG for a bad configuration or a changed fixed key; TW_ELOCKED where another process
  * trains this run; the same on all ranks */
 tw_status tw_train(const tw_comm *comm, const tw_train_options *options);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,6 +22,10 @@
 #include "tweedie/comm.h"
 #include "tweedie/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_watchdog tw_watchdog;
 
 enum { TW_WATCHDOG_SECTION_MAX = 31 }; /* characters of a section's name that are shown */
@@ -56,5 +60,9 @@ void tw_watchdog_heartbeat(tw_watchdog *watchdog, const char *section, int64_t s
  * is not the one that is missing. The gradient reduction says so by itself (tw_reducer_watch), and
  * the collectives of "tweedie/comm.h" do while they last. Accepts NULL. */
 void tw_watchdog_wait(tw_watchdog *watchdog);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include "tweedie/status.h"
 #include "tweedie/text.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct tw_weights_import_options {
     const char *path;     /* a file, or a folder as diffusers writes */
     const char *out;      /* the weights file to be made */
@@ -52,5 +56,9 @@ typedef struct tw_weights_export_options {
  * @param[out] files  the paths written, a line each; tw_text_free
  * @return TW_ECONFIG for a network that the format cannot hold */
 tw_status tw_weights_export_as(tw_text *files, const tw_weights_export_options *o);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -101,6 +101,18 @@ static long number(const char *name)
     return n >= 0 && *end == '\0' ? n : -1;
 }
 
+#ifdef OPEN_MPI
+#define OF_MPIRUN "it is the mpirun of another Open MPI than this program's"
+#define OWN "this program's Open MPI"
+#define SRUN "srun --mpi=pmix"
+#define PALS "Open MPI's mpirun, or aprun with --pmi=pmix"
+#else
+#define OF_MPIRUN "it is Open MPI's, and this program is built with another MPI library"
+#define OWN "this program's"
+#define SRUN "srun with --mpi=pmi2 or --mpi=cray_shasta"
+#define PALS "the mpiexec of this program's MPI library"
+#endif
+
 /* A launcher that is not this MPI's own starts N single processes that each believe to be rank zero
  * of one, and all of them write the same files: srun without PMIx, the mpiexec of another MPI
  * library (Open MPI sets OMPI_COMM_WORLD_SIZE; MPICH, Intel MPI and Cray's set PMI_SIZE), HPE's
@@ -113,20 +125,20 @@ static tw_status refuse_singletons(const tw_comm *comm)
                pmi = number("PMI_SIZE"), pals = number("PALS_LOCAL_SIZE");
     if (comm->size > 1) return TW_OK;
     TW_CHECK(mpirun <= 1, TW_ECONFIG,
-             "mpirun started %ld processes but MPI sees 1: it is the mpirun of another Open MPI "
-             "than this program's (tweedie --version names that one)",
+             "mpirun started %ld processes but MPI sees 1: " OF_MPIRUN
+             " (tweedie --version names that one)",
              mpirun);
     if (mpirun >= 0) return TW_OK;
     TW_CHECK(tasks <= 1 || (pmi > 1 && pmi != tasks), TW_ECONFIG,
-             "srun started %ld tasks but MPI sees 1: use srun --mpi=pmix or mpirun", tasks);
+             "srun started %ld tasks but MPI sees 1: use " SRUN " or mpirun", tasks);
     TW_CHECK(pmi <= 1, TW_ECONFIG,
              "the launcher started %ld processes (PMI_SIZE) but MPI sees 1: it belongs to another "
-             "MPI library than this program's Open MPI; use that one's mpirun",
+             "MPI library than " OWN "; use that one's mpirun",
              pmi);
     TW_CHECK(
         pals <= 1 && number("PALS_RANKID") <= 0, TW_ECONFIG,
         "PALS started several processes (PALS_RANKID=%ld, PALS_LOCAL_SIZE=%ld) but MPI sees 1: "
-        "use Open MPI's mpirun, or aprun with --pmi=pmix",
+        "use " PALS,
         number("PALS_RANKID"), pals);
 done:
     return st;

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "comm/comm_private.h"
@@ -52,7 +51,8 @@ struct tw_reducer {
     uint32_t *complete; /* per bucket: the last epoch in which all of it was final */
     uint32_t submitted,
         ended; /* the epoch that the thread is to do, and the last one that it has done */
-    int next;  /* inline: the first bucket that is not reduced */
+    int next;  /* the first bucket that is not reduced: the thread's from `submitted` on, until it
+                  has `ended`; inline the executing thread's */
     bool quit;
     tw_status failure; /* of the reduction itself, with its message: one thread may meet it and
                           another report it */
@@ -70,10 +70,55 @@ static void note_failure(tw_reducer *r, tw_status st)
                 r->message);
 }
 
-static void move_bucket(tw_reducer *r, int b, uint32_t epoch, bool wait)
+static void move_bucket(tw_reducer *r, int b, uint32_t epoch, reducer_patience patience)
 {
-    tw_status st = reducer_node_advance(&r->node, b, epoch, wait);
+    tw_status st = reducer_node_advance(&r->node, b, epoch, patience);
     if (st != TW_OK) note_failure(r, st); /* and go on: the others wait for our share of the rest */
+}
+
+/* How many buckets, from the first on, are final here, as far as they may be on their way. */
+static int final_buckets(const tw_reducer *r, uint32_t epoch)
+{
+    int b = r->next;
+    while (b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == epoch) b++;
+    return b;
+}
+
+/* Without waiting: begins, in their order, the buckets below `end`, and moves those that are on
+ * their way. */
+static void move_buckets(tw_reducer *r, uint32_t epoch, int end)
+{
+    for (int b = r->next; b < end; b++) {
+        move_bucket(r, b, epoch, REDUCER_POLL);
+        if (!reducer_node_has_begun(&r->node, b)) break;
+    }
+    while (r->next < end && reducer_node_is_complete(&r->node, r->next)) r->next++;
+}
+
+/* Waits until one of the buckets below `end`, all of which have been moved as far as they go, can
+ * go on: for any message of theirs, or for the ranks of the node. */
+static void wait_for_move(tw_reducer *r, uint32_t epoch, int end)
+{
+    const bool begun = reducer_node_has_begun(&r->node, r->next);
+    bool waited = false;
+    if (begun) {
+        tw_status st = reducer_node_wait_any(&r->node, r->next, end, &waited);
+        if (st != TW_OK) note_failure(r, st);
+    }
+    if (!waited) move_bucket(r, r->next, epoch, begun ? REDUCER_END : REDUCER_BEGIN);
+}
+
+/* All buckets of a step, on the thread, which holds the lock whenever it does not move or wait. */
+static void reduce_step(tw_reducer *r, uint32_t epoch)
+{
+    while (r->next < r->bucket_count) {
+        while (r->complete[r->next] != epoch) pthread_cond_wait(&r->changed, &r->lock);
+        const int end = final_buckets(r, epoch);
+        pthread_mutex_unlock(&r->lock);
+        move_buckets(r, epoch, end);
+        if (r->next < end) wait_for_move(r, epoch, end);
+        pthread_mutex_lock(&r->lock);
+    }
 }
 
 static void *communicate(void *self)
@@ -84,12 +129,7 @@ static void *communicate(void *self)
         while (!r->quit && r->submitted == r->ended) pthread_cond_wait(&r->changed, &r->lock);
         if (r->quit) break;
         uint32_t epoch = r->submitted;
-        for (int b = 0; b < r->bucket_count; b++) {
-            while (r->complete[b] != epoch) pthread_cond_wait(&r->changed, &r->lock);
-            pthread_mutex_unlock(&r->lock);
-            move_bucket(r, b, epoch, true);
-            pthread_mutex_lock(&r->lock);
-        }
+        reduce_step(r, epoch);
         r->ended = epoch;
         pthread_cond_broadcast(&r->changed);
     }
@@ -137,15 +177,6 @@ done:
     return st;
 }
 
-static const tw_reducer_bucket
-    *compared; /* qsort passes no context; creation is collective and so never concurrent */
-
-static int by_offset(const void *a, const void *b)
-{
-    int64_t x = compared[*(const int *)a].offset, y = compared[*(const int *)b].offset;
-    return (x > y) - (x < y);
-}
-
 static int64_t blocks_of(tw_reducer_bucket bucket)
 {
     return (bucket.count + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
@@ -154,7 +185,6 @@ static int64_t blocks_of(tw_reducer_bucket bucket)
 static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
 {
     tw_status st = TW_OK;
-    int64_t at = 0;
     TW_CHECK(r->count > 0 && r->bucket_count > 0, TW_EINTERNAL,
              "a gradient of %lld floats in %d buckets", (long long)r->count, r->bucket_count);
     TW_TRY(tw_alloc(&r->buckets, r->bucket_count, sizeof *r->buckets, "the buckets"));
@@ -163,22 +193,8 @@ static tw_status take_buckets(tw_reducer *r, const tw_reducer_bucket *buckets)
     TW_TRY(tw_alloc(&r->complete, r->bucket_count, sizeof *r->complete, "the buckets"));
     TW_TRY(tw_alloc(&r->records, r->comm->size, sizeof *r->records, "the ranks' records"));
     memcpy(r->buckets, buckets, (size_t)r->bucket_count * sizeof *buckets);
-    for (int b = 0; b < r->bucket_count; b++) r->by_offset[b] = b;
-    compared = r->buckets;
-    qsort(r->by_offset, (size_t)r->bucket_count, sizeof *r->by_offset, by_offset);
-    for (int i = 0; i < r->bucket_count; i++) {
-        const tw_reducer_bucket *b = &r->buckets[r->by_offset[i]];
-        TW_CHECK(b->count <= CHUNK_MAX, TW_ECONFIG,
-                 "a parameter of %lld numbers is too large: %d can be summed over ranks at a time",
-                 (long long)b->count, CHUNK_MAX);
-        TW_CHECK(b->offset == at && b->count > 0, TW_EINTERNAL,
-                 "bucket %d begins at %lld with %lld floats where %lld was expected",
-                 r->by_offset[i], (long long)b->offset, (long long)b->count, (long long)at);
-        at += b->count;
-    }
+    TW_TRY(reducer_sort_buckets(r->by_offset, r->buckets, r->bucket_count, r->count));
     for (int b = 0; b < r->bucket_count; b++) r->blocks += blocks_of(r->buckets[b]);
-    TW_CHECK(at == r->count, TW_EINTERNAL, "the buckets hold %lld floats and the gradient %lld",
-             (long long)at, (long long)r->count);
 done:
     return st;
 }
@@ -380,39 +396,13 @@ static void complete_bucket(tw_reducer *r, int b)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Without a thread: begins, in their order, the buckets that can, and moves those that are on their
- * way. */
-static void move_buckets(tw_reducer *r)
-{
-    for (int b = r->next;
-         b < r->bucket_count && b < r->next + IN_FLIGHT && r->complete[b] == r->epoch; b++) {
-        move_bucket(r, b, r->epoch, false);
-        if (!reducer_node_has_begun(&r->node, b)) break;
-    }
-    while (r->next < r->bucket_count && reducer_node_is_complete(&r->node, r->next)) r->next++;
-}
-
 void tw_reducer_poll(tw_reducer *r)
 {
     if (r->threaded || !r->open || r->next == r->bucket_count || r->complete[r->next] != r->epoch)
         return;
     const double start = tw_clock_seconds();
-    move_buckets(r);
+    move_buckets(r, r->epoch, final_buckets(r, r->epoch));
     r->exposed += tw_clock_seconds() - start;
-}
-
-/* The position in by_offset of the bucket that holds element `offset`. */
-static int find_bucket(const tw_reducer *r, int64_t offset)
-{
-    int low = 0, high = r->bucket_count - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (r->buckets[r->by_offset[middle]].offset <= offset)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return low;
 }
 
 void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
@@ -422,7 +412,8 @@ void tw_reducer_ready(tw_reducer *r, int64_t offset, int64_t count)
         return;
     }
     int64_t end = offset + count;
-    for (int i = find_bucket(r, offset); offset < end; i++) {
+    for (int i = reducer_find_bucket(r->by_offset, r->buckets, r->bucket_count, offset);
+         offset < end; i++) {
         int b = r->by_offset[i];
         int64_t bucket_end = r->buckets[b].offset + r->buckets[b].count;
         int64_t part = (end < bucket_end ? end : bucket_end) - offset;
@@ -462,8 +453,9 @@ static void wait_for_buckets(tw_reducer *r)
         return;
     }
     while (r->next < r->bucket_count) {
-        move_buckets(r);
-        if (r->next < r->bucket_count) move_bucket(r, r->next, r->epoch, true);
+        const int end = final_buckets(r, r->epoch);
+        move_buckets(r, r->epoch, end);
+        if (r->next < end) wait_for_move(r, r->epoch, end);
     }
 }
 

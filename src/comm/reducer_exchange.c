@@ -4,6 +4,8 @@
  * n-ths). Float addition commutes bitwise, so both partners get the same. */
 #include "comm/reducer_exchange.h"
 
+#include <string.h>
+
 #include "tweedie/comm_mpi.h"
 
 static tw_status post(exchange *x, float *in, int64_t in_count, const float *out, int64_t out_count)
@@ -44,7 +46,7 @@ static bool take_level(exchange *x)
         x->end = x->ends[x->level];
         return x->level-- > 0;
     }
-    for (int64_t i = x->begin; i < x->end; i++) x->values[i] += x->incoming[i - x->begin];
+    exchange_add(x->values + x->begin, x->incoming, x->end - x->begin, x->together);
     if (2 << x->level < x->nodes)
         x->level++;
     else
@@ -57,13 +59,15 @@ tw_status exchange_begin(exchange *x, MPI_Comm comm, bool tree, int slot, float 
 {
     tw_status st = TW_OK;
     float *incoming = x->incoming;
+    const bool together = x->together;
     *x = (exchange){.comm = comm,
                     .tree = tree,
                     .slot = slot,
                     .values = values,
                     .count = count,
                     .end = count,
-                    .incoming = incoming};
+                    .incoming = incoming,
+                    .together = together};
     x->requests[0] = x->requests[1] = MPI_REQUEST_NULL;
     TRY_MPI(MPI_Comm_rank(comm, &x->me));
     TRY_MPI(MPI_Comm_size(comm, &x->nodes));
@@ -91,6 +95,21 @@ tw_status exchange_advance(exchange *x, bool wait, bool *complete)
         TW_TRY(post_level(x));
     }
     *complete = true;
+done:
+    return st;
+}
+
+tw_status exchange_wait_any(exchange *const *x, int count, bool *waited)
+{
+    enum { ANY_MAX = 16 };
+    tw_status st = TW_OK;
+    MPI_Request requests[2 * ANY_MAX];
+    int which;
+    for (int k = 0; k < count; k++) memcpy(requests + 2 * k, x[k]->requests, sizeof x[k]->requests);
+    *waited = false;
+    TRY_MPI(MPI_Waitany(2 * count, requests, &which, MPI_STATUS_IGNORE));
+    for (int k = 0; k < count; k++) memcpy(x[k]->requests, requests + 2 * k, sizeof x[k]->requests);
+    *waited = which != MPI_UNDEFINED;
 done:
     return st;
 }

@@ -140,12 +140,15 @@ done:
 }
 
 /* Open MPI's blocking collective where a thread waits in it; own messages where they are polled,
- * since MPI_Iallreduce is slower (bench exchange) and they are not. */
+ * since MPI_Iallreduce is slower (bench exchange) and they are not. With own messages several
+ * buckets are on their way: what has come of one is added while the others' messages travel. */
 tw_status reducer_node_prepare(reducer_node *r, bool blocking, bool tree)
 {
     const bool power_of_two = (r->node.nodes & (r->node.nodes - 1)) == 0;
-    r->blocking = blocking;
+    r->together = !blocking;
+    for (int k = 0; k < IN_FLIGHT; k++) r->exchanges[k].together = r->together;
     r->tree = power_of_two && (tree || !blocking);
+    r->blocking = blocking && !r->tree;
     return allocate(r);
 }
 
@@ -201,12 +204,12 @@ static void sum_slice(const reducer_node *r, int b, int first, int last)
     }
 }
 
-/* The blocks of my slice, where it became final otherwise. A rank that is alone has no thread that
- * reduces, so it may have all of its own at work. */
+/* The blocks of my slice, where it became final otherwise. A rank without a thread that reduces may
+ * have all of its own at work. */
 static void take_blocks(reducer_node *r, int b)
 {
     const tw_reducer_bucket mine = reducer_node_slice(r, r->buckets[b], r->node.rank);
-    const int64_t each = r->node.nodes == 1 ? mine.count : BLOCK;
+    const int64_t each = r->together ? mine.count : BLOCK;
     const double start = tw_clock_seconds();
     for (int64_t i = mine.offset, end = mine.offset + mine.count; r->of_blocks && i < end;
          i += each)
@@ -255,7 +258,7 @@ static tw_status begin_exchange(reducer_node *r, int b)
     const tw_reducer_bucket part = exchanged_part(r, r->buckets[b]);
     float *values = reducer_node_gradient(r) + part.offset;
     if (r->blocking)
-        return exchange_blocking(&r->exchanges[0], r->node.across, r->tree, values, part.count);
+        return exchange_blocking(&r->exchanges[0], r->node.across, false, values, part.count);
     return exchange_begin(&r->exchanges[b % IN_FLIGHT], r->node.across, r->tree, b % IN_FLIGHT,
                           values, part.count);
 }
@@ -277,21 +280,24 @@ static bool reached(const reducer_node *r, node_counter *c, uint32_t target, boo
     return counter_reached(c, target);
 }
 
-/* One stage further. *moved: whether that was possible without waiting. */
-static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, bool wait, bool *moved)
+/* One stage further. *moved: whether that was possible without waiting for longer than `patience`
+ * says. */
+static tw_status advance_stage(reducer_node *r, int b, uint32_t epoch, reducer_patience patience,
+                               bool *moved)
 {
     tw_status st = TW_OK;
     const uint32_t ranks = epoch * (uint32_t)r->node.size;
     const reducer_stage before = r->stages[b];
+    const bool to_begin = patience != REDUCER_POLL, to_end = patience == REDUCER_END;
     bool complete;
     if (before == STAGE_ARRIVING) {
-        if (reached(r, &r->arrived[b], ranks, wait)) r->stages[b] = sum_in_node(r, b);
+        if (reached(r, &r->arrived[b], ranks, to_begin)) r->stages[b] = sum_in_node(r, b);
     } else if (before == STAGE_GATHERING) {
-        if (reached(r, &r->summed[b], ranks, wait)) r->stages[b] = STAGE_EXCHANGING;
+        if (reached(r, &r->summed[b], ranks, to_begin)) r->stages[b] = STAGE_EXCHANGING;
     } else if (before == STAGE_EXCHANGING) {
-        if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], wait, &complete));
+        if (!r->blocking) TW_TRY(exchange_advance(&r->exchanges[b % IN_FLIGHT], to_end, &complete));
         if (r->blocking || complete) end_exchange(r, b);
-    } else if (before == STAGE_BROADCASTING && reached(r, &r->exchanged[b], epoch, wait)) {
+    } else if (before == STAGE_BROADCASTING && reached(r, &r->exchanged[b], epoch, to_end)) {
         copy(r, 0, r->node.rank,
              r->slices ? reducer_node_slice(r, r->buckets[b], r->node.rank) : r->buckets[b]);
         take_blocks(r, b);
@@ -303,17 +309,30 @@ done:
     return st;
 }
 
-tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, bool wait)
+tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, reducer_patience patience)
 {
     tw_status st = TW_OK;
     bool moved = true;
     while (moved && r->stages[b] != STAGE_COMPLETE)
-        TW_TRY(advance_stage(r, b, epoch, wait, &moved));
+        TW_TRY(advance_stage(r, b, epoch, patience, &moved));
     return TW_OK;
 done:
     /* the others wait for what this rank owes them, and hear of the failure at the end */
     if (!r->node.equal && r->node.rank == 0) counter_raise(&r->exchanged[b], 1);
     r->stages[b] = STAGE_COMPLETE;
+    return st;
+}
+
+tw_status reducer_node_wait_any(reducer_node *r, int first, int last, bool *waited)
+{
+    tw_status st = TW_OK;
+    exchange *flying[IN_FLIGHT];
+    int count = 0;
+    for (int b = first; b < last && !r->blocking; b++)
+        if (r->stages[b] == STAGE_EXCHANGING) flying[count++] = &r->exchanges[b % IN_FLIGHT];
+    *waited = false;
+    if (count > 0) TW_TRY(exchange_wait_any(flying, count, waited));
+done:
     return st;
 }
 

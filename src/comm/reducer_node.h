@@ -30,7 +30,8 @@ typedef struct reducer_node {
     int bucket_count;
     bool tree;     /* own messages between nodes */
     bool slices;   /* each sum stays with the rank that owns it */
-    bool blocking; /* MPI calls may wait */
+    bool together; /* no thread of its own: the rank's threads wait, and add with it */
+    bool blocking; /* one exchange at a time, by MPI's collective, which waits */
     reducer_stage *stages;
     exchange exchanges[IN_FLIGHT];              /* of bucket b: b modulo IN_FLIGHT */
     node_counter *arrived, *summed, *exchanged; /* one per bucket, in the node's control memory */
@@ -60,16 +61,25 @@ tw_reducer_bucket reducer_node_slice(const reducer_node *r, tw_reducer_bucket bu
 
 float *reducer_node_gradient(const reducer_node *r);
 
+/* How far reducer_node_advance goes. */
+typedef enum reducer_patience {
+    REDUCER_POLL,  /* without waiting */
+    REDUCER_BEGIN, /* waits for the ranks of the node, until the bucket has `begun` */
+    REDUCER_END,   /* waits to the end */
+} reducer_patience;
+
 /* A new step: no bucket has arrived. */
 void reducer_node_begin(reducer_node *r);
 
 /* My part of bucket b is final in epoch (1, 2, …). */
 void reducer_node_arrive(reducer_node *r, int b);
 
-/* My share of the work on bucket b, as far as it goes without waiting, or with `wait` to the end.
- * Exchanges must begin in the same order of buckets on all ranks, so a bucket may be moved only
- * once the one before it has `begun`. */
-tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, bool wait);
+/* My share of the work on bucket b. Exchanges must begin in the same order of buckets on all ranks,
+ * so a bucket may be moved only once the one before it has `begun`. */
+tw_status reducer_node_advance(reducer_node *r, int b, uint32_t epoch, reducer_patience patience);
+/* Waits for one message of the buckets [first, last), at most IN_FLIGHT many. *waited: whether
+ * there was one to wait for. */
+tw_status reducer_node_wait_any(reducer_node *r, int first, int last, bool *waited);
 bool reducer_node_has_begun(const reducer_node *r, int b);
 bool reducer_node_is_complete(const reducer_node *r, int b);
 
@@ -77,5 +87,13 @@ bool reducer_node_is_complete(const reducer_node *r, int b);
  * Collective, after the last bucket. */
 tw_status reducer_node_exchange_records(reducer_node *r, const reducer_record *mine,
                                         reducer_record *all, uint32_t epoch);
+
+/* reducer_sort.c: numbers of the buckets in the order of their offsets, which must cut [0, count).
+ * @return TW_EINTERNAL where they do not; TW_ECONFIG where one is too large for MPI */
+tw_status reducer_sort_buckets(int *order, const tw_reducer_bucket *buckets, int bucket_count,
+                               int64_t count);
+/* The position in `order` of the bucket that holds element `offset`. */
+int reducer_find_bucket(const int *order, const tw_reducer_bucket *buckets, int bucket_count,
+                        int64_t offset);
 
 #endif

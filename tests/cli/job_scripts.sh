@@ -73,3 +73,29 @@ for script in train sample; do
     [ $code -lt 128 ] || fail "the signal ended it: $code"
     [ $script = sample ] || expect_output "stopped early; requeueing"
 done
+
+# ---- what srun is told of MPI: pmix, another, or nothing
+cat >bin/srun <<'END'
+#!/usr/bin/env bash
+printf '<%s>' "$@" >>"$CALLS"
+echo >>"$CALLS"
+END
+chmod +x bin/srun
+mkdir home-srun
+echo "PATH=$HERE/bin:\$PATH" >home-srun/.bash_profile # behind /etc/profile, which sets it anew
+for wanted in pmix pmi2 ""; do
+    for script in train sample restore likelihood evaluate; do
+        rm -rf calls run/lock o.h5*
+        given=(LAUNCH_MPI="$wanted")
+        [ "$wanted" != pmix ] || given=()
+        env HOME="$HERE/home-srun" PATH="$HERE/bin:$PATH" "${given[@]}" RUN=run CONFIG=a.ini WEIGHTS=w OUT="$HERE/o.h5" SAMPLES=s REFERENCE=r DATA=d TASK=t \
+            INPUT=i COUNT=8 ROWS=8 bash "$JOBS/$script.sbatch" >"$OUT" 2>"$ERR"
+        LAST="$script.sbatch with LAUNCH_MPI=$wanted"
+        grep -q '<--ntasks=' calls || fail "it does not call srun: $(cat calls)"
+        case $(grep '<--ntasks=' calls) in
+        *"<--mpi=$wanted>"*) ;;
+        *"<--mpi="* | *"<>"*) fail "srun hears $(grep '<--ntasks=' calls)" ;;
+        *) [ -z "$wanted" ] || fail "srun does not hear --mpi=$wanted" ;;
+        esac
+    done
+done

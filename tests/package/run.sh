@@ -36,10 +36,39 @@ expect_exit 0 "$HERE/build/consumer"
 expect_output "7 steps on 1 rank"
 
 pc=$(dirname "$(find "$prefix" -name tweedie.pc)")
-flags() { PKG_CONFIG_PATH=$pc pkg-config --cflags --libs tweedie; }
+flags() { PKG_CONFIG_PATH=$pc pkg-config --cflags --libs "$@" tweedie; }
 expect_exit 0 flags
+static=()
+[ -e "$prefix/lib/libtweedie.so" ] || static=(--static) # what a static library stands on is private
 # shellcheck disable=SC2046 # the flags are words
-expect_exit 0 "$compiler" -o "$HERE/by-pc" "$SOURCE/tests/package/consumer.c" $(mpicc --showme:compile) $(flags) $(mpicc --showme:link) \
-    "-Wl,-rpath,$prefix/lib"
+expect_exit 0 "$compiler" -o "$HERE/by-pc" "$SOURCE/tests/package/consumer.c" $(mpicc --showme:compile) $(flags "${static[@]}") \
+    $(mpicc --showme:link) "-Wl,-rpath,$prefix/lib"
 expect_exit 0 "$HERE/by-pc"
 expect_output "7 steps on 1 rank"
+
+# what a reader wants to have beside the program
+for file in README.md CHANGELOG.md CITATION.cff LICENSE src/README.md datasets/README.md; do
+    [ -s "$prefix/share/doc/tweedie/$file" ] || fail "$file is not installed"
+done
+[ -s "$prefix/share/tweedie/jobs/README.md" ] || fail "jobs/README.md is not installed"
+version=$(sed -n 's/^version: //p' "$SOURCE/CITATION.cff")
+expect_exit 0 "$prefix/bin/tweedie" --version
+expect_output "$version"
+
+# C++ takes the headers, in either order, and finds the functions
+if cxx=$(command -v "${CXX:-c++}"); then
+    for order in "" --reverse; do
+        # shellcheck disable=SC2086 # none or one
+        (cd "$prefix/include" && printf '%s\n' tweedie/*.h | sort $order | sed 's/.*/#include <&>/') >"$HERE/headers.cc"
+        # shellcheck disable=SC2046
+        expect_exit 0 "$cxx" -std=c++17 -fsyntax-only -Wall -Wextra -Wpedantic -Wno-unknown-pragmas -Werror \
+            $(mpicc --showme:compile | sed 's/-I/-isystem /g') "-I$prefix/include" "$HERE/headers.cc"
+    done
+    # shellcheck disable=SC2046
+    expect_exit 0 "$cxx" -std=c++17 -o "$HERE/in-cxx" "$SOURCE/tests/package/consumer.cc" $(mpicc --showme:compile) $(flags "${static[@]}") \
+        $(mpicc --showme:link) "-Wl,-rpath,$prefix/lib"
+    expect_exit 0 "$HERE/in-cxx"
+    expect_output "in C++, rank 0 of 1"
+else
+    echo "there is no C++ compiler: headers not tried with it"
+fi
