@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tweedie/memory.h"
-#include "tweedie/metric.h"
+#include "tweedie/metrics_features.h"
 
 enum { ROWS = 128, COLUMNS = 512, MORE = 4 };
 

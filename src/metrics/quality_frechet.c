@@ -2,7 +2,7 @@
  * Inception's and the samples 50,000 (Heusel et al. 2017). Covariances have the divisor N − 1; all
  * is computed in double. It has a bias that falls with 1 / N: numbers of different N cannot be
  * compared. */
-#include "tweedie/metric.h"
+#include "tweedie/metrics_features.h"
 
 #include "metrics/nearest.h"
 #include "metrics/symmetric.h"

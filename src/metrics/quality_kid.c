@@ -11,7 +11,7 @@
 
 #include "metrics/dots.h"
 #include "tweedie/memory.h"
-#include "tweedie/metric.h"
+#include "tweedie/metrics_features.h"
 
 extern const tw_metric tw_quality_kid;
 

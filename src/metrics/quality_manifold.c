@@ -15,7 +15,7 @@
 
 #include "metrics/nearest.h"
 #include "tweedie/memory.h"
-#include "tweedie/metric.h"
+#include "tweedie/metrics_features.h"
 
 extern const tw_metric tw_quality_manifold;
 

@@ -15,7 +15,7 @@
 
 #include "metrics/symmetric.h"
 #include "tweedie/memory.h"
-#include "tweedie/metric.h"
+#include "tweedie/metrics_features.h"
 #include "tweedie/rng.h"
 
 static tw_comm *comm;

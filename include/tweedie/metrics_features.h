@@ -5,8 +5,8 @@
  * All of them take the features as rows of floats that every rank holds, share the work among
  * ranks and threads in pieces that depend on the shapes alone, and give every rank the same
  * numbers: the same bits at any number of ranks and threads. */
-#ifndef TWEEDIE_METRIC_H
-#define TWEEDIE_METRIC_H
+#ifndef TWEEDIE_METRICS_FEATURES_H
+#define TWEEDIE_METRICS_FEATURES_H
 
 #include <stdbool.h>
 #include <stdint.h>
