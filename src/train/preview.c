@@ -6,6 +6,7 @@
 
 #include "job/grid.h"
 #include "run/ema_age.h"
+#include "train/quality.h"
 #include "train/trainer.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
@@ -25,8 +26,9 @@ struct tw_preview {
     tw_model_score *score;
     tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
-    float *given;   /* what the samples of a grid are conditioned on, or NULL */
-    float *samples; /* rank zero */
+    tw_quality *quality; /* or NULL */
+    float *given;        /* what the samples of a grid are conditioned on, or NULL */
+    float *samples;      /* rank zero */
 };
 
 static bool has_split(const tw_dataset_spec *s, const char *name)
@@ -58,11 +60,16 @@ static bool wants_grid(const tw_trainer *t)
     return t->c->grid_every > 0;
 }
 
+static bool wants_quality(const tw_trainer *t)
+{
+    return t->c->evaluate_every > 0;
+}
+
 /* The samples of a grid are given the first conditions of the validation split, where there is one.
  */
 static bool wants_data(const tw_trainer *t)
 {
-    return wants_validation(t) || (wants_grid(t) && t->c->condition &&
+    return wants_validation(t) || ((wants_grid(t) || wants_quality(t)) && t->c->condition &&
                                    has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
 }
 
@@ -115,6 +122,30 @@ static tw_status guide(tw_preview *p, const tw_labels *labels)
     return tw_guided_create(&p->guided, &run->guidance, &use);
 }
 
+static const tw_score *samples_score(const tw_preview *p)
+{
+    return p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score);
+}
+
+/* What samples are made with. */
+static tw_status plan_score(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    tw_labels labels;
+    TW_CHECK(!p->model->net->logits, TW_ECONFIG,
+             "log.%s: network.kind = %s is a classifier, which makes no samples; 0 was expected",
+             wants_grid(t) ? "grid_every" : "evaluate_every", p->model->net->kind.name);
+    TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
+                         p->model->label_dropout > 0));
+    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
+                                 t->stepper.convolution));
+    tw_model_score_condition(p->score, &labels);
+    TW_TRY(guide(p, &labels));
+done:
+    return st;
+}
+
 static tw_status plan_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
@@ -124,20 +155,7 @@ static tw_status plan_grid(tw_preview *p)
     const tw_sampler_options options = {
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
-    tw_labels labels;
-    TW_CHECK(!p->model->net->logits, TW_ECONFIG,
-             "log.grid_every: network.kind = %s is a classifier, which makes no samples; 0 was "
-             "expected",
-             p->model->net->kind.name);
-    TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
-                         p->model->label_dropout > 0));
-    TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
-                                 t->stepper.convolution));
-    tw_model_score_condition(p->score, &labels);
-    TW_TRY(guide(p, &labels));
-    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process,
-                             p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score),
-                             &options));
+    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, samples_score(p), &options));
     if (tw_comm_rank(t->comm) == 0)
         TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
                         "a grid of samples"));
@@ -176,6 +194,7 @@ static tw_status plan_all(tw_preview *p)
     tw_status st = TW_OK;
     TW_TRY(copy_model(p));
     if (wants_validation(p->t)) TW_TRY(plan_validation(p));
+    if (wants_grid(p->t) || wants_quality(p->t)) TW_TRY(plan_score(p));
     if (wants_grid(p->t)) TW_TRY(plan_grid(p));
 done:
     return st;
@@ -186,13 +205,15 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     tw_status st = TW_OK;
     tw_preview *p = NULL;
     if (tw_comm_rank(t->comm) == 0) warn_of_validation(t);
-    if (!wants_validation(t) && !wants_grid(t)) return TW_OK;
+    if (!wants_validation(t) && !wants_grid(t) && !wants_quality(t)) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
     p->copied = -1;
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
+    if (wants_quality(t))
+        TW_TRY(tw_quality_create(&p->quality, t, p->model->process, samples_score(p)));
     *out = p;
     p = NULL;
 done:
@@ -213,6 +234,7 @@ double tw_preview_bytes(const tw_preview *p)
     if (p->objective) bytes += plan_bytes(tw_objective_plan(p->objective));
     if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
     if (p->samples) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->dims);
+    bytes += tw_quality_bytes(p->quality);
     if (p->given) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->condition);
     return bytes;
 }
@@ -221,6 +243,7 @@ void tw_preview_destroy(tw_preview **preview)
 {
     tw_preview *p = *preview;
     if (!p) return;
+    tw_quality_destroy(&p->quality);
     tw_sampler_destroy(&p->sampler);
     tw_guided_destroy(&p->guided);
     tw_free(&p->list);
@@ -361,6 +384,15 @@ tw_status tw_preview_grid(tw_preview *p)
     TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
                         t->c->grid_count, p->samples));
     if (t->past.rundir) write_grid(p);
+done:
+    return st;
+}
+
+tw_status tw_preview_evaluate(tw_preview *p, tw_quality_result *out)
+{
+    tw_status st = TW_OK;
+    TW_TRY(copy_ema(p));
+    TW_TRY(tw_quality_measure(p->quality, out));
 done:
     return st;
 }
