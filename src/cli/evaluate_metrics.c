@@ -102,8 +102,8 @@ static void warn_of_few(const evaluate_features *f)
         f->sample_count < f->reference_count ? f->sample_count : f->reference_count;
     if (least < FEW)
         tw_log_warn("%lld samples against %lld of the data: Frechet distances are too large by "
-                    "what falls with their number; below %d compare only those of equal numbers "
-                    "(papers take 50000)",
+                    "what falls with their number, and coverage depends on it; below %d compare "
+                    "only those of equal numbers (papers take 50000)",
                     (long long)f->sample_count, (long long)f->reference_count, FEW);
 }
 

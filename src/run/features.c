@@ -1,7 +1,9 @@
 /* A classifier's features over samples that ranks share. */
 #include "tweedie/features.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -194,7 +196,7 @@ static const char *const places[] = {"../share/tweedie/datasets", "../../dataset
 
 bool tw_features_shipped(char *path, size_t size, const tw_dataset_spec *spec)
 {
-    char program[TW_PATH_MAX];
+    char program[TW_PATH_MAX], place[2 * TW_PATH_MAX], found[PATH_MAX];
     if (spec->kind != TW_DATASET_UINT8 || spec->height != 28 || spec->width != 28 ||
         spec->channels != 1)
         return false;
@@ -205,8 +207,10 @@ bool tw_features_shipped(char *path, size_t size, const tw_dataset_spec *spec)
     if (!slash) return false;
     *slash = '\0';
     for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
-        const int length = snprintf(path, size, "%s/%s/mnist-features.h5", program, places[k]);
-        if (length > 0 && (size_t)length < size && tw_file_exists(path)) return true;
+        snprintf(place, sizeof place, "%s/%s/mnist-features.h5", program, places[k]);
+        if (!realpath(place, found) || strlen(found) >= size) continue;
+        memcpy(path, found, strlen(found) + 1);
+        return true;
     }
     return false;
 }
