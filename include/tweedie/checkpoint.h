@@ -60,7 +60,9 @@ typedef struct tw_checkpoint_meta {
     char channel_text[4000]; /* names and units of channels as tw_dataset_spec says; "": none */
     int64_t height, width, channels, num_classes;
     const float *offset,
-        *scale;              /* [channels]: stored values are x scale + offset; NULL for uint8 */
+        *scale; /* [channels]: stored values are x scale + offset; NULL for uint8 */
+    char encoder[TW_CHECKPOINT_DIGEST]; /* of samples that are latents: the digest of the
+                                           autoencoder's weights; "": they are none */
     char condition_kind[16]; /* as sample_kind, of what the network is given beside a sample; "" of
                                 an unconditional model */
     int64_t condition_channels;

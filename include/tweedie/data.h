@@ -71,13 +71,15 @@ typedef struct tw_dataset_spec {
     const char *const *class_names; /* [num_classes] or NULL */
     const char *channel_text; /* what the channels are, or NULL: a line for each, name, units, long
                                  name and coordinates with a tab between them, each may be empty */
-    char name[TW_DATASET_NAME_MAX];     /* "mnist" */
-    char source[TW_DATASET_TEXT_MAX];   /* where the samples come from */
-    char license[TW_DATASET_TEXT_MAX];  /* under which terms */
-    char digest[TW_DATASET_DIGEST_MAX]; /* XXH3-128 of the sample bytes, then the label bytes, then
-                                           the bytes of conditions, in storage order; set by the
-                                           writer */
-    int split_count;                    /* 0 as an argument: one split "train" of all samples */
+    char name[TW_DATASET_NAME_MAX];      /* "mnist" */
+    char source[TW_DATASET_TEXT_MAX];    /* where the samples come from */
+    char license[TW_DATASET_TEXT_MAX];   /* under which terms */
+    char digest[TW_DATASET_DIGEST_MAX];  /* XXH3-128 of the sample bytes, then the label bytes, then
+                                            the bytes of conditions, in storage order; set by the
+                                            writer */
+    char encoder[TW_DATASET_DIGEST_MAX]; /* of latents, and of samples of a model of them: the
+                                           digest of the autoencoder's weights; "" of all else */
+    int split_count;                     /* 0 as an argument: one split "train" of all samples */
     tw_dataset_split splits[TW_DATASET_SPLITS_MAX];
     const struct tw_dataset_spec
         *condition;    /* what conditions are: kind, extents (H and W are those of the samples),

@@ -332,6 +332,10 @@ tw_value *tw_embed_fourier(tw_graph *g, tw_value *t, tw_value *frequencies);
  * the loader refuse them). */
 tw_value *tw_embed_table(tw_graph *g, tw_value *table, tw_value *index);
 
+/* The row of a table [rows, c] that is nearest to each vector of x [.., c], both f32: i32
+ * [vectors], a constant of all gradients. */
+tw_value *tw_nearest_row(tw_graph *g, tw_value *x, tw_value *table);
+
 /* weight[n] · Σ (a - b)² / D of each sample, f32 [N]; D = elements of a sample. weight [N] f32 or
  * NULL for ones. */
 tw_value *tw_squared_error(tw_graph *g, tw_value *a, tw_value *b, tw_value *weight);

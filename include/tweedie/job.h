@@ -29,6 +29,7 @@ typedef struct tw_sample_job_options {
     const char *images; /* a directory for a PNG of each sample; NULL or "": none */
     const char *guide;  /* the second network of a guidance: guidance.network, and guidance.kind as
                            the network is; NULL or "": none */
+    bool latents;       /* of a model of latents: these are stored, whatever sample.decode says */
     int assignment_count; /* to [sample], [guidance] and [compute] */
     char *const *assignments;
 } tw_sample_job_options;

@@ -143,6 +143,50 @@ tw_status tw_model_score_quantity(tw_model_score *score, tw_model_quantity which
 /* The forward plan, for printing and profiling. Borrowed. */
 tw_plan *tw_model_score_plan(const tw_model_score *score);
 
+/* ---- as an autoencoder ---- */
+
+bool tw_model_is_autoencoder(const tw_model *m);
+/* The shape of a latent; of an autoencoder. */
+tw_shape tw_model_latent(const tw_model *m);
+
+/* Vectors that its latents are made of; 0: they are any. */
+int64_t tw_model_codes(const tw_model *m);
+
+/* Add the halves for a batch of n to a graph: the encoder of the new input "x", which gives the
+ * moments of the latents, mean ‖ ln variance along the channels, f32, or where there are codes the
+ * vectors; the nearest code of each, through which no gradient comes to z, and which they are; and
+ * the decoder of latents z, which are codes already where there are some. */
+tw_value *tw_model_build_codes(tw_graph *g, const tw_model *m, tw_value *z, tw_value **index);
+tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n);
+tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
+
+/* The halves as plans of one fixed batch: larger requests are cut, the last batch is padded, so a
+ * latent does not depend on what it is computed with. Latents are in the network's own units. */
+typedef struct tw_model_codec tw_model_codec;
+typedef enum tw_codec_half { TW_CODEC_ENCODER = 1, TW_CODEC_DECODER = 2 } tw_codec_half;
+/* @param halves  of tw_codec_half: what is planned @return TW_ECONFIG for a network that is no
+ * autoencoder */
+tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int halves, int64_t batch,
+                                tw_precision precision, tw_convolution convolution);
+/* Bytes of the plans. */
+double tw_model_codec_bytes(const tw_model_codec *codec);
+/* To be called after each change of the parameters. */
+void tw_model_codec_refresh(tw_model_codec *codec);
+void tw_model_codec_destroy(tw_model_codec **codec);
+/* Numbers of a latent. */
+int64_t tw_model_codec_numbers(const tw_model_codec *codec);
+/* @param x          [n][dims], model units
+ * @param[out] mean  [n][numbers]
+ * @param[out] log_variance  [n][numbers], or NULL; not written where there are codes */
+void tw_model_codec_encode(tw_model_codec *codec, int64_t n, const float *x, float *mean,
+                           float *log_variance);
+/* Where there are codes, each vector is replaced by the nearest. @param z  [n][numbers]
+ * @param[out] x      [n][dims], model units
+ * @param[out] index  [n][vectors of a latent], which codes; or NULL. Not written where there are
+ *                    none */
+void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x,
+                           int32_t *index);
+
 /* ---- as a factor of another model's density ---- */
 
 /* A classifier's log p(label | x_t), or minus an energy model's energy, with its gradient by the

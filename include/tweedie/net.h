@@ -29,6 +29,21 @@ typedef struct tw_net_inputs {
         *reference_names; /* collects published parameter names where not NULL */
 } tw_net_inputs;
 
+/* The halves of an autoencoder. A latent is what the decoder takes, f32 [N, spatial…, C2]. */
+typedef struct tw_net_halves {
+    tw_shape (*latent)(const void *config, tw_shape sample); /* its shape, without N */
+    int64_t (*codes)(const void *config); /* vectors that latents are made of; 0: any */
+    /* The distribution of the latents of in->x, as mean ‖ ln variance along the channels, f32 [N,
+     * spatial…, 2 C2]; where there are codes, the vectors before they are replaced, [.., C2]. */
+    tw_value *(*encode)(tw_graph *g, const void *config, const tw_net_inputs *in);
+    /* The nearest code of each vector of z, through which no gradient comes to z, and which codes
+     * they are, i32 [vectors]; where there are codes. */
+    tw_value *(*quantise)(tw_graph *g, const void *config, tw_value *z, tw_value **index);
+    /* The samples of latents z, which are codes already where there are some: the shape of in->x,
+     * which it does not read. */
+    tw_value *(*decode)(tw_graph *g, const void *config, const tw_net_inputs *in, tw_value *z);
+} tw_net_halves;
+
 typedef struct tw_net {
     tw_kind kind; /* its keys belong to the section that it is chosen in: [network], … */
 
@@ -51,6 +66,10 @@ typedef struct tw_net {
     bool logits;     /* a classifier: the output is f32 [N, in->outputs] */
     bool any_extent; /* its parameters are the same for images of any height and width, and of one
                         channel as of several: it brings them to its own shape */
+
+    /* An autoencoder, which `build` builds as a whole: the decoder of the latents' means. NULL: it
+     * is none. */
+    const tw_net_halves *halves;
 } tw_net;
 
 extern const tw_kinds tw_net_kinds;

@@ -38,7 +38,7 @@ typedef struct tw_objective_kind {
     tw_value *(*build)(tw_graph *g, const void *config, const tw_model *m, int64_t n);
 
     /* Fills further inputs for one sample; `own` is what find gave. NULL: none. Must not fail. */
-    void (*fill)(const void *config, const tw_model *m, const float *const *own,
+    void (*fill)(const void *config, const tw_model *m, float *const *own,
                  const tw_objective_sample *s);
     const char *const *inputs; /* their names, NULL at the end; at most TW_OBJECTIVE_INPUTS */
 
@@ -48,6 +48,7 @@ typedef struct tw_objective_kind {
     bool weighted, of_score;
     bool classifies;      /* its network is a classifier; what it builds ends in logits, which it
                              names as the output "logits" [n, classes] */
+    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score */
     bool learns_variance; /* its loss depends on a learned variance; others refuse one */
     bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
     int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */

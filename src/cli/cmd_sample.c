@@ -12,11 +12,11 @@ typedef struct options {
     int64_t count;
     const char *out;
     const char *first, *weights, *seed, *condition;
-    bool join, force, clean;
+    bool join, force, clean, latents;
     const char *grid;
     int64_t grid_count;
     const char *images;
-    const char *guide, *scale, *class;
+    const char *guide, *scale, *class, *decode;
 } options;
 
 extern const tw_command tw_cmd_sample;
@@ -56,6 +56,10 @@ static const tw_option table[] = {
      .help = "a classifier, or an energy model, that guides the samples (guidance.network)"},
     {"scale", TW_CONFIG_STRING, offsetof(options, scale), "", .value = "S",
      .help = "how much a guidance changes the score (guidance.scale)"},
+    {"decode", TW_CONFIG_STRING, offsetof(options, decode), "", .value = "RUN",
+     .help = "models of latents: the autoencoder that decodes the samples (sample.decode)"},
+    {"latents", TW_CONFIG_BOOL, offsetof(options, latents), "false",
+     .help = "models of latents: do not decode, whatever sample.decode says"},
     {"images", TW_CONFIG_STRING, offsetof(options, images), "", .value = "DIR",
      .help = "write each sample as DIR/INDEX.png too"},
 };
@@ -91,10 +95,11 @@ enum { ASSIGNMENTS = 256 };
 static tw_status settings(char **out, int *count, const options *o, const tw_arguments *a)
 {
     tw_status st = TW_OK;
-    enum { KEYS = 4 };
+    enum { KEYS = 5 };
     static char text[KEYS][TW_PATH_MAX];
-    const char *const key[] = {"sample.seed", "sample.class", "guidance.scale", "sample.condition"};
-    const char *const value[] = {o->seed, o->class, o->scale, o->condition};
+    const char *const key[] = {"sample.seed", "sample.class", "guidance.scale", "sample.condition",
+                               "sample.decode"};
+    const char *const value[] = {o->seed, o->class, o->scale, o->condition, o->decode};
     int64_t number;
     TW_CHECK(a->assignment_count < ASSIGNMENTS - KEYS, TW_EUSAGE, "%d settings are too many",
              a->assignment_count);
@@ -133,6 +138,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                             .grid_count = o.grid_count,
                                             .images = o.images,
                                             .guide = o.guide,
+                                            .latents = o.latents,
                                             .assignment_count = n,
                                             .assignments = assignments};
     TW_CHECK(a.count || o.join, TW_EUSAGE,
@@ -142,6 +148,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
              "--weights: joining generates nothing; it is for a RUN_OR_WEIGHTS");
     TW_CHECK(a.count || !o.guide[0], TW_EUSAGE,
              "--guide: joining generates nothing; it is for a RUN_OR_WEIGHTS");
+    TW_CHECK(!o.latents || !o.decode[0], TW_EUSAGE, "--latents and --decode exclude each other");
     TW_CHECK(o.grid[0] || !tw_options_is_given(&tw_cmd_sample, &a, "grid-count"), TW_EUSAGE,
              "--grid-count: needs --grid");
     TW_TRY(tw_sample_job(comm, &generate, &result));

@@ -30,7 +30,8 @@ done:
     return st;
 }
 
-void row_options_report(const tw_row_job_options *job, const tw_row_job_result *r, const char *what)
+void row_options_report_made(const tw_row_job_options *job, const tw_row_job_result *r,
+                             const char *what)
 {
     const long long first = r->first, last = r->first + r->count - 1;
     if (!job->join)
@@ -40,6 +41,14 @@ void row_options_report(const tw_row_job_options *job, const tw_row_job_result *
     else if (r->complete)
         printf("%s: %s %lld to %lld, there already\n", job->out, what, first, last);
     else
-        printf("%s: %s %lld to %lld, %.1f evaluations each\n", job->out, what, first, last,
-               r->evaluations);
+        printf("%s: %s %lld to %lld\n", job->out, what, first, last);
+}
+
+void row_options_report(const tw_row_job_options *job, const tw_row_job_result *r, const char *what)
+{
+    if (job->join && !r->complete)
+        printf("%s: %s %lld to %lld, %.1f evaluations each\n", job->out, what, (long long)r->first,
+               (long long)(r->first + r->count - 1), r->evaluations);
+    else
+        row_options_report_made(job, r, what);
 }

@@ -46,4 +46,8 @@ tw_status row_options_job(tw_row_job_options *out, const row_options *o, const t
 void row_options_report(const tw_row_job_options *job, const tw_row_job_result *r,
                         const char *what);
 
+/* The same without the evaluations of a score. */
+void row_options_report_made(const tw_row_job_options *job, const tw_row_job_result *r,
+                             const char *what);
+
 #endif

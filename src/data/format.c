@@ -163,6 +163,18 @@ done:
     return st;
 }
 
+/* Of latents alone. */
+static tw_status read_encoder(tw_dataset_file *f, const char *path)
+{
+    tw_status st = TW_OK;
+    bool found = false;
+    TW_TRY(tw_h5_has_attribute(&found, f->file, path, "/", "encoder"));
+    if (!found) return TW_OK;
+    TW_TRY(tw_h5_read_text(f->file, path, "/", "encoder", f->spec.encoder, sizeof f->spec.encoder));
+done:
+    return st;
+}
+
 static tw_status read_root(tw_dataset_file *f, const char *path)
 {
     tw_status st = TW_OK;
@@ -186,6 +198,7 @@ static tw_status read_root(tw_dataset_file *f, const char *path)
     TW_TRY(tw_h5_read_text(f->file, path, "/", "source", spec->source, sizeof spec->source));
     TW_TRY(tw_h5_read_text(f->file, path, "/", "license", spec->license, sizeof spec->license));
     TW_TRY(tw_h5_read_text(f->file, path, "/", "digest", spec->digest, sizeof spec->digest));
+    TW_TRY(read_encoder(f, path));
     TW_TRY(tw_h5_read_int(f->file, path, "/", "num_classes", &spec->num_classes));
     TW_TRY(tw_h5_read_text(f->file, path, "/", "splits", splits, sizeof splits));
     TW_TRY(tw_format_parse_splits(spec, splits, path));

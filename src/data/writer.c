@@ -183,6 +183,7 @@ static tw_status write_root(const tw_dataset_writer *w)
     TW_TRY(tw_h5_write_text(w->file, w->path, "splits", splits));
     TW_TRY(tw_h5_write_text(w->file, w->path, "source", spec->source));
     TW_TRY(tw_h5_write_text(w->file, w->path, "license", spec->license));
+    if (spec->encoder[0]) TW_TRY(tw_h5_write_text(w->file, w->path, "encoder", spec->encoder));
 done:
     return st;
 }
@@ -249,8 +250,8 @@ done:
 
 tw_status tw_dataset_writer_set_text(tw_dataset_writer *w, const char *key, const char *text)
 {
-    static const char *const own[] = {"format", "format_version", "name",    "num_classes",
-                                      "splits", "source",         "license", "digest"};
+    static const char *const own[] = {"format", "format_version", "name",   "num_classes", "splits",
+                                      "source", "license",        "digest", "encoder"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(key, own[i]) == 0)
             return tw_error_set(TW_EINTERNAL, "%s: attribute \"%s\" belongs to the format", w->path,

@@ -201,6 +201,7 @@ static tw_status begin(coding *c)
     if (!c->decode) {
         spec.kind = code_kind(j);
         spec.offset = spec.scale = NULL;
+        spec.encoder[0] = '\0';
     }
     TW_TRY(tw_format(spec.name, sizeof spec.name, c->decode ? "decoded" : "codes"));
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s by %s after %lld steps",

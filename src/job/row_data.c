@@ -23,6 +23,7 @@ done:
 void row_job_condition(row_job *j, int64_t first, int64_t n)
 {
     const tw_labels labels = {.list = j->label, .first = first, .count = n};
+    if (!j->network) return; /* an autoencoder is told nothing */
     if (j->label) tw_model_score_condition(j->network, &labels);
     tw_model_score_give(j->network, &(tw_given){j->y, first, n});
 }

@@ -147,17 +147,28 @@ static tw_status describe(row_job *j)
                      tw_convolution_name((tw_convolution)j->run.compute.convolution));
 }
 
-static tw_status plan(row_job *j)
+static tw_status plan_network(row_job *j)
 {
     tw_status st = TW_OK;
     tw_model *m = j->restored->model;
-    j->dims = m->dims;
+    const tw_convolution convolution = (tw_convolution)j->run.compute.convolution;
+    if (j->task->codec)
+        return tw_model_codec_create(&j->codec, m, j->task->codec, j->batch, j->precision,
+                                     convolution);
+    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision, convolution));
+    j->score = make_score(j);
+done:
+    return st;
+}
+
+static tw_status plan(row_job *j)
+{
+    tw_status st = TW_OK;
+    j->dims = j->restored->model->dims;
     if (j->task->check) TW_TRY(j->task->check(j));
     TW_TRY(row_job_check_given(j));
     TW_TRY(row_job_choose_rows(j));
-    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision,
-                                 (tw_convolution)j->run.compute.convolution));
-    j->score = make_score(j);
+    TW_TRY(plan_network(j));
     TW_TRY(block_work_check_array(j->first, j->block, "rows"));
     TW_TRY(j->task->plan(j));
     TW_TRY(describe(j));
@@ -422,6 +433,7 @@ void row_job_close(row_job *j)
 {
     tw_dataset_destroy(&j->data);
     tw_model_score_destroy(&j->network);
+    tw_model_codec_destroy(&j->codec);
     tw_run_config_free(&j->run);
     tw_config_destroy(&j->config);
     tw_restore_destroy(&j->restored);

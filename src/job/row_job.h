@@ -18,6 +18,8 @@ typedef struct row_task {
     /* Settings of another section than [likelihood]: j->config and j->run, and j->batch and
      * j->block. NULL: [likelihood] */
     tw_status (*settings)(row_job *j);
+    int codec; /* of an autoencoder: these halves (tw_codec_half) are planned as j->codec, and no
+                  score; 0: a score */
     bool unlabelled; /* the data's labels are not what the network is told */
     /* Whether the data fit; how many rows there are, where that is not the split's. */
     tw_status (*check)(row_job *j);
@@ -43,7 +45,8 @@ struct row_job {
     tw_config *config;
     tw_run_config run;
     tw_precision precision;
-    tw_model_score *network;
+    tw_model_score *network; /* or, of a codec task, */
+    tw_model_codec *codec;
     tw_score score; /* the network's, which also stops when a signal asks to */
 
     tw_dataset *data;

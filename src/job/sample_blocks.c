@@ -34,15 +34,31 @@ tw_status sample_watch(void *self, int64_t step, int64_t steps, int64_t first, i
     return TW_OK;
 }
 
-static tw_status check_finite(const sample_job *d, int64_t first)
+static tw_status check_finite(const sample_job *d, int64_t first, const float *x, int64_t dims)
 {
     tw_status st = TW_OK;
-    const int64_t dims = tw_dataset_elements(&d->parts.spec);
     for (int64_t i = 0; i < d->parts.batch * dims; i++)
         TW_CHECK(
-            isfinite(d->x[i]), TW_EDIVERGED,
+            isfinite(x[i]), TW_EDIVERGED,
             "sample %lld is not finite: the weights, or the settings of the sampler, are no good",
             (long long)(first + i / dims));
+done:
+    return st;
+}
+
+/* Samples in model units as they are stored. */
+static tw_status store(sample_job *d, int64_t first)
+{
+    tw_status st = TW_OK;
+    const int64_t n = d->parts.batch;
+    const float *x = d->x;
+    TW_TRY(check_finite(d, first, x, d->restored->model->dims));
+    if (d->decoder.network) {
+        latent_decoder_run(&d->decoder, n, d->x, d->decoded);
+        x = d->decoded;
+        TW_TRY(check_finite(d, first, x, tw_dataset_elements(&d->parts.spec)));
+    }
+    tw_dataset_denormalise(&d->parts.spec, n, x, d->stored);
 done:
     return st;
 }
@@ -58,8 +74,7 @@ tw_status sample_block(void *self, int64_t k)
     tw_model_score_give(d->score, &(tw_given){d->given.y, first, d->parts.batch});
     tw_sampler_forget(d->sampler);
     TW_TRY(tw_sampler_run(d->sampler, first, d->parts.batch, d->x));
-    TW_TRY(check_finite(d, first));
-    tw_dataset_denormalise(&d->parts.spec, d->parts.batch, d->x, d->stored);
+    TW_TRY(store(d, first));
     numbers = tw_sampler_report(d->sampler);
     TW_TRY(sample_report_of(&report, &numbers));
     for (int64_t i = 0; d->label && i < d->parts.batch; i++)

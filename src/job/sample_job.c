@@ -24,7 +24,8 @@ static const char *inherited(const tw_sample_job_options *o)
     for (int i = 0; i < o->assignment_count; i++)
         if (strncmp(o->assignments[i], "sample.kind=", strlen("sample.kind=")) == 0)
             return "sample.batch sample.seed sample.class sample.condition "
-                   "sample.condition_split sample.clip sample.clip_min sample.clip_max "
+                   "sample.condition_split sample.decode sample.clip sample.clip_min "
+                   "sample.clip_max "
                    "guidance compute.precision compute.convolution";
     return "sample guidance compute.precision compute.convolution";
 }
@@ -95,6 +96,7 @@ static tw_status describe(sample_job *d, tw_precision precision)
     if (d->labels.classes) TW_TRY(tw_run_labels_describe(&text, &d->labels, d->run.sample_class));
     if (d->guide.guided) TW_TRY(tw_guided_describe(&text, d->guide.guided));
     TW_TRY(tw_text_add(&text, "%s", d->given.text));
+    if (d->decoder.network) TW_TRY(tw_text_add(&text, " decode=%s", d->decoder.network->digest));
     TW_TRY(describe_padding(&padding, d->restored->model));
     TW_TRY(tw_format(p->sampling, sizeof p->sampling, "weights=%s %s precision=%s convolution=%s%s",
                      d->restored->digest, text.data, tw_precision_name(precision),
@@ -125,6 +127,20 @@ done:
     return st;
 }
 
+/* What is stored: the model's own samples, or what they decode to. */
+static tw_status plan_decoder(sample_job *d, tw_precision precision)
+{
+    tw_status st = TW_OK;
+    d->parts.spec = d->restored->samples;
+    if (!d->decoder.network) return TW_OK;
+    TW_TRY(latent_decoder_plan(&d->decoder, &d->restored->samples, d->run.sample.batch, precision,
+                               (tw_convolution)d->run.compute.convolution));
+    d->parts.spec = d->decoder.network->samples;
+    d->parts.spec.condition = d->restored->samples.condition;
+done:
+    return st;
+}
+
 static tw_status plan_sampling(sample_job *d, tw_precision precision)
 {
     tw_status st = TW_OK;
@@ -135,7 +151,7 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     const tw_sampler_options options = {.bounded = d->restored->samples.kind == TW_DATASET_UINT8,
                                         .known = d->known.view.count ? &d->known.view : NULL};
     TW_TRY(plan_score(d, precision));
-    p->spec = d->restored->samples;
+    TW_TRY(plan_decoder(d, precision));
     p->spec.num_classes = tw_labels_none(&d->labels) ? 0 : d->labels.classes;
     TW_TRY(tw_sampler_create(&d->sampler, &d->run.sample, m->process,
                              sample_guide_view(&d->guide, tw_model_score_view(d->score)),
@@ -147,6 +163,11 @@ static tw_status plan_sampling(sample_job *d, tw_precision precision)
     TW_TRY(describe(d, precision));
     TW_TRY(tw_multiply(&numbers, p->batch, m->dims, "a block of samples"));
     TW_TRY(tw_alloc(&d->x, numbers, sizeof *d->x, "a block of samples"));
+    if (d->decoder.network) {
+        TW_TRY(
+            tw_multiply(&numbers, p->batch, tw_dataset_elements(&p->spec), "a block of samples"));
+        TW_TRY(tw_alloc(&d->decoded, numbers, sizeof *d->decoded, "a block of samples"));
+    }
     if (p->spec.num_classes)
         TW_TRY(tw_alloc(&d->label, p->batch, sizeof *d->label, "labels of samples"));
     TW_TRY(tw_alloc(&d->stored, p->batch, tw_dataset_sample_bytes(&p->spec), "a block of samples"));
@@ -164,6 +185,8 @@ static tw_status prepare(sample_job *d)
     if (!guided(d) && *d->run.guidance.network && tw_guidance_has_network(&d->run.guidance))
         TW_TRY(sample_guide_restore(&d->guide, d->comm, d->run.guidance.network));
     TW_TRY(tw_compute_prepare(&precision, NULL, &d->run.compute, d->comm));
+    if (*d->run.sample_decode && !d->options->latents)
+        TW_TRY(latent_decoder_open(&d->decoder, d->comm, d->run.sample_decode));
     TW_TRY(sample_agree(d, plan_sampling(d, precision)));
 done:
     return st;
@@ -363,6 +386,7 @@ done:
     sample_known_free(&d.known);
     sample_given_close(&d.given);
     sample_guide_free(&d.guide);
+    latent_decoder_free(&d.decoder);
     tw_free(&d.list);
     tw_model_score_destroy(&d.score);
     tw_run_config_free(&d.run);
@@ -370,6 +394,7 @@ done:
     tw_restore_destroy(&d.restored);
     sample_parts_close(&d.parts);
     tw_free(&d.x);
+    tw_free(&d.decoded);
     tw_free(&d.stored);
     tw_free(&d.label);
     block_work_free(&d.work);

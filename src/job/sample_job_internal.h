@@ -2,6 +2,7 @@
 #ifndef JOB_SAMPLE_JOB_INTERNAL_H
 #define JOB_SAMPLE_JOB_INTERNAL_H
 
+#include "job/decoder.h"
 #include "job/parts.h"
 #include "job/sample_given.h"
 #include "job/sample_guide.h"
@@ -28,8 +29,10 @@ typedef struct sample_job {
     sample_guide guide;
     sample_known known;
     sample_given given;
+    latent_decoder decoder;
     tw_sampler *sampler;
-    float *x; /* one block, model units */
+    float *x;       /* one block, model units */
+    float *decoded; /* the same, of the decoder's samples; NULL: nothing is decoded */
     void *stored;
     tw_labels labels; /* which class a sample is of */
     int32_t *list;    /* that they borrow, or NULL */

@@ -169,6 +169,7 @@ static tw_status begin(tw_dataset_writer **out, const sample_parts *p, const cha
         spec.condition = &condition;
     }
     TW_TRY(tw_format(spec.source, sizeof spec.source, "%s", p->source));
+    memcpy(spec.encoder, p->spec.encoder, sizeof spec.encoder);
     TW_TRY(tw_dataset_writer_create(&w, &spec, &options));
     TW_TRY(tw_dataset_writer_set_text(w, key_sampling, p->sampling));
     TW_TRY(tw_format(text, sizeof text, "%lld", (long long)first));

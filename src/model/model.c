@@ -225,6 +225,11 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(check_condition(m, sample));
+    TW_CHECK(!m->net->halves || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
+             "network.pad: an autoencoder's samples are not padded, as their latents would be of "
+             "the border too; no was expected");
+    TW_CHECK(!m->net->halves || !m->condition, TW_ECONFIG,
+             "data.condition: an autoencoder is given nothing beside its samples; no was expected");
     TW_CHECK(!m->padding || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
              "network.pad: a border around samples and network.padding = circular exclude each "
              "other; no was expected");

@@ -219,6 +219,11 @@ tw_status tw_model_score_create(tw_model_score **out, tw_model *m, int64_t batch
              "network.kind: %s is a classifier and has no score: nothing can be sampled from it; "
              "it guides another network's samples (tweedie sample RUN --guide CLASSIFIER_RUN)",
              m->net->kind.name);
+    TW_CHECK(!tw_model_is_autoencoder(m), TW_ECONFIG,
+             "network.kind: %s has no score: nothing can be sampled from it; its latents are what "
+             "another network learns (tweedie encode-data), whose samples it decodes (tweedie "
+             "sample RUN --decode AUTOENCODER_RUN)",
+             m->net->kind.name);
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a model's score"));
     s->model = m;
     s->batch = batch;

@@ -124,6 +124,23 @@ static tw_value *rescaled(const tw_unet *u, tw_value *x)
     return u->rescale == 1 ? x : tw_affine(u->g, x, 1 / u->rescale, 0);
 }
 
+/* GN2 of h and the embedding, of a block whose h has its channels. */
+static tw_value *embedded_norm(const tw_unet *u, const char *path, const char *published,
+                               tw_value *h)
+{
+    const tw_unet_names *n = u->names;
+    const int64_t c = tw_unet_channels(h);
+    char p[NAME_SIZE], q[NAME_SIZE];
+    tw_value *e = NULL;
+    if (!u->timeless)
+        e = tw_unet_linear(u, under(p, path, "time"), under(q, published, n->emb), u->emb,
+                           u->scale_shift ? 2 * c : c);
+    under(p, path, "norm2");
+    under(q, published, n->norm2);
+    if (u->scale_shift) return norm_scale_shift(u, p, q, h, e);
+    return tw_unet_norm(u, p, q, u->timeless ? h : add_everywhere(u->g, h, e));
+}
+
 tw_value *tw_unet_residual(const tw_unet *u, const char *path, const char *published, tw_value *x,
                            int64_t out, tw_unet_resample resample)
 {
@@ -136,12 +153,7 @@ tw_value *tw_unet_residual(const tw_unet *u, const char *path, const char *publi
     x = resampled(g, x, resample);
     h = tw_unet_conv(u, under(p, path, "conv1"), under(q, published, n->conv1), h, out, 3, 1, 1,
                      false);
-    tw_value *e = tw_unet_linear(u, under(p, path, "time"), under(q, published, n->emb), u->emb,
-                                 u->scale_shift ? 2 * out : out);
-    under(p, path, "norm2");
-    under(q, published, n->norm2);
-    h = u->scale_shift ? norm_scale_shift(u, p, q, h, e)
-                       : tw_unet_norm(u, p, q, add_everywhere(g, h, e));
+    h = embedded_norm(u, path, published, h);
     h = tw_dropout(g, tw_silu(g, h), u->dropout);
     h = tw_unet_conv(u, under(p, path, "conv2"), under(q, published, n->conv2), h, out, 3, 1, 1,
                      u->zero);

@@ -27,7 +27,8 @@ typedef struct tw_unet {
     int64_t groups;
     double eps, dropout, rescale;
     bool scale_shift;
-    bool zero; /* the last layers of blocks begin at zero */
+    bool zero;     /* the last layers of blocks begin at zero */
+    bool timeless; /* blocks without e: h = GN2(h) */
     tw_qkv_order order;
 } tw_unet;
 

@@ -52,6 +52,14 @@ tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)
              "objective.kind: %s trains a classifier, and network.kind = %s is none; take "
              "wideresnet, adm_classifier, or of points mlp_classifier",
              k->kind.name, m->net->kind.name);
+    TW_CHECK(k->reconstructs || !tw_model_is_autoencoder(m), TW_ECONFIG,
+             "objective.kind: %s learns a score, and network.kind = %s is an autoencoder; "
+             "objective.kind = autoencoder trains it",
+             k->kind.name, m->net->kind.name);
+    TW_CHECK(!k->reconstructs || tw_model_is_autoencoder(m), TW_ECONFIG,
+             "objective.kind: %s trains an autoencoder, and network.kind = %s is none; take "
+             "network.kind = autoencoder",
+             k->kind.name, m->net->kind.name);
     if (k->check) TW_TRY(k->check(c->kind.config, m));
     TW_CHECK(k->weighted || k->of_score || strcmp(w->kind.name, "simple") == 0, TW_ECONFIG,
              "objective.weighting: objective.kind = %s has its own weights; leave %s out, or take "

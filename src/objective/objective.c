@@ -12,7 +12,7 @@
 struct tw_objective_inputs {
     tw_model_inputs model;
     float *target, *z, *x0, *weight, *score_x, *score_f, *probe[TW_OBJECTIVE_PROBES];
-    const float *own[TW_OBJECTIVE_INPUTS];
+    float *own[TW_OBJECTIVE_INPUTS];
 };
 
 struct tw_objective {

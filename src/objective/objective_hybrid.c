@@ -41,7 +41,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     return tw_add(g, simple, tw_mul(g, term, weight));
 }
 
-static void fill(const void *config, const tw_model *m, const float *const *own,
+static void fill(const void *config, const tw_model *m, float *const *own,
                  const tw_objective_sample *s)
 {
     tw_variational_fill(config, m, own, s);

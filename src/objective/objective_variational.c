@@ -37,7 +37,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     return tw_mul(g, term, tw_input(g, "weight", TW_F32, TW_SHAPE(n)));
 }
 
-static void fill(const void *config, const tw_model *m, const float *const *own,
+static void fill(const void *config, const tw_model *m, float *const *own,
                  const tw_objective_sample *s)
 {
     tw_variational_fill(config, m, own, s);

@@ -83,7 +83,7 @@ static tw_bridge bridge_to(const tw_process *p, double t)
                              tw_process_alpha(p, t), tw_process_sigma(p, t));
 }
 
-void tw_variational_fill(const tw_variational_config *c, const tw_model *m, const float *const *own,
+void tw_variational_fill(const tw_variational_config *c, const tw_model *m, float *const *own,
                          const tw_objective_sample *s)
 {
     const bool first = s->t == 0, learned = m->variance == TW_VARIANCE_LEARNED_RANGE;
@@ -98,5 +98,5 @@ void tw_variational_fill(const tw_variational_config *c, const tw_model *m, cons
                              [BY_F] = first ? by_f : 0,
                              [LOG_STD] = log(q.std)};
     for (int k = 0; k <= LOG_STD; k++)
-        if (own[k]) ((float *)(uintptr_t)own[k])[s->i] = (float)values[k];
+        if (own[k]) own[k][s->i] = (float)values[k];
 }

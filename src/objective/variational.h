@@ -47,7 +47,7 @@ tw_value *tw_variational_build(tw_graph *g, const tw_variational_config *c, cons
 
 /* The inputs that tw_variational_build adds, as tw_objective_kind asks for them. */
 extern const char *const tw_variational_inputs[];
-void tw_variational_fill(const tw_variational_config *c, const tw_model *m, const float *const *own,
+void tw_variational_fill(const tw_variational_config *c, const tw_model *m, float *const *own,
                          const tw_objective_sample *s);
 
 #endif

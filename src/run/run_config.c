@@ -13,6 +13,9 @@ static const tw_config_field given_fields[] = {
      .help = "conditional models: a dataset with the conditions, sample i is given row i modulo "
              "their number: its /condition, or where it has none its samples themselves; previews "
              "of training take those of the validation split"},
+    {NULL, "decode", TW_CONFIG_PATH, offsetof(tw_run_config, sample_decode), "",
+     .help = "models of latents: the run, checkpoint or weights of the autoencoder, which decodes "
+             "samples and previews; empty: they stay latents"},
     {NULL, "condition_split", TW_CONFIG_STRING, offsetof(tw_run_config, sample_condition_split), "",
      .help = "the split of sample.condition; empty: all of it"},
 };

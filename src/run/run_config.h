@@ -25,7 +25,8 @@ typedef struct tw_run_config {
     const char *sample_class; /* of models with classes: tw_run_labels */
     const char *sample_condition, *sample_condition_split; /* of conditional models: a dataset, and
                                                               which of it */
-    tw_guidance_config guidance;                           /* with `sample` */
+    const char *sample_decode;   /* of models of latents: the autoencoder; "": latents stay */
+    tw_guidance_config guidance; /* with `sample` */
     tw_likelihood_config likelihood;
 } tw_run_config;
 

@@ -171,6 +171,7 @@ tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_s
     const char *text = spec->channel_text ? spec->channel_text : "";
     if (strlen(text) >= sizeof meta->channel_text) text = "";
     TW_TRY(tw_format(meta->channel_text, sizeof meta->channel_text, "%s", text));
+    TW_TRY(tw_format(meta->encoder, sizeof meta->encoder, "%s", spec->encoder));
     meta->offset = spec->kind == TW_DATASET_UINT8 ? NULL : spec->offset;
     meta->scale = spec->kind == TW_DATASET_UINT8 ? NULL : spec->scale;
     const tw_dataset_spec *c = spec->condition;
@@ -236,6 +237,7 @@ tw_status tw_state_sample_spec(tw_dataset_spec *out, const tw_checkpoint_meta *m
              meta->sample_kind, (long long)spec.height, (long long)spec.width,
              (long long)spec.channels, (long long)spec.num_classes);
     spec.kind = (tw_dataset_kind)kind;
+    TW_TRY(tw_format(spec.encoder, sizeof spec.encoder, "%s", meta->encoder));
     *out = spec;
 done:
     return st;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "job/decoder.h"
 #include "job/grid.h"
 #include "run/ema_age.h"
 #include "train/quality.h"
@@ -26,9 +27,12 @@ struct tw_preview {
     tw_model_score *score;
     tw_guided *guided; /* or NULL */
     tw_sampler *sampler;
-    tw_quality *quality; /* or NULL */
-    float *given;        /* what the samples of a grid are conditioned on, or NULL */
-    float *samples;      /* rank zero */
+    tw_quality *quality;      /* or NULL */
+    latent_decoder decoder;   /* of a model of latents whose sample.decode says so */
+    tw_model_codec *codec;    /* of an autoencoder, whose grid is pairs; else NULL */
+    float *latents, *decoded; /* rank zero: latents of a pair's samples; a grid decoded */
+    float *given;             /* what the samples of a grid are conditioned on, or NULL */
+    float *samples;           /* rank zero */
 };
 
 static bool has_split(const tw_dataset_spec *s, const char *name)
@@ -65,11 +69,12 @@ static bool wants_quality(const tw_trainer *t)
     return t->c->evaluate_every > 0;
 }
 
-/* The samples of a grid are given the first conditions of the validation split, where there is one.
- */
+/* The samples of a grid are given the first conditions of the validation split, and an autoencoder
+ * reconstructs its first samples, where there is one. */
 static bool wants_data(const tw_trainer *t)
 {
-    return wants_validation(t) || ((wants_grid(t) || wants_quality(t)) && t->c->condition &&
+    const bool reads = t->c->condition || tw_model_is_autoencoder(t->stepper.model);
+    return wants_validation(t) || ((wants_grid(t) || wants_quality(t)) && reads &&
                                    has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
 }
 
@@ -132,16 +137,54 @@ static tw_status plan_score(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
+    const char *key = wants_quality(t) ? "evaluate_every" : "grid_every";
     tw_labels labels;
+    TW_CHECK(!tw_model_is_autoencoder(p->model), TW_ECONFIG,
+             "log.evaluate_every: network.kind = %s is an autoencoder, which makes no samples; 0 "
+             "was expected",
+             p->model->net->kind.name);
     TW_CHECK(!p->model->net->logits, TW_ECONFIG,
              "log.%s: network.kind = %s is a classifier, which makes no samples; 0 was expected",
-             wants_grid(t) ? "grid_every" : "evaluate_every", p->model->net->kind.name);
+             key, p->model->net->kind.name);
     TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
                          p->model->label_dropout > 0));
     TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
                                  t->stepper.convolution));
     tw_model_score_condition(p->score, &labels);
     TW_TRY(guide(p, &labels));
+done:
+    return st;
+}
+
+/* Samples and their reconstructions, pair by pair. */
+static tw_status plan_pairs(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    const int64_t count = t->c->grid_count,
+                  batch = count < t->stepper.micro ? count : t->stepper.micro;
+    if (tw_comm_rank(t->comm) != 0) return TW_OK;
+    TW_TRY(tw_model_codec_create(&p->codec, p->model, TW_CODEC_ENCODER | TW_CODEC_DECODER, batch,
+                                 t->stepper.precision, t->stepper.convolution));
+    TW_TRY(tw_alloc(&p->latents, count * tw_model_codec_numbers(p->codec), sizeof(float),
+                    "a grid of reconstructions"));
+    TW_TRY(
+        tw_alloc(&p->decoded, count * p->model->dims, sizeof(float), "a grid of reconstructions"));
+    TW_TRY(tw_alloc(&p->samples, 2 * count * p->model->dims, sizeof(float),
+                    "a grid of reconstructions"));
+done:
+    return st;
+}
+
+static tw_status plan_decoder(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    if (!p->decoder.network || tw_comm_rank(t->comm) != 0) return TW_OK;
+    TW_TRY(latent_decoder_plan(&p->decoder, tw_dataset_get_spec(t->data), t->run.sample.batch,
+                               t->stepper.precision, t->stepper.convolution));
+    TW_TRY(tw_alloc(&p->decoded, t->c->grid_count * p->decoder.network->model->dims, sizeof(float),
+                    "a grid of samples"));
 done:
     return st;
 }
@@ -155,6 +198,8 @@ static tw_status plan_grid(tw_preview *p)
     const tw_sampler_options options = {
         .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
+    if (tw_model_is_autoencoder(p->model)) return plan_pairs(p);
+    TW_TRY(plan_decoder(p));
     TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process, samples_score(p), &options));
     if (tw_comm_rank(t->comm) == 0)
         TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
@@ -194,7 +239,8 @@ static tw_status plan_all(tw_preview *p)
     tw_status st = TW_OK;
     TW_TRY(copy_model(p));
     if (wants_validation(p->t)) TW_TRY(plan_validation(p));
-    if (wants_grid(p->t) || wants_quality(p->t)) TW_TRY(plan_score(p));
+    if (wants_quality(p->t) || (wants_grid(p->t) && !tw_model_is_autoencoder(p->model)))
+        TW_TRY(plan_score(p));
     if (wants_grid(p->t)) TW_TRY(plan_grid(p));
 done:
     return st;
@@ -209,6 +255,8 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
     p->copied = -1;
+    if (wants_grid(t) && *t->run.sample_decode)
+        TW_TRY(latent_decoder_open(&p->decoder, t->comm, t->run.sample_decode));
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
@@ -235,6 +283,8 @@ double tw_preview_bytes(const tw_preview *p)
     if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
     if (p->samples) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->dims);
     bytes += tw_quality_bytes(p->quality);
+    if (p->codec) bytes += tw_model_codec_bytes(p->codec);
+    if (p->decoder.codec) bytes += tw_model_codec_bytes(p->decoder.codec);
     if (p->given) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->condition);
     return bytes;
 }
@@ -257,6 +307,10 @@ void tw_preview_destroy(tw_preview **preview)
     tw_free(&p->condition);
     tw_free(&p->given);
     tw_free(&p->samples);
+    tw_free(&p->latents);
+    tw_free(&p->decoded);
+    tw_model_codec_destroy(&p->codec);
+    latent_decoder_free(&p->decoder);
     tw_free(preview);
 }
 
@@ -274,6 +328,7 @@ static tw_status copy_ema(tw_preview *p)
                              (size_t)from->trainable * sizeof(float), 0));
     if (p->objective) tw_objective_refresh(p->objective);
     if (p->score) tw_model_score_refresh(p->score);
+    if (p->codec) tw_model_codec_refresh(p->codec);
     p->copied = t->stepper.step;
 done:
     return st;
@@ -355,15 +410,15 @@ done:
 }
 
 /* A picture that cannot be written is told and lost: training is worth more. */
-static void write_grid(const tw_preview *p)
+static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t count,
+                       const float *x)
 {
     char name[64], path[TW_PATH_MAX];
     const tw_trainer *t = p->t;
     tw_status st =
         tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
-    if (st == TW_OK)
-        st = tw_grid_write(path, tw_dataset_get_spec(t->data), t->c->grid_count, p->samples);
+    if (st == TW_OK) st = tw_grid_write(path, spec, count, x);
     if (st == TW_OK) {
         const double share =
             t->c->ema_rates.count
@@ -376,14 +431,51 @@ static void write_grid(const tw_preview *p)
         tw_log_warn("no picture of step %lld: %s", (long long)t->stepper.step, tw_error_message());
 }
 
+/* Rank zero: pairs of the first samples of the validation split, or of training's. */
+static tw_status write_pairs(tw_preview *p)
+{
+    tw_status st = TW_OK;
+    const tw_trainer *t = p->t;
+    tw_dataset *data = p->data ? p->data : t->data;
+    const int64_t dims = p->model->dims, there = tw_dataset_count(data),
+                  count = there < t->c->grid_count ? there : t->c->grid_count;
+    const size_t bytes = (size_t)dims * sizeof(float);
+    float *x = p->samples + count * dims;
+    TW_TRY(tw_dataset_read(data, 0, count, x, NULL));
+    tw_model_codec_encode(p->codec, count, x, p->latents, NULL);
+    tw_model_codec_decode(p->codec, count, p->latents, p->decoded, NULL);
+    for (int64_t i = 0; i < count; i++) {
+        memmove(p->samples + 2 * i * dims, x + i * dims, bytes);
+        memcpy(p->samples + (2 * i + 1) * dims, p->decoded + i * dims, bytes);
+    }
+    write_grid(p, tw_dataset_get_spec(t->data), 2 * count, p->samples);
+done:
+    return st;
+}
+
+static void write_samples(tw_preview *p)
+{
+    const tw_dataset_spec *spec = tw_dataset_get_spec(p->t->data);
+    const int64_t count = p->t->c->grid_count;
+    const float *x = p->samples;
+    if (p->decoder.codec) {
+        latent_decoder_run(&p->decoder, count, x, p->decoded);
+        spec = &p->decoder.network->samples;
+        x = p->decoded;
+    }
+    write_grid(p, spec, count, x);
+}
+
 tw_status tw_preview_grid(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
     TW_TRY(copy_ema(p));
+    if (tw_model_is_autoencoder(p->model))
+        return tw_comm_agree(t->comm, t->past.rundir ? write_pairs(p) : TW_OK);
     TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
                         t->c->grid_count, p->samples));
-    if (t->past.rundir) write_grid(p);
+    if (t->past.rundir) write_samples(p);
 done:
     return st;
 }

@@ -26,16 +26,6 @@ typedef struct unet2d {
 
 /* ---- values of a description ---- */
 
-static tw_status read_value(void *out, const tw_text *description, const char *key,
-                            tw_config_type type, const char *choices)
-{
-    char value[256];
-    const tw_config_field field = {NULL, key, type, 0, "", .choices = choices, .help = ""};
-    const tw_status st = tw_config_value(&field, tw_described(description, key, value), out);
-    if (st != TW_OK) tw_error_prefix("network.%s: ", key);
-    return st;
-}
-
 static int64_t integer_of(const tw_text *description, const char *key)
 {
     char value[256];
@@ -51,7 +41,7 @@ static double number_of(const tw_text *description, const char *key)
 static bool yes_of(const tw_text *description, const char *key)
 {
     bool yes = false;
-    return read_value(&yes, description, key, TW_CONFIG_BOOL, NULL) == TW_OK && yes;
+    return tw_described_value(&yes, description, key, TW_CONFIG_BOOL, NULL) == TW_OK && yes;
 }
 
 /* ---- the network ---- */
@@ -60,9 +50,9 @@ static tw_status from_diffusers(unet2d *u, const tw_text *d)
 {
     tw_status st = TW_OK;
     char value[256];
-    TW_TRY(read_value(&u->channels, d, "block_out_channels", TW_CONFIG_INTS, NULL));
-    TW_TRY(read_value(&u->down, d, "down_attention", TW_CONFIG_INTS, NULL));
-    TW_TRY(read_value(&u->up, d, "up_attention", TW_CONFIG_INTS, NULL));
+    TW_TRY(tw_described_value(&u->channels, d, "block_out_channels", TW_CONFIG_INTS, NULL));
+    TW_TRY(tw_described_value(&u->down, d, "down_attention", TW_CONFIG_INTS, NULL));
+    TW_TRY(tw_described_value(&u->up, d, "up_attention", TW_CONFIG_INTS, NULL));
     u->layers = integer_of(d, "layers_per_block");
     u->head_dim = integer_of(d, "attention_head_dim");
     u->groups = integer_of(d, "norm_num_groups");
@@ -94,8 +84,8 @@ static tw_status from_ho(unet2d *u, const tw_text *d, int64_t height)
     TW_CHECK(yes_of(d, "centered") && !yes_of(d, "scale_by_sigma"), TW_ECONFIG,
              "network.%s: UNet2DModel takes data in [-1, 1], and gives its output as it is",
              yes_of(d, "centered") ? "scale_by_sigma" : "centered");
-    TW_TRY(read_value(&mult, d, "mult", TW_CONFIG_INTS, NULL));
-    TW_TRY(read_value(&attention, d, "attention", TW_CONFIG_INTS, NULL));
+    TW_TRY(tw_described_value(&mult, d, "mult", TW_CONFIG_INTS, NULL));
+    TW_TRY(tw_described_value(&attention, d, "attention", TW_CONFIG_INTS, NULL));
     *u = (unet2d){.layers = integer_of(d, "blocks"),
                   .groups = integer_of(d, "groups"),
                   .eps = 1e-6,
@@ -205,18 +195,6 @@ done:
 
 /* ---- JSON ---- */
 
-static tw_status write_json(tw_exporting *e, const char *name, tw_json *j)
-{
-    tw_status st = TW_OK;
-    tw_json_end(j);
-    TW_TRY(tw_json_finish(j));
-    TW_TRY(tw_text_add(&j->text, "\n"));
-    TW_TRY(tw_export_text(e, name, &j->text));
-done:
-    tw_text_free(&j->text);
-    return st;
-}
-
 static void put_pair(tw_json *j, const char *key, const char *a, const char *b)
 {
     tw_json_list(j, key);
@@ -232,7 +210,7 @@ static tw_status write_index(tw_exporting *e)
     tw_json_string(&j, "_class_name", "DDPMPipeline");
     put_pair(&j, "scheduler", "diffusers", "DDPMScheduler");
     put_pair(&j, "unet", "diffusers", "UNet2DModel");
-    return write_json(e, "model_index.json", &j);
+    return tw_export_json(e, "model_index.json", &j);
 }
 
 static void put_blocks(tw_json *j, const char *key, const tw_config_ints *attends, int64_t count,
@@ -299,7 +277,7 @@ static tw_status write_network(tw_exporting *e, const unet2d *u)
     tw_json_string(&j, "resnet_time_scale_shift", u->scale_shift ? "scale_shift" : "default");
     tw_json_bool(&j, "add_attention", u->attention);
     put_or_null(&j, "num_class_embeds", m->classes ? m->classes + (m->label_dropout > 0) : 0);
-    return write_json(e, "unet/config.json", &j);
+    return tw_export_json(e, "unet/config.json", &j);
 }
 
 /* Betas of theirs are the first and last of any number of steps, ours those of 1000. */
@@ -338,7 +316,7 @@ static tw_status write_scheduler(tw_exporting *e)
     tw_json_string(&j, "variance_type",
                    m->variance == TW_VARIANCE_FIXED ? "fixed_small" : "learned_range");
     tw_json_bool(&j, "clip_sample", true);
-    TW_TRY(write_json(e, "scheduler/scheduler_config.json", &j));
+    TW_TRY(tw_export_json(e, "scheduler/scheduler_config.json", &j));
 done:
     tw_text_free(&d);
     return st;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "tweedie/checkpoint.h"
+#include "tweedie/json.h"
 #include "tweedie/output.h"
 #include "tweedie/restore.h"
 
@@ -48,6 +49,8 @@ tw_status tw_export_end(tw_output *out, FILE **file, const char *path, tw_export
                         tw_status st);
 /* One file of text. */
 tw_status tw_export_text(tw_exporting *e, const char *name, const tw_text *text);
+/* Ends and releases an object that was begun, and writes it as a file. */
+tw_status tw_export_json(tw_exporting *e, const char *name, tw_json *j);
 /* Arrays as safetensors, in the order of their names. @param format  what the
  * metadata says of it */
 tw_status tw_export_arrays(tw_exporting *e, const char *name, const tw_checkpoint_array *arrays,
@@ -55,5 +58,8 @@ tw_status tw_export_arrays(tw_exporting *e, const char *name, const tw_checkpoin
 
 /* The value of a key in what tw_choice_describe says, "kind key=value key=value". */
 const char *tw_described(const tw_text *description, const char *key, char value[256]);
+/* The same as a value of a type. */
+tw_status tw_described_value(void *out, const tw_text *description, const char *key,
+                             tw_config_type type, const char *choices);
 
 #endif

@@ -1,11 +1,10 @@
 /* diffusers' UNet2DModel: a folder of a pipeline (unet/, scheduler/) or of a network alone, whose
- * config.json says everything; or the file of weights beside it. Before version 0.17 the layers of
- * attention had other names. */
+ * config.json says everything; or the file of weights beside it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "weights/system.h"
+#include "weights/diffusers_config.h"
 
 extern const tw_system tw_system_diffusers;
 
@@ -16,34 +15,6 @@ static tw_claim claims(const tw_source *s)
                    tw_item_find(root, "time_embedding.linear_1.weight")
                ? TW_CLAIM_SURE
                : TW_CLAIM_NO;
-}
-
-/* ---- names ---- */
-
-static const struct {
-    const char *old, *today;
-} renamed[] = {{".query.", ".to_q."},
-               {".key.", ".to_k."},
-               {".value.", ".to_v."},
-               {".proj_attn.", ".to_out.0."}};
-
-static tw_status add_tensors(tw_state_dict *d, const tw_item *root)
-{
-    tw_status st = TW_OK;
-    char name[256], today[300];
-    for (const tw_link *l = root->as.list.first; l; l = l->next) {
-        if (l->value->type != TW_ITEM_TENSOR) continue;
-        TW_CHECK(tw_item_text(l->key, name, sizeof name), TW_EDATA, "a tensor's name is too long");
-        const char *at = NULL;
-        snprintf(today, sizeof today, "%s", name);
-        for (size_t i = 0; i < sizeof renamed / sizeof *renamed && !at; i++)
-            if (strstr(name, ".attentions.") && (at = strstr(name, renamed[i].old)))
-                snprintf(today, sizeof today, "%.*s%s%s", (int)(at - name), name, renamed[i].today,
-                         at + strlen(renamed[i].old));
-        TW_TRY(tw_state_dict_add(d, today, l->value->as.tensor));
-    }
-done:
-    return st;
 }
 
 /* ---- the network ---- */
@@ -72,54 +43,6 @@ done:
     return st;
 }
 
-static tw_status add_number(tw_text *t, const tw_item *config, const char *key)
-{
-    double value;
-    const tw_item *item = tw_item_find(config, key);
-    if (!item || item->type == TW_ITEM_NONE) return TW_OK;
-    if (!tw_item_number(item, &value))
-        return tw_error_set(TW_EDATA, "its %s is %s, not a number", key, tw_item_type_name(item));
-    return tw_text_add(t, "%s = %.12g\n", key, value);
-}
-
-static tw_status add_bool(tw_text *t, const tw_item *config, const char *key)
-{
-    const tw_item *item = tw_item_find(config, key);
-    if (!item || item->type == TW_ITEM_NONE) return TW_OK;
-    if (item->type != TW_ITEM_BOOL)
-        return tw_error_set(TW_EDATA, "its %s is %s, not true or false", key,
-                            tw_item_type_name(item));
-    return tw_text_add(t, "%s = %s\n", key, item->as.yes ? "yes" : "no");
-}
-
-/* What is not said is as the library has it; what is said must be this. */
-static tw_status expect_word(const tw_item *config, const char *key, const char *word)
-{
-    char met[64];
-    const tw_item *item = tw_item_find(config, key);
-    if (!item || item->type == TW_ITEM_NONE || tw_item_is(item, word)) return TW_OK;
-    (void)tw_item_text(item, met, sizeof met);
-    return tw_error_set(TW_EDATA, "its %s is '%s'; %s is supported", key, met, word);
-}
-
-static tw_status add_channels(tw_text *t, const tw_item *config)
-{
-    tw_status st = TW_OK;
-    int64_t value;
-    const tw_item *list = tw_item_find(config, "block_out_channels");
-    TW_CHECK(list && list->type == TW_ITEM_LIST && list->as.list.count > 0, TW_EDATA,
-             "its block_out_channels are %s", tw_item_type_name(list));
-    TW_TRY(tw_text_add(t, "block_out_channels ="));
-    for (const tw_link *l = list->as.list.first; l; l = l->next) {
-        TW_CHECK(tw_item_integer(l->value, &value), TW_EDATA, "its block_out_channels hold %s",
-                 tw_item_type_name(l->value));
-        TW_TRY(tw_text_add(t, "%s %lld", l == list->as.list.first ? "" : ",", (long long)value));
-    }
-    TW_TRY(tw_text_add(t, "\n"));
-done:
-    return st;
-}
-
 static tw_status add_network(tw_text *t, const tw_item *c)
 {
     tw_status st = TW_OK;
@@ -135,22 +58,23 @@ static tw_status add_network(tw_text *t, const tw_item *c)
     const tw_item *head = tw_item_find(c, "attention_head_dim"),
                   *shift = tw_item_find(c, "resnet_time_scale_shift");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        TW_TRY(expect_word(c, words[i][0], words[i][1]));
+        TW_TRY(tw_diffusers_expect(c, words[i][0], words[i][1]));
     TW_TRY(tw_text_add(t, "[network]\nkind = diffusers_unet\n"));
-    TW_TRY(add_channels(t, c));
+    TW_TRY(tw_diffusers_channels(t, c));
     TW_TRY(add_attention(t, "down_attention", tw_item_find(c, "down_block_types"), "DownBlock2D",
                          "AttnDownBlock2D"));
     TW_TRY(add_attention(t, "up_attention", tw_item_find(c, "up_block_types"), "UpBlock2D",
                          "AttnUpBlock2D"));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        TW_TRY(add_number(t, c, numbers[i]));
-    for (size_t i = 0; i < sizeof bools / sizeof *bools; i++) TW_TRY(add_bool(t, c, bools[i]));
+        TW_TRY(tw_diffusers_number(t, c, numbers[i]));
+    for (size_t i = 0; i < sizeof bools / sizeof *bools; i++)
+        TW_TRY(tw_diffusers_bool(t, c, bools[i]));
     if (head && head->type == TW_ITEM_NONE) TW_TRY(tw_text_add(t, "attention_head_dim = 0\n"));
-    TW_TRY(add_number(t, c, "attention_head_dim"));
+    TW_TRY(tw_diffusers_number(t, c, "attention_head_dim"));
     if (tw_item_is(shift, "scale_shift"))
         TW_TRY(tw_text_add(t, "resnet_time_scale_shift = scale_shift\n"));
     else
-        TW_TRY(expect_word(c, "resnet_time_scale_shift", "default"));
+        TW_TRY(tw_diffusers_expect(c, "resnet_time_scale_shift", "default"));
 done:
     return st;
 }
@@ -227,7 +151,7 @@ static tw_status read(tw_found *out, const tw_source *s, bool ema)
 {
     tw_status st = TW_OK;
     TW_CHECK(!ema, TW_EDATA, "it holds one set of weights and does not say which; leave --ema out");
-    TW_TRY(add_tensors(&out->state, s->archive->root));
+    TW_TRY(tw_diffusers_tensors(&out->state, s->archive->root));
     TW_TRY(tw_text_add(&out->weights, "raw"));
     if (!out->configured) TW_TRY(configure(out, s));
 done:

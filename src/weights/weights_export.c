@@ -233,3 +233,25 @@ done:
     tw_restore_destroy(&r);
     return st;
 }
+
+tw_status tw_export_json(tw_exporting *e, const char *name, tw_json *j)
+{
+    tw_status st = TW_OK;
+    tw_json_end(j);
+    TW_TRY(tw_json_finish(j));
+    TW_TRY(tw_text_add(&j->text, "\n"));
+    TW_TRY(tw_export_text(e, name, &j->text));
+done:
+    tw_text_free(&j->text);
+    return st;
+}
+
+tw_status tw_described_value(void *out, const tw_text *description, const char *key,
+                             tw_config_type type, const char *choices)
+{
+    char value[256];
+    const tw_config_field field = {NULL, key, type, 0, "", .choices = choices, .help = ""};
+    const tw_status st = tw_config_value(&field, tw_described(description, key, value), out);
+    if (st != TW_OK) tw_error_prefix("network.%s: ", key);
+    return st;
+}

@@ -1,0 +1,62 @@
+/* Decoding what a model of latents samples. */
+#include "job/decoder.h"
+
+#include <string.h>
+
+#include "tweedie/memory.h"
+
+tw_status latent_decoder_open(latent_decoder *d, const tw_comm *comm, const char *path)
+{
+    return tw_restore(&d->network, comm, path, NULL);
+}
+
+static tw_status check(const latent_decoder *d, const tw_dataset_spec *latents)
+{
+    tw_status st = TW_OK;
+    const tw_model *m = d->network->model;
+    TW_CHECK(tw_model_is_autoencoder(m), TW_ECONFIG,
+             "sample.decode: network.kind = %s is no autoencoder, and decodes nothing",
+             m->net->kind.name);
+    TW_CHECK(
+        latents->encoder[0], TW_ECONFIG,
+        "sample.decode: the model's samples are no latents: it was not trained on what tweedie "
+        "encode-data writes");
+    TW_CHECK(strcmp(latents->encoder, d->network->digest) == 0, TW_ECONFIG,
+             "sample.decode: the model was trained on latents of the weights %s, and these are %s",
+             latents->encoder, d->network->digest);
+done:
+    return st;
+}
+
+tw_status latent_decoder_plan(latent_decoder *d, const tw_dataset_spec *latents, int64_t batch,
+                              tw_precision precision, tw_convolution convolution)
+{
+    tw_status st = TW_OK;
+    int64_t numbers;
+    TW_TRY(check(d, latents));
+    d->latents = latents;
+    d->batch = batch;
+    TW_TRY(tw_model_codec_create(&d->codec, d->network->model, TW_CODEC_DECODER, batch, precision,
+                                 convolution));
+    TW_TRY(tw_multiply(&numbers, batch, tw_model_codec_numbers(d->codec), "latents"));
+    TW_TRY(tw_alloc(&d->z, numbers, sizeof *d->z, "latents"));
+done:
+    return st;
+}
+
+void latent_decoder_run(latent_decoder *d, int64_t n, const float *x, float *out)
+{
+    const int64_t numbers = tw_model_codec_numbers(d->codec), dims = d->network->model->dims;
+    for (int64_t at = 0; at < n; at += d->batch) {
+        const int64_t count = n - at < d->batch ? n - at : d->batch;
+        tw_dataset_denormalise(d->latents, count, x + at * numbers, d->z);
+        tw_model_codec_decode(d->codec, count, d->z, out + at * dims, NULL);
+    }
+}
+
+void latent_decoder_free(latent_decoder *d)
+{
+    tw_model_codec_destroy(&d->codec);
+    tw_restore_destroy(&d->network);
+    tw_free(&d->z);
+}
