@@ -66,6 +66,7 @@ typedef struct tw_checkpoint_meta {
     char condition_kind[16]; /* as sample_kind, of what the network is given beside a sample; "" of
                                 an unconditional model */
     int64_t condition_channels;
+    char condition_channel_text[4000];               /* as channel_text */
     const float *condition_offset, *condition_scale; /* [condition_channels], or NULL */
     const char *config;   /* the whole configuration as INI text; NULL counts as "" */
     const double *losses; /* tail of the loss history: loss_count rows of step, loss */

@@ -183,8 +183,9 @@ typedef enum tw_padding { TW_PAD_ZERO, TW_PAD_REFLECT, TW_PAD_CIRCULAR } tw_padd
 /* What convolutions, filters and pools that are added from now on find outside, in the place of
  * zeros: TW_PAD_CIRCULAR makes a network of fields on a torus, whose output of a shifted input is
  * the shifted output. What cannot be periodic fails the graph then: convolutions that do not keep
- * the extent or divide it by their stride, interpolation that keeps the corners. */
+ * the extent or divide it by their stride. Interpolation has no corners to keep then. */
 void tw_graph_set_padding(tw_graph *g, tw_padding padding);
+tw_padding tw_graph_padding(const tw_graph *g);
 /* Whether anything has had such a border. */
 bool tw_graph_is_padded(const tw_graph *g);
 
@@ -293,7 +294,8 @@ tw_value *tw_max_pool_same(tw_graph *g, tw_value *x, int64_t window);
 tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
 
 /* Linear interpolation in each spatial dimension to the extents extent[0 … rank - 2), the outermost
- * positions staying where they are (PyTorch's bilinear with align_corners). */
+ * positions staying where they are (PyTorch's bilinear with align_corners); of a torus, which has
+ * no outermost ones, positions are the middles of equal pieces of it. */
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
 /* The mean over the positions of a window (odd) that exist, at stride 1 (PyTorch's average pooling

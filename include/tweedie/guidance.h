@@ -42,6 +42,8 @@ typedef struct tw_guidance {
     bool energy;  /* has an energy where the wrapped score has one */
     /* NULL: goes with everything. @return TW_ECONFIG saying what would */
     tw_status (*check)(const void *config, const tw_guidance_use *use);
+    /* Points of the wrapped score that every call asks for at each of its own; NULL: 1. */
+    int64_t (*rows)(const void *config);
     int scratch, vjp_scratch; /* [batch][dims] arrays of its own in eval and vjp, one after the
                                  other, so that two are one of [2 batch][dims] */
     /* The guided score [n][dims]. variance and energy are NULL, or what tw_score calls them: of
@@ -99,6 +101,9 @@ void tw_guidance_config_free(tw_guidance_config *config);
 bool tw_guidance_is_none(const tw_guidance_config *config);
 /* Whether it is guided by a second network. */
 bool tw_guidance_has_network(const tw_guidance_config *config);
+/* Points of the wrapped score that a guided one asks for at each of its own, in one call: a network
+ * that is planned for so many batches evaluates them at once. */
+int64_t tw_guidance_rows(const tw_guidance_config *config);
 /* Whether the sibling and what is named as its network go together.
  * @return TW_ECONFIG */
 tw_status tw_guidance_check_network(const tw_guidance_config *config);

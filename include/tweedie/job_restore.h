@@ -12,12 +12,17 @@
 #include "tweedie/job_rows.h"
 
 typedef struct tw_restore_job_options {
-    tw_row_job_options rows; /* data: the measurements; assignments to [task], [restore], [sample]
-                                and [compute] */
+    tw_row_job_options rows; /* data: the measurements; assignments to [task], [restore], [sample],
+                                [guidance] and [compute] */
+    const char *guide;       /* a classifier or an energy model that guides; NULL or "": none */
     int64_t per;             /* K, posterior samples of each measurement */
     bool keep;               /* OUT holds the K samples themselves too */
+    const char *files;       /* a folder for K datasets sample-KKK.h5, one sample of each
+                                measurement in each; NULL or "": none */
     const char *grid;        /* a PNG: a row for each of the first measurements; NULL or "": none */
     int64_t grid_rows;
+    const char *truth, *truth_split; /* what was measured, row by row, for the picture; NULL or "":
+                                        none, all */
 } tw_restore_job_options;
 
 /* Makes OUT: a dataset whose samples are the posterior means, float32 in the units of the data,

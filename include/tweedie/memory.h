@@ -20,6 +20,10 @@ tw_status tw_alloc(void *out, int64_t count, size_t size, const char *what);
 /* As tw_alloc, for big arenas: asks the kernel for huge pages and does not touch the memory. */
 tw_status tw_alloc_arena(void *out, size_t bytes, const char *what);
 
+/* Asks the kernel for huge pages in memory that was not allocated here: the whole ones of it.
+ * Advice: where the kernel has none to give, nothing happens. Before it is first touched. */
+void tw_advise_huge(void *memory, size_t bytes);
+
 /* Frees *pointer (any object pointer's address) and nulls it. Accepts a pointer to NULL. */
 void tw_free(void *pointer);
 

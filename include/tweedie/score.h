@@ -59,6 +59,7 @@ typedef struct tw_labels {
     const int32_t *list;
     int64_t first, count;
     bool cycled;
+    int64_t per; /* above 1: so many samples in a row are of one label, that of index / per */
 } tw_labels;
 
 /* Whether no sample has a class. */
@@ -71,6 +72,7 @@ static inline bool tw_labels_none(const tw_labels *l)
 static inline int32_t tw_label_of(const tw_labels *l, int64_t index)
 {
     if (!l->classes) return TW_NO_CLASS;
+    if (l->per > 1) index /= l->per;
     if (l->list && l->cycled) return l->list[index % l->count];
     if (l->list)
         return index >= l->first && index < l->first + l->count ? l->list[index - l->first] : 0;

@@ -36,15 +36,23 @@ done:
     return st;
 }
 
+void tw_advise_huge(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = HUGE_PAGE, at = (uintptr_t)memory, first = (at + page - 1) / page * page,
+                    end = (at + bytes) / page * page;
+    if (end > first) (void)madvise((char *)memory + (first - at), end - first, MADV_HUGEPAGE);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
 tw_status tw_alloc_arena(void *out, size_t bytes, const char *what)
 {
     tw_status st = TW_OK;
     void *p = NULL;
     TW_TRY(allocate(&p, bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : TW_ALIGNMENT, what));
-#ifdef MADV_HUGEPAGE
-    if (bytes >= HUGE_PAGE)
-        (void)madvise(p, bytes, MADV_HUGEPAGE); /* advice: its failure costs speed alone */
-#endif
+    tw_advise_huge(p, bytes);
     memcpy(out, &p, sizeof p);
 done:
     return st;

@@ -14,16 +14,27 @@ enum { CHUNK_BYTES = 1 << 20 };
             sizeof(((tw_checkpoint_meta *)0)->member)                                              \
     }
 const meta_field meta_fields[] = {
-    FIELD(step, META_INT64),          FIELD(samples, META_INT64),
-    FIELD(seed, META_UINT64),         FIELD(ranks, META_INT),
-    FIELD(threads, META_INT),         FIELD(restarts, META_INT),
-    FIELD(precision, META_TEXT),      FIELD(dataset_digest, META_TEXT),
-    FIELD(versions, META_TEXT),       FIELD(weights, META_TEXT),
-    FIELD(source, META_TEXT),         FIELD(sample_kind, META_TEXT),
-    FIELD(height, META_INT64),        FIELD(width, META_INT64),
-    FIELD(channels, META_INT64),      FIELD(num_classes, META_INT64),
-    FIELD(channel_text, META_TEXT),   FIELD(encoder, META_TEXT),
-    FIELD(condition_kind, META_TEXT), FIELD(condition_channels, META_INT64),
+    FIELD(step, META_INT64),
+    FIELD(samples, META_INT64),
+    FIELD(seed, META_UINT64),
+    FIELD(ranks, META_INT),
+    FIELD(threads, META_INT),
+    FIELD(restarts, META_INT),
+    FIELD(precision, META_TEXT),
+    FIELD(dataset_digest, META_TEXT),
+    FIELD(versions, META_TEXT),
+    FIELD(weights, META_TEXT),
+    FIELD(source, META_TEXT),
+    FIELD(sample_kind, META_TEXT),
+    FIELD(height, META_INT64),
+    FIELD(width, META_INT64),
+    FIELD(channels, META_INT64),
+    FIELD(num_classes, META_INT64),
+    FIELD(channel_text, META_TEXT),
+    FIELD(encoder, META_TEXT),
+    FIELD(condition_kind, META_TEXT),
+    FIELD(condition_channels, META_INT64),
+    FIELD(condition_channel_text, META_TEXT),
 };
 #undef FIELD
 const int meta_field_count = (int)(sizeof meta_fields / sizeof *meta_fields);
@@ -33,7 +44,8 @@ bool is_optional(const meta_field *field)
     return field->offset == offsetof(tw_checkpoint_meta, channel_text) ||
            field->offset == offsetof(tw_checkpoint_meta, encoder) ||
            field->offset == offsetof(tw_checkpoint_meta, condition_kind) ||
-           field->offset == offsetof(tw_checkpoint_meta, condition_channels);
+           field->offset == offsetof(tw_checkpoint_meta, condition_channels) ||
+           field->offset == offsetof(tw_checkpoint_meta, condition_channel_text);
 }
 
 bool is_valid_name(const char *name, bool path)

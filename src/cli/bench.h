@@ -11,6 +11,8 @@ typedef struct tw_bench_options {
     int assignment_count;
     char *const *assignments;
     int64_t repetitions;
+    int64_t nodes;     /* node: that share the batch */
+    bool alone;        /* step, sample: without the convolutions that they are held against */
     double compute_ms; /* reduce: timed waits in the place of a backward pass */
     int64_t megabytes; /* reduce: of the gradient */
     int communication; /* reduce: a tw_reducer_mode */
@@ -19,6 +21,7 @@ typedef struct tw_bench_options {
 
 typedef struct tw_bench {
     const char *name, *summary;
+    int64_t repetitions; /* as usual; 0: 10 */
     /* Measures and prints on rank zero's standard output. Collective. */
     tw_status (*run)(const tw_comm *comm, const tw_bench_options *options);
 } tw_bench;

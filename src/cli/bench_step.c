@@ -21,6 +21,7 @@ static tw_status print_json(const tw_step_bench *r)
     tw_json_double(&json, "update_ms", r->update_ms);
     tw_json_double(&json, "update_copy_ms", r->copy_ms);
     tw_json_int64(&json, "batch", r->batch);
+    tw_json_int64(&json, "parameters", r->parameters);
     tw_json_double(&json, "images_per_second", r->images_per_second);
     tw_json_int64(&json, "peak_rss_bytes", r->peak_rss_bytes);
     tw_json_string(&json, "precision", r->precision);
@@ -43,9 +44,10 @@ done:
 
 static void print_text(const tw_step_bench *r)
 {
-    printf(
-        "convolution limit %9.2f ms   (forward %.2f, backward-data %.2f, backward-weights %.2f)\n",
-        r->limit_ms, r->forward_ms, r->backward_data_ms, r->backward_weights_ms);
+    if (isfinite(r->limit_ms))
+        printf("convolution limit %9.2f ms   (forward %.2f, backward-data %.2f, backward-weights "
+               "%.2f)\n",
+               r->limit_ms, r->forward_ms, r->backward_data_ms, r->backward_weights_ms);
     if (r->limit_count)
         printf("                  %d primitives, the faster of channels last (%d) and oneDNN's own "
                "layout (%d)\n",
@@ -72,7 +74,7 @@ static tw_status run(const tw_comm *comm, const tw_bench_options *o)
     tw_step_bench r = {0};
     TW_CHECK(o->config, TW_EUSAGE, "bench step: a configuration is needed");
     TW_TRY(tw_setup_open(&setup, comm, o->config, o->assignment_count, o->assignments));
-    TW_TRY(tw_step_bench_run(&r, &setup, comm, o->repetitions));
+    TW_TRY(tw_step_bench_run(&r, &setup, comm, o->repetitions, o->alone));
     if (tw_comm_rank(comm) != 0) goto done;
     if (o->json)
         TW_TRY(print_json(&r));

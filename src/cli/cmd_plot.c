@@ -43,15 +43,25 @@ static const tw_option table[] = {
      .help = "print one JSON object"},
 };
 
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= tw_plot_count) return false;
+    *out = (tw_command_kind){.name = tw_plot_table[i]->name,
+                             .usage = tw_plot_table[i]->usage,
+                             .summary = tw_plot_table[i]->summary};
+    return true;
+}
+
 static tw_status find(const tw_plot **out, const char *name)
 {
     tw_status st = TW_OK;
+    tw_command_kind none;
     for (int i = 0; i < tw_plot_count; i++)
         if (strcmp(tw_plot_table[i]->name, name) == 0) {
             *out = tw_plot_table[i];
             return TW_OK;
         }
-    TW_FAIL(TW_EUSAGE, "there is no picture \"%s\"; tweedie plot --help lists them", name);
+    TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
 done:
     return st;
 }
@@ -77,8 +87,10 @@ static tw_status print(const tw_plot_options *o, const tw_plot_numbers *n)
         return TW_OK;
     }
     tw_json_object(&json, NULL);
-    tw_json_string(&json, "picture", o->out);
+    tw_json_string(&json, "path", o->out);
+    tw_json_object(&json, "numbers");
     for (int i = 0; i < n->count; i++) tw_json_double(&json, n->number[i].name, n->number[i].value);
+    tw_json_end(&json);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -142,6 +154,7 @@ const tw_command tw_cmd_plot = {
         "Runs and samples are of points in the plane.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
     .least = 2,
     .most = 17,
     .takes_assignments = true,

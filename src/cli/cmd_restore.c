@@ -4,12 +4,14 @@
 
 #include "cli/command.h"
 #include "tweedie/comm.h"
+#include "tweedie/file.h"
 #include "tweedie/job_restore.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
 typedef struct options {
     const char *task, *input, *out, *method, *split, *first, *weights, *grid;
+    const char *class, *guide, *scale, *truth, *truth_split, *files;
     int64_t rows, count, grid_rows;
     bool simulate, keep, join, force, clean;
 } options;
@@ -29,8 +31,18 @@ static const tw_option table[] = {
      .help = "posterior samples of each measurement"},
     {"method", TW_CONFIG_STRING, offsetof(options, method), "", .value = "NAME",
      .help = "how samples are held to the measurement (restore.method)"},
+    {"class", TW_CONFIG_STRING, offsetof(options, class), "", .value = "C",
+     .help = "of models with classes: that of all measurements, all for each class in turn, none, "
+             "or a file with that of each (sample.class; default: none)"},
+    {"guide", TW_CONFIG_STRING, offsetof(options, guide), "", .value = "RUN",
+     .help = "a classifier, or an energy model, that guides the samples (guidance.network)"},
+    {"scale", TW_CONFIG_STRING, offsetof(options, scale), "", .value = "S",
+     .help = "how much a guidance changes the score (guidance.scale)"},
     {"keep", TW_CONFIG_BOOL, offsetof(options, keep), "false",
      .help = "X.h5 holds the K samples themselves too"},
+    {"files", TW_CONFIG_STRING, offsetof(options, files), "", .value = "DIR",
+     .help = "with --keep: K datasets DIR/sample-000.h5 ... too, one sample of each measurement in "
+             "each"},
     {"simulate", TW_CONFIG_BOOL, offsetof(options, simulate), "false",
      .help = "measure the samples of --input and add noise (task.noise, task.seed); needs no RUN"},
     {"split", TW_CONFIG_STRING, offsetof(options, split), "", .value = "NAME",
@@ -52,28 +64,31 @@ static const tw_option table[] = {
              "mean, twice the deviation"},
     {"grid-rows", TW_CONFIG_INT64, offsetof(options, grid_rows), "8", .min = 1, .max = 1000,
      .value = "N", .help = "measurements in it"},
+    {"truth", TW_CONFIG_STRING, offsetof(options, truth), "", .value = "DATA.h5",
+     .help = "what was measured, row by row: the picture's last column"},
+    {"truth-split", TW_CONFIG_STRING, offsetof(options, truth_split), "", .value = "NAME",
+     .help = "of --truth (default: all)"},
 };
 
-enum { ASSIGNMENTS = 256 };
+enum { ASSIGNMENTS = 256, KEYS = 4 };
 
-/* --task and --method are keys with names of their own; what is assigned wins. */
+/* Options that are keys with names of their own; what is assigned wins. */
 typedef struct settings {
-    char task[128], method[128], *list[ASSIGNMENTS + 2];
+    char text[KEYS][TW_PATH_MAX], *list[ASSIGNMENTS + KEYS];
     int count;
 } settings;
 
 static tw_status gather(settings *s, const options *o, const tw_arguments *a)
 {
     tw_status st = TW_OK;
+    const char *const key[KEYS] = {"task.kind", "restore.method", "sample.class", "guidance.scale"};
+    const char *const value[KEYS] = {o->task, o->method, o->class, o->scale};
     TW_CHECK(a->assignment_count <= ASSIGNMENTS, TW_EUSAGE, "%d settings are too many",
              a->assignment_count);
-    if (o->task[0]) {
-        TW_TRY(tw_format(s->task, sizeof s->task, "task.kind=%s", o->task));
-        s->list[s->count++] = s->task;
-    }
-    if (o->method[0]) {
-        TW_TRY(tw_format(s->method, sizeof s->method, "restore.method=%s", o->method));
-        s->list[s->count++] = s->method;
+    for (int k = 0; k < KEYS; k++) {
+        if (!value[k][0]) continue;
+        TW_TRY(tw_format(s->text[k], sizeof s->text[k], "%s=%s", key[k], value[k]));
+        s->list[s->count++] = s->text[k];
     }
     for (int i = 0; i < a->assignment_count; i++) s->list[s->count++] = a->assignments[i];
 done:
@@ -154,10 +169,14 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                                  .clean = o.clean,
                                                  .assignment_count = s.count,
                                                  .assignments = s.list},
+                                        .guide = o.guide,
                                         .per = o.count,
                                         .keep = o.keep,
+                                        .files = o.files,
                                         .grid = o.grid,
-                                        .grid_rows = o.grid_rows};
+                                        .grid_rows = o.grid_rows,
+                                        .truth = o.truth,
+                                        .truth_split = o.truth_split};
     TW_TRY(tw_restore_job(comm, &job, &r));
     if (tw_comm_rank(comm) == 0) report(&job, &r);
 done:
@@ -178,8 +197,10 @@ const tw_command tw_cmd_restore = {
         "own (mask, box, half; factor; kernel, width,\n"
         "border; fraction, transform; matrix, format); restore.method (sde, replacement, repaint, "
         "dps, mcg, pigdm, moments, ddrm, ddnm, langevin,\n"
-        "gibbs), its own, and quantiles; sample.kind, steps, batch, seed, ...; compute.threads, "
-        "precision, convolution.",
+        "gibbs, smc), its own, and quantiles; sample.kind, steps, batch, seed, ...; guidance.kind, "
+        "scale, time_min, time_max, ...;\n"
+        "compute.threads, precision, convolution. Methods that differentiate the score are refused "
+        "where a second network guides.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -31,7 +31,7 @@ static const tw_option table[] = {
          "index of the first sample: this job generates a share, and joins it to no file unless "
          "--join is given"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
-     .help = "raw or ema:RATE (default: the run's first average)"},
+     .help = "raw or ema:RATE (default: the first EMA of the run)"},
     {"seed", TW_CONFIG_STRING, offsetof(options, seed), "", .value = "S",
      .help = "of the samples (sample.seed)"},
     {"condition", TW_CONFIG_STRING, offsetof(options, condition), "", .value = "DATA.h5",
@@ -46,7 +46,9 @@ static const tw_option table[] = {
     {"clean", TW_CONFIG_BOOL, offsetof(options, clean), "false",
      .help = "remove the parts when they are joined"},
     {"grid", TW_CONFIG_STRING, offsetof(options, grid), "", .value = "PNG",
-     .help = "a picture of the first samples; of points, a heat map"},
+     .help = "a picture of the first samples, a column for each class where they have one; of "
+             "points, a "
+             "heat map"},
     {"grid-count", TW_CONFIG_INT64, offsetof(options, grid_count), "64", .min = 1, .max = 65535,
      .value = "N", .help = "images in it"},
     {"class", TW_CONFIG_STRING, offsetof(options, class), "", .value = "C",

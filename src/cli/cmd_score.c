@@ -29,7 +29,7 @@ static const tw_option table[] = {
     {"vjp", TW_CONFIG_STRING, offsetof(options, vjp), "", .value = "V.h5",
      .help = "vectors v, like the points: /vjp is v^T d score / d x"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "W",
-     .help = "raw or ema:RATE (default: the run's first average)"},
+     .help = "raw or ema:RATE (default: the first EMA of the run)"},
 };
 
 typedef struct job {

@@ -225,6 +225,22 @@ void evaluate_classes_json(tw_json *json, const evaluate_classes *c)
     tw_json_end(json);
 }
 
+/* Of a class without samples, or of which the data hold none, nothing can be said. */
+static void print_class(const evaluate_classes *c, int64_t k)
+{
+    printf("%5lld %8lld", (long long)k, (long long)c->samples[k]);
+    if (c->by_class) printf(" %12lld", (long long)c->reference[k]);
+    if (!c->samples[k] || (c->by_class && !c->reference[k])) {
+        printf("  %s\n", c->samples[k] ? "none of the data" : "no samples");
+        return;
+    }
+    if (c->by_class) printf(" %9.5f", c->distance[k]);
+    if (c->by_class && c->reference[k] > 1) printf(" %21.5f", c->halves[k]);
+    if (c->by_class && c->reference[k] < 2) printf(" %21s", "too few");
+    if (c->classified) printf(" %9.4f", (double)c->hits[k] / (double)c->samples[k]);
+    printf("\n");
+}
+
 void evaluate_classes_print(const evaluate_classes *c)
 {
     if (!c->classes) return;
@@ -235,12 +251,5 @@ void evaluate_classes_print(const evaluate_classes *c)
     printf("class  samples%s%s\n",
            c->by_class ? "  of the data  distance  of the data's halves" : "",
            c->classified ? "  accuracy" : "");
-    for (int64_t k = 0; k < c->classes; k++) {
-        printf("%5lld %8lld", (long long)k, (long long)c->samples[k]);
-        if (c->by_class)
-            printf(" %12lld %9.5f %21.5f", (long long)c->reference[k], c->distance[k],
-                   c->halves[k]);
-        if (c->classified) printf(" %9.4f", (double)c->hits[k] / (double)c->samples[k]);
-        printf("\n");
-    }
+    for (int64_t k = 0; k < c->classes; k++) print_class(c, k);
 }

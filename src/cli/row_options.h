@@ -12,31 +12,35 @@ typedef struct row_options {
 } row_options;
 
 /* Entries of a command's table whose struct begins with row_options. */
-#define ROW_OPTIONS(data_option, data_help, split_help)                                              \
-    {data_option, TW_CONFIG_STRING, offsetof(row_options, data),                                     \
-     NULL,        .value = "FILE",  .help = data_help},                                              \
-        {"out", TW_CONFIG_STRING, offsetof(row_options, out),                                        \
-         NULL,  .value = "FILE",  .help = "the result, an HDF5 file"},                               \
-        {"split", TW_CONFIG_STRING, offsetof(row_options, split),                                    \
-         "",      .value = "NAME",  .help = split_help},                                             \
-        {"first",                                                                                    \
-         TW_CONFIG_STRING,                                                                           \
-         offsetof(row_options, first),                                                               \
-         "",                                                                                         \
-         .value = "I",                                                                               \
-         .help = "first row of the split: this job makes a share, and no FILE unless --join is "     \
-                 "given"},                                                                           \
-        {"count",     TW_CONFIG_INT64, offsetof(row_options, count),      "0", .min = 0,             \
-         .max = 8e12, .value = "N",    .help = "rows; 0: all that follow"},                          \
-        {"weights", TW_CONFIG_STRING, offsetof(row_options, weights),                                \
-         "",        .value = "W",     .help = "raw or ema:RATE (default: the run's first average)"}, \
-        {"join", TW_CONFIG_BOOL, offsetof(row_options, join), "false",                               \
-         .help = "make FILE of all parts, with --first too"},                                        \
-        {"force", TW_CONFIG_BOOL, offsetof(row_options, force), "false",                             \
-         .help = "replace a FILE of other settings or rows"},                                        \
-    {                                                                                                \
-        "clean", TW_CONFIG_BOOL, offsetof(row_options, clean), "false",                              \
-            .help = "remove the parts when they are merged"                                          \
+#define ROW_OPTIONS(data_option, data_help, split_help)                                            \
+    {data_option, TW_CONFIG_STRING, offsetof(row_options, data),                                   \
+     NULL,        .value = "FILE",  .help = data_help},                                            \
+        {"out", TW_CONFIG_STRING, offsetof(row_options, out),                                      \
+         NULL,  .value = "FILE",  .help = "the result, an HDF5 file"},                             \
+        {"split", TW_CONFIG_STRING, offsetof(row_options, split),                                  \
+         "",      .value = "NAME",  .help = split_help},                                           \
+        {"first",                                                                                  \
+         TW_CONFIG_STRING,                                                                         \
+         offsetof(row_options, first),                                                             \
+         "",                                                                                       \
+         .value = "I",                                                                             \
+         .help = "first row of the split: this job makes a share, and no FILE unless --join is "   \
+                 "given"},                                                                         \
+        {"count",     TW_CONFIG_INT64, offsetof(row_options, count),      "0", .min = 0,           \
+         .max = 8e12, .value = "N",    .help = "rows; 0: all that follow"},                        \
+        {"weights",                                                                                \
+         TW_CONFIG_STRING,                                                                         \
+         offsetof(row_options, weights),                                                           \
+         "",                                                                                       \
+         .value = "W",                                                                             \
+         .help = "raw or ema:RATE (default: the first EMA of the run)"},                           \
+        {"join", TW_CONFIG_BOOL, offsetof(row_options, join), "false",                             \
+         .help = "make FILE of all parts, with --first too"},                                      \
+        {"force", TW_CONFIG_BOOL, offsetof(row_options, force), "false",                           \
+         .help = "replace a FILE of other settings or rows"},                                      \
+    {                                                                                              \
+        "clean", TW_CONFIG_BOOL, offsetof(row_options, clean), "false",                            \
+            .help = "remove the parts when they are merged"                                        \
     }
 
 /* The job that options and arguments ask for. Borrows from both. */

@@ -122,11 +122,18 @@ static void place(node *n, const node_request *q, unsigned char *base)
     n->first = base + aligned(q->shared);
 }
 
-/* The first touch: pages come to this rank's NUMA node. */
+/* The first touch, by the threads that compute: pages come to this rank's NUMA node, or to those
+ * that its threads are spread over. */
 static void clear(node *n, const node_request *q)
 {
+    enum { PAGE = 2 << 20 };
+    unsigned char *own = n->own[n->rank];
+    const int64_t bytes = (int64_t)aligned(q->own);
     if (n->rank == 0) memset(n->joined, 0, aligned(sizeof(node_counter)) + aligned(q->control));
-    memset(n->own[n->rank], 0, aligned(q->own));
+    tw_advise_huge(own, (size_t)bytes);
+#pragma omp parallel for schedule(static) if (bytes > PAGE)
+    for (int64_t at = 0; at < bytes; at += PAGE)
+        memset(own + at, 0, (size_t)(bytes - at < PAGE ? bytes - at : PAGE));
 }
 
 static tw_status map_window(node *n, const node_request *q)
@@ -136,6 +143,7 @@ static tw_status map_window(node *n, const node_request *q)
     TW_TRY(allocate_window(n, TW_ALIGNMENT + own + (n->rank == 0 ? common : 0)));
     for (int r = 0; r < n->size; r++) TW_TRY(segment_of(n, r, &n->own[r]));
     place(n, q, n->own[0]);
+    if (n->rank == 0) tw_advise_huge(n->own[0], common);
     n->own[0] += common;
     clear(n, q);
     TRY_MPI(MPI_Barrier(n->local)); /* nobody raises a counter before it is zero */

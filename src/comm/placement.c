@@ -2,6 +2,7 @@
  * default binds two ranks to one core each; Slurm 22.05 and 23.02 do not hand --cpus-per-task on to
  * srun), more threads than CPUs, two OpenMP runtimes in one process. */
 #include <link.h>
+#include <omp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +16,9 @@
 #include "tweedie/processor.h"
 
 /* With OMP_PROC_BIND the runtime has bound this thread to one place when it was loaded; then its
- * places tell what the process was given. Weak: this module does not need OpenMP. */
-extern int omp_get_num_places(void) __attribute__((weak));
-extern int omp_get_place_num_procs(int place) __attribute__((weak));
-extern void omp_get_place_proc_ids(int place, int *ids) __attribute__((weak));
-
+ * places tell what the process was given. */
 static bool from_places(cpu_set_t *cpus)
 {
-    if (!omp_get_num_places || !omp_get_place_num_procs || !omp_get_place_proc_ids) return false;
     int places = omp_get_num_places();
     for (int p = 0; p < places; p++) {
         int ids[CPU_SETSIZE], n = omp_get_place_num_procs(p);

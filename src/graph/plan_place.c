@@ -113,6 +113,17 @@ static void extend_aliases(const tw_plan *p, int *last)
     }
 }
 
+/* Zeros, what layouts pad stays so: packing never writes it. Pages go in turn to the threads, and
+ * so to the memory of all NUMA nodes that they run on: every thread reads all weights. */
+static void clear_packed(tw_plan *p)
+{
+    enum { PAGE = 2 << 20 };
+    const int64_t bytes = (int64_t)p->memory.packed;
+#pragma omp parallel for schedule(static, 1) if (bytes > PAGE)
+    for (int64_t at = 0; at < bytes; at += PAGE)
+        memset(p->packed + at, 0, (size_t)(bytes - at < PAGE ? bytes - at : PAGE));
+}
+
 static tw_status allocate(tw_plan *p)
 {
     tw_status st = TW_OK;
@@ -126,8 +137,7 @@ static tw_status allocate(tw_plan *p)
     TW_TRY(tw_alloc(&p->inputs, (int64_t)p->memory.inputs, 1, "a plan's inputs"));
     TW_TRY(tw_alloc_arena(&p->scratch, p->memory.scratch, "a plan's scratch memory"));
     TW_TRY(tw_alloc_arena(&p->packed, p->memory.packed, "a plan's packed weights"));
-    memset(p->packed, 0,
-           p->memory.packed); /* what layouts pad stays zero: packing never writes it */
+    clear_packed(p);
 done:
     return st;
 }

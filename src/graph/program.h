@@ -45,6 +45,9 @@ tw_status tw_fuse_scale(tw_program *p);
  * in two is written in two. */
 tw_status tw_fuse_concat(tw_program *p);
 
+/* A gradient that only a sum over repeated pixels reads need not be right pixel by pixel. */
+tw_status tw_fuse_pool(tw_program *p);
+
 /* What the backward pass reads of cheap operations' results is computed again where it reads it,
  * instead of kept since the forward pass. */
 tw_status tw_recompute(tw_program *p);

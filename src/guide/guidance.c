@@ -50,6 +50,12 @@ bool tw_guidance_has_network(const tw_guidance_config *config)
     return kind_of(config) && kind_of(config)->network;
 }
 
+int64_t tw_guidance_rows(const tw_guidance_config *config)
+{
+    const tw_guidance *k = kind_of(config);
+    return k && k->rows ? k->rows(config->choice.config) : 1;
+}
+
 tw_status tw_guidance_check_network(const tw_guidance_config *config)
 {
     tw_status st = TW_OK;

@@ -27,6 +27,13 @@ static const tw_config_field fields[] = {
     GUIDE_INTERVAL_FIELDS(free_config, interval),
 };
 
+/* Within an interval of times only some are evaluated twice. */
+static int64_t rows(const void *config)
+{
+    const free_config *c = config;
+    return c->scale != 0 && c->scale != 1 && guide_interval_is_all(&c->interval) ? 2 : 1;
+}
+
 static tw_status check(const void *config, const tw_guidance_use *use)
 {
     tw_status st = TW_OK;
@@ -150,6 +157,7 @@ const tw_guidance tw_guidance_classifier_free = {
              fields, sizeof fields / sizeof *fields, sizeof(free_config)},
     .energy = true,
     .check = check,
+    .rows = rows,
     .scratch = 6,
     .vjp_scratch = 8,
     .eval = eval,

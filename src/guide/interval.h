@@ -30,6 +30,12 @@ static inline bool guide_acts_at(const guide_interval *i, double t)
     return t >= i->first && t <= i->last;
 }
 
+/* Whether it holds every time that a process may have: it is as nobody has set it. */
+static inline bool guide_interval_is_all(const guide_interval *i)
+{
+    return i->first <= 0 && i->last >= 1e9;
+}
+
 static inline tw_status guide_interval_check(const guide_interval *i)
 {
     return i->first <= i->last

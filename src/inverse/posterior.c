@@ -108,15 +108,32 @@ done:
     return st;
 }
 
+/* One that is guided by a second network has none, for one. */
+static tw_status refuse_method(const tw_posterior_method *m)
+{
+    tw_status st = TW_OK;
+    tw_text others = {0};
+    for (int k = 0; k < tw_posterior_kinds.count; k++) {
+        const tw_posterior_method *other = (const tw_posterior_method *)tw_posterior_kinds.table[k];
+        if (!other->vjp)
+            TW_TRY(tw_text_add(&others, "%s%s", others.length ? ", " : "", other->kind.name));
+    }
+    TW_FAIL(TW_ECONFIG,
+            "restore.method: %s differentiates the score, and this one has no derivative; these do "
+            "without: %s",
+            m->kind.name, others.data);
+done:
+    tw_text_free(&others);
+    return st;
+}
+
 static tw_status check(const tw_posterior *p)
 {
     tw_status st = TW_OK;
     const tw_posterior_method *m = p->method;
     TW_CHECK(p->dims == p->a->dims, TW_ESHAPE, "a score of %lld numbers, an operator of %lld",
              (long long)p->dims, (long long)p->a->dims);
-    TW_CHECK(!m->vjp || p->prior->vjp, TW_ECONFIG,
-             "restore.method: %s differentiates the score, and this one has no derivative",
-             m->kind.name);
+    if (m->vjp && !p->prior->vjp) TW_TRY(refuse_method(m));
     if (m->check) TW_TRY(m->check(p->config, p));
 done:
     return st;

@@ -99,14 +99,15 @@ done:
 }
 
 tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t count,
-                        const float *x)
+                        const float *x, int64_t columns)
 {
     tw_status st = TW_OK;
     uint8_t *pixels = NULL;
     if (spec->kind == TW_DATASET_POINTS) return write_points(path, spec, count, x);
     TW_TRY(tw_alloc(&pixels, count * tw_dataset_elements(spec), 1, "pixels of a grid"));
     tw_dataset_pixels(spec, count, x, pixels);
-    TW_TRY(tw_png_write_grid(path, pixels, count, spec->height, spec->width, spec->channels, 0));
+    TW_TRY(
+        tw_png_write_grid(path, pixels, count, spec->height, spec->width, spec->channels, columns));
 done:
     tw_free(&pixels);
     return st;

@@ -18,9 +18,10 @@ tw_status tw_grid_make(const tw_comm *comm, tw_sampler *sampler, int64_t dims, i
 
 /* Writes samples as one picture: a grid of images, or for points in the plane a heat map of [-b,
  * b]², b the bound of nearly all of them and at least 2, in model units. Not collective.
- * @param x  [count][dims], model units
+ * @param x        [count][dims], model units
+ * @param columns  images in a row; 0: a picture about as wide as high
  * @return TW_EUNSUPPORTED for points that are not in the plane */
 tw_status tw_grid_write(const char *path, const tw_dataset_spec *spec, int64_t count,
-                        const float *x);
+                        const float *x, int64_t columns);
 
 #endif

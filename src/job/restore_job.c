@@ -3,30 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "job/restore_task.h"
-#include "job/row_job.h"
-#include "tweedie/job_restore.h"
+#include "job/restore_job_internal.h"
 #include "tweedie/memory.h"
-#include "tweedie/png.h"
-
-enum { MEAN, STD, QUANTILES, SAMPLES }; /* columns */
-enum { GRID_SAMPLES = 3 };
-
-typedef struct restoring {
-    row_job job;
-    const tw_restore_job_options *o;
-    restore_task task;
-    tw_posterior *posterior;
-    tw_labels labels;
-    int32_t *list;  /* that they may borrow */
-    double *y;      /* [block][outputs] */
-    float *samples; /* [block][K][dims], model units */
-    double *sorted; /* [K] */
-    float *units;   /* offset, then scale, of bytes: [2][channels] */
-    tw_dataset_writer *writer;
-    uint8_t *pixels; /* of the picture */
-    int64_t tiles, pictured;
-} restoring;
 
 /* ---- planning ---- */
 
@@ -35,16 +13,23 @@ static int64_t divisor(int64_t a, int64_t b)
     return b == 0 ? a : divisor(b, a % b);
 }
 
+static tw_status read(row_job *j)
+{
+    restoring *r = j->self;
+    return restore_prior_read(&r->prior, j, r->o);
+}
+
 /* A block of measurements fills whole batches. */
 static tw_status settings(row_job *j)
 {
     tw_status st = TW_OK;
     restoring *r = j->self;
-    const tw_row_job_options *o = j->options;
+    TW_TRY(restore_prior_settings(&r->prior, j, r->o));
     TW_TRY(tw_restore_config(&j->config, j->restored,
-                             "sample.batch sample.seed sample.class sample.clip sample.clip_min "
+                             "sample.batch sample.seed sample.clip sample.clip_min "
                              "sample.clip_max compute.precision compute.convolution",
-                             "task restore sample compute", o->assignment_count, o->assignments));
+                             "task restore sample guidance compute", r->prior.count,
+                             r->prior.assignments));
     TW_TRY(restore_task_bind(&r->task, j->config));
     TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_SAMPLE | TW_RUN_COMPUTE,
                               tw_posterior_usual_sampler(&r->task.config)));
@@ -63,6 +48,7 @@ static tw_status check(row_job *j)
     restoring *r = j->self;
     TW_TRY(restore_task_prepare(&r->task, &j->restored->samples, true));
     TW_TRY(restore_task_check(&r->task, tw_dataset_get_spec(j->data), j->options->data));
+    TW_TRY(restore_picture_check(r));
 done:
     return st;
 }
@@ -73,8 +59,7 @@ static tw_status describe(row_job *j)
     restoring *r = j->self;
     TW_TRY(tw_text_add(&j->text, "restore "));
     TW_TRY(tw_posterior_describe(&j->text, r->posterior));
-    if (j->restored->model->classes)
-        TW_TRY(tw_text_add(&j->text, " class=%s", j->run.sample_class));
+    TW_TRY(restore_prior_describe(&j->text, &r->prior, j));
     TW_TRY(tw_text_add(&j->text, " quantiles="));
     for (int64_t i = 0; i < r->task.levels.count; i++) {
         char level[TW_TEXT_DOUBLE_MAX];
@@ -112,17 +97,15 @@ static tw_status plan(row_job *j)
     restoring *r = j->self;
     tw_model *m = j->restored->model;
     int64_t width;
+    TW_TRY(restore_prior_plan(&r->prior, j, r->o->per));
     const tw_posterior_options options = {.config = &r->task.config,
                                           .sampler = &j->run.sample,
                                           .process = m->process,
-                                          .prior = &j->score,
+                                          .prior = restore_prior_view(&r->prior, j),
                                           .a = r->task.a,
                                           .noise = r->task.config.noise / fabs(r->task.scale),
                                           .per = r->o->per,
                                           .bounded = j->restored->samples.kind == TW_DATASET_UINT8};
-    TW_TRY(
-        tw_run_labels(&r->labels, &r->list, j->run.sample_class, m->classes, m->label_dropout > 0));
-    tw_model_score_condition(j->network, &r->labels);
     TW_TRY(tw_posterior_create(&r->posterior, &options));
     add_column(j, "mean", j->dims);
     add_column(j, "standard_deviation", j->dims);
@@ -166,19 +149,20 @@ static void summarise(restoring *r, int64_t i, int64_t d)
         r->sorted[k] = offset + scale * (double)r->samples[(i * per + k) * j->dims + d];
         mean += r->sorted[k] / (double)per;
         if (r->o->keep) /* in the order of the samples */
-            ((float *)j->values[SAMPLES])[(i * per + k) * j->dims + d] = (float)r->sorted[k];
+            ((float *)j->values[RESTORE_SAMPLES])[(i * per + k) * j->dims + d] =
+                (float)r->sorted[k];
     }
     for (int64_t k = 0; k < per; k++) square += (r->sorted[k] - mean) * (r->sorted[k] - mean);
     qsort(r->sorted, (size_t)per, sizeof *r->sorted, ascending);
-    ((float *)j->values[MEAN])[i * j->dims + d] = (float)mean;
-    ((float *)j->values[STD])[i * j->dims + d] =
+    ((float *)j->values[RESTORE_MEAN])[i * j->dims + d] = (float)mean;
+    ((float *)j->values[RESTORE_STD])[i * j->dims + d] =
         per > 1 ? (float)sqrt(square / (double)(per - 1)) : 0;
     for (int64_t q = 0; q < levels; q++)
-        ((float *)j->values[QUANTILES])[(i * levels + q) * j->dims + d] =
+        ((float *)j->values[RESTORE_QUANTILES])[(i * levels + q) * j->dims + d] =
             (float)quantile(r->sorted, per, r->task.levels.values[q]);
 }
 
-static tw_status read_measurements(restoring *r, int64_t first, int64_t n)
+tw_status restore_read_measurements(restoring *r, int64_t first, int64_t n)
 {
     tw_status st = TW_OK;
     row_job *j = &r->job;
@@ -196,7 +180,7 @@ static tw_status compute(row_job *j, int64_t first, int64_t n)
 {
     tw_status st = TW_OK;
     restoring *r = j->self;
-    TW_TRY(read_measurements(r, first, n));
+    TW_TRY(restore_read_measurements(r, first, n));
     TW_TRY(tw_posterior_run(r->posterior, first, n, r->y, r->samples));
     for (int64_t k = 0; k < n * r->o->per * j->dims; k++)
         TW_CHECK(isfinite(r->samples[k]), TW_EDIVERGED,
@@ -206,97 +190,6 @@ static tw_status compute(row_job *j, int64_t first, int64_t n)
     for (int64_t i = 0; i < n; i++)
         for (int64_t d = 0; d < j->dims; d++) summarise(r, i, d);
 done:
-    return st;
-}
-
-/* ---- the picture ---- */
-
-/* Model units of one number in the units of the data. */
-static float model_units(const restoring *r, float v, int64_t d, bool deviation)
-{
-    const tw_dataset_spec *s = &r->job.restored->samples;
-    const double scale = fabs(restore_scale(s, d % s->channels));
-    if (deviation) return (float)(2 * (double)v / scale - 1);
-    return (float)(((double)v - restore_offset(s, d % s->channels)) /
-                   restore_scale(s, d % s->channels));
-}
-
-/* What the measurement says by itself, A⁺ y; Aᵀ y where there is no basis. */
-static tw_status picture_measurement(restoring *r, int64_t row, float *tile)
-{
-    tw_status st = TW_OK;
-    tw_operator *a = r->task.a;
-    double *x = NULL, *c = NULL;
-    TW_TRY(tw_alloc(&x, a->dims, sizeof *x, "a picture"));
-    TW_TRY(tw_alloc(&c, a->dims, sizeof *c, "a picture"));
-    TW_TRY(read_measurements(r, row, 1));
-    tw_operator_adjoint(a, r->y, x);
-    if (a->singular) {
-        tw_operator_to_basis(a, x, c);
-        for (int64_t k = 0; k < a->dims; k++) {
-            const double s = a->singular[k], noise = r->task.config.noise / fabs(r->task.scale);
-            c[k] = s > 0 ? c[k] / (s * s + noise * noise) : 0;
-        }
-        tw_operator_from_basis(a, c, x);
-    }
-    for (int64_t k = 0; k < a->dims; k++) tile[k] = (float)x[k];
-done:
-    tw_free(&x);
-    tw_free(&c);
-    return st;
-}
-
-/* A row: measurement, samples where they are kept, mean, twice the deviation. */
-static tw_status picture_row(restoring *r, int64_t i, int64_t row)
-{
-    tw_status st = TW_OK;
-    const row_job *j = &r->job;
-    const tw_dataset_spec *s = &j->restored->samples;
-    const int64_t dims = j->dims;
-    float *tile = NULL;
-    TW_TRY(tw_alloc(&tile, dims, sizeof *tile, "a picture"));
-    for (int64_t t = 0; t < r->tiles; t++) {
-        const bool deviation = t == r->tiles - 1;
-        const float *from = deviation           ? (float *)j->values[STD] + i * dims
-                            : t == r->tiles - 2 ? (float *)j->values[MEAN] + i * dims
-                            : t > 0 ? (float *)j->values[SAMPLES] + (i * r->o->per + t - 1) * dims
-                                    : NULL;
-        if (!from) TW_TRY(picture_measurement(r, row, tile));
-        for (int64_t d = 0; from && d < dims; d++) tile[d] = model_units(r, from[d], d, deviation);
-        tw_dataset_pixels(s, 1, tile, r->pixels + (r->pictured * r->tiles + t) * dims);
-    }
-    r->pictured++;
-done:
-    tw_free(&tile);
-    return st;
-}
-
-static tw_status begin_picture(restoring *r)
-{
-    tw_status st = TW_OK;
-    int64_t all;
-    const int64_t kept = r->o->per < GRID_SAMPLES ? r->o->per : GRID_SAMPLES;
-    if (!r->o->grid || !*r->o->grid) return TW_OK;
-    r->tiles = 3 + (r->o->keep ? kept : 0);
-    TW_TRY(tw_multiply(&all, r->o->grid_rows * r->tiles, r->job.dims, "a picture"));
-    TW_TRY(tw_alloc(&r->pixels, all, 1, "a picture"));
-done:
-    return st;
-}
-
-static tw_status end_picture(const restoring *r)
-{
-    tw_status st = TW_OK;
-    const tw_dataset_spec *s = &r->job.restored->samples;
-    tw_output out = {.part = ""};
-    if (!r->pixels) return TW_OK;
-    TW_TRY(tw_output_begin(&out, r->o->grid,
-                           r->job.options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
-    TW_TRY(tw_png_write_grid(out.part, r->pixels, r->pictured * r->tiles, s->height, s->width,
-                             s->channels, r->tiles));
-    TW_TRY(tw_output_publish(&out));
-done:
-    tw_output_discard(&out);
     return st;
 }
 
@@ -328,7 +221,8 @@ static tw_status begin(restoring *r)
     TW_TRY(tw_dataset_writer_set_text(r->writer, "settings", j->settings));
     TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)j->first, (long long)j->count));
     TW_TRY(tw_dataset_writer_set_text(r->writer, "range", range));
-    TW_TRY(begin_picture(r));
+    TW_TRY(restore_picture_begin(r));
+    TW_TRY(restore_files_begin(r, &spec));
 done:
     return st;
 }
@@ -343,17 +237,17 @@ static tw_status take(void *self, int64_t first, int64_t n)
     const int64_t at = first - j->first;
     int64_t dims[4] = {r->task.levels.count, s->height, s->width, s->channels};
     if (points) dims[1] = s->channels;
-    TW_TRY(tw_dataset_writer_append(r->writer, n, j->values[MEAN], NULL));
+    TW_TRY(tw_dataset_writer_append(r->writer, n, j->values[RESTORE_MEAN], NULL));
     TW_TRY(tw_dataset_writer_add_rows(r->writer, "standard_deviation", points ? 1 : 3, dims + 1, at,
-                                      n, j->values[STD]));
+                                      n, j->values[RESTORE_STD]));
     TW_TRY(tw_dataset_writer_add_rows(r->writer, "quantiles", points ? 2 : 4, dims, at, n,
-                                      j->values[QUANTILES]));
+                                      j->values[RESTORE_QUANTILES]));
     dims[0] = r->o->per;
     if (r->o->keep)
         TW_TRY(tw_dataset_writer_add_rows(r->writer, "samples", points ? 2 : 4, dims, at, n,
-                                          j->values[SAMPLES]));
-    for (int64_t i = 0; r->pixels && i < n && r->pictured < r->o->grid_rows; i++)
-        TW_TRY(picture_row(r, i, first + i));
+                                          j->values[RESTORE_SAMPLES]));
+    TW_TRY(restore_files_append(r, n));
+    for (int64_t i = 0; i < n; i++) TW_TRY(restore_picture_row(r, i, first + i));
 done:
     return st;
 }
@@ -372,9 +266,11 @@ static tw_status merge(row_job *j)
     TW_TRY(tw_dataset_writer_set_text(r->writer, "quantile_levels", levels.data));
     TW_TRY(row_job_each_part(j, take, r));
     TW_TRY(tw_dataset_writer_finish(&r->writer, NULL));
-    TW_TRY(end_picture(r));
+    TW_TRY(restore_files_end(r));
+    TW_TRY(restore_picture_end(r));
     j->result.evaluations = tw_sampler_evaluations(tw_posterior_sampler(r->posterior));
 done:
+    restore_files_abort(r);
     tw_dataset_writer_abort(&r->writer);
     tw_text_free(&levels);
     return st;
@@ -393,6 +289,15 @@ static tw_status check_options(const tw_restore_job_options *o)
     TW_CHECK(o->per >= 1, TW_EUSAGE, "--count: at least one posterior sample is made");
     TW_CHECK(!o->grid || !*o->grid || o->rows.join, TW_EUSAGE,
              "--grid: the picture is made of the joined file; give --join");
+    TW_CHECK(
+        !o->files || !*o->files || (o->keep && o->rows.join), TW_EUSAGE,
+        "--files: are made of samples that are kept, when the parts are joined; with --keep, and "
+        "as a job of all measurements or the one that joins");
+    TW_CHECK(!o->files || !*o->files || o->per <= RESTORE_FILES_MOST, TW_EUSAGE,
+             "--files: %lld samples of each measurement; a file for each of at most %d is made",
+             (long long)o->per, RESTORE_FILES_MOST);
+    TW_CHECK(!o->truth || !*o->truth || (o->grid && *o->grid), TW_EUSAGE,
+             "--truth: is for the picture of --grid; tweedie evaluate --posterior --truth judges");
 done:
     return st;
 }
@@ -401,6 +306,7 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
                          tw_row_job_result *out)
 {
     static const row_task task = {.verb = "restoring",
+                                  .read = read,
                                   .settings = settings,
                                   .unlabelled = true,
                                   .check = check,
@@ -414,7 +320,8 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
     if (st == TW_OK) st = row_job_run(&r.job);
     if (st == TW_OK && out) *out = r.job.result;
     tw_posterior_destroy(&r.posterior);
-    tw_free(&r.list);
+    restore_prior_free(&r.prior);
+    tw_dataset_destroy(&r.truth);
     restore_task_free(&r.task);
     tw_free(&r.y);
     tw_free(&r.samples);

@@ -66,6 +66,12 @@ done:
     return st;
 }
 
+static void condition(void *self, const int32_t *label)
+{
+    const tw_score *s = tw_model_score_view(((row_job *)self)->network);
+    s->condition(s->self, label);
+}
+
 static tw_score make_score(row_job *j)
 {
     const tw_score *s = tw_model_score_view(j->network);
@@ -73,7 +79,10 @@ static tw_score make_score(row_job *j)
                       .dims = s->dims,
                       .eval = eval,
                       .vjp = s->vjp ? vjp : NULL,
-                      .eval_variance = s->eval_variance ? eval_variance : NULL};
+                      .eval_variance = s->eval_variance ? eval_variance : NULL,
+                      .condition = s->condition ? condition : NULL,
+                      .classes = s->classes,
+                      .unlabelled = s->unlabelled};
 }
 
 /* ---- planning ---- */
@@ -181,6 +190,7 @@ static tw_status prepare(row_job *j)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_restore(&j->restored, j->comm, j->options->weights, j->options->which));
+    if (j->task->read) TW_TRY(j->task->read(j));
     TW_TRY(agree(j, read_settings(j)));
     TW_TRY(tw_compute_prepare(&j->precision, NULL, &j->run.compute, j->comm));
     TW_TRY(row_job_open_data(j));

@@ -11,10 +11,12 @@
 
 typedef struct row_job row_job;
 
-/* One kind of work. Nothing here is collective. */
+/* One kind of work. Nothing here is collective but `read`. */
 typedef struct row_task {
     const char *verb;  /* "computing the likelihood of": for the log */
     const char *split; /* usual split, where there is one; NULL: all */
+    /* Collective: reads what else the job needs, before settings; NULL: nothing. */
+    tw_status (*read)(row_job *j);
     /* Settings of another section than [likelihood]: j->config and j->run, and j->batch and
      * j->block. NULL: [likelihood] */
     tw_status (*settings)(row_job *j);

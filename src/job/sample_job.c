@@ -115,10 +115,11 @@ static tw_status plan_score(sample_job *d, tw_precision precision)
 {
     tw_status st = TW_OK;
     tw_model *m = d->restored->model;
+    const int64_t rows = d->run.sample.batch * tw_guidance_rows(&d->run.guidance);
     int64_t classes = 0;
     TW_TRY(sample_guide_classes(&classes, &d->guide, m));
     TW_TRY(tw_run_labels(&d->labels, &d->list, d->run.sample_class, classes, m->label_dropout > 0));
-    TW_TRY(tw_model_score_create(&d->score, m, d->run.sample.batch, precision,
+    TW_TRY(tw_model_score_create(&d->score, m, rows, precision,
                                  (tw_convolution)d->run.compute.convolution));
     tw_model_score_condition(d->score, &d->labels);
     TW_TRY(sample_guide_plan(&d->guide, &d->run, d->restored, tw_model_score_view(d->score),

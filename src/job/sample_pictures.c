@@ -11,7 +11,7 @@
 #include "tweedie/output.h"
 #include "tweedie/png.h"
 
-enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64 };
+enum { POINTS_MAX = 1 << 20, IMAGES_AT_ONCE = 64, CLASSES_MOST = 32 };
 
 static tw_status read_samples(const sample_job *d, int64_t first, int64_t count, float *x)
 {
@@ -26,13 +26,19 @@ done:
     return st;
 }
 
+/* One for each class, so that classes in turn have columns of their own; 0: as it looks best. */
+static int64_t columns_of(const tw_dataset_spec *s)
+{
+    return s->num_classes >= 2 && s->num_classes <= CLASSES_MOST ? s->num_classes : 0;
+}
+
 static tw_status write_grid(const sample_job *d, int64_t count, const float *x)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
     tw_output out = {.part = ""};
     TW_TRY(tw_output_begin(&out, o->grid, o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
-    st = tw_grid_write(out.part, &d->parts.spec, count, x);
+    st = tw_grid_write(out.part, &d->parts.spec, count, x, columns_of(&d->parts.spec));
     if (st != TW_OK) tw_error_prefix("%s: ", o->grid);
     TW_TRY(st);
     TW_TRY(tw_output_publish(&out));
@@ -125,10 +131,38 @@ done:
     return st;
 }
 
+static void add_note(tw_png_note *notes, int *count, const char *key, const char *text)
+{
+    snprintf(notes[*count].key, sizeof notes->key, "%s", key);
+    snprintf(notes[*count].text, sizeof notes->text, "%s", text);
+    ++*count;
+}
+
+/* Where the samples come from: of those that were sampled elsewhere what their parts say. */
+static void set_notes(const sample_job *d)
+{
+    tw_png_note notes[TW_PNG_NOTES];
+    char number[32];
+    int count = 0;
+    if (d->restored) {
+        add_note(notes, &count, "Run", d->options->weights);
+        snprintf(number, sizeof number, "%lld", (long long)d->restored->meta.step);
+        add_note(notes, &count, "Step", number);
+        add_note(notes, &count, "Weights", d->restored->meta.weights);
+        snprintf(number, sizeof number, "%lld", (long long)d->run.sample.seed);
+        add_note(notes, &count, "Seed", number);
+    } else {
+        add_note(notes, &count, "Source", d->parts.source);
+    }
+    add_note(notes, &count, "Sampler", d->parts.sampling);
+    tw_png_set_notes(notes, count);
+}
+
 tw_status sample_pictures(sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
+    set_notes(d);
     if (o->grid && *o->grid) TW_TRY(sample_agree(d, d->rank == 0 ? make_grid(d) : TW_OK));
     if (o->images && *o->images) TW_TRY(sample_agree(d, share_images(d)));
 done:

@@ -57,6 +57,8 @@ static tw_status begin(simulation *s)
         .path = s->o->out, .mode = s->o->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_NEW};
     restore_task_spec(&spec, &s->task);
     spec.count = s->count;
+    if (s->task.a->kind->channelwise && !s->task.a->out.points)
+        spec.channel_text = tw_dataset_get_spec(s->data)->channel_text;
     TW_TRY(tw_format(spec.name, sizeof spec.name, "measurements"));
     TW_TRY(tw_format(spec.source, sizeof spec.source, "simulated from rows %lld to %lld of %.600s",
                      (long long)s->o->first, (long long)(s->o->first + s->count - 1),

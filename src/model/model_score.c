@@ -94,24 +94,29 @@ const float *tw_given_of(const tw_given *g, const tw_model *m, int64_t index)
     return g->y + (row < 0 ? row + g->count : row) * m->condition;
 }
 
-/* Inputs of one batch, c_in x, times, classes and conditions, then runs. What is missing to a full
- * batch repeats the last sample. */
+/* Rows are shared among threads where a pass over them is worth it. */
+enum { ALONE = 16384 /* numbers that one thread passes over by itself */ };
+
+/* Input i of a batch: c_in x, time, class and condition of row `row` of the call. */
+static void fill_row(const tw_model_score *s, const evaluation *e, int64_t i, int64_t row,
+                     const float *x, const double *t, const int64_t *index, const float *v)
+{
+    const int64_t dims = s->model->dims;
+    const float scale = (float)tw_model_view_at(s->model, t[row]).input;
+    for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
+    tw_model_inputs_set(&e->in, s->model, i, t[row],
+                        s->asked ? s->asked[s->first + row] : tw_label_of(&s->labels, index[row]));
+    tw_model_inputs_give(&e->in, s->model, i, tw_given_of(&s->given, s->model, index[row]));
+    if (v) memcpy(e->v + i * dims, v + row * dims, (size_t)dims * sizeof *v);
+}
+
+/* Inputs of one batch, then runs. What is missing to a full batch repeats the last sample. */
 static void compute(const tw_model_score *s, const evaluation *e, int64_t n, const float *x,
                     const double *t, const int64_t *index, const float *v)
 {
     const tw_plan_run run = {0};
-    const int64_t dims = s->model->dims;
-    for (int64_t i = 0; i < s->batch; i++) {
-        const int64_t row = i < n ? i : n - 1;
-        const float scale = (float)tw_model_view_at(s->model, t[row]).input;
-        for (int64_t k = 0; k < dims; k++) e->in.x[i * dims + k] = scale * x[row * dims + k];
-        tw_model_inputs_set(&e->in, s->model, i, t[row],
-                            s->asked ? s->asked[s->first + row]
-                                     : tw_label_of(&s->labels, index[row]));
-        tw_model_inputs_give(&e->in, s->model, i, tw_given_of(&s->given, s->model, index[row]));
-    }
-    for (int64_t i = 0; v && i < s->batch; i++)
-        memcpy(e->v + i * dims, v + (i < n ? i : n - 1) * dims, (size_t)dims * sizeof *v);
+#pragma omp parallel for schedule(static) if (s->batch * s->model->dims > ALONE)
+    for (int64_t i = 0; i < s->batch; i++) fill_row(s, e, i, i < n ? i : n - 1, x, t, index, v);
     tw_plan_execute(e->plan, &run);
 }
 
@@ -130,6 +135,7 @@ static void take_score(const tw_model_score *s, int64_t n, const float *x, const
                        const float *f, float *out)
 {
     const int64_t dims = s->model->dims;
+#pragma omp parallel for schedule(static) if (n * dims > ALONE)
     for (int64_t i = 0; i < n; i++) {
         const tw_model_view q = tw_model_view_at(s->model, t[i]);
         combine(dims, q.score_x, q.score_f, x + i * dims, f + i * dims, out + i * dims);

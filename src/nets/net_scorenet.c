@@ -5,7 +5,8 @@
  * A time embedding e = silu(W [sin 2πωt ‖ cos 2πωt]) with frozen ω ~ N(0, scale²). Way down: four
  * convolutions of 3 x 3, the last three of stride 2, each followed by + Dense(e), group
  * normalisation and SiLU. Way up: transposed convolutions of the deepest, then of what came so far
- * beside the way down's output of that extent. The output is divided by σ(t). */
+ * beside the way down's output of that extent. The output is divided by σ(t). On a torus a
+ * convolution keeps the extents, or halves them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,12 @@ done:
 
 /* ---- layers ---- */
 
+static tw_conv_geometry geometry_of(const tw_graph *g, int k)
+{
+    const int64_t border = tw_graph_padding(g) == TW_PAD_CIRCULAR ? KERNEL / 2 : 0;
+    return tw_conv_square(k ? 2 : 1, border, border);
+}
+
 static int64_t channels(const tw_value *x)
 {
     return x ? tw_shape_channels(x->shape) : 1;
@@ -133,7 +140,7 @@ static tw_value *settle(const builder *b, const char *dense, const char *norm, t
 static tw_value *down(const builder *b, int k, tw_value *x)
 {
     const int64_t in = channels(x), out = b->c->channels.values[k];
-    const tw_conv_geometry geometry = tw_conv_square(k ? 2 : 1, 0, 0);
+    const tw_conv_geometry geometry = geometry_of(b->g, k);
     char name[3][TW_NAME_MAX];
     static const char *const kind[3] = {"conv", "dense", "gnorm"};
     for (int i = 0; i < 3; i++) snprintf(name[i], sizeof name[i], "%s%d", kind[i], k + 1);
@@ -147,7 +154,7 @@ static tw_value *down(const builder *b, int k, tw_value *x)
  * for a transposed convolution's fan-in. */
 static tw_value *up(const builder *b, int k, tw_value *h, int64_t out, const int64_t *extent)
 {
-    const tw_conv_geometry geometry = tw_conv_square(k ? 2 : 1, 0, 0);
+    const tw_conv_geometry geometry = geometry_of(b->g, k);
     const tw_init init = tw_init_fan_in(out * KERNEL * KERNEL);
     char name[3][TW_NAME_MAX];
     snprintf(name[0], sizeof name[0], "tconv%d", k + 1);

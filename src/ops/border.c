@@ -42,6 +42,21 @@ tw_value *tw_border_wrap(tw_graph *g, tw_value *x, const int64_t before[3], cons
     return tw_pad(g, x, before, after, TW_PAD_CIRCULAR);
 }
 
+tw_value *tw_border_unwrap(tw_graph *g, tw_value *x, const int64_t before[3],
+                           const int64_t after[3])
+{
+    tw_attr a = {.i = {[BORDER_KIND] = TW_PAD_CIRCULAR}};
+    bool any = false;
+    for (int d = 0; x && d < x->shape.rank - 2 && d < 3; d++) {
+        a.i[BORDER_BEFORE + d] = before[d];
+        a.i[BORDER_AFTER + d] = after[d];
+        any = any || before[d] || after[d];
+    }
+    if (!any) return x;
+    tw_graph_note_padded(g);
+    return tw_emit(g, &tw_op_pad_fold, &x, 1, &a);
+}
+
 tw_status tw_border_infer(tw_node *n, bool larger)
 {
     tw_status st = TW_OK;

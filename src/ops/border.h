@@ -17,12 +17,14 @@ extern const tw_op tw_op_pad, tw_op_crop, tw_op_pad_fold;
 enum { BORDER_BEFORE = 0, BORDER_AFTER = 3, BORDER_KIND = 6 };
 
 /* Whether operations with borders are to be periodic (tw_graph_set_padding), and x with so many
- * positions of its period around it; the graph's own, or x itself where there are none. */
+ * positions of its period around it, or x itself where there are none; and its adjoint, which adds
+ * those positions to the ones that they repeat. */
 bool tw_border_is_circular(const tw_graph *g);
 tw_value *tw_border_wrap(tw_graph *g, tw_value *x, const int64_t before[3], const int64_t after[3]);
+tw_value *tw_border_unwrap(tw_graph *g, tw_value *x, const int64_t before[3],
+                           const int64_t after[3]);
 
 /* Of the graph. */
-tw_padding tw_graph_padding(const tw_graph *g);
 void tw_graph_note_padded(tw_graph *g);
 
 /* The shape of the output; `larger`: pad's. */

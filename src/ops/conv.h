@@ -10,15 +10,17 @@ extern const tw_op tw_op_conv, tw_op_conv_backward_data, tw_op_conv_backward_wei
 /* attr.i: [0..2] stride, [3..5] dilation, [6..8] padding before, [9..11] after, [12..14] spatial
  * extent of the gradient's shape (the input's of backward-data, the kernel's of backward-weights),
  * [15] layout of backward-weights' gradient; attr.f[0] != 0: a bias gradient is wanted of
- * backward-weights; attr.f[1]: factor of the forward result, 0 for none, which a plan alone sets.
- */
+ * backward-weights; and what a plan alone sets: attr.f[1]: factor of the forward result, 0 for
+ * none; attr.f[2] != 0: of backward-data's result only sums over squares of 2 × 2 pixels (or
+ * multiples) are read, which begin at even ones. */
 enum {
     CONV_STRIDE = 0,
     CONV_DILATION = 3,
     CONV_BEFORE = 6,
     CONV_AFTER = 9,
     CONV_EXTENT = 12,
-    CONV_LAYOUT = 15
+    CONV_LAYOUT = 15,
+    CONV_POOLED = 2
 };
 
 /* A convolution seen from its forward side, whatever the direction. */

@@ -10,15 +10,25 @@ enum { ROWS_MAX = 12 };
 enum { ROWS_MAX = 6 };
 #endif
 
-enum { V = TW_PANEL_VECTORS, COLUMNS = TW_PANEL_VECTORS * TW_LANES };
+enum {
+    V = TW_PANEL_VECTORS,
+    COLUMNS = TW_PANEL_VECTORS * TW_LANES,
+    LINE = 16, /* floats */
+    PAGE = 1024
+};
 
-/* `count` terms; a(r, k) is a[r · row + k · next]. */
+/* `count` terms; a(r, k) is a[r · row + k · next]. With `fetch`, panels of b that lie one after the
+ * other are fetched a page ahead, at whose end a processor's own prefetching stops. */
 TW_INLINE void add_terms(tw_vec sum[ROWS_MAX][V], const float *a, const float *b, int64_t count,
-                         int rows, int row, int next)
+                         int rows, int row, int next, bool fetch)
 {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < count; k++, a += next, b += COLUMNS) {
         const tw_vec b0 = tw_vload_f32(b, TW_LANES), b1 = tw_vload_f32(b + TW_LANES, TW_LANES);
+        if (fetch) {
+#pragma GCC unroll 2
+            for (int l = 0; l < COLUMNS; l += LINE) __builtin_prefetch(b + PAGE + l);
+        }
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             const tw_vec x = tw_vset(a[r * row]);
@@ -32,16 +42,19 @@ TW_INLINE void product(const tw_panel_product *p, int rows, bool turned)
 {
     tw_vec sum[ROWS_MAX][V];
     const float *a = p->a, *b = p->b;
+    if (p->add) /* wanted at the end */
+#pragma GCC unroll 24
+        for (int k = 0; k < rows * COLUMNS; k += LINE) __builtin_prefetch(p->c + k, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) sum[r][v] = tw_vzero();
     if (turned) {
-        add_terms(sum, a, b, p->inner, rows, 1, TW_PANEL);
+        add_terms(sum, a, b, p->inner, rows, 1, TW_PANEL, false);
     } else {
         int64_t left = p->inner;
         for (; left >= TW_PANEL; left -= TW_PANEL, a += p->a_stride, b += TW_PANEL * COLUMNS)
-            add_terms(sum, a, b, TW_PANEL, rows, TW_PANEL, 1);
-        add_terms(sum, a, b, left, rows, TW_PANEL, 1);
+            add_terms(sum, a, b, TW_PANEL, rows, TW_PANEL, 1, true);
+        add_terms(sum, a, b, left, rows, TW_PANEL, 1, true);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)

@@ -11,7 +11,11 @@
 
 #include "ops/kernel.h"
 
-enum { TW_PANEL = 16, TW_PANEL_VECTORS = 2 /* in a row of b and c */ };
+enum {
+    TW_PANEL = 16,
+    TW_PANEL_VECTORS = 2, /* in a row of b and c */
+    TW_PANEL_COLUMNS_MAX = 32
+};
 
 typedef struct tw_panel_product {
     const float *a, *b;

@@ -29,23 +29,25 @@ typedef struct tw_winograd_output {
     const float *bias;   /* of the first channel, or NULL */
     const void *summand; /* added to the result, where the result is (and may be there), or NULL */
     void *y;
-    float gain;     /* factor of the sum of all */
-    int64_t at[16]; /* offset of each pixel of the tile, row by row; -1: not there */
+    float gain;           /* factor of the sum of all */
+    const int64_t *at;    /* offset of each pixel of the tile, row by row; -1: not there */
+    const int64_t *ahead; /* of the tile that comes next, which is fetched meanwhile */
 } tw_winograd_output;
 
 /* By m, [0] of 2, [1] of 4, and by how x, y and their gradients are stored; all transformed numbers
  * are f32. Channels are counted from the row's first; panels are written whole,
  * with zeros behind the last channel. */
 typedef struct tw_kern_winograd {
-    /* Bᵀ d B; pixel: of the tile's (m + 2)², row by row. */
+    /* Bᵀ d B; pixel: of the tile's (m + 2)², row by row; ahead: those of the tile that comes next,
+     * which are fetched into the cache meanwhile. */
     void (*input[2][TW_STORED_COUNT])(const tw_winograd_row *v, const void *const *pixel,
-                                      int64_t channels);
+                                      const void *const *ahead, int64_t channels);
     /* Aᵀ m A, with bias and summand. */
     void (*output[2][TW_STORED_COUNT])(const tw_winograd_row *m, const tw_winograd_output *to,
                                        int64_t channels);
-    /* A gy Aᵀ; pixel: of the tile's m², row by row. */
+    /* A gy Aᵀ; pixel: of the tile's m², row by row; ahead: as of input. */
     void (*gradient[2][TW_STORED_COUNT])(const tw_winograd_row *z, const void *const *pixel,
-                                         int64_t channels);
+                                         const void *const *ahead, int64_t channels);
     /* G g Gᵀ of `inputs` rows, which lie one after the other in a panel, and of `outputs` channels,
      * a multiple of every vector. */
     void (*weights[2])(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,

@@ -47,15 +47,29 @@ static tw_conv_shapes turn_round(const tw_node *n, tw_attr *a)
     return (tw_conv_shapes){n->in[0]->shape, tw_weights_flipped_shape(w), n->out[0].shape};
 }
 
+/* The adjoint of a convolution of x with its borders in it: onto such an x, whose borders are then
+ * added to the positions that they repeat. */
+static tw_value *transposed_wrapped(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
+                                    const tw_conv_geometry *geometry, const int64_t *extent)
+{
+    tw_conv_geometry inside = *geometry;
+    int64_t whole[3] = {0};
+    for (int d = 0; x && d < x->shape.rank - 2; d++) {
+        whole[d] = extent[d] + geometry->before[d] + geometry->after[d];
+        inside.before[d] = inside.after[d] = 0;
+    }
+    tw_graph_set_padding(g, TW_PAD_ZERO);
+    tw_value *y = tw_conv_transposed(g, x, w, NULL, &inside, whole);
+    tw_graph_set_padding(g, TW_PAD_CIRCULAR);
+    y = tw_border_unwrap(g, y, geometry->before, geometry->after);
+    return b ? tw_add(g, y, b) : y;
+}
+
 tw_value *tw_conv_transposed(tw_graph *g, tw_value *x, tw_value *w, tw_value *b,
                              const tw_conv_geometry *geometry, const int64_t *extent)
 {
     tw_attr a = {0};
-    if (tw_border_is_circular(g))
-        return tw_graph_fail(g, TW_ECONFIG,
-                             "network.padding: circular, and the network has transposed "
-                             "convolutions, which have no periodic form here; networks without "
-                             "them (unet, ncsnpp, adm, diffusers_unet) have one");
+    if (tw_border_is_circular(g)) return transposed_wrapped(g, x, w, b, geometry, extent);
     for (int d = 0; d < 3; d++) {
         a.i[CONV_STRIDE + d] = geometry->stride[d];
         a.i[CONV_DILATION + d] = geometry->dilation[d];

@@ -202,7 +202,7 @@ static void run(const tw_task *t, const tw_run *r)
     }
     if (is_own(s)) {
         if (t->out[0]) run_own(s, t);
-        sum_bias(t, scratch);
+        if (!t->out[0] || s->choice != CHOICE_WINOGRAD) sum_bias(t, scratch);
         return;
     }
     void *gw = s->unpack.direct ? t->out[0] : scratch + s->scratch_main;

@@ -7,6 +7,8 @@
  *          they are: s = p (from - 1) / (to - 1), m[p, ⌊s⌋] = 1 - (s - ⌊s⌋), m[p, ⌊s⌋ + 1] the rest
  * centres  the same with s = (p + 1/2) from / to - 1/2, within 0 and from - 1
  * starts   the same with s = p from / to, within 0 and from - 1
+ * periodic interpolation likewise on a circle, of positions in the middles of equal pieces:
+ *          s = (p + 1/2) from / to - 1/2, and what lies outside is the other end
  *
  * i[0] dimension, i[1] kind, i[2] extent of y, i[3] window of box and mean, i[4] m transposed. The
  * gradient is the same with the transpose. */
@@ -37,14 +39,6 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window)
     return circular ? tw_crop(g, x, border, border) : x;
 }
 
-static tw_value *refuse_circular(tw_graph *g)
-{
-    return tw_graph_fail(g, TW_ECONFIG,
-                         "network.padding: circular, and the network interpolates between "
-                         "corners, which has no periodic form; networks without (unet, "
-                         "ncsnpp, adm, diffusers_unet) have one");
-}
-
 tw_value *tw_average_pool_inside(tw_graph *g, tw_value *x, int64_t window)
 {
     if (tw_border_is_circular(g)) return tw_average_pool_same(g, x, window);
@@ -56,7 +50,7 @@ tw_value *tw_average_pool_inside(tw_graph *g, tw_value *x, int64_t window)
 /* Every dimension whose extent changes. */
 static tw_value *resize(tw_graph *g, tw_value *x, const int64_t *extent, tw_mix_kind kind)
 {
-    if (tw_border_is_circular(g)) return refuse_circular(g);
+    if (tw_border_is_circular(g)) kind = TW_MIX_PERIODIC;
     const int rank = x ? x->shape.rank : 0;
     for (int d = 1; x && d <= rank - 2; d++)
         if (extent[d - 1] != x->shape.dims[d])
@@ -64,14 +58,14 @@ static tw_value *resize(tw_graph *g, tw_value *x, const int64_t *extent, tw_mix_
     return x;
 }
 
-tw_value *tw_resize_picture(tw_graph *g, tw_value *x, const int64_t *extent, tw_resize kind)
-{
-    return resize(g, x, extent, kind == TW_RESIZE_CENTRES ? TW_MIX_CENTRES : TW_MIX_STARTS);
-}
-
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent)
 {
     return resize(g, x, extent, TW_MIX_LINEAR);
+}
+
+tw_value *tw_resize_picture(tw_graph *g, tw_value *x, const int64_t *extent, tw_resize kind)
+{
+    return resize(g, x, extent, kind == TW_RESIZE_CENTRES ? TW_MIX_CENTRES : TW_MIX_STARTS);
 }
 
 static bool has_window(const int64_t *attr)
@@ -134,6 +128,14 @@ static int64_t row_of(entry *out, const int64_t *attr, int64_t rows, int64_t col
             if (q >= 0 && q < columns) out[n++] = (entry){p, q, 1.0 / (double)attr[WINDOW]};
         for (int64_t k = 0; k < n && attr[KIND] == TW_MIX_MEAN; k++)
             out[k].weight = 1.0 / (double)n;
+        return n;
+    }
+    if (attr[KIND] == TW_MIX_PERIODIC) {
+        const double s = ((double)p + 0.5) * (double)columns / (double)rows - 0.5,
+                     high = s - floor(s);
+        const int64_t q = ((int64_t)floor(s) + columns) % columns;
+        out[n++] = (entry){p, q, 1 - high};
+        if (high > 0) out[n++] = (entry){p, (q + 1) % columns, high};
         return n;
     }
     const double s = source_of(attr[KIND], rows, columns, p);
@@ -247,6 +249,9 @@ static tw_value *example(tw_graph *g, int variant)
     case 8:
         return tw_resize_picture(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 7, 3)),
                                  (const int64_t[]){8, 4}, TW_RESIZE_STARTS);
+    case 9:
+        return tw_mix_axis(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 4, 5)), 1, TW_MIX_PERIODIC, 6,
+                           1, false);
     default:
         return NULL;
     }

@@ -30,6 +30,7 @@ typedef enum tw_mix_kind {
     TW_MIX_LINEAR,
     TW_MIX_CENTRES,
     TW_MIX_STARTS,
+    TW_MIX_PERIODIC,
     TW_MIX_COUNT
 } tw_mix_kind;
 tw_value *tw_mix_axis(tw_graph *g, tw_value *x, int axis, tw_mix_kind kind, int64_t extent,

@@ -13,6 +13,7 @@
 #define TW_OPS_WINOGRAD_H
 
 #include "ops/conv.h"
+#include "ops/kern_columns.h"
 #include "ops/kern_winograd.h"
 
 /* How the images of a convolution are cut; x and y are its input and output. */
@@ -20,8 +21,9 @@ typedef struct tw_winograd_grid {
     int64_t in_height, in_width, in_channels, out_height, out_width, out_channels, before[2];
     int64_t rows, columns, tiles; /* of tiles in an image; tiles in all images */
     int m, size, points;          /* size: of kern_winograd's tables */
-    tw_stored stored;             /* x and y */
-    size_t element;               /* bytes of theirs */
+    bool paired;      /* point -1 of the transform is not needed, in either dimension: see below */
+    tw_stored stored; /* x and y */
+    size_t element;   /* bytes of theirs */
 } tw_winograd_grid;
 
 /* Can a convolution of direction `direction`, or what stands for it, be computed so, and should it,
@@ -31,11 +33,36 @@ bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direct
 
 tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act);
 
+/* Is x a tensor whose pixels are repeated two by two, so that each tile of inputs is (a, b, b, c)
+ * or (a, b, b, c, c, d) in rows and columns? Its transform is zero then at the point -1. What that
+ * point adds to outputs, (1, -1, 1, -1) times a number, cancels likewise in sums of two. */
+bool tw_winograd_is_paired(const tw_winograd_grid *g, const tw_value *x);
+
+/* Does a point belong to those that `paired` spares: 7 of 16, 11 of 36? */
+static inline bool tw_winograd_spares(const tw_winograd_grid *g, int64_t point)
+{
+    enum { MINUS_ONE = 2 }; /* kern_winograd.c's order */
+    return g->paired && (point % (g->m + 2) == MINUS_ONE || point / (g->m + 2) == MINUS_ONE);
+}
+
 /* Where the (m + 2)² inputs of a tile are, first channel; `zeros` where they are padding. */
 void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, const void *zeros,
                         const void **pixel);
 /* Offsets of the m² outputs of a tile; -1 where the image has ended. */
 void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at);
+
+/* Memory, which is fetched into the second-level cache by pieces. */
+typedef struct tw_winograd_reach {
+    const char *first, *end;
+} tw_winograd_reach;
+
+/* What the rows of x hold that tiles [first, first + count) touch, count > 0; of y likewise. */
+tw_winograd_reach tw_winograd_input_reach(const tw_winograd_grid *g, const void *x, int64_t first,
+                                          int64_t count);
+tw_winograd_reach tw_winograd_output_reach(const tw_winograd_grid *g, const void *y, int64_t first,
+                                           int64_t count);
+/* Piece `k` of `all`. */
+void tw_winograd_fetch(const tw_winograd_reach *r, int64_t k, int64_t all);
 
 /* The layout of tw_winograd_kernel, of every 16 × 16 channels in the same memory. */
 tw_md_blocking tw_winograd_kernel_layout(void);
@@ -73,16 +100,20 @@ void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit);
 void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias,
                      const void *summand);
 
-/* gw = the gradient of y's convolution with respect to its weights */
+/* gw = the gradient of y's convolution with respect to its weights, gb with respect to its bias */
 typedef struct tw_winograd_gradient {
     tw_winograd_grid grid;
     const tw_kern_winograd *kern;
     const tw_kern_panel *panel;
+    const tw_kern_columns *columns;
     int64_t in_panels, out_panels;
-    int64_t block;           /* tiles at a time */
+    int64_t segments, block; /* of tiles: with sums of their own; tiles at a time */
+    int64_t group, groups;   /* output panels at a time */
     tw_winograd_row v, z, u; /* strides of transformed inputs, gradients and weights' gradients */
-    int64_t zeros;           /* floats that scratch begins with */
+    int64_t zeros, sums, bias, own; /* floats: zeros that scratch begins with; sums of a segment, of
+                                       weights and bias; transformed tiles of a thread, or of all */
     int threads;
+    bool together; /* all threads work on one segment */
     tw_weights_copy weights;
 } tw_winograd_gradient;
 
@@ -91,7 +122,7 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
                                       const tw_conv_shapes *s, const tw_attr *a);
 void tw_winograd_gradient_destroy(tw_winograd_gradient *w);
 
-/* out[0] = gradient of in[0] = x and in[1] = gy */
+/* out[0] = gradient of in[0] = x and in[1] = gy, out[1], unless NULL, that of the bias */
 void tw_winograd_gradient_run(const tw_winograd_gradient *w, const tw_task *t);
 
 #endif

@@ -5,9 +5,16 @@
 #include "ops/task.h"
 #include "ops/winograd.h"
 
+extern const tw_op tw_op_upsample_nearest;
+
 static int64_t pieces(int64_t count, int64_t size)
 {
     return (count + size - 1) / size;
+}
+
+static int64_t clamp(int64_t k, int64_t most)
+{
+    return k < 0 ? 0 : k > most ? most : k;
 }
 
 /* Multiplications of one pair of channels in one image. */
@@ -84,6 +91,12 @@ tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, 
     return g;
 }
 
+bool tw_winograd_is_paired(const tw_winograd_grid *g, const tw_value *x)
+{
+    return x->role == TW_ROLE_NODE && x->node->op == &tw_op_upsample_nearest &&
+           x->node->attr.i[0] % 2 == 0 && g->before[0] % 2 == 1 && g->before[1] % 2 == 1;
+}
+
 void tw_winograd_inputs(const tw_winograd_grid *g, int64_t tile, const void *x, const void *zeros,
                         const void **pixel)
 {
@@ -109,6 +122,43 @@ void tw_winograd_outputs(const tw_winograd_grid *g, int64_t tile, int64_t *at)
             *at++ = r < g->out_height && c < g->out_width
                         ? image + (r * g->out_width + c) * g->out_channels
                         : -1;
+}
+
+/* Rows [top, bottom) of the images of a tensor, which are numbered through. */
+static tw_winograd_reach rows_of(const void *x, int64_t top, int64_t bottom, int64_t row_bytes)
+{
+    return (tw_winograd_reach){(const char *)x + top * row_bytes,
+                               (const char *)x + bottom * row_bytes};
+}
+
+tw_winograd_reach tw_winograd_input_reach(const tw_winograd_grid *g, const void *x, int64_t first,
+                                          int64_t count)
+{
+    const int64_t per = g->rows * g->columns, last = first + count - 1;
+    const int64_t top = first % per / g->columns * g->m - g->before[0],
+                  bottom = last % per / g->columns * g->m - g->before[0] + g->m + 2;
+    return rows_of(x, first / per * g->in_height + clamp(top, g->in_height),
+                   last / per * g->in_height + clamp(bottom, g->in_height),
+                   g->in_width * g->in_channels * (int64_t)g->element);
+}
+
+tw_winograd_reach tw_winograd_output_reach(const tw_winograd_grid *g, const void *y, int64_t first,
+                                           int64_t count)
+{
+    const int64_t per = g->rows * g->columns, last = first + count - 1;
+    const int64_t top = first % per / g->columns * g->m,
+                  bottom = last % per / g->columns * g->m + g->m;
+    return rows_of(y, first / per * g->out_height + clamp(top, g->out_height),
+                   last / per * g->out_height + clamp(bottom, g->out_height),
+                   g->out_width * g->out_channels * (int64_t)g->element);
+}
+
+void tw_winograd_fetch(const tw_winograd_reach *r, int64_t k, int64_t all)
+{
+    enum { LINE = 64, SECOND_LEVEL = 2 };
+    const int64_t lines = (r->end - r->first + LINE - 1) / LINE, end = (k + 1) * lines / all;
+    for (int64_t line = k * lines / all; line < end; line++)
+        __builtin_prefetch(r->first + line * LINE, 0, SECOND_LEVEL);
 }
 
 tw_md_blocking tw_winograd_kernel_layout(void)

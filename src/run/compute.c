@@ -30,15 +30,22 @@ tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config)
     return st;
 }
 
-/* bf16 where every rank would take it: ranks of other processors compute alike. */
+/* Of `auto`: bf16 where every rank would take it, so that ranks of other processors compute alike,
+ * which rank zero says where they differ. */
 static tw_status agree_on_precision(tw_precision *out, tw_precision wish, const tw_comm *comm)
 {
     tw_status st = TW_OK;
     tw_precision mine = tw_precision_resolve(wish);
-    double everywhere = mine == TW_PRECISION_BF16;
-    if (comm) TW_TRY(tw_comm_min(comm, &everywhere, 1));
-    if (wish == TW_PRECISION_AUTO && mine == TW_PRECISION_BF16 && !(everywhere > 0))
+    const int ranks = comm ? tw_comm_size(comm) : 1;
+    double faster = mine == TW_PRECISION_BF16; /* ranks */
+    if (comm) TW_TRY(tw_comm_sum(comm, &faster, 1));
+    if (wish == TW_PRECISION_AUTO && faster > 0 && (int)faster < ranks) {
         mine = TW_PRECISION_F32;
+        if (tw_comm_rank(comm) == 0)
+            tw_log_info("compute.precision: auto is f32 on all ranks, since %d of %d are on "
+                        "processors where bf16 is not faster",
+                        ranks - (int)faster, ranks);
+    }
     *out = mine;
 done:
     return st;

@@ -159,6 +159,13 @@ tw_status tw_state_ema_name(char *out, size_t size, double rate)
 static const char *const kinds[] = {
     [TW_DATASET_UINT8] = "uint8", [TW_DATASET_FLOAT32] = "float32", [TW_DATASET_POINTS] = "points"};
 
+/* More than fits is not kept: half of it would be wrong. */
+static tw_status keep_channel_text(char *out, size_t size, const tw_dataset_spec *spec)
+{
+    const char *text = spec->channel_text ? spec->channel_text : "";
+    return tw_format(out, size, "%s", strlen(text) < size ? text : "");
+}
+
 tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
@@ -167,10 +174,7 @@ tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_s
     meta->width = spec->width;
     meta->channels = spec->channels;
     meta->num_classes = spec->num_classes;
-    /* more than fits is not kept: half of it would be wrong */
-    const char *text = spec->channel_text ? spec->channel_text : "";
-    if (strlen(text) >= sizeof meta->channel_text) text = "";
-    TW_TRY(tw_format(meta->channel_text, sizeof meta->channel_text, "%s", text));
+    TW_TRY(keep_channel_text(meta->channel_text, sizeof meta->channel_text, spec));
     TW_TRY(tw_format(meta->encoder, sizeof meta->encoder, "%s", spec->encoder));
     meta->offset = spec->kind == TW_DATASET_UINT8 ? NULL : spec->offset;
     meta->scale = spec->kind == TW_DATASET_UINT8 ? NULL : spec->scale;
@@ -178,6 +182,7 @@ tw_status tw_state_describe_samples(tw_checkpoint_meta *meta, const tw_dataset_s
     if (!c) return TW_OK;
     TW_TRY(tw_format(meta->condition_kind, sizeof meta->condition_kind, "%s", kinds[c->kind]));
     meta->condition_channels = c->channels;
+    TW_TRY(keep_channel_text(meta->condition_channel_text, sizeof meta->condition_channel_text, c));
     meta->condition_offset = c->kind == TW_DATASET_UINT8 ? NULL : c->offset;
     meta->condition_scale = c->kind == TW_DATASET_UINT8 ? NULL : c->scale;
 done:
@@ -209,6 +214,7 @@ tw_status tw_state_condition_spec(tw_dataset_spec *out, const tw_checkpoint_meta
     *out = tw_dataset_condition_spec(samples, kind == TW_DATASET_UINT8, meta->condition_channels);
     out->offset = meta->condition_offset;
     out->scale = meta->condition_scale;
+    if (meta->condition_channel_text[0]) out->channel_text = meta->condition_channel_text;
 done:
     return st;
 }

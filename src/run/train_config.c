@@ -102,6 +102,8 @@ const tw_config_field tw_train_fields[] = {
     {FIELD("log", "evaluate_features", TW_CONFIG_PATH, evaluate_features), "",
      .help = "run or weights of the classifier whose features are compared; empty: the shipped one "
              "for images like MNIST's"},
+    {FIELD("log", "tensorboard", TW_CONFIG_BOOL, tensorboard), "no",
+     .help = "what is logged, and grids, as TensorBoard's event files too (RUN/tensorboard)"},
 };
 const int tw_train_field_count = sizeof tw_train_fields / sizeof *tw_train_fields;
 

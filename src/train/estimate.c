@@ -10,8 +10,11 @@
 #include "tweedie/limits.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/text.h"
 
-enum { STEPS = 3 }; /* the first warms up, the shortest of the others counts */
+/* The first step warms up, the shortest of the others counts: two, and more while they take less
+ * than a second together. */
+enum { STEPS_LEAST = 2, STEPS_MOST = 20, SECONDS = 1 };
 
 static double mega(double bytes)
 {
@@ -110,7 +113,8 @@ done:
 static tw_status measure_time(tw_trainer *t)
 {
     tw_status st = TW_OK;
-    double best = 1e300;
+    double best = 1e300, spent = 0;
+    char time[TW_DURATION], wall[TW_DURATION], cores[TW_DURATION];
     tw_step_result r;
     const double steps = (double)(t->c->steps - t->stepper.step);
     if (steps <= 0) {
@@ -118,15 +122,21 @@ static tw_status measure_time(tw_trainer *t)
                     (long long)t->c->steps);
         goto done;
     }
-    for (int k = 0; k < STEPS; k++) {
+    TW_TRY(tw_trainer_step(t, &r));
+    for (int k = 0; k < STEPS_LEAST || (k < STEPS_MOST && spent < SECONDS); k++) {
         TW_TRY(tw_trainer_step(t, &r));
-        if (k > 0 && r.seconds < best) best = r.seconds;
+        if (r.seconds < best) best = r.seconds;
+        spent += r.seconds;
+        TW_TRY(tw_comm_max(t->comm, &spent, 1)); /* all ranks take as many */
     }
     TW_TRY(tw_comm_max(t->comm, &best, 1));
-    tw_log_info(
-        "a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours",
-        best, steps, best * steps / 3600,
-        best * steps / 3600 * t->stepper.threads * tw_comm_size(t->comm));
+    const double hours = best * steps / 3600;
+    tw_text_duration(time, best * steps);
+    tw_text_amount(wall, hours);
+    tw_text_amount(cores, hours * t->stepper.threads * tw_comm_size(t->comm));
+    tw_log_info("a step takes %.3g s here; the %.0f steps that are left, %s (%s hours) or %s "
+                "core-hours",
+                best, steps, time, wall, cores);
 done:
     return st;
 }

@@ -2,6 +2,7 @@
  * of samples. The average lies on the first node; all ranks get a copy in a second model and share
  * the work. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "job/decoder.h"
@@ -12,6 +13,7 @@
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/png.h"
 
 struct tw_preview {
     const tw_trainer *t;
@@ -53,7 +55,7 @@ static bool wants_validation(const tw_trainer *t)
 
 static void warn_of_validation(const tw_trainer *t)
 {
-    if (t->c->validate_every > 0 && !wants_validation(t))
+    if (tw_comm_rank(t->comm) == 0 && t->c->validate_every > 0 && !wants_validation(t))
         tw_log_warn("%s: there is no split \"%s\" to validate on (data.validation_split): no "
                     "validation loss; tweedie import --test-fraction 0.1 sets samples aside for it",
                     t->c->data_path, t->c->validation_split);
@@ -409,22 +411,44 @@ done:
     return st;
 }
 
+/* Where a grid comes from. */
+static void set_notes(const tw_preview *p)
+{
+    tw_png_note notes[] = {
+        {.key = "Run"}, {.key = "Step"}, {.key = "Weights"}, {.key = "Seed"}, {.key = "Sampler"}};
+    const tw_trainer *t = p->t;
+    tw_text sampler = {0};
+    snprintf(notes[0].text, sizeof notes[0].text, "%s", t->options->run);
+    snprintf(notes[1].text, sizeof notes[1].text, "%lld", (long long)t->stepper.step);
+    if (t->c->ema_rates.count)
+        snprintf(notes[2].text, sizeof notes[2].text, "ema:%g", t->c->ema_rates.values[0]);
+    else
+        snprintf(notes[2].text, sizeof notes[2].text, "raw");
+    snprintf(notes[3].text, sizeof notes[3].text, "%lld", (long long)p->run.sample.seed);
+    if (tw_sampler_describe(&sampler, p->sampler) == TW_OK)
+        snprintf(notes[4].text, sizeof notes[4].text, "%s", sampler.data);
+    tw_text_free(&sampler);
+    tw_png_set_notes(notes, sizeof notes / sizeof *notes);
+}
+
 /* A picture that cannot be written is told and lost: training is worth more. */
 static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t count,
                        const float *x)
 {
     char name[64], path[TW_PATH_MAX];
     const tw_trainer *t = p->t;
+    set_notes(p);
     tw_status st =
         tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
-    if (st == TW_OK) st = tw_grid_write(path, spec, count, x);
+    if (st == TW_OK) st = tw_grid_write(path, spec, count, x, 0);
     if (st == TW_OK) {
         const double share =
             t->c->ema_rates.count
                 ? tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->stepper.step)
                 : 0;
         tw_log_info("step %lld  samples in %s", (long long)t->stepper.step, path);
+        tw_progress_picture(t->progress, path);
         if (share >= TW_EMA_YOUNG)
             tw_log_info("  the average still holds %.3g %% of the initial weights", 100 * share);
     } else

@@ -77,7 +77,6 @@ static tw_status make(bench *b, const tw_setup *setup, const tw_comm *comm, int6
     configure(b, setup, comm);
     TW_TRY(tw_stepper_make_memory(s));
     st = tw_stepper_plan(s, setup->objective, true);
-    if (st == TW_OK) st = tw_conv_limit_create(&b->limit, tw_objective_plan(s->objective));
     if (st == TW_OK) st = tw_alloc(&b->limits, repetitions, sizeof(double), "times");
     if (st == TW_OK) st = tw_alloc(&b->steps, repetitions, sizeof(double), "times");
     TW_TRY(tw_comm_agree(comm, st));
@@ -206,33 +205,12 @@ static void summarise(tw_step_bench *r, bench *b, int64_t repetitions)
         convolutions ? median(b->steps, repetitions) / median(b->limits, repetitions) : NAN;
     r->update_ms = 1e3 * b->update_best;
     r->copy_ms = 1e3 * b->copy_best;
+    if (!b->limit) r->limit_ms = NAN;
     r->batch = b->stepper.micro;
+    r->parameters = tw_params_count(b->stepper.model->params);
     r->images_per_second = 1e3 * (double)b->c.batch / r->step_ms;
     snprintf(r->precision, sizeof r->precision, "%s", tw_precision_name(b->stepper.precision));
     report_kinds(r, b, repetitions);
-}
-
-static tw_status measure(tw_step_bench *r, bench *b, int64_t repetitions)
-{
-    tw_status st = TW_OK;
-    b->clipping = b->update = b->pack = 0;
-    b->update_best = b->copy_best = 1e300;
-    tw_plan_profile_reset(tw_objective_plan(b->stepper.objective));
-    r->limit_ms = r->step_ms = 1e300;
-    for (int64_t k = 0; k < repetitions; k++) {
-        const tw_conv_limit_times t = tw_conv_limit_run(b->limit);
-        b->limits[k] = t.forward + t.backward_data + t.backward_weights;
-        TW_TRY(step(b, &b->steps[k]));
-        copy(b);
-        if (1e3 * b->steps[k] < r->step_ms) r->step_ms = 1e3 * b->steps[k];
-        if (1e3 * b->limits[k] >= r->limit_ms) continue;
-        r->limit_ms = 1e3 * b->limits[k];
-        r->forward_ms = 1e3 * t.forward;
-        r->backward_data_ms = 1e3 * t.backward_data;
-        r->backward_weights_ms = 1e3 * t.backward_weights;
-    }
-done:
-    return st;
 }
 
 /* Which primitives the limit is made of. */
@@ -252,8 +230,52 @@ done:
     return st;
 }
 
+/* The convolution limit, ready to run. */
+static tw_status make_limit(tw_step_bench *r, bench *b)
+{
+    tw_status st = TW_OK;
+    const tw_plan *p = tw_objective_plan(b->stepper.objective);
+    TW_TRY(tw_comm_agree(b->stepper.comm, tw_conv_limit_create(&b->limit, p)));
+    tw_conv_limit_choose(b->limit);
+    tw_conv_limit_run(b->limit);
+    TW_TRY(report_limit(r, b->limit));
+done:
+    return st;
+}
+
+/* One run of it; nothing where it was left out. */
+static double run_limit(tw_step_bench *r, bench *b)
+{
+    const tw_conv_limit_times t = b->limit ? tw_conv_limit_run(b->limit) : (tw_conv_limit_times){0};
+    const double all = t.forward + t.backward_data + t.backward_weights;
+    if (1e3 * all < r->limit_ms) {
+        r->limit_ms = 1e3 * all;
+        r->forward_ms = 1e3 * t.forward;
+        r->backward_data_ms = 1e3 * t.backward_data;
+        r->backward_weights_ms = 1e3 * t.backward_weights;
+    }
+    return all;
+}
+
+static tw_status measure(tw_step_bench *r, bench *b, int64_t repetitions)
+{
+    tw_status st = TW_OK;
+    b->clipping = b->update = b->pack = 0;
+    b->update_best = b->copy_best = 1e300;
+    tw_plan_profile_reset(tw_objective_plan(b->stepper.objective));
+    r->limit_ms = r->step_ms = 1e300;
+    for (int64_t k = 0; k < repetitions; k++) {
+        b->limits[k] = run_limit(r, b);
+        TW_TRY(step(b, &b->steps[k]));
+        copy(b);
+        if (1e3 * b->steps[k] < r->step_ms) r->step_ms = 1e3 * b->steps[k];
+    }
+done:
+    return st;
+}
+
 tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_comm *comm,
-                            int64_t repetitions)
+                            int64_t repetitions, bool alone)
 {
     tw_status st = TW_OK;
     bench b = {0};
@@ -262,12 +284,9 @@ tw_status tw_step_bench_run(tw_step_bench *out, const tw_setup *setup, const tw_
     double first;
     TW_TRY(make(&b, setup, comm, repetitions));
     TW_TRY(step(&b, &first));
-    getrusage(RUSAGE_SELF,
-              &usage); /* before the limit's own weights are touched: the step's memory */
+    getrusage(RUSAGE_SELF, &usage); /* of the step alone */
     TW_TRY(make_copy(&b));
-    tw_conv_limit_choose(b.limit);
-    tw_conv_limit_run(b.limit);
-    TW_TRY(report_limit(&r, b.limit));
+    if (!alone) TW_TRY(make_limit(&r, &b));
     TW_TRY(measure(&r, &b, repetitions));
     r.peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
     summarise(&r, &b, repetitions);

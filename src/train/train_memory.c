@@ -59,21 +59,30 @@ done:
     return st;
 }
 
-/* Each rank first touches its slices, so that their pages come to its NUMA node. Constants, behind
- * what is trained, are nobody's slice. */
-static void fill(tw_stepper *s, float *value)
+/* Floats [at, at + n) of everything that an update touches. */
+static void fill_piece(const tw_stepper *s, float *value, int64_t at, int64_t n)
 {
+    const size_t bytes = (size_t)n * sizeof(float);
+    const float *from = s->model->params->value + at;
+    memcpy(value + at, from, bytes);
+    for (int i = 0; i < TW_OPTIMIZER_ARRAYS && s->array[i]; i++) memset(s->array[i] + at, 0, bytes);
+    for (int i = 0; i < TW_EMA_MAX && s->ema[i]; i++) memcpy(s->ema[i] + at, from, bytes);
+}
+
+/* Each rank first touches its slices, by the threads that will update them, so that their pages
+ * come to its NUMA node, or to those that its threads are spread over. Constants, behind what is
+ * trained, are nobody's slice. */
+static void fill(const tw_stepper *s, float *value)
+{
+    enum { PIECE = 512 << 10 }; /* floats: a huge page */
     const tw_params *p = s->model->params;
     const tw_reducer_slice *slices;
     const int count = tw_reducer_slices(s->reducer, &slices);
     for (int k = 0; k < count; k++) {
-        const int64_t at = slices[k].offset;
-        const size_t bytes = (size_t)slices[k].count * sizeof(float);
-        memcpy(value + at, p->value + at, bytes);
-        for (int i = 0; i < TW_OPTIMIZER_ARRAYS && s->array[i]; i++)
-            memset(s->array[i] + at, 0, bytes);
-        for (int i = 0; i < TW_EMA_MAX && s->ema[i]; i++)
-            memcpy(s->ema[i] + at, p->value + at, bytes);
+        const int64_t end = slices[k].offset + slices[k].count;
+#pragma omp parallel for schedule(static) if (slices[k].count > PIECE)
+        for (int64_t at = slices[k].offset; at < end; at += PIECE)
+            fill_piece(s, value, at, end - at < PIECE ? end - at : PIECE);
     }
     if (tw_reducer_leads(s->reducer))
         memcpy(value + p->trainable, p->value + p->trainable,

@@ -34,3 +34,13 @@ expect_exit 0 "$TWEEDIE" train points.ini --run run
 expect_exit 0 "$TWEEDIE" sample run --out samples.h5 --count 16
 expect_exit 0 "$TWEEDIE" import again.h5 --format hdf5 samples.h5:/points
 expect_output "  channel 1 points.1: "
+
+# of what a conditional model is given, and of what is restored, too
+expect_exit 0 "$TWEEDIE" import given.h5 --format hdf5 circles.h5:/points --condition circles.h5:/points
+expect_exit 0 "$TWEEDIE" train points.ini --run given data.path=given.h5 data.condition=yes
+expect_exit 0 "$TWEEDIE" sample given --condition given.h5 --out given-samples.h5 --count 16
+expect_exit 0 "$TWEEDIE" import again.h5 --format hdf5 given-samples.h5:/condition --force
+expect_output "  channel 1 points.1: "
+expect_exit 0 "$TWEEDIE" restore run --task denoise task.noise=1 --input samples.h5 --rows 2 --count 2 --out restored.h5 sample.steps=2
+expect_exit 0 "$TWEEDIE" import again.h5 --format hdf5 restored.h5:/points --force
+expect_output "  channel 1 points.1: "

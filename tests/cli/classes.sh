@@ -131,3 +131,44 @@ expect_exit 78 "$TWEEDIE" sample plain --guide other --count 2 --out no.h5
 expect_message "was trained on another process"
 expect_exit 78 "$TWEEDIE" train classifier.ini --run no objective.kind=denoising
 expect_message "objective.kind = classify trains it"
+
+# a class without samples
+expect_exit 0 "$TWEEDIE" evaluate w1.h5 --reference modes.h5 --by-class
+expect_output "no samples"
+LAST="evaluate w1.h5 --reference modes.h5 --by-class"
+! grep -q nan "$OUT" || fail "something is not a number"
+
+# ---- restoring ----
+# a measurement that says next to nothing: the class alone decides, of all or of each measurement
+expect_exit 0 "$TWEEDIE" restore --simulate --task denoise task.noise=100 --input modes.h5 --split test --rows 4 --out y.h5
+vague() { "$TWEEDIE" restore "$1" --task denoise task.noise=100 --input y.h5 --count 16 sample.steps=50 "${@:2}"; }
+signs() { points "$1" | head -n 4 | awk '{ printf "%d", ($1 > 0) }'; }
+[ "$zero" -eq 128 ] && of=0110 || of=1001 # of 1 0 0 1: right of 0
+echo "1 0 0 1" >of
+expect_exit 0 vague vp --class of --out listed.h5
+expect_equal "sides of the classes of each measurement" "$(signs listed.h5)" "$of"
+expect_exit 0 vague vp --class 1 --out r1.h5
+expect_exit 0 vague vp --out rnone.h5
+[ "$(points rnone.h5)" != "$(points r1.h5)" ] || fail "no class is class 1"
+h5dump -a settings r1.h5 | grep -q "class=1" && h5dump -a settings rnone.h5 | grep -q "class=none" || fail "a result does not say of which class it is"
+# guided: 1 is the class itself; more is the same on any ranks
+expect_exit 0 vague vp --class 1 --scale 1 guidance.kind=classifier_free --out rw1.h5
+expect_equal "scale 1" "$(points rw1.h5)" "$(points r1.h5)"
+expect_exit 0 vague vp --class 1 --scale 3 guidance.kind=classifier_free --out rw3.h5
+expect_exit 0 mpirun -n 2 "$TWEEDIE" restore vp --task denoise task.noise=100 --input y.h5 --count 16 sample.steps=50 --class 1 --scale 3 guidance.kind=classifier_free --out rranks.h5
+cmp rw3.h5 rranks.h5 || fail "another number of ranks, another restoration"
+[ "$(points rw3.h5)" != "$(points r1.h5)" ] || fail "scale 3 changes nothing"
+expect_exit 64 vague vp --class 1 --scale 2 guidance.kind=classifier_free --out rw3.h5
+expect_message "guidance=classifier_free scale=2"
+# by a classifier: methods that do not differentiate the score
+expect_exit 0 vague plain --guide classifier --class of --method ddrm --out rguided.h5
+expect_equal "sides that a classifier guides to" "$(signs rguided.h5)" "$of"
+expect_exit 78 vague plain --guide classifier --class 1 --out no.h5
+expect_message "restore.method: pigdm differentiates the score, and this one has no derivative; these do without: "
+expect_exit 78 vague plain --guide classifier --method ddrm --out no.h5
+expect_message "a classifier guides to a class; --class says"
+expect_exit 78 vague vp guidance.kind=classifier_free --out no.h5
+expect_message "needs a class to guide to"
+expect_exit 0 "$TWEEDIE" train vp.ini --run told network.label_dropout=0 train.steps=2
+expect_exit 78 vague told --out no.h5
+expect_message "was always told a class in training; --class says"

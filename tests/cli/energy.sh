@@ -50,4 +50,19 @@ expect_exit 0 "$TWEEDIE" train energy.ini --run score prediction.kind=epsilon
 expect_exit 78 "$TWEEDIE" sample score --count 4 --out none.h5 sample.kind=mala
 expect_message "prediction.kind = energy"
 [ ! -e none.h5 ] && [ ! -e none.h5.parts ] || fail "something ran that was refused"
+
+# an energy guides another network: of scale 0 it changes nothing, of scale 1 it adds its own score
+plain=(--count 32 sample.kind=langevin sample.steps=5 sample.step_size=0.01)
+points() { h5dump -d points -m %.9g -y -w 0 "$1"; }
+expect_exit 0 "$TWEEDIE" sample score "${plain[@]}" --out p.h5
+expect_exit 0 "$TWEEDIE" sample score "${plain[@]}" --guide energy --scale 0 --out p0.h5
+LAST="guided with a scale of 0"
+[ "$(points p0.h5 | tail -n +2)" = "$(points p.h5 | tail -n +2)" ] || fail "a scale of 0 changes the samples"
+expect_exit 0 "$TWEEDIE" sample score "${plain[@]}" --guide energy --scale 1 --out p1.h5
+expect_exit 0 ranks 2 "$TWEEDIE" sample score "${plain[@]}" --guide energy --scale 1 --out p2.h5
+LAST="guided with a scale of 1"
+[ "$(points p1.h5 | tail -n +2)" != "$(points p.h5 | tail -n +2)" ] || fail "a scale of 1 changes nothing"
+cmp p1.h5 p2.h5 || fail "other ranks, other guided samples"
+expect_exit 0 "$TWEEDIE" sample energy "${plain[@]}" --guide energy --scale 1 --out own.h5
+h5dump -a sampling own.h5 | grep -q "guidance=energy scale=1" || fail "the set does not say what guided it"
 exit 0

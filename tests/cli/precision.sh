@@ -34,9 +34,26 @@ expect_equal "frozen" "$(frozen lesser)" f32
 expect_exit 0 "$TWEEDIE" checkpoint show lesser
 expect_output "f32"
 
-# where ranks differ, auto is what all take; bf16 that was asked for is bf16 on all, with one warning
-expect_exit 0 mixed train points.ini --run two
-expect_equal "frozen" "$(frozen two)" f32
+# TWEEDIE_ISA alone leaves oneDNN what the processor has: auto goes by the kernels, and nothing that it chose is refused
+for isa in avx2 baseline; do
+    rm -rf isa
+    steps 0 "env TWEEDIE_ISA=$isa" isa
+    expect_equal "frozen" "$(frozen isa)" f32
+    TWEEDIE_ISA=$isa expect_exit 0 "$TWEEDIE" sample isa --count 20 --out isa.h5 --force sample.steps=5 sample.kind=ddim
+    TWEEDIE_ISA=$isa expect_exit 0 "$TWEEDIE" version --json
+    expect_output '"precision_auto": "f32"'
+done
+
+# where ranks differ, auto is what all take, said once; bf16 that was asked for is bf16 on all, with one warning
+chosen="compute.precision: auto is f32 on all ranks, since 1 of 2 are on processors where bf16 is not faster"
+for AVX2 in "$AVX2" "env TWEEDIE_ISA=avx2"; do
+    rm -rf two
+    expect_exit 0 mixed train points.ini --run two
+    expect_equal "frozen" "$(frozen two)" f32
+    expect_equal "how often it was said" "$(grep -cF "$chosen" "$ERR")" "$([ "$here" = bf16 ] && echo 1 || echo 0)"
+    expect_equal "ranks in f32" "$(grep -c '^rank [01] of 2: .*, f32$' "$ERR")" 2
+done
+AVX2="env TWEEDIE_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2"
 expect_exit 0 mixed train points.ini --run two16 compute.precision=bf16
 expect_message "$slow"
 expect_equal "warnings" "$(grep -c "$slow" "$ERR")" 1

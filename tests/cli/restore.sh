@@ -55,6 +55,18 @@ expect_exit 0 restore --out x.h5
 expect_output "x.h5: measurements 0 to 39, 32 samples each"
 expect_exit 0 ranks 2 "$TWEEDIE" restore vp "${task[@]}" "${fast[@]}" --out x2.h5
 expect_same x.h5 x2.h5
+# each of the 32 samples as a dataset of its own, the same numbers as among those that are kept
+expect_exit 64 "$TWEEDIE" restore vp --task denoise --input y.h5 --out no.h5 --files files
+expect_message "--keep"
+expect_exit 0 restore --out x3.h5 --files files
+expect_same x.h5 x3.h5
+expect_equal "files of samples" "$(find files -name 'sample-*.h5' | wc -l)" 32
+expect_exit 0 "$TWEEDIE" inspect files/sample-031.h5
+expect_output "count: 40"
+if command -v h5dump >/dev/null; then
+    one() { h5dump -m %.9g -y "$@" | awk '/DATA \{/ && !on { on = 1; next } /}/ && on { exit } on' | tr -d ' ,\n'; }
+    expect_equal "sample 31 of measurement 7" "$(one -d points -s 7,0 -c 1,2 files/sample-031.h5)" "$(one -d samples -s 7,31,0 -c 1,1,2 x.h5)"
+fi
 expect_exit 0 restore --out split.h5 --first 0 --rows 14
 expect_output "split.h5.parts: measurements 0 to 13 are there"
 [ ! -e split.h5 ] || fail "a share was joined"
@@ -90,6 +102,39 @@ expect_exit 64 "$TWEEDIE" evaluate x.h5 --posterior --truth field.h5 --split tes
 expect_message "measurements 0 to 39"
 expect_exit 65 "$TWEEDIE" evaluate field.h5 --posterior --truth field.h5
 expect_message "no result of tweedie restore"
+
+# a matrix of one's own, dense and as sparse rows: y = A x, and what it is restored to
+numbers() { h5dump -d "$2" -m %.9g -y -w 0 "$1" | awk '/DATA \{/ && !on { on = 1; next } /}/ && on { exit } on' | tr -d ,; }
+printf '0.5 2\n1 -1\n' >a.txt
+expect_exit 0 "$TWEEDIE" import a.h5 --format points a.txt --keep-order --normalise none
+expect_exit 0 "$TWEEDIE" restore --simulate --task linear task.matrix=a.h5:/points --input field.h5 --split test --rows 4 --out l.h5
+if command -v h5dump >/dev/null; then
+    numbers field.h5 points | tail -n 300 | head -n 4 | awk '{ printf "%.3f %.3f\n", 0.5 * $1 + 2 * $2, $1 - $2 }' >wanted
+    expect_equal "A x" "$(numbers l.h5 points | awk '{ printf "%.3f %.3f\n", $1, $2 }')" "$(cat wanted)"
+fi
+own=(--task linear task.noise=1 --input l.h5 --count 8 "${fast[@]}")
+expect_exit 0 "$TWEEDIE" restore vp "${own[@]}" task.matrix=a.h5:/points --out dense.h5
+# two measurements of two numbers, with little noise: x itself, within some of its deviation
+expect_exit 0 "$TWEEDIE" evaluate dense.h5 --posterior --truth field.h5 --split test --json
+within "error of x" "$(json_value rmse "$OUT")" 0.7 0.7
+if command -v h5import >/dev/null; then
+    part() { # NAME CLASS NUMBERS…
+        printf '%s\n' "${@:3}" >"$1.txt"
+        printf 'PATH /a/%s\nINPUT-CLASS TEXT%s\nINPUT-SIZE 32\nRANK 1\nDIMENSION-SIZES %d\nOUTPUT-CLASS %s\nOUTPUT-SIZE 32\n' "$1" "$2" $(($# - 2)) "$2" >"$1.conf"
+    }
+    part data FP 0.5 2 1 -1
+    part indices IN 0 1 0 1
+    part indptr IN 0 2 4
+    expect_exit 0 h5import data.txt -c data.conf indices.txt -c indices.conf indptr.txt -c indptr.conf -o sparse.h5
+    expect_exit 0 "$TWEEDIE" restore vp "${own[@]}" task.matrix=sparse.h5:/a task.format=csr --out sparse-x.h5
+    expect_equal "by sparse rows" "$(numbers sparse-x.h5 points)" "$(numbers dense.h5 points)"
+    part indptr IN 0 3 2
+    expect_exit 0 h5import data.txt -c data.conf indices.txt -c indices.conf indptr.txt -c indptr.conf -o bad-a.h5
+    expect_exit 65 "$TWEEDIE" restore vp "${own[@]}" task.matrix=bad-a.h5:/a task.format=csr --out bad.h5
+    expect_message "bad-a.h5:/a/indptr goes from 0 to 2"
+fi
+expect_exit 65 "$TWEEDIE" restore vp "${own[@]}" task.matrix=field.h5:/labels --out bad.h5
+expect_exit 65 "$TWEEDIE" restore vp "${own[@]}" task.matrix=y.h5:/standard --out bad.h5
 
 # refused before anything runs
 bad() { "$TWEEDIE" restore vp --input y.h5 --out bad.h5 "$@"; }
@@ -136,8 +181,10 @@ END
 expect_exit 0 "$TWEEDIE" train tiny.ini --run tiny
 box=(--task inpaint task.box=10,10,2,14)
 expect_exit 0 "$TWEEDIE" restore --simulate "${box[@]}" --input "$SOURCE/datasets/mnist.h5" --split test --first 5 --rows 3 --out b.h5
-expect_exit 0 "$TWEEDIE" restore tiny "${box[@]}" --method ddnm --input b.h5 --count 3 --keep --out r.h5 --grid r.png compute.precision=f32 sample.steps=6
-[ -s r.png ] || fail "no picture"
+expect_exit 0 "$TWEEDIE" restore tiny "${box[@]}" --method ddnm --input b.h5 --count 3 --keep --out r.h5 --grid r.png compute.precision=f32 sample.steps=6 \
+    --truth "$SOURCE/datasets/mnist.h5" --truth-split test
+# measurement, three samples, mean, deviation and truth of three digits, with lines between them
+expect_equal "width and height of the picture" "$(head -c 24 r.png | tail -c 8 | od -An -tu1 | awk '{ print $3 * 256 + $4, $7 * 256 + $8 }')" "202 86"
 expect_exit 0 "$TWEEDIE" evaluate r.h5 --posterior --truth "$SOURCE/datasets/mnist.h5" --split test --first 5 --json
 within "numbers that are known" "$(json_value agreed "$OUT")" "1 - 28 / 784" 0.002
 expect_exit 0 "$TWEEDIE" restore --simulate --task superres task.noise=10 --input "$SOURCE/datasets/mnist.h5" --split test --rows 2 --out s.h5

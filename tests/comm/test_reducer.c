@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -343,6 +344,30 @@ static void who_waits_for_its_node_still_sends_to_others(void **state)
     tw_reducer_destroy(&r);
 }
 
+/* A rank that spins while it waits takes a core from one that computes. */
+static void who_waits_for_its_node_takes_no_processor_time(void **state)
+{
+    (void)state;
+    const tw_reducer_mode modes[] = {TW_REDUCER_THREAD, TW_REDUCER_INLINE};
+    for (int k = 0; k < 2; k++) {
+        tw_reducer *r = NULL;
+        const tw_reducer_options options = {.mode = modes[k]};
+        struct timespec before, after;
+        assert_int_equal(tw_reducer_create(&r, comm, COUNT, buckets, 5, &options), TW_OK);
+        tw_reducer_begin(r, 1);
+        fill(r, 1);
+        if (tw_comm_rank(comm) == 0) usleep(400000);
+        report(r, 1);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+        assert_int_equal(tw_reducer_finish(r, TW_OK, NULL, 0), TW_OK);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+        const double used = (double)(after.tv_sec - before.tv_sec) +
+                            1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+        if (tw_comm_rank(comm) > 0) assert_true(used < 0.1);
+        tw_reducer_destroy(&r);
+    }
+}
+
 static void repetition_in_one_mode_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -483,6 +508,7 @@ int main(void)
         cmocka_unit_test(what_a_node_shares_is_seen_by_its_ranks),
         cmocka_unit_test(polling_moves_buckets_to_their_end),
         cmocka_unit_test(who_waits_for_its_node_still_sends_to_others),
+        cmocka_unit_test(who_waits_for_its_node_takes_no_processor_time),
         cmocka_unit_test(repetition_in_one_mode_gives_the_same_bits),
         cmocka_unit_test(a_failed_rank_takes_part_and_all_learn_its_message),
         cmocka_unit_test(a_forgotten_or_repeated_range_is_an_error_on_all_ranks),

@@ -113,7 +113,7 @@ static void exact_methods_have_the_exact_posterior_of_a_field(void **state)
     for (int m = 0; m < table_methods; m++) {
         if (!table_method_list[m].exact) continue;
         const against a =
-            table_row(1, m, 2, 60, false); /* few samples: 400 of the slow test have 2 % */
+            table_row(1, m, 2, 60, 0, false); /* few samples: 400 of the slow test have 2 % */
         assert_true(a.mean < 0.2);
         near_to(a.coverage, 0.9, 0.04, table_method_list[m].name);
     }
@@ -126,11 +126,28 @@ static void pigdm_is_exact_for_a_white_field(void **state)
     int pigdm = 0;
     while (strcmp(table_method_list[pigdm].name, "pigdm") != 0) pigdm++;
     for (int task = 0; task < 2; task++) {
-        const against a = table_row(task, pigdm, 0, 400, true);
+        const against a = table_row(task, pigdm, 0, 400, 0, true);
         assert_true(a.mean < 0.1);
         assert_true(a.covariance < 0.1);
         near_to(a.coverage, 0.9, 0.02, table_task_list[task].name);
     }
+}
+
+/* Weights undo what the proposal has wrong, the more the more particles there are. */
+static void the_error_of_a_particle_filter_falls_with_its_particles(void **state)
+{
+    (void)state;
+    double error[2];
+    for (int k = 0; k < 2; k++) {
+        char words[256];
+        snprintf(words, sizeof words,
+                 "task.kind=inpaint task.half=left task.noise=0.5 restore.method=smc "
+                 "restore.particles=%d sample.steps=40 sample.spacing=logsnr",
+                 k ? 16 : 1);
+        const against a = table_compare(words, 2, 100, 3);
+        error[k] = a.mean;
+    }
+    assert_true(error[1] < 0.5 * error[0]);
 }
 
 /* ---- toys in the plane ---- */
@@ -182,7 +199,11 @@ static void a_mixture_in_the_plane_keeps_its_weights(void **state)
                                         "task.kind=compressed task.fraction=0.5 task.seed=2"};
     const double at[2][2] = {{-0.4, -1}, {0.4, 1}}, std = 0.3;
     const tw_extent point = {1, 1, 2, true};
-    for (int t = 0; t < 3; t++) {
+    static const char *const methods[] = {
+        "restore.method=gibbs restore.rho_max=5 restore.rho_min=0.1 restore.sweeps=40 "
+        "restore.inner=6 sample.kind=stochastic_heun",
+        "restore.method=smc restore.particles=32 sample.steps=60 sample.spacing=logsnr"};
+    for (int t = 0; t < 6; t++) {
         tw_process *p = make_process("vp");
         mixture m = {.modes = 2, .dims = 2, .weight = {0.5, 0.5}, .process = p};
         for (int k = 0; k < 4; k++) {
@@ -193,10 +214,7 @@ static void a_mixture_in_the_plane_keeps_its_weights(void **state)
         float x[2 * N];
         char words[512];
         double y[2] = {0.15, 0.2}, upper = 0, mean[2] = {0};
-        snprintf(words, sizeof words,
-                 "task.noise=0.5 %s restore.method=gibbs restore.rho_max=5 restore.rho_min=0.1 "
-                 "restore.sweeps=40 restore.inner=6 sample.kind=stochastic_heun",
-                 tasks[t]);
+        snprintf(words, sizeof words, "task.noise=0.5 %s %s", tasks[t % 3], methods[t / 3]);
         if (make_rig(&r, p, mixture_score(&m), point, words, N, 100) != TW_OK ||
             tw_posterior_run(r.posterior, 0, 1, y, x) != TW_OK)
             fail_msg("%s: %s", words, tw_error_message());
@@ -207,8 +225,8 @@ static void a_mixture_in_the_plane_keeps_its_weights(void **state)
             for (int d = 0; d < 2; d++) mean[d] += (double)x[2 * i + d];
         }
         assert_true(wanted.weight > 0.5 && wanted.weight < 0.95);
-        near_to(upper / N, wanted.weight, 0.1, tasks[t]);
-        for (int d = 0; d < 2; d++) near_to(mean[d] / upper, wanted.mean[d], 0.08, tasks[t]);
+        near_to(upper / N, wanted.weight, 0.1, words);
+        for (int d = 0; d < 2; d++) near_to(mean[d] / upper, wanted.mean[d], 0.08, words);
         break_rig(&r);
         tw_process_destroy(&p);
     }
@@ -229,6 +247,7 @@ static const char *const all_methods[] = {
     "restore.method=ddnm sample.steps=8",
     "restore.method=langevin sample.steps=6 sample.corrector_steps=2",
     "restore.method=gibbs restore.sweeps=3 restore.stay=1 restore.inner=4",
+    "restore.method=smc sample.steps=6 restore.particles=3",
 };
 enum { METHODS = sizeof all_methods / sizeof *all_methods };
 
@@ -251,7 +270,7 @@ static void a_sample_depends_on_its_measurement_and_index_alone(void **state)
         rig r;
         char words[512];
         snprintf(words, sizeof words, "%s %s task.noise=%s", all_tasks[k % TASKS],
-                 all_methods[k / TASKS], k % 2 ? "0.3" : "0");
+                 all_methods[k / TASKS], k % 2 || k / TASKS == METHODS - 1 ? "0.3" : "0");
         if (make_rig(&r, p, tw_grf_score(g, p), small, words, PER, 5) != TW_OK)
             fail_msg("%s: %s", words, tw_error_message());
         float whole[ROWS * PER * N], part[2 * PER * N];
@@ -325,6 +344,7 @@ static void what_does_not_go_together_is_refused(void **state)
     refused("restore.method=ddrm sample.kind=annealed_langevin", true, "takes a predictor");
     refused("restore.method=gibbs restore.rho_max=0.01", true, "restore.rho_min");
     refused("restore.method=sde restore.weight=0", true, "task.noise");
+    refused("restore.method=smc", true, "task.noise");
     refused("restore.method=none", true, "restore.method");
     refused("task.kind=superres", true, "task.factor");
 }
@@ -361,6 +381,7 @@ int main(void)
         cmocka_unit_test(the_score_of_a_field_is_exact),
         cmocka_unit_test(the_exact_posterior_agrees_with_tweedies_formula),
         cmocka_unit_test(exact_methods_have_the_exact_posterior_of_a_field),
+        cmocka_unit_test(the_error_of_a_particle_filter_falls_with_its_particles),
         cmocka_unit_test(pigdm_is_exact_for_a_white_field),
         cmocka_unit_test(a_mixture_in_the_plane_keeps_its_weights),
         cmocka_unit_test(a_sample_depends_on_its_measurement_and_index_alone),

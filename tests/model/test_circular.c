@@ -12,12 +12,17 @@
 #include "model/model_fixture.h"
 #include "tweedie/graph.h"
 
-enum { H = 8, W = 12, C = 2 };
+enum { H = 8, W = 12, C = 2, MOST = 24 * 32 * C };
 
 #define VP "[process]\nkind = vp\n"
 #define CIRCULAR "padding = circular\n"
 #define NCSNPP "[network]\nkind = ncsnpp\nbase = 8\nmult = 1, 2\nblocks = 1\nattention = 4\n"
 #define FIR "fir = yes\nfir_kernel = 1, 3, 3, 1\n"
+
+#define LADDER "[process]\nkind = ladder\nsigma_min = 0.1\nsigma_max = 1\nlevels = 4\n"
+#define REFINENET "[network]\nkind = refinenet\nvariant = ncsnv2\nbase = 4\n"
+#define NCSN "[network]\nkind = refinenet\nvariant = ncsn\nbase = 4\n"
+#define SCORENET "[network]\nkind = scorenet\nchannels = 4, 8, 8, 8\nembed = 8\ngroups = 4\n"
 
 /* x rolled by (dy, dx): what was at (y, x) is at (y + dy, x + dx). */
 static void roll(float *to, const float *x, int64_t h, int64_t w, int64_t c, int64_t dy, int64_t dx)
@@ -29,24 +34,25 @@ static void roll(float *to, const float *x, int64_t h, int64_t w, int64_t c, int
 }
 
 /* The largest difference between what a model makes of a rolled point and of the point, rolled. */
-static double shift_error(const char *text, int64_t dy, int64_t dx)
+static double shift_error(const char *text, int64_t h, int64_t w, int64_t dy, int64_t dx)
 {
     tw_config *config = NULL;
-    tw_model *m = make_model(&config, text, TW_SHAPE(H, W, C));
+    tw_model *m = make_model(&config, text, TW_SHAPE(h, w, C));
     tw_model_score *score = NULL;
-    static float x[2 * H * W * C], s[2 * H * W * C], rolled[H * W * C];
-    const double t[] = {0.4, 0.4};
+    static float x[2 * MOST], s[2 * MOST], rolled[MOST];
+    const int64_t dims = h * w * C;
+    const double time = m->process->steps ? 2 : 0.4, t[] = {time, time};
     const int64_t index[] = {0, 0};
     double worst = 0;
     ok(tw_model_score_create(&score, m, 2, TW_PRECISION_F32, TW_CONVOLUTION_DIRECT));
-    fill_normal(x, 5, H * W * C);
-    roll(x + H * W * C, x, H, W, C, dy, dx);
+    fill_normal(x, 5, dims);
+    roll(x + dims, x, h, w, C, dy, dx);
     const tw_score *view = tw_model_score_view(score);
     ok(view->eval(view->self, 2, x, t, index, s));
-    roll(rolled, s, H, W, C, dy, dx);
-    for (int k = 0; k < H * W * C; k++)
-        worst = fmax(worst, fabs((double)rolled[k] - (double)s[H * W * C + k]) /
-                                (1 + fabs((double)rolled[k])));
+    roll(rolled, s, h, w, C, dy, dx);
+    for (int k = 0; k < dims; k++)
+        worst = fmax(worst,
+                     fabs((double)rolled[k] - (double)s[dims + k]) / (1 + fabs((double)rolled[k])));
     tw_model_score_destroy(&score);
     destroy_model(&m, &config);
     return worst;
@@ -59,24 +65,31 @@ static void a_shifted_input_gives_the_shifted_output(void **state)
     (void)state;
     static const struct {
         const char *text, *zero;
+        int64_t h, w, multiple; /* 0: H, W and 2 */
     } nets[] = {
-        {UNET CIRCULAR VP, UNET VP},
-        {NCSNPP CIRCULAR VP, NCSNPP VP},
-        {NCSNPP FIR CIRCULAR VP, NCSNPP FIR VP},
+        {UNET CIRCULAR VP, UNET VP, 0, 0, 0},
+        {NCSNPP CIRCULAR VP, NCSNPP VP, 0, 0, 0},
+        {NCSNPP FIR CIRCULAR VP, NCSNPP FIR VP, 0, 0, 0},
         {"[network]\nkind = adm\nbase = 8\nmult = 1, 2\nblocks = 1\nattention_downsample = 2\n"
          "heads = 1\ngroups = 4\n" CIRCULAR VP,
-         NULL},
+         NULL, 0, 0, 0},
         {"[network]\nkind = diffusers_unet\nblock_out_channels = 8, 16\nnorm_num_groups = 4\n"
          "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n" CIRCULAR VP,
-         NULL},
+         NULL, 0, 0, 0},
+        {REFINENET CIRCULAR VP, REFINENET VP, 0, 0, 0},
+        {NCSN CIRCULAR LADDER, NCSN LADDER, 0, 0, 0},
+        {SCORENET CIRCULAR VP, SCORENET VP, 24, 32, 8},
     };
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
-        static const int64_t shifts[][2] = {{2, 0}, {0, 2}, {4, 6}, {6, 10}};
+        static const int64_t shifts[][2] = {{1, 0}, {0, 1}, {2, 3}, {3, 5}};
+        const int64_t h = nets[k].h ? nets[k].h : H, w = nets[k].h ? nets[k].w : W,
+                      by = nets[k].h ? nets[k].multiple : 2;
         for (int j = 0; j < 4; j++) {
-            const double e = shift_error(nets[k].text, shifts[j][0], shifts[j][1]);
+            const double e =
+                shift_error(nets[k].text, h, w, by * shifts[j][0] % h, by * shifts[j][1] % w);
             if (!(e < 2e-5)) fail_msg("network %d, shift %d: %g", (int)k, j, e);
         }
-        if (nets[k].zero && !(shift_error(nets[k].zero, 2, 2) > 1e-3))
+        if (nets[k].zero && !(shift_error(nets[k].zero, h, w, by, by) > 1e-3))
             fail_msg("network %d without it is periodic too", (int)k);
     }
 }
@@ -130,6 +143,47 @@ static void a_circular_convolution_reads_the_other_side(void **state)
                                       wrap(j * s + b * cases[k].dilation - cases[k].before, w)];
                 assert_float_equal(y[i * (w / s) + j], sum, 1e-5);
             }
+        tw_plan_destroy(&p);
+        tw_params_destroy(&params);
+        tw_graph_destroy(&g);
+    }
+}
+
+/* Σ (w * x) v = Σ x (wᵀ * v), whatever the borders. */
+static void a_circular_transposed_convolution_is_the_adjoint(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t h, w, kernel, stride, before, after;
+    } cases[] = {{4, 6, 3, 1, 1, 1}, {4, 6, 3, 2, 1, 1}, {8, 4, 3, 2, 0, 1}, {2, 2, 5, 1, 2, 2}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        tw_graph *g = NULL;
+        tw_params *params = NULL;
+        tw_plan *p = NULL;
+        const int64_t h = cases[k].h, w = cases[k].w, s = cases[k].stride, n = cases[k].kernel;
+        const tw_conv_geometry geometry = tw_conv_square(s, cases[k].before, cases[k].after);
+        double left = 0, right = 0;
+        ok(tw_graph_create(&g));
+        tw_graph_set_padding(g, TW_PAD_CIRCULAR);
+        tw_value *x = tw_input(g, "x", TW_F32, TW_SHAPE(1, h, w, 2)),
+                 *v = tw_input(g, "v", TW_F32, TW_SHAPE(1, h / s, w / s, 3)),
+                 *weight = tw_param(g, "w", TW_SHAPE(3, 2, n, n), tw_init_fan_in(1));
+        tw_graph_output(g, "y", tw_conv(g, x, weight, NULL, &geometry));
+        tw_graph_output(g, "z",
+                        tw_conv_transposed(g, v, weight, NULL, &geometry, (int64_t[]){h, w}));
+        ok(tw_graph_status(g));
+        ok(tw_params_create(&params, g));
+        ok(tw_params_initialise(params, 3));
+        ok(tw_plan_create(&p, g, params, &(tw_plan_options){.precision = TW_PRECISION_F32}));
+        tw_plan_refresh(p);
+        float *in = tw_plan_input(p, "x"), *along = tw_plan_input(p, "v");
+        fill_normal(in, 1, h * w * 2);
+        fill_normal(along, 2, h / s * (w / s) * 3);
+        tw_plan_execute(p, &(tw_plan_run){0});
+        const float *y = tw_plan_output(p, "y"), *z = tw_plan_output(p, "z");
+        for (int64_t i = 0; i < h / s * (w / s) * 3; i++) left += (double)y[i] * (double)along[i];
+        for (int64_t i = 0; i < h * w * 2; i++) right += (double)in[i] * (double)z[i];
+        assert_float_equal(left, right, 1e-4 * (1 + fabs(left)));
         tw_plan_destroy(&p);
         tw_params_destroy(&params);
         tw_graph_destroy(&g);
@@ -220,12 +274,9 @@ static void what_cannot_be_periodic_is_refused(void **state)
         tw_shape sample;
     } cases[] = {
         {MLP CIRCULAR VP, "has no convolutions with borders", {.rank = 1, .dims = {3}}},
-        {"[network]\nkind = scorenet\n" CIRCULAR VP,
-         "transposed convolutions",
+        {SCORENET CIRCULAR VP,
+         "neither keeps the extents nor divides them by its stride",
          {.rank = 3, .dims = {28, 28, 1}}},
-        {"[network]\nkind = refinenet\nvariant = ncsnv2\nbase = 8\n" CIRCULAR VP,
-         "interpolates between corners",
-         {.rank = 3, .dims = {32, 32, 3}}},
         {UNET CIRCULAR "pad = zero\n" VP, "network.pad: a border", {.rank = 3, .dims = {8, 8, 1}}},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -247,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shifted_input_gives_the_shifted_output),
         cmocka_unit_test(a_circular_convolution_reads_the_other_side),
+        cmocka_unit_test(a_circular_transposed_convolution_is_the_adjoint),
         cmocka_unit_test(a_circular_filter_reads_the_other_side),
         cmocka_unit_test(slopes_of_a_periodic_network_are_differences),
         cmocka_unit_test(what_cannot_be_periodic_is_refused),

@@ -16,6 +16,13 @@ static void split(tw_shape s, int64_t axis, int64_t *outer, int64_t *inner)
 static double share(const int64_t *attr, int64_t to, int64_t from, int64_t p, int64_t q)
 {
     if (attr[1] == TW_MIX_BOX) return llabs(p - q) <= attr[3] / 2 ? 1.0 / (double)attr[3] : 0;
+    if (attr[1] == TW_MIX_PERIODIC) {
+        const double at = ((double)p + 0.5) * (double)from / (double)to - 0.5;
+        double sum = 0;
+        for (int64_t turn = -1; turn <= 1; turn++)
+            sum += fmax(1 - fabs(at - (double)(q + turn * from)), 0);
+        return sum;
+    }
     if (attr[1] == TW_MIX_MEAN) {
         int64_t inside = 0;
         for (int64_t k = 0; k < from; k++) inside += llabs(p - k) <= attr[3] / 2;
@@ -70,6 +77,9 @@ static void mixes_are_those_of_double(void **state)
         {{4, {2, 4, 9, 3}}, 2, TW_MIX_CENTRES, 4, 1},
         {{4, {1, 7, 6, 130}}, 1, TW_MIX_STARTS, 16, 1},
         {{4, {2, 4, 9, 3}}, 2, TW_MIX_STARTS, 4, 1},
+        {{4, {2, 7, 6, 130}}, 1, TW_MIX_PERIODIC, 14, 1},
+        {{4, {2, 4, 9, 3}}, 2, TW_MIX_PERIODIC, 4, 1},
+        {{3, {1, 1, 2}}, 1, TW_MIX_PERIODIC, 3, 1},
     };
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++)
         for (int transposed = 0; transposed < 2; transposed++) {

@@ -136,6 +136,35 @@ static void the_classifier_free_score_is_the_sum_that_it_says(void **state)
 }
 
 /* With the exact posterior both guidances are one: ∇ log p(y | x) = s(x | y) − s(x). */
+/* A network is planned for as many points as each evaluation has. */
+static void rows_are_what_one_evaluation_asks_of_the_wrapped_score(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        int64_t rows;
+    } cases[] = {{"kind=classifier scale=2", 1},
+                 {"kind=classifier_free scale=2", 2},
+                 {"kind=classifier_free scale=-1", 2},
+                 {"kind=classifier_free scale=1", 1},
+                 {"kind=classifier_free scale=0", 1},
+                 {"kind=classifier_free scale=2 time_min=0.1", 1},
+                 {"kind=classifier_free scale=2 time_max=0.9", 1}};
+    const points p = some_points();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f;
+        float score[N * D];
+        if (make(&f, "vp", cases[i].words, &each, N) != TW_OK)
+            fail_msg("%s: %s", cases[i].words, tw_error_message());
+        assert_int_equal(tw_guidance_rows(&f.guidance), cases[i].rows);
+        const tw_score *s = tw_guided_view(f.guided);
+        assert_int_equal(s->eval(s->self, N, p.x, p.t, p.index, score), TW_OK);
+        assert_int_equal(f.c.calls, 1);
+        assert_true(f.c.points == cases[i].rows * N || cases[i].rows == 1);
+        destroy(&f);
+    }
+}
+
 static void classifier_guidance_by_the_exact_posterior_is_classifier_free_guidance(void **state)
 {
     (void)state;
@@ -283,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scale_0_is_the_score_of_all_classes_and_1_that_of_the_class),
         cmocka_unit_test(the_classifier_free_score_is_the_sum_that_it_says),
+        cmocka_unit_test(rows_are_what_one_evaluation_asks_of_the_wrapped_score),
         cmocka_unit_test(classifier_guidance_by_the_exact_posterior_is_classifier_free_guidance),
         cmocka_unit_test(the_vector_jacobian_product_is_that_of_the_guided_score),
         cmocka_unit_test(the_denoised_estimate_is_tweedies_formula),
