@@ -302,6 +302,16 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window);
  * no outermost ones, positions are the middles of equal pieces of it. */
 tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent);
 
+/* The mean over the positions of a window (odd) that exist, at stride 1 (PyTorch's average pooling
+ * without count_include_pad). */
+tw_value *tw_average_pool_inside(tw_graph *g, tw_value *x, int64_t window);
+
+/* Linear interpolation as libraries resize pictures: position p of `to` is taken from (p + 1/2)
+ * from / to − 1/2, not beyond the borders (PyTorch's bilinear), or from p from / to (TensorFlow 1's
+ * resize_bilinear). Without a smoothing filter where it makes smaller. */
+typedef enum tw_resize { TW_RESIZE_CENTRES, TW_RESIZE_STARTS } tw_resize;
+tw_value *tw_resize_picture(tw_graph *g, tw_value *x, const int64_t *extent, tw_resize kind);
+
 /* Borders of so many positions around, or cut off, each spatial dimension (three numbers; those
  * beyond x's dimensions are ignored): zeros, x reflected about its first and last position, or x
  * repeated as a period, as often as it takes. */

@@ -58,6 +58,7 @@ typedef struct tw_model_values {
     tw_value *output;   /* F, f32 [n, sample…] */
     tw_value *variance; /* v, f32 [n, sample…]; NULL unless it is learned */
     tw_value *energy;   /* f32 [n]; NULL unless the network is one */
+    tw_value *features; /* f32 [n, width]: what a classifier's last layer reads; NULL of others */
 } tw_model_values;
 
 /* Adds the network for a batch of n. Its inputs are "x", "t", "log_sigma", "index", where there are
@@ -205,6 +206,27 @@ tw_status tw_model_factor_classify(const tw_model_factor *factor, int64_t n, con
                                    const double *t, int32_t *label);
 /* Borrowed. */
 const tw_log_factor *tw_model_factor_view(const tw_model_factor *factor);
+
+/* ---- as features ---- */
+
+/* What a classifier's last layer reads of samples at the least noise that it knows: what metrics of
+ * sample sets compare. A plan of one fixed batch, so the features of a sample do not depend on what
+ * it is computed with. */
+typedef struct tw_model_features tw_model_features;
+/* @param sample  the shape of the samples; another one than the model's only where its network
+ * takes any extent (tw_net.any_extent)
+ * @return TW_ECONFIG for a network that names no features, or cannot take the samples */
+tw_status tw_model_features_create(tw_model_features **out, const tw_model *m, tw_shape sample,
+                                   int64_t batch, tw_precision precision,
+                                   tw_convolution convolution);
+void tw_model_features_destroy(tw_model_features **features);
+int64_t tw_model_features_width(const tw_model_features *features);
+/* @param x         [n][numbers of a sample], model units
+ * @param[out] out  [n][width] */
+void tw_model_features_compute(const tw_model_features *features, int64_t n, const float *x,
+                               float *out);
+/* Borrowed. */
+tw_plan *tw_model_features_plan(const tw_model_features *features);
 
 #ifdef __cplusplus
 }

@@ -27,6 +27,8 @@ typedef struct tw_net_inputs {
                             where it was not; NULL where that is 0 */
     tw_shape sample;     /* the shape of x without N, and without the condition's channels */
     int64_t outputs;     /* channels of the output (points: its numbers) */
+    tw_value **features; /* set by classifiers to what their last layer reads, f32 [N, width];
+                            NULL: not asked for */
     struct tw_reference_names
         *reference_names; /* collects published parameter names where not NULL */
 } tw_net_inputs;
@@ -65,7 +67,9 @@ typedef struct tw_net {
      * NULL: 0. */
     int64_t (*augment_labels)(const void *config);
 
-    bool logits; /* a classifier: the output is f32 [N, in->outputs] */
+    bool logits;     /* a classifier: the output is f32 [N, in->outputs] */
+    bool any_extent; /* its parameters are the same for images of any height and width, and of one
+                        channel as of several: it brings them to its own shape */
 
     /* An autoencoder, which `build` builds as a whole: the decoder of the latents' means. NULL: it
      * is none. */
@@ -86,6 +90,9 @@ tw_shape tw_net_padded(const tw_net *net, const void *config, tw_net_padding pad
 tw_status tw_net_check(const tw_net *net, const void *config, tw_net_padding pad, tw_shape sample);
 tw_value *tw_net_build(const tw_net *net, const void *config, tw_net_padding pad, tw_graph *g,
                        const tw_net_inputs *in);
+
+/* For a classifier's builder: x is what its last layer reads. */
+void tw_net_features(tw_graph *g, const tw_net_inputs *in, tw_value *x);
 
 /* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed
  * or with its rows in another order. */

@@ -3,9 +3,10 @@
 #include "tweedie/metrics.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include <omp.h>
 
+#include "metrics/dots.h"
+#include "metrics/sort.h"
 #include "tweedie/memory.h"
 #include "tweedie/rng.h"
 
@@ -33,48 +34,37 @@ static void orthogonalise(double *rows, int64_t k, int64_t dims)
 }
 
 /* Unit vectors [count][dims]: each is uniform on the sphere, and those of one block of `dims` are
- * orthogonal to each other. */
-static tw_status make_directions(double *out, int64_t count, int64_t dims, uint64_t seed)
+ * orthogonal to each other. Made in double, one block after the other, and kept as floats. */
+static tw_status make_directions(float *out, int64_t count, int64_t dims, uint64_t seed)
 {
     tw_status st = TW_OK;
-    float *normal = NULL;
+    double *block = NULL;
     const tw_rng_stream stream = {.seed = seed, .purpose = TW_RNG_METRIC};
-    TW_TRY(tw_alloc(&normal, count * dims, sizeof *normal, "directions"));
-    tw_rng_normal_rows(normal, &stream, NULL, count, dims);
-    for (int64_t i = 0; i < count * dims; i++) out[i] = (double)normal[i];
-    for (int64_t k = 0; k < count; k++) orthogonalise(out + k / dims * dims * dims, k % dims, dims);
+    TW_TRY(tw_alloc(&block, (dims < count ? dims : count) * dims, sizeof *block, "directions"));
+    tw_rng_normal_rows(out, &stream, NULL, count, dims);
+    for (int64_t first = 0; first < count; first += dims) {
+        const int64_t n = count - first < dims ? count - first : dims;
+        float *rows = out + first * dims;
+        for (int64_t i = 0; i < n * dims; i++) block[i] = (double)rows[i];
+        for (int64_t k = 0; k < n; k++) orthogonalise(block, k, dims);
+        for (int64_t i = 0; i < n * dims; i++) rows[i] = (float)block[i];
+    }
 done:
-    tw_free(&normal);
+    tw_free(&block);
     return st;
 }
 
 /* ---- one direction ---- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void project(double *out, const float *x, int64_t count, int64_t dims,
-                    const double *direction)
-{
-    for (int64_t i = 0; i < count; i++) {
-        double s = 0;
-        for (int64_t d = 0; d < dims; d++) s += (double)x[i * dims + d] * direction[d];
-        out[i] = s;
-    }
-    qsort(out, (size_t)count, sizeof *out, ascending);
-}
-
 /* ∫ (F⁻¹(u) − G⁻¹(u))² du over [0, 1]: both quantile functions are steps, at i / n and k / m. */
-static double wasserstein_line(const double *a, int64_t n, const double *b, int64_t m)
+static double wasserstein_line(const float *a, int64_t n, const float *b, int64_t m)
 {
     double s = 0, u = 0;
     for (int64_t i = 0, k = 0; i < n && k < m;) {
         /* (i + 1) / n against (k + 1) / m without division, so that equal ends are seen as such */
         const double left = (double)(i + 1) * (double)m, right = (double)(k + 1) * (double)n;
-        const double end = left < right ? left : right, gap = a[i] - b[k];
+        const double end = left < right ? left : right;
+        const double gap = (double)a[i] - (double)b[k];
         s += (end - u) * gap * gap;
         u = end;
         i += left <= right;
@@ -85,31 +75,64 @@ static double wasserstein_line(const double *a, int64_t n, const double *b, int6
 
 /* ---- all directions ---- */
 
+/* Directions that one thread projects on at once: enough that a product is bound by arithmetic, few
+ * enough that many threads have some; and rows of a product. */
+enum { DIRECTIONS = 16, ROWS = 1024 };
+
 typedef struct pair {
     const float *a, *b;
     int64_t a_count, b_count, dims, count; /* of directions */
-    const double *directions;
+    const float *directions;
     double *squares; /* [count]: W₂² of each direction */
 } pair;
 
-/* This rank's directions: each `ranks`-th. Threads have a pair of buffers each. */
-static tw_status run_share(pair *p, int rank, int ranks)
+/* out [n][count]: the rows on each direction, in ascending order. @param spare  [count] */
+static bool project(float *out, float *spare, const float *x, int64_t count, int64_t dims,
+                    const float *directions, int64_t n)
+{
+    bool well = true;
+    for (int64_t at = 0; at < count; at += ROWS)
+        well = metrics_dots(out + at, count, directions, n, x + at * dims,
+                            count - at < ROWS ? count - at : ROWS, dims) &&
+               well;
+    for (int64_t k = 0; k < n; k++) metrics_sort(out + k * count, spare, count);
+    return well;
+}
+
+/* Directions first … first + n − 1. @param buffer  (DIRECTIONS + 1) (a_count + b_count) floats */
+static bool run_block(const pair *p, int64_t first, int64_t n, float *buffer)
+{
+    float *x = buffer, *y = x + DIRECTIONS * p->a_count, *spare = y + DIRECTIONS * p->b_count;
+    const float *directions = p->directions + first * p->dims;
+    const bool well = project(x, spare, p->a, p->a_count, p->dims, directions, n) &&
+                      project(y, spare, p->b, p->b_count, p->dims, directions, n);
+    for (int64_t k = 0; well && k < n; k++)
+        p->squares[first + k] =
+            wasserstein_line(x + k * p->a_count, p->a_count, y + k * p->b_count, p->b_count);
+    return well;
+}
+
+/* This rank's blocks of directions: each `ranks`-th. */
+static tw_status run_share(const pair *p, int rank, int ranks)
 {
     tw_status st = TW_OK;
-    double *buffer = NULL;
-    const int64_t room = p->a_count + p->b_count;
-    const int64_t threads =
-        4; /* a few: sorting is bound by memory, and each holds both sets as doubles */
+    float *buffer = NULL;
+    bool failed = false;
+    const int64_t blocks = (p->count + DIRECTIONS - 1) / DIRECTIONS;
+    const int64_t mine = blocks > rank ? (blocks - rank + ranks - 1) / ranks : 0;
+    const int64_t most = omp_get_max_threads(), threads = mine < most ? (mine ? mine : 1) : most;
+    const int64_t room = (DIRECTIONS + 1) * (p->a_count + p->b_count);
     TW_TRY(tw_alloc(&buffer, threads * room, sizeof *buffer, "projections"));
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t t = 0; t < threads; t++) {
-        double *x = buffer + t * room, *y = x + p->a_count;
-        for (int64_t k = rank + t * ranks; k < p->count; k += threads * ranks) {
-            project(x, p->a, p->a_count, p->dims, p->directions + k * p->dims);
-            project(y, p->b, p->b_count, p->dims, p->directions + k * p->dims);
-            p->squares[k] = wasserstein_line(x, p->a_count, y, p->b_count);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t k = 0; k < mine; k++) {
+        const int64_t first = (rank + k * ranks) * DIRECTIONS, left = p->count - first;
+        if (!run_block(p, first, left < DIRECTIONS ? left : DIRECTIONS,
+                       buffer + omp_get_thread_num() * room)) {
+#pragma omp atomic write
+            failed = true;
         }
     }
+    TW_TRY(metrics_dots_check(failed));
 done:
     tw_free(&buffer);
     return st;
@@ -118,7 +141,7 @@ done:
 static tw_status run_pair(pair *p, const tw_comm *comm, uint64_t seed)
 {
     tw_status st = TW_OK;
-    double *directions = NULL;
+    float *directions = NULL;
     TW_CHECK(p->a_count >= 1 && p->b_count >= 1 && p->dims >= 1, TW_EDATA,
              "sets of %lld and %lld points of %lld numbers have no distance", (long long)p->a_count,
              (long long)p->b_count, (long long)p->dims);

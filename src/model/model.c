@@ -139,6 +139,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
         .augment = told ? tw_input(g, "augment", TW_F32, TW_SHAPE(n, told)) : NULL,
         .sample = m->sample,
         .outputs = outputs(m),
+        .features = m->net->logits ? &v.features : NULL,
         .reference_names = names};
     tw_graph_set_padding(g, m->padding ? TW_PAD_CIRCULAR : TW_PAD_ZERO);
     v.net = tw_net_build(m->net, m->network.config, (tw_net_padding)m->pad, g, &in);

@@ -37,6 +37,11 @@ tw_value *tw_net_build(const tw_net *net, const void *config, tw_net_padding pad
     return net->logits ? y : tw_crop(g, y, before, after);
 }
 
+void tw_net_features(tw_graph *g, const tw_net_inputs *in, tw_value *x)
+{
+    if (in->features) *in->features = tw_cast(g, x, TW_F32);
+}
+
 void tw_publish_entry(tw_reference_names *p, tw_graph *g, const tw_published *entry)
 {
     if (!p || tw_graph_status(g) != TW_OK) return;

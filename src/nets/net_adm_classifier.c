@@ -67,13 +67,14 @@ static tw_value *layer(const tw_unet *u, const char *path, const char *published
     return tw_layer_linear(u->g, path, x, out, init, init);
 }
 
-static tw_value *pool_adaptive(const tw_adm *a, tw_value *h, int spatial, int64_t out)
+static tw_value *pool_adaptive(const tw_adm *a, tw_value *h, const tw_net_inputs *in)
 {
     h = mean(a->u.g, tw_silu(a->u.g, tw_unet_norm(&a->u, "out.norm", "out.0", h)));
-    return layer(&a->u, "out.linear", "out.3", spatial, h, out, tw_init_zeros);
+    tw_net_features(a->u.g, in, h);
+    return layer(&a->u, "out.linear", "out.3", in->sample.rank - 1, h, in->outputs, tw_init_zeros);
 }
 
-static tw_value *pool_attention(const tw_adm *a, tw_value *h, int64_t out)
+static tw_value *pool_attention(const tw_adm *a, tw_value *h, const tw_net_inputs *in)
 {
     tw_graph *g = a->u.g;
     h = tw_silu(g, tw_unet_norm(&a->u, "out.norm", "out.0", h));
@@ -91,10 +92,11 @@ static tw_value *pool_attention(const tw_adm *a, tw_value *h, int64_t out)
     const int64_t heads = tw_adm_heads(a->c, c, false);
     h = tw_attention(g, h, heads, 1 / sqrt((double)(c / heads)));
     h = tw_slice(g, tw_reshape(g, h, TW_SHAPE(n, tokens * c)), 0, c);
-    return layer(&a->u, "out.pool.proj", "out.2.c_proj", 1, h, out, init);
+    tw_net_features(g, in, h);
+    return layer(&a->u, "out.pool.proj", "out.2.c_proj", 1, h, in->outputs, init);
 }
 
-static tw_value *pool_spatial(const tw_adm *a, tw_value *h, bool v2, int64_t out)
+static tw_value *pool_spatial(const tw_adm *a, tw_value *h, bool v2, const tw_net_inputs *in)
 {
     tw_graph *g = a->u.g;
     tw_value *f = mean(g, a->skips[0]);
@@ -102,7 +104,8 @@ static tw_value *pool_spatial(const tw_adm *a, tw_value *h, bool v2, int64_t out
     f = tw_unet_linear(&a->u, "out.linear1", "out.0", tw_concat(g, f, mean(g, h)), HIDDEN);
     if (v2) f = tw_unet_norm(&a->u, "out.norm", "out.1", f);
     f = tw_activation(g, f, v2 ? TW_SILU : TW_RELU);
-    return tw_unet_linear(&a->u, "out.linear2", v2 ? "out.3" : "out.2", f, out);
+    tw_net_features(g, in, f);
+    return tw_unet_linear(&a->u, "out.linear2", v2 ? "out.3" : "out.2", f, in->outputs);
 }
 
 static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
@@ -111,11 +114,11 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     tw_adm a;
     tw_value *h = tw_adm_encode(&a, g, &c->adm, in);
     if (c->pool == POOL_ADAPTIVE)
-        h = pool_adaptive(&a, h, in->sample.rank - 1, in->outputs);
+        h = pool_adaptive(&a, h, in);
     else if (c->pool == POOL_ATTENTION)
-        h = pool_attention(&a, h, in->outputs);
+        h = pool_attention(&a, h, in);
     else
-        h = pool_spatial(&a, h, c->pool == POOL_SPATIAL_V2, in->outputs);
+        h = pool_spatial(&a, h, c->pool == POOL_SPATIAL_V2, in);
     return tw_cast(g, h, TW_F32);
 }
 

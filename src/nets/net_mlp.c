@@ -57,6 +57,7 @@ tw_value *mlp_build(tw_graph *g, const void *config, const tw_net_inputs *in)
         if (time) h = tw_add(g, h, layer(g, path, time, c->width));
         h = tw_activation(g, h, kind);
     }
+    tw_net_features(g, in, h);
     return tw_cast(g, layer(g, "out", h, in->outputs), TW_F32);
 }
 

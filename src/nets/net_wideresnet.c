@@ -180,16 +180,17 @@ static tw_value *embed(const builder *b, tw_value *log_sigma)
 }
 
 /* Mean over positions, and the logits; weights begin as U(±1/√outputs). */
-static tw_value *classify(const builder *b, tw_value *h, int64_t outputs)
+static tw_value *classify(const builder *b, tw_value *h, const tw_net_inputs *in)
 {
-    const tw_init init = {.kind = TW_INIT_UNIFORM, .bound = 1 / sqrt((double)outputs)};
+    const tw_init init = {.kind = TW_INIT_UNIFORM, .bound = 1 / sqrt((double)in->outputs)};
     h = activate(b, "out.norm", h);
     if (!h) return NULL;
     const int64_t n = h->shape.dims[0], c = channels(h);
     const double pixels = (double)(h->shape.dims[1] * h->shape.dims[2]);
     h = tw_affine(b->g, tw_sum_to(b->g, h, TW_SHAPE(n, 1, 1, c)), 1 / pixels, 0);
-    h = tw_layer_linear(b->g, "out.linear", tw_reshape(b->g, h, TW_SHAPE(n, c)), outputs, init,
-                        tw_init_zeros);
+    h = tw_reshape(b->g, h, TW_SHAPE(n, c));
+    tw_net_features(b->g, in, h);
+    h = tw_layer_linear(b->g, "out.linear", h, in->outputs, init, tw_init_zeros);
     return tw_cast(b->g, h, TW_F32);
 }
 
@@ -201,7 +202,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     h = conv(&b, "in", h, STEM, 1);
     for (int group = 0; group < GROUPS; group++)
         for (int k = 0; k < b.c->blocks; k++) h = block(&b, group, k, h);
-    return classify(&b, h, in->outputs);
+    return classify(&b, h, in);
 }
 
 const tw_net tw_net_wideresnet = {

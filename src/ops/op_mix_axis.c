@@ -2,14 +2,16 @@
  *
  * box      m[p, q] = 1 / window where |p - q| <= window / 2: an average whose window counts
  *          positions outside as zeros
+ * mean     the same over the positions that exist
  * linear   interpolation from x's extent to another one, the first and last positions staying where
  *          they are: s = p (from - 1) / (to - 1), m[p, ⌊s⌋] = 1 - (s - ⌊s⌋), m[p, ⌊s⌋ + 1] the rest
- *
+ * centres  the same with s = (p + 1/2) from / to - 1/2, within 0 and from - 1
+ * starts   the same with s = p from / to, within 0 and from - 1
  * periodic interpolation likewise on a circle, of positions in the middles of equal pieces:
  *          s = (p + 1/2) from / to - 1/2, and what lies outside is the other end
  *
- * i[0] dimension, i[1] kind, i[2] extent of y, i[3] window of box, i[4] m transposed. The gradient
- * is the same with the transpose. */
+ * i[0] dimension, i[1] kind, i[2] extent of y, i[3] window of box and mean, i[4] m transposed. The
+ * gradient is the same with the transpose. */
 #include <math.h>
 
 #include "ops/axis.h"
@@ -37,14 +39,38 @@ tw_value *tw_average_pool_same(tw_graph *g, tw_value *x, int64_t window)
     return circular ? tw_crop(g, x, border, border) : x;
 }
 
-tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent)
+tw_value *tw_average_pool_inside(tw_graph *g, tw_value *x, int64_t window)
 {
-    const tw_mix_kind kind = tw_border_is_circular(g) ? TW_MIX_PERIODIC : TW_MIX_LINEAR;
+    if (tw_border_is_circular(g)) return tw_average_pool_same(g, x, window);
+    for (int d = x ? x->shape.rank - 2 : 0; x && d >= 1; d--)
+        x = tw_mix_axis(g, x, d, TW_MIX_MEAN, x->shape.dims[d], window, false);
+    return x;
+}
+
+/* Every dimension whose extent changes. */
+static tw_value *resize(tw_graph *g, tw_value *x, const int64_t *extent, tw_mix_kind kind)
+{
+    if (tw_border_is_circular(g)) kind = TW_MIX_PERIODIC;
     const int rank = x ? x->shape.rank : 0;
     for (int d = 1; x && d <= rank - 2; d++)
         if (extent[d - 1] != x->shape.dims[d])
             x = tw_mix_axis(g, x, d, kind, extent[d - 1], 1, false);
     return x;
+}
+
+tw_value *tw_resize_linear(tw_graph *g, tw_value *x, const int64_t *extent)
+{
+    return resize(g, x, extent, TW_MIX_LINEAR);
+}
+
+tw_value *tw_resize_picture(tw_graph *g, tw_value *x, const int64_t *extent, tw_resize kind)
+{
+    return resize(g, x, extent, kind == TW_RESIZE_CENTRES ? TW_MIX_CENTRES : TW_MIX_STARTS);
+}
+
+static bool has_window(const int64_t *attr)
+{
+    return attr[KIND] == TW_MIX_BOX || attr[KIND] == TW_MIX_MEAN;
 }
 
 static tw_status infer(tw_node *n)
@@ -56,10 +82,10 @@ static tw_status infer(tw_node *n)
     if (i[KIND] < 0 || i[KIND] >= TW_MIX_COUNT || i[EXTENT] < 1)
         return tw_op_shape_error(n, "kind %lld with an extent of %lld does not exist",
                                  (long long)i[KIND], (long long)i[EXTENT]);
-    if (i[KIND] == TW_MIX_BOX && (i[WINDOW] < 1 || i[WINDOW] % 2 == 0))
+    if (has_window(i) && (i[WINDOW] < 1 || i[WINDOW] % 2 == 0))
         return tw_op_shape_error(n, "a window of %lld is not odd", (long long)i[WINDOW]);
-    if (i[KIND] == TW_MIX_BOX && i[EXTENT] != shape.dims[i[AXIS]])
-        return tw_op_shape_error(n, "a box keeps the extent, and %lld is another one",
+    if (has_window(i) && i[EXTENT] != shape.dims[i[AXIS]])
+        return tw_op_shape_error(n, "a window keeps the extent, and %lld is another one",
                                  (long long)i[EXTENT]);
     shape.dims[i[AXIS]] = i[EXTENT];
     tw_set_output(n, 0, n->in[0]->type, shape);
@@ -84,13 +110,24 @@ typedef struct entry {
     double weight;
 } entry;
 
-/* Row p of m, from `columns` positions to `rows`; at most `window` or 2 entries. */
+/* Where row p of a linear m, from `columns` positions to `rows`, interpolates. */
+static double source_of(int64_t kind, int64_t rows, int64_t columns, int64_t p)
+{
+    const double last = (double)(columns - 1), ratio = (double)columns / (double)rows;
+    if (kind == TW_MIX_LINEAR) return rows > 1 ? (double)p * last / (double)(rows - 1) : 0;
+    const double s = kind == TW_MIX_CENTRES ? ((double)p + 0.5) * ratio - 0.5 : (double)p * ratio;
+    return s < 0 ? 0 : s > last ? last : s;
+}
+
+/* Row p of m; at most `window` or 2 entries. */
 static int64_t row_of(entry *out, const int64_t *attr, int64_t rows, int64_t columns, int64_t p)
 {
     int64_t n = 0;
-    if (attr[KIND] == TW_MIX_BOX) {
+    if (has_window(attr)) {
         for (int64_t q = p - attr[WINDOW] / 2; q <= p + attr[WINDOW] / 2; q++)
             if (q >= 0 && q < columns) out[n++] = (entry){p, q, 1.0 / (double)attr[WINDOW]};
+        for (int64_t k = 0; k < n && attr[KIND] == TW_MIX_MEAN; k++)
+            out[k].weight = 1.0 / (double)n;
         return n;
     }
     if (attr[KIND] == TW_MIX_PERIODIC) {
@@ -101,7 +138,7 @@ static int64_t row_of(entry *out, const int64_t *attr, int64_t rows, int64_t col
         if (high > 0) out[n++] = (entry){p, (q + 1) % columns, high};
         return n;
     }
-    const double s = rows > 1 ? (double)p * (double)(columns - 1) / (double)(rows - 1) : 0;
+    const double s = source_of(attr[KIND], rows, columns, p);
     const int64_t q = (int64_t)floor(s);
     const double high = s - (double)q;
     out[n++] = (entry){p, q, 1 - high};
@@ -148,7 +185,7 @@ static tw_status plan(tw_task *t)
     const int64_t *i = t->node->attr.i;
     const int64_t to = i[EXTENT], from = t->node->in[0]->shape.dims[i[AXIS]];
     const int64_t rows = i[TRANSPOSED] ? from : to, columns = i[TRANSPOSED] ? to : from;
-    const int64_t most = rows * (i[KIND] == TW_MIX_BOX ? i[WINDOW] : 2);
+    const int64_t most = rows * (has_window(i) ? i[WINDOW] : 2);
     int64_t count = 0;
     state *s = NULL;
     TW_TRY(tw_alloc(&s, 1, sizeof *s, "a mix along a dimension"));
@@ -205,6 +242,14 @@ static tw_value *example(tw_graph *g, int variant)
         return tw_resize_linear(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 5, 3)),
                                 (const int64_t[]){1});
     case 6:
+        return tw_average_pool_inside(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 4, 5, 7)), 3);
+    case 7:
+        return tw_resize_picture(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 7, 3)),
+                                 (const int64_t[]){8, 4}, TW_RESIZE_CENTRES);
+    case 8:
+        return tw_resize_picture(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 7, 3)),
+                                 (const int64_t[]){8, 4}, TW_RESIZE_STARTS);
+    case 9:
         return tw_mix_axis(g, tw_input(g, "x", TW_ACT, TW_SHAPE(2, 3, 4, 5)), 1, TW_MIX_PERIODIC, 6,
                            1, false);
     default:

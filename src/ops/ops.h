@@ -24,7 +24,15 @@ tw_value *tw_pool_scaled(tw_graph *g, tw_value *x, int64_t factor, double scale)
 
 /* Σ_q m[p, q] x[…, q, …] along one dimension, m being a sparse matrix that op_mix_axis.c knows by
  * its kind; and its transpose. */
-typedef enum tw_mix_kind { TW_MIX_BOX, TW_MIX_LINEAR, TW_MIX_PERIODIC, TW_MIX_COUNT } tw_mix_kind;
+typedef enum tw_mix_kind {
+    TW_MIX_BOX,
+    TW_MIX_MEAN,
+    TW_MIX_LINEAR,
+    TW_MIX_CENTRES,
+    TW_MIX_STARTS,
+    TW_MIX_PERIODIC,
+    TW_MIX_COUNT
+} tw_mix_kind;
 tw_value *tw_mix_axis(tw_graph *g, tw_value *x, int axis, tw_mix_kind kind, int64_t extent,
                       int64_t window, bool transposed);
 

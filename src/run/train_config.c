@@ -93,6 +93,15 @@ const tw_config_field tw_train_fields[] = {
      .help = "steps between validation losses; 0: none"},
     {FIELD("log", "validate_count", TW_CONFIG_INT64, validate_count), "1000", 1, 1e9,
      .help = "samples of a validation loss"},
+    {FIELD("log", "evaluate_every", TW_CONFIG_INT64, evaluate_every), "0", 0, 1e12,
+     .help = "steps between Frechet distances of samples to the training data; 0: none"},
+    {FIELD("log", "evaluate_count", TW_CONFIG_INT64, evaluate_count), "256", 2, 1e6,
+     .help = "samples of such a distance"},
+    {FIELD("log", "evaluate_steps", TW_CONFIG_INT64, evaluate_steps), "20", 1, 1e6,
+     .help = "steps of its sampler, DPM-Solver++ where the process has one"},
+    {FIELD("log", "evaluate_features", TW_CONFIG_PATH, evaluate_features), "",
+     .help = "run or weights of the classifier whose features are compared; empty: the shipped one "
+             "for images like MNIST's"},
     {FIELD("log", "tensorboard", TW_CONFIG_BOOL, tensorboard), "no",
      .help = "what is logged, and grids, as TensorBoard's event files too (RUN/tensorboard)"},
 };

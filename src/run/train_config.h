@@ -35,6 +35,8 @@ typedef struct tw_train_config {
 
     bool tensorboard;
     int64_t log_every, grid_every, grid_count, grid_steps, validate_every, validate_count;
+    int64_t evaluate_every, evaluate_count, evaluate_steps;
+    const char *evaluate_features;
     double log_seconds;
 } tw_train_config;
 

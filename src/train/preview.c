@@ -2,40 +2,11 @@
  * of samples. The average lies on the first node; all ranks get a copy in a second model and share
  * the work. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "job/decoder.h"
-#include "job/grid.h"
-#include "run/ema_age.h"
-#include "train/trainer.h"
-#include "tweedie/file.h"
+#include "train/preview.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
-#include "tweedie/png.h"
-
-struct tw_preview {
-    const tw_trainer *t;
-    tw_config *config; /* that the run's texts are borrowed from */
-    tw_run_config run; /* a model and an objective of its own */
-    tw_model *model;   /* the run's */
-    int64_t copied;    /* the step whose average the model holds; -1: none */
-    tw_objective *objective;
-    tw_dataset *data;      /* the validation split, or NULL */
-    float *x0, *condition; /* condition: of conditional models */
-    int32_t *label;
-    int32_t *list; /* of sample.class, where that is a file */
-    tw_model_score *score;
-    tw_guided *guided; /* or NULL */
-    tw_sampler *sampler;
-    latent_decoder decoder;   /* of a model of latents whose sample.decode says so */
-    tw_model_codec *codec;    /* of an autoencoder, whose grid is pairs; else NULL */
-    float *latents, *decoded; /* rank zero: latents of a pair's samples; a grid decoded */
-    float *given;             /* what the samples of a grid are conditioned on, or NULL */
-    float *samples;           /* rank zero */
-};
-
-enum { DATA_POINTS = 4096 };
 
 static bool has_split(const tw_dataset_spec *s, const char *name)
 {
@@ -66,12 +37,17 @@ static bool wants_grid(const tw_trainer *t)
     return t->c->grid_every > 0;
 }
 
+static bool wants_quality(const tw_trainer *t)
+{
+    return t->c->evaluate_every > 0;
+}
+
 /* The samples of a grid are given the first conditions of the validation split, and an autoencoder
  * reconstructs its first samples, where there is one. */
 static bool wants_data(const tw_trainer *t)
 {
     const bool reads = t->c->condition || tw_model_is_autoencoder(t->stepper.model);
-    return wants_validation(t) || (wants_grid(t) && reads &&
+    return wants_validation(t) || ((wants_grid(t) || wants_quality(t)) && reads &&
                                    has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
 }
 
@@ -124,67 +100,31 @@ static tw_status guide(tw_preview *p, const tw_labels *labels)
     return tw_guided_create(&p->guided, &run->guidance, &use);
 }
 
-/* Samples and their reconstructions, pair by pair. */
-static tw_status plan_pairs(tw_preview *p)
+const tw_score *preview_score(const tw_preview *p)
 {
-    tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    const int64_t count = t->c->grid_count,
-                  batch = count < t->stepper.micro ? count : t->stepper.micro;
-    if (tw_comm_rank(t->comm) != 0) return TW_OK;
-    TW_TRY(tw_model_codec_create(&p->codec, p->model, TW_CODEC_ENCODER | TW_CODEC_DECODER, batch,
-                                 t->stepper.precision, t->stepper.convolution));
-    TW_TRY(tw_alloc(&p->latents, count * tw_model_codec_numbers(p->codec), sizeof(float),
-                    "a grid of reconstructions"));
-    TW_TRY(
-        tw_alloc(&p->decoded, count * p->model->dims, sizeof(float), "a grid of reconstructions"));
-    TW_TRY(tw_alloc(&p->samples, 2 * count * p->model->dims, sizeof(float),
-                    "a grid of reconstructions"));
-done:
-    return st;
+    return p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score);
 }
 
-static tw_status plan_decoder(tw_preview *p)
+/* What samples are made with. */
+static tw_status plan_score(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    if (!p->decoder.network || tw_comm_rank(t->comm) != 0) return TW_OK;
-    TW_TRY(latent_decoder_plan(&p->decoder, tw_dataset_get_spec(t->data), t->run.sample.batch,
-                               t->stepper.precision, t->stepper.convolution));
-    TW_TRY(tw_alloc(&p->decoded, t->c->grid_count * p->decoder.network->model->dims, sizeof(float),
-                    "a grid of samples"));
-done:
-    return st;
-}
-
-static tw_status plan_grid(tw_preview *p)
-{
-    tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    const tw_process *process = p->model->process;
-    const int64_t all = process->steps ? process->steps : INT64_MAX;
-    const tw_sampler_options options = {
-        .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
-        .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
+    const char *key = wants_quality(t) ? "evaluate_every" : "grid_every";
     tw_labels labels;
-    if (tw_model_is_autoencoder(p->model)) return plan_pairs(p);
-    TW_TRY(plan_decoder(p));
-    TW_CHECK(!p->model->net->logits, TW_ECONFIG,
-             "log.grid_every: network.kind = %s is a classifier, which makes no samples; 0 was "
-             "expected",
+    TW_CHECK(!tw_model_is_autoencoder(p->model), TW_ECONFIG,
+             "log.evaluate_every: network.kind = %s is an autoencoder, which makes no samples; 0 "
+             "was expected",
              p->model->net->kind.name);
+    TW_CHECK(!p->model->net->logits, TW_ECONFIG,
+             "log.%s: network.kind = %s is a classifier, which makes no samples; 0 was expected",
+             key, p->model->net->kind.name);
     TW_TRY(tw_run_labels(&labels, &p->list, t->run.sample_class, p->model->classes,
                          p->model->label_dropout > 0));
     TW_TRY(tw_model_score_create(&p->score, p->model, t->run.sample.batch, t->stepper.precision,
                                  t->stepper.convolution));
     tw_model_score_condition(p->score, &labels);
     TW_TRY(guide(p, &labels));
-    TW_TRY(tw_sampler_create(&p->sampler, &t->run.sample, process,
-                             p->guided ? tw_guided_view(p->guided) : tw_model_score_view(p->score),
-                             &options));
-    if (tw_comm_rank(t->comm) == 0)
-        TW_TRY(tw_alloc(&p->samples, t->c->grid_count * p->model->dims, sizeof(float),
-                        "a grid of samples"));
 done:
     return st;
 }
@@ -220,34 +160,11 @@ static tw_status plan_all(tw_preview *p)
     tw_status st = TW_OK;
     TW_TRY(copy_model(p));
     if (wants_validation(p->t)) TW_TRY(plan_validation(p));
-    if (wants_grid(p->t)) TW_TRY(plan_grid(p));
+    if (wants_quality(p->t) || (wants_grid(p->t) && !tw_model_is_autoencoder(p->model)))
+        TW_TRY(plan_score(p));
+    if (wants_grid(p->t)) TW_TRY(preview_plan_grid(p));
 done:
     return st;
-}
-
-/* What the samples should look like, beside them in figures: as many of the data, once a run.
- * Latents that samples are decoded from are decoded here too. */
-static void write_data(tw_preview *p)
-{
-    tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
-    const int64_t wanted = spec->kind == TW_DATASET_POINTS ? DATA_POINTS : t->c->grid_count,
-                  count = tw_dataset_count(t->data) < wanted ? tw_dataset_count(t->data) : wanted;
-    float *x = NULL;
-    char path[TW_PATH_MAX];
-    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "samples/data.png"));
-    if (tw_file_exists(path)) goto done;
-    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(spec), sizeof *x, "a picture of the data"));
-    TW_TRY(tw_dataset_read(t->data, 0, count, x, NULL));
-    if (p->decoder.codec) {
-        latent_decoder_run(&p->decoder, count, x, p->decoded);
-        spec = &p->decoder.network->samples;
-    }
-    TW_TRY(tw_grid_write(path, spec, count, p->decoder.codec ? p->decoded : x, 0));
-done:
-    if (st != TW_OK) tw_log_warn("no picture of the data: %s", tw_error_message());
-    tw_free(&x);
 }
 
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
@@ -255,7 +172,7 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     tw_status st = TW_OK;
     tw_preview *p = NULL;
     if (tw_comm_rank(t->comm) == 0) warn_of_validation(t);
-    if (!wants_validation(t) && !wants_grid(t)) return TW_OK;
+    if (!wants_validation(t) && !wants_grid(t) && !wants_quality(t)) return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
     p->copied = -1;
@@ -264,7 +181,9 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
-    if (wants_grid(t) && t->past.rundir) write_data(p);
+    if (wants_grid(t) && t->past.rundir) preview_write_data(p);
+    if (wants_quality(t))
+        TW_TRY(tw_quality_create(&p->quality, t, p->model->process, preview_score(p)));
     *out = p;
     p = NULL;
 done:
@@ -285,6 +204,7 @@ double tw_preview_bytes(const tw_preview *p)
     if (p->objective) bytes += plan_bytes(tw_objective_plan(p->objective));
     if (p->score) bytes += plan_bytes(tw_model_score_plan(p->score));
     if (p->samples) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->dims);
+    bytes += tw_quality_bytes(p->quality);
     if (p->codec) bytes += tw_model_codec_bytes(p->codec);
     if (p->decoder.codec) bytes += tw_model_codec_bytes(p->decoder.codec);
     if (p->given) bytes += 4.0 * (double)(p->t->c->grid_count * p->model->condition);
@@ -295,6 +215,7 @@ void tw_preview_destroy(tw_preview **preview)
 {
     tw_preview *p = *preview;
     if (!p) return;
+    tw_quality_destroy(&p->quality);
     tw_sampler_destroy(&p->sampler);
     tw_guided_destroy(&p->guided);
     tw_free(&p->list);
@@ -316,7 +237,7 @@ void tw_preview_destroy(tw_preview **preview)
 }
 
 /* Without EMA the parameters themselves are looked at. */
-static tw_status copy_ema(tw_preview *p)
+tw_status preview_copy_ema(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
@@ -395,7 +316,7 @@ tw_status tw_preview_validate(tw_preview *p, tw_validation *out)
     double sums[SUMS] = {0}, hits = 0;
     const int64_t there = tw_dataset_count(p->data),
                   count = there < p->t->c->validate_count ? there : p->t->c->validate_count;
-    TW_TRY(copy_ema(p));
+    TW_TRY(preview_copy_ema(p));
     TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, sums)));
     TW_TRY(tw_comm_sum(p->t->comm, sums, SUMS));
     *out = (tw_validation){.loss = sums[SUM_LOSS] / (double)count,
@@ -410,96 +331,11 @@ done:
     return st;
 }
 
-/* Where a grid comes from. */
-static void set_notes(const tw_preview *p)
-{
-    tw_png_note notes[] = {
-        {.key = "Run"}, {.key = "Step"}, {.key = "Weights"}, {.key = "Seed"}, {.key = "Sampler"}};
-    const tw_trainer *t = p->t;
-    tw_text sampler = {0};
-    snprintf(notes[0].text, sizeof notes[0].text, "%s", t->options->run);
-    snprintf(notes[1].text, sizeof notes[1].text, "%lld", (long long)t->stepper.step);
-    if (t->c->ema_rates.count)
-        snprintf(notes[2].text, sizeof notes[2].text, "ema:%g", t->c->ema_rates.values[0]);
-    else
-        snprintf(notes[2].text, sizeof notes[2].text, "raw");
-    snprintf(notes[3].text, sizeof notes[3].text, "%lld", (long long)p->run.sample.seed);
-    if (p->sampler && tw_sampler_describe(&sampler, p->sampler) == TW_OK)
-        snprintf(notes[4].text, sizeof notes[4].text, "%s", sampler.data);
-    tw_text_free(&sampler);
-    tw_png_set_notes(notes,
-                     notes[4].text[0] ? 5 : 3); /* reconstructions have no sampler, no seed */
-}
-
-/* A picture that cannot be written is told and lost: training is worth more. */
-static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t count,
-                       const float *x)
-{
-    char name[64], path[TW_PATH_MAX];
-    const tw_trainer *t = p->t;
-    set_notes(p);
-    tw_status st =
-        tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
-    if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
-    if (st == TW_OK) st = tw_grid_write(path, spec, count, x, 0);
-    if (st == TW_OK) {
-        const double share =
-            t->c->ema_rates.count
-                ? tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->stepper.step)
-                : 0;
-        tw_log_info("step %lld  samples in %s", (long long)t->stepper.step, path);
-        tw_progress_picture(t->progress, path);
-        if (share >= TW_EMA_YOUNG)
-            tw_log_info("  the average still holds %.3g %% of the initial weights", 100 * share);
-    } else
-        tw_log_warn("no picture of step %lld: %s", (long long)t->stepper.step, tw_error_message());
-}
-
-/* Rank zero: pairs of the first samples of the validation split, or of training's. */
-static tw_status write_pairs(tw_preview *p)
+tw_status tw_preview_evaluate(tw_preview *p, tw_quality_result *out)
 {
     tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    tw_dataset *data = p->data ? p->data : t->data;
-    const int64_t dims = p->model->dims, there = tw_dataset_count(data),
-                  count = there < t->c->grid_count ? there : t->c->grid_count;
-    const size_t bytes = (size_t)dims * sizeof(float);
-    float *x = p->samples + count * dims;
-    TW_TRY(tw_dataset_read(data, 0, count, x, NULL));
-    tw_model_codec_encode(p->codec, count, x, p->latents, NULL);
-    tw_model_codec_decode(p->codec, count, p->latents, p->decoded, NULL);
-    for (int64_t i = 0; i < count; i++) {
-        memmove(p->samples + 2 * i * dims, x + i * dims, bytes);
-        memcpy(p->samples + (2 * i + 1) * dims, p->decoded + i * dims, bytes);
-    }
-    write_grid(p, tw_dataset_get_spec(t->data), 2 * count, p->samples);
-done:
-    return st;
-}
-
-static void write_samples(tw_preview *p)
-{
-    const tw_dataset_spec *spec = tw_dataset_get_spec(p->t->data);
-    const int64_t count = p->t->c->grid_count;
-    const float *x = p->samples;
-    if (p->decoder.codec) {
-        latent_decoder_run(&p->decoder, count, x, p->decoded);
-        spec = &p->decoder.network->samples;
-        x = p->decoded;
-    }
-    write_grid(p, spec, count, x);
-}
-
-tw_status tw_preview_grid(tw_preview *p)
-{
-    tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    TW_TRY(copy_ema(p));
-    if (tw_model_is_autoencoder(p->model))
-        return tw_comm_agree(t->comm, t->past.rundir ? write_pairs(p) : TW_OK);
-    TW_TRY(tw_grid_make(t->comm, p->sampler, p->model->dims, t->run.sample.batch, 0,
-                        t->c->grid_count, p->samples));
-    if (t->past.rundir) write_samples(p);
+    TW_TRY(preview_copy_ema(p));
+    TW_TRY(tw_quality_measure(p->quality, out));
 done:
     return st;
 }

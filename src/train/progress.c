@@ -370,6 +370,25 @@ void tw_progress_validation(tw_progress *p, const tw_validation *v)
     add_scalars(p, scalars, v->classifies ? 2 : 1);
 }
 
+void tw_progress_quality(tw_progress *p, const tw_quality_result *r)
+{
+    tw_json json = {0};
+    if (!p) return;
+    tw_log_info("step %lld  Frechet distance %.4f of %lld samples to %lld of the data",
+                (long long)p->t->stepper.step, r->frechet, (long long)r->samples,
+                (long long)r->reference);
+    tw_json_object(&json, NULL);
+    tw_json_int64(&json, "step", p->t->stepper.step);
+    tw_json_double(&json, "frechet_distance", r->frechet);
+    tw_json_int64(&json, "evaluated_samples", r->samples);
+    tw_json_int64(&json, "evaluated_reference", r->reference);
+    tw_json_string(&json, "features_digest", r->digest);
+    tw_json_int64(&json, "restart", p->t->past.restarts);
+    tw_json_double(&json, "time", tw_clock_wall_seconds());
+    tw_json_end(&json);
+    write_line(p, &json);
+}
+
 const double *tw_progress_losses(const tw_progress *p, int64_t *rows)
 {
     *rows = p ? p->rows : 0;

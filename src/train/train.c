@@ -69,6 +69,7 @@ static tw_status preview_if_due(tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_validation found;
+    tw_quality_result quality;
     if (tw_preview_validates(t->preview) &&
         due(t->c->validate_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "validation", t->stepper.step, TW_PATIENCE);
@@ -79,6 +80,11 @@ static tw_status preview_if_due(tw_trainer *t)
         tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_grid(t->preview));
         tw_trainer_draw(t);
+    }
+    if (due(t->c->evaluate_every, t->stepper.step, t->c->steps)) {
+        tw_watchdog_heartbeat(t->stepper.watchdog, "evaluation", t->stepper.step, TW_PATIENCE);
+        TW_TRY(tw_preview_evaluate(t->preview, &quality));
+        tw_progress_quality(t->progress, &quality);
     }
 done:
     return st;

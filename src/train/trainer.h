@@ -107,7 +107,7 @@ tw_status tw_trainer_check_memory(const tw_trainer *t);
 /* What --dry-run says: memory, disk, time. Collective. */
 tw_status tw_trainer_estimate(tw_trainer *t);
 
-/* preview.c: validation loss and sample grids of the first EMA. Collective. */
+/* preview.c: validation loss, sample grids and quality of the first EMA. Collective. */
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t);
 void tw_preview_destroy(tw_preview **preview);
 /* Bytes of this rank's plans and copies. Accepts NULL. */
@@ -127,6 +127,14 @@ typedef struct tw_validation {
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);
 
+/* What a few hundred samples of the first EMA are like beside the training data. */
+typedef struct tw_quality_result {
+    double frechet;
+    int64_t samples, reference;
+    const char *digest; /* of the features; borrowed from the preview */
+} tw_quality_result;
+tw_status tw_preview_evaluate(tw_preview *p, tw_quality_result *out);
+
 /* run_figure.c: rank zero draws RUN/report.svg and .png again. What fails is told and lost. */
 void tw_trainer_draw(tw_trainer *t);
 
@@ -139,6 +147,7 @@ tw_status tw_progress_open_lines(int *out, const char *path);
 void tw_progress_destroy(tw_progress **progress);
 void tw_progress_step(tw_progress *p, const tw_step_result *r);
 void tw_progress_validation(tw_progress *p, const tw_validation *v);
+void tw_progress_quality(tw_progress *p, const tw_quality_result *r);
 /* Lines of metrics.jsonl: a part of the run begins, and how it ended; none where no step is left.
  */
 void tw_progress_start(tw_progress *p);

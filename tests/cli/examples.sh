@@ -68,3 +68,8 @@ printf '#include "tweedie/status.h"\ntw_status f(void);\nvoid g(void);\nvoid g(v
 expect_exit 0 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c
 sed -i 's/(void)f()/f()/' ignored.c
 expect_exit 1 "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$SOURCE/include" ignored.c
+
+# a metric of features, with the numbers of the points for features
+expect_exit 0 "$TWEEDIE_EXAMPLES" import a.h5 --format circles --count 60 --seed 1
+expect_exit 0 "$TWEEDIE_EXAMPLES" evaluate a.h5 --reference a.h5 --features samples --metrics means --json
+expect_equal "distance of means" "$(json_value means_distance "$OUT")" 0

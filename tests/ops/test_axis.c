@@ -23,7 +23,17 @@ static double share(const int64_t *attr, int64_t to, int64_t from, int64_t p, in
             sum += fmax(1 - fabs(at - (double)(q + turn * from)), 0);
         return sum;
     }
-    const double s = to > 1 ? (double)(p * (from - 1)) / (double)(to - 1) : 0;
+    if (attr[1] == TW_MIX_MEAN) {
+        int64_t inside = 0;
+        for (int64_t k = 0; k < from; k++) inside += llabs(p - k) <= attr[3] / 2;
+        return llabs(p - q) <= attr[3] / 2 ? 1.0 / (double)inside : 0;
+    }
+    double s = to > 1 ? (double)(p * (from - 1)) / (double)(to - 1) : 0;
+    if (attr[1] == TW_MIX_CENTRES)
+        s = ((double)p + 0.5) * (double)from / (double)to - 0.5;
+    else if (attr[1] == TW_MIX_STARTS)
+        s = (double)p * (double)from / (double)to;
+    s = fmin(fmax(s, 0), (double)(from - 1));
     const double off = fabs(s - (double)q);
     return off < 1 ? 1 - off : 0;
 }
@@ -61,6 +71,12 @@ static void mixes_are_those_of_double(void **state)
         {{4, {2, 4, 9, 300}}, 2, TW_MIX_LINEAR, 4, 1},
         {{3, {1, 5, 2}}, 1, TW_MIX_LINEAR, 1, 1},
         {{5, {1, 1, 2, 3, 4}}, 1, TW_MIX_LINEAR, 3, 1},
+        {{4, {2, 9, 7, 5}}, 2, TW_MIX_MEAN, 7, 3},
+        {{3, {3, 2, 19}}, 1, TW_MIX_MEAN, 2, 7},
+        {{4, {1, 7, 6, 130}}, 1, TW_MIX_CENTRES, 16, 1},
+        {{4, {2, 4, 9, 3}}, 2, TW_MIX_CENTRES, 4, 1},
+        {{4, {1, 7, 6, 130}}, 1, TW_MIX_STARTS, 16, 1},
+        {{4, {2, 4, 9, 3}}, 2, TW_MIX_STARTS, 4, 1},
         {{4, {2, 7, 6, 130}}, 1, TW_MIX_PERIODIC, 14, 1},
         {{4, {2, 4, 9, 3}}, 2, TW_MIX_PERIODIC, 4, 1},
         {{3, {1, 1, 2}}, 1, TW_MIX_PERIODIC, 3, 1},

@@ -256,9 +256,34 @@ static int leave(void **state)
     return system(command);
 }
 
+/* A dictionary of the published names, as pytorch-fid's file is; what is no weight is passed over.
+ */
+static void inception_is_read_by_the_names_of_pytorch_fid(void **state)
+{
+    (void)state;
+    static const char config[] = "[network]\nkind = inception\nclasses = 2\n[process]\nkind = "
+                                 "single\n";
+    char a[256], b[256], to[256], file[300];
+    tw_weights_import_result r = {.system = ""};
+    make_weights(under(a, "inception.h5"), config, TW_SHAPE(299, 299, 3));
+    export(a, "safetensors", under(to, "inception"));
+    snprintf(file, sizeof file, "%s/model.safetensors", to);
+    must(tw_weights_import(
+        &r, &(tw_weights_import_options){.path = file, .out = under(b, "inception-again.h5")}));
+    assert_string_equal(r.system, "inception");
+    assert_int_equal(r.tensors, 94 * 5 + 2);
+    assert_non_null(strstr(r.assumed.data, "1008 outputs")); /* and this one has 2 */
+    same_weights(a, b);
+    tw_weights_import_free(&r);
+    unlink(a);
+    unlink(b);
+    unlink(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inception_is_read_by_the_names_of_pytorch_fid),
         cmocka_unit_test(score_sde_round_trip_is_bitwise),
         cmocka_unit_test(every_ncsnpp_is_recognised_by_its_shapes),
         cmocka_unit_test(guided_diffusion_is_recognised_by_blocks_that_resample),
