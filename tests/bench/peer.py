@@ -319,8 +319,9 @@ def main():
         return
     cells = {(task, precision): cell(task, precision, o) for task in o.tasks.split(",") for precision in o.precisions.split(",")}
     version = next((r["version"] for r in cells.values() if r), "?")
-    print(f"\n| processor | " + " | ".join(f"{'training' if t == 'train' else 'sampling'} {p}" for t, p in cells) +
-          f" | peak memory of training |   (Tweedie / PyTorch {version})")
+    print(f"\nTweedie / PyTorch {version}, milliseconds of {o.batch} images, then the time of PyTorch over that of Tweedie\n")
+    print("| processor | " + " | ".join(f"{'training' if t == 'train' else 'sampling'} {p}" for t, p in cells) +
+          " | peak memory of training |")
     print("|---" * (len(cells) + 2) + "|")
     print(row(cells, o))
 
