@@ -10,8 +10,9 @@
 #include "ops/simd.h"
 
 enum {
-    MOMENT_ROWS = 16,  /* pixels that moments() holds in registers */
-    GRADIENT_ROWS = 32 /* pixels between two additions to f64 */
+    MOMENT_ROWS = 16,   /* pixels that moments() holds in registers */
+    GRADIENT_ROWS = 32, /* pixels between two additions to f64 */
+    AHEAD = 2048        /* elements of what is read row by row */
 };
 
 /* The table's three versions of a loop whose storage is an argument. Where kernels are not compiled
@@ -277,7 +278,10 @@ TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int
     const int64_t at = pixel * t->stride + c;
     const tw_vec d = tw_vload(t->x, pixel * t->stride + c, k, n) - shift;
     tw_vec gx = c1 * tw_vload(t->gx, at, k, n) + (c2 * d + c3);
-    if (add) gx += tw_vload(t->add, at, k, n);
+    if (add) {
+        gx += tw_vload(t->add, at, k, n);
+        fetch(t->add, at + AHEAD, k);
+    }
     tw_vstore(t->gx, at, gx * t->gain, k, n);
 }
 
