@@ -4,7 +4,7 @@
  *     bench_update [repetitions [side]]
  *
  * The parameters are those of a stack of 3 x 3 and 1 x 1 convolutions of the size of the CIFAR-10
- * network's, in bf16, of images of side x side: 4 x 4 (the default) are computed directly, 8 x 8
+ * network's, in bf16, of images of side x side: 4 x 4 (the default) are computed directly, 16 x 16
  * by Winograd's algorithm where that is faster than the processor's bf16 unit. The bytes are those
  * that the one pass must read and write: gradients once; parameters, both moments and EMA twice;
  * packed weights once. Half of them are copied. Columns: the least time of all repetitions, which

@@ -10,6 +10,7 @@
 
 #include "ops/conv.h"
 #include "ops/reference.h"
+#include "ops/winograd.h"
 
 typedef struct problem {
     int rank;
@@ -513,6 +514,40 @@ static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
     single_convolution = TW_CONVOLUTION_DIRECT;
 }
 
+/* Is the convolution of n images of side x side, 256 -> 256 channels, Winograd's? */
+static bool is_winograd(int64_t n, int64_t side, tw_conv_direction direction, tw_dtype act)
+{
+    tw_graph *g = new_graph();
+    const tw_conv_geometry same = tw_conv_square(1, 1, 1);
+    tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(n, side, side, 256)),
+             *w = tw_param(g, "w", TW_SHAPE(256, 256, 3, 3), tw_init_ones),
+             *y = tw_conv(g, x, w, NULL, &same);
+    assert_non_null(y);
+    const tw_conv_shapes s = {x->shape, w->shape, y->shape};
+    const bool suits = tw_winograd_suits(&s, &y->node->attr, direction, act, TW_CONVOLUTION_AUTO);
+    tw_graph_destroy(&g);
+    return suits;
+}
+
+/* Where a processor has bf16 dot products and no tiles, they are faster up to 16 tiles. */
+static void few_tiles_are_convolved_directly(void **state)
+{
+    (void)state;
+    const bool dots = tw_dnnl_bf16_unit() == TW_DNNL_BF16_DOTS;
+    for (int d = TW_CONV_FORWARD; d <= TW_CONV_BACKWARD_DATA; d++) {
+        assert_false(is_winograd(1, 4, (tw_conv_direction)d, TW_DTYPE_F32));
+        assert_true(is_winograd(1, 8, (tw_conv_direction)d, TW_DTYPE_F32));
+        if (!dots) continue;
+        assert_false(is_winograd(2, 8, (tw_conv_direction)d, TW_DTYPE_BF16));
+        assert_true(is_winograd(4, 8, (tw_conv_direction)d, TW_DTYPE_BF16));
+    }
+    assert_false(is_winograd(1, 8, TW_CONV_BACKWARD_WEIGHTS, TW_DTYPE_F32));
+    assert_true(is_winograd(2, 8, TW_CONV_BACKWARD_WEIGHTS, TW_DTYPE_F32));
+    if (!dots) return;
+    assert_false(is_winograd(8, 8, TW_CONV_BACKWARD_WEIGHTS, TW_DTYPE_BF16));
+    assert_true(is_winograd(16, 8, TW_CONV_BACKWARD_WEIGHTS, TW_DTYPE_BF16));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +555,7 @@ int main(void)
         cmocka_unit_test(convolutions_in_bf16_are_those_of_slow_loops),
         cmocka_unit_test(winograds_convolutions_are_those_of_slow_loops),
         cmocka_unit_test(an_image_does_not_depend_on_its_batch_or_on_threads),
+        cmocka_unit_test(few_tiles_are_convolved_directly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
