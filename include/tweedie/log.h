@@ -12,8 +12,8 @@
  * collective; called once after MPI_Init. */
 void tw_log_identify(int rank, const char *host);
 
-/* Appends all further lines of this process to a file as well (rank zero's train.log). @return
- * TW_EIO with the file's name */
+/* Appends all further lines of this process to a file as well (rank zero's train.log), each behind
+ * the time in UTC, "2026-11-26T19:23:45Z ". @return TW_EIO with the file's name */
 tw_status tw_log_open(const char *path);
 void tw_log_close(void);
 
@@ -23,7 +23,7 @@ __attribute__((format(printf, 1, 2))) void tw_log_info(const char *format, ...);
 /* A line that any rank may write. */
 __attribute__((format(printf, 1, 2))) void tw_log_warn(const char *format, ...);
 
-/* Suppresses tw_log_info (tests, --quiet). */
+/* Keeps tw_log_info from standard error (tests, --quiet); a log file has it all the same. */
 void tw_log_quiet(bool quiet);
 
 #endif

@@ -11,6 +11,17 @@
 #include "tweedie/output.h"
 #include "tweedie/text.h"
 
+/* A line of text in a picture: a tEXt chunk, iTXt where it is more than ASCII. */
+typedef struct tw_png_note {
+    char key[24]; /* "Seed" */
+    char text[1024];
+} tw_png_note;
+enum { TW_PNG_NOTES = 8 };
+
+/* What all pictures that this process writes say from now on, beside the program's version: where
+ * they come from. Copied. At most TW_PNG_NOTES; 0: nothing more. For the one thread that writes. */
+void tw_png_set_notes(const tw_png_note *notes, int count);
+
 /* Writes one image.
  * @param pixels    [height][width][channels], 0…255
  * @param channels  1 is grey, 3 is RGB; of any other number the first channel is drawn as grey

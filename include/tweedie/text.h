@@ -61,4 +61,14 @@ int64_t tw_text_distance(const char *a, const char *b);
  * than a third of its letters differ). */
 const char *tw_text_nearest(const char *word, const char *const *words, int64_t count);
 
+/* Adds "; did you mean WORD?" to a message where one is near, else nothing. */
+tw_status tw_text_add_nearest(tw_text *out, const char *word, const char *const *words,
+                              int64_t count);
+
+enum { TW_DURATION = 32 };
+/* "3 d 05 h", "1 h 05 min", "12 min", "40 s", "0.31 s" */
+void tw_text_duration(char out[TW_DURATION], double seconds);
+/* Three significant digits, however small: "1234", "12.3", "0.00123". */
+void tw_text_amount(char out[TW_DURATION], double value);
+
 #endif

@@ -9,14 +9,14 @@ find_package(PkgConfig REQUIRED)
 
 # Parallel HDF5: the serial one wins where both are installed unless it is asked for.
 set(HDF5_PREFER_PARALLEL ON)
-find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(HDF5 REQUIRED COMPONENTS C HL) # HL: dimension scales
 if(NOT HDF5_IS_PARALLEL)
     message(FATAL_ERROR "The HDF5 found (${HDF5_C_LIBRARIES}) is serial. Install the parallel one (Debian: libhdf5-openmpi-dev) "
                         "or point HDF5_ROOT to it.")
 endif()
 add_library(tweedie_hdf5 INTERFACE)
 target_include_directories(tweedie_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-target_link_libraries(tweedie_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+target_link_libraries(tweedie_hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES})
 add_library(tweedie::hdf5 ALIAS tweedie_hdf5)
 
 # oneDNN: its CMake package wants OpenCL on Debian 12 (ocl-icd-opencl-dev); without that a plain library and header do.

@@ -30,7 +30,7 @@ get_target_property(optional_libraries tweedie_webp INTERFACE_LINK_LIBRARIES)
 get_target_property(tiff_library tweedie_tiff INTERFACE_LINK_LIBRARIES)
 list(APPEND optional_libraries ${tiff_library})
 list(FILTER optional_libraries EXCLUDE REGEX "-NOTFOUND$")
-foreach(library ${HDF5_C_LIBRARIES} ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} dnnl inih xxhash png jpeg
+foreach(library ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} dnnl inih xxhash png jpeg
         ${optional_libraries} z pthread m)
     if(library MATCHES "^(/|-)")
         list(APPEND pc_libraries ${library})

@@ -193,6 +193,19 @@ static int64_t collect(const tw_config *config, const char *section, const char 
     return count;
 }
 
+/* The names of all sections that have keys, likewise. */
+static int64_t collect_sections(const tw_config *config, const char **names)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < config->binding_count; i++) {
+        bool met = false;
+        for (int64_t k = 0; k < count && !met; k++)
+            met = strcmp(names[k], config->bindings[i].field->section) == 0;
+        if (!met) names[count++] = config->bindings[i].field->section;
+    }
+    return count;
+}
+
 /* The section that means most: the one that is spelt alike, or the one that has this very key. */
 static const tw_config_field *nearest_field(const tw_config *config, const config_entry *e,
                                             const char **names)
@@ -238,6 +251,8 @@ static tw_status report_unknown(tw_config *config, const config_entry *e, const 
             TW_TRY(tw_text_add(&known, "%s %s", i ? "," : "", names[i]));
     } else {
         TW_TRY(tw_text_add(&known, "there is no section [%s]", e->section));
+        n = collect_sections(config, names);
+        TW_TRY(tw_text_add_nearest(&known, e->section, names, n));
     }
     TW_TRY(config_problem(&config->problems, "%s: unknown key %s.%s (%s)", e->origin, e->section,
                           e->key, known.data));

@@ -173,6 +173,21 @@ static bool read_value(const tw_config_field *f, const char *text, void *out)
     return false;
 }
 
+/* What was meant, where a choice was misspelt. */
+static tw_status add_nearest_choice(tw_text *out, const char *choices, const char *text)
+{
+    tw_status st = TW_OK;
+    const char *names[64];
+    int64_t count = 0;
+    char *copy = NULL, *rest;
+    TW_TRY(tw_strdup(&copy, choices));
+    for (rest = copy; rest && count < 64;) names[count++] = strsep(&rest, "|");
+    TW_TRY(tw_text_add_nearest(out, text, names, count));
+done:
+    tw_free(&copy);
+    return st;
+}
+
 tw_status tw_config_value(const tw_config_field *field, const char *text, void *out)
 {
     tw_status st = TW_OK;
@@ -182,6 +197,8 @@ tw_status tw_config_value(const tw_config_field *field, const char *text, void *
     if (field->type == TW_CONFIG_INTS || field->type == TW_CONFIG_DOUBLES) {
         TW_TRY(tw_text_add(&expected, ", at most %d, separated by commas", TW_CONFIG_LIST_MAX));
     }
+    if (field->type == TW_CONFIG_CHOICE)
+        TW_TRY(add_nearest_choice(&expected, field->choices, text));
     TW_FAIL(TW_ECONFIG, "'%s': expected %s", text, expected.data);
 done:
     tw_text_free(&expected);

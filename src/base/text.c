@@ -213,3 +213,31 @@ const char *tw_text_nearest(const char *word, const char *const *words, int64_t 
     }
     return nearest;
 }
+
+tw_status tw_text_add_nearest(tw_text *out, const char *word, const char *const *words,
+                              int64_t count)
+{
+    const char *nearest = tw_text_nearest(word, words, count);
+    return nearest ? tw_text_add(out, "; did you mean %s?", nearest) : TW_OK;
+}
+
+void tw_text_duration(char out[TW_DURATION], double seconds)
+{
+    const long long s = seconds < 1e15 ? (long long)seconds : 0;
+    if (s >= 100 * 3600)
+        (void)tw_format(out, TW_DURATION, "%lld d %02lld h", s / 86400, s / 3600 % 24);
+    else if (s >= 3600)
+        (void)tw_format(out, TW_DURATION, "%lld h %02lld min", s / 3600, s / 60 % 60);
+    else if (s >= 120)
+        (void)tw_format(out, TW_DURATION, "%lld min", s / 60);
+    else if (s >= 10)
+        (void)tw_format(out, TW_DURATION, "%lld s", s);
+    else
+        (void)tw_format(out, TW_DURATION, "%.2g s", seconds);
+}
+
+void tw_text_amount(char out[TW_DURATION], double value)
+{
+    const int whole = value > 0 ? (int)floor(log10(value)) : 0; /* 123: 2; 0.0123: -2 */
+    (void)tw_format(out, TW_DURATION, "%.*f", whole > 2 ? 0 : whole > -12 ? 2 - whole : 14, value);
+}

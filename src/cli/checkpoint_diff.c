@@ -20,8 +20,10 @@ typedef struct comparison {
     tw_checkpoint *a, *b;
     bool as_json;
     tw_json json;
+    tw_text lines;               /* a line for each array that differs, told behind the totals */
     int64_t compared, differing; /* arrays */
     int64_t losses;              /* rows of the history */
+    difference total;            /* over all arrays that have values to compare */
     float *x, *y;
     int64_t room;
 } comparison;
@@ -39,19 +41,17 @@ done:
     return st;
 }
 
-static void tell(comparison *c, const tw_checkpoint_array *array, const char *what,
-                 const difference *d)
+static tw_status tell(comparison *c, const tw_checkpoint_array *array, const char *what,
+                      const difference *d)
 {
     const char *slash = array->group[0] ? "/" : "";
     c->differing++;
-    if (!c->as_json) {
-        if (d)
-            printf("%s%s/%s: %lld of %lld values differ, by at most %g\n", slash, array->group,
-                   array->name, (long long)d->differing, (long long)d->elements, d->largest);
-        else
-            printf("%s%s/%s: %s\n", slash, array->group, array->name, what);
-        return;
-    }
+    if (!c->as_json && d)
+        return tw_text_add(&c->lines, "%s%s/%s: %lld of %lld values differ, by at most %g\n", slash,
+                           array->group, array->name, (long long)d->differing,
+                           (long long)d->elements, d->largest);
+    if (!c->as_json)
+        return tw_text_add(&c->lines, "%s%s/%s: %s\n", slash, array->group, array->name, what);
     tw_json_object(&c->json, NULL);
     tw_json_string(&c->json, "group", array->group);
     tw_json_string(&c->json, "name", array->name);
@@ -62,6 +62,14 @@ static void tell(comparison *c, const tw_checkpoint_array *array, const char *wh
         tw_json_double(&c->json, "largest", d->largest);
     }
     tw_json_end(&c->json);
+    return TW_OK;
+}
+
+static void add_total(comparison *c, const difference *d)
+{
+    c->total.elements += d->elements;
+    c->total.differing += d->differing;
+    c->total.largest = fmax(c->total.largest, d->largest);
 }
 
 static tw_status make_room(comparison *c, int64_t elements)
@@ -98,15 +106,15 @@ static tw_status compare_array(comparison *c, int64_t index_a, int64_t index_b)
     int64_t n = 1;
     c->compared++;
     if (a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) != 0) {
-        tell(c, a, "has another shape", NULL);
-        return TW_OK;
+        return tell(c, a, "has another shape", NULL);
     }
     for (int i = 0; i < a->rank; i++) n *= a->dims[i]; /* checked when the file was opened */
     TW_TRY(make_room(c, n));
     TW_TRY(tw_checkpoint_read_array(c->a, index_a, c->x));
     TW_TRY(tw_checkpoint_read_array(c->b, index_b, c->y));
     difference d = measure(c->x, c->y, n);
-    if (d.differing > 0) tell(c, a, NULL, &d);
+    add_total(c, &d);
+    if (d.differing > 0) TW_TRY(tell(c, a, NULL, &d));
 done:
     return st;
 }
@@ -118,35 +126,35 @@ static tw_status compare_arrays(comparison *c)
         const tw_checkpoint_array *a = tw_checkpoint_array_view(c->a, i);
         int64_t k = tw_checkpoint_find(c->b, a->group, a->name);
         if (k < 0)
-            tell(c, a, "only in the first", NULL);
+            TW_TRY(tell(c, a, "only in the first", NULL));
         else
             TW_TRY(compare_array(c, i, k));
     }
     for (int64_t i = 0; i < tw_checkpoint_count(c->b); i++) {
         const tw_checkpoint_array *b = tw_checkpoint_array_view(c->b, i);
-        if (tw_checkpoint_find(c->a, b->group, b->name) < 0) tell(c, b, "only in the second", NULL);
+        if (tw_checkpoint_find(c->a, b->group, b->name) < 0)
+            TW_TRY(tell(c, b, "only in the second", NULL));
     }
 done:
     return st;
 }
 
 /* The losses of all steps, which tell of those whose parameters are long gone. */
-static void compare_losses(comparison *c)
+static tw_status compare_losses(comparison *c)
 {
     const tw_checkpoint_meta *a = tw_checkpoint_meta_view(c->a), *b = tw_checkpoint_meta_view(c->b);
     const tw_checkpoint_array history = {.group = "", .name = "loss_history"};
     difference d = {.elements = 2 * a->loss_count};
     c->losses = a->loss_count;
     if (a->loss_count != b->loss_count) {
-        tell(c, &history, "has another length", NULL);
-        return;
+        return tell(c, &history, "has another length", NULL);
     }
     for (int64_t i = 0; i < d.elements; i++) {
         if (a->losses[i] == b->losses[i]) continue; /* none is NaN: a run ends before */
         d.differing++;
         d.largest = fmax(d.largest, fabs(a->losses[i] - b->losses[i]));
     }
-    if (d.differing > 0) tell(c, &history, NULL, &d);
+    return d.differing > 0 ? tell(c, &history, NULL, &d) : TW_OK;
 }
 
 static tw_status conclude(comparison *c)
@@ -168,7 +176,10 @@ static tw_status conclude(comparison *c)
     } else {
         if (step_a != step_b) printf("step: %lld and %lld\n", (long long)step_a, (long long)step_b);
         if (different)
-            printf("different: %lld arrays\n", (long long)c->differing);
+            printf("different: %lld arrays; %lld of %lld values, by at most %g\n%s",
+                   (long long)c->differing, (long long)c->total.differing,
+                   (long long)c->total.elements, c->total.largest,
+                   c->lines.data ? c->lines.data : "");
         else
             printf("equal: step %lld, %lld arrays and %lld losses, bit for bit\n",
                    (long long)step_a, (long long)c->compared, (long long)c->losses);
@@ -192,13 +203,14 @@ tw_status checkpoint_diff(const char *a, const char *b, bool as_json)
     tw_json_string(&c.json, "b", path_b);
     tw_json_list(&c.json, "arrays");
     TW_TRY(compare_arrays(&c));
-    compare_losses(&c);
+    TW_TRY(compare_losses(&c));
     TW_TRY(conclude(&c));
 done:
     tw_checkpoint_close(&c.a);
     tw_checkpoint_close(&c.b);
     tw_free(&c.x);
     tw_free(&c.y);
+    tw_text_free(&c.lines);
     tw_text_free(&c.json.text);
     return st;
 }

@@ -33,15 +33,27 @@ static const tw_option table[] = {
 
 extern const tw_command tw_cmd_bench;
 
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= tw_bench_count) return false;
+    *out = (tw_command_kind){.name = tw_bench_table[i]->name,
+                             .usage = strcmp(tw_bench_table[i]->name, "reduce") == 0
+                                          ? ""
+                                          : "CONFIG.ini [section.key=value ...]",
+                             .summary = tw_bench_table[i]->summary};
+    return true;
+}
+
 static tw_status find(const tw_bench **out, const char *name)
 {
     tw_status st = TW_OK;
+    tw_command_kind none;
     for (int i = 0; i < tw_bench_count; i++)
         if (strcmp(tw_bench_table[i]->name, name) == 0) {
             *out = tw_bench_table[i];
             return TW_OK;
         }
-    TW_FAIL(TW_EUSAGE, "there is no benchmark \"%s\"; tweedie bench --help lists them", name);
+    TW_TRY(tw_command_kind_find(&none, &tw_cmd_bench, name));
 done:
     return st;
 }
@@ -92,6 +104,7 @@ const tw_command tw_cmd_bench = {
             "read     loading batches from the dataset",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
     .least = 1,
     .most = 2,
     .takes_assignments = true,

@@ -1,4 +1,5 @@
 /* tweedie checkpoint: looks at checkpoints, and does the work of the checkpoint job. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -6,6 +7,7 @@
 #include "cli/checkpoint_diff.h"
 #include "cli/command.h"
 #include "tweedie/checkpoint.h"
+#include "tweedie/clock.h"
 #include "tweedie/file.h"
 #include "tweedie/json.h"
 #include "tweedie/log.h"
@@ -57,32 +59,58 @@ static bool is_directory(const char *path)
  * -------------------------------------------------------------------------------------------------------------------------
  */
 
+/* The last loss of its history, a number of one step; NaN where there is none. */
+static double last_loss(const tw_checkpoint *file)
+{
+    const tw_checkpoint_meta *m = tw_checkpoint_meta_view(file);
+    return m->loss_count > 0 ? m->losses[2 * m->loss_count - 1] : NAN;
+}
+
+static void print_header(void)
+{
+    printf("%12s  %10s  %10s  %10s  %-8s %s\n", "step", "MB", "age", "loss", "state", "file");
+}
+
+static void print_row(int64_t step, int64_t bytes, double age, double loss, bool valid,
+                      const char *path)
+{
+    char number[32] = "-", old[TW_DURATION] = "-";
+    if (isfinite(loss)) snprintf(number, sizeof number, "%.4g", loss);
+    if (isfinite(age)) tw_text_duration(old, age);
+    printf("%12lld  %10.1f  %10s  %10s  %-8s %s\n", (long long)step, (double)bytes / 1e6, old,
+           number, valid ? "valid" : "DAMAGED", path);
+}
+
 /* Whatever bears the name of a checkpoint, a pipe too; but nothing of what was pruned meanwhile. */
 static void list_one(call *c, const char *path, int64_t step, int64_t *bad)
 {
     int64_t bytes = 0;
+    double loss = NAN;
     char digest[TW_CHECKPOINT_DIGEST];
     tw_checkpoint *file = NULL;
     const bool valid = tw_checkpoint_open(&file, path) == TW_OK;
     const char *message = valid ? "" : tw_error_message();
     if (valid) bytes = tw_checkpoint_bytes(file);
+    if (valid) loss = last_loss(file);
     if (valid) memcpy(digest, tw_checkpoint_digest(file), sizeof digest);
     tw_checkpoint_close(&file);
     struct stat info;
-    if (!valid && lstat(path, &info) != 0) return;
+    const bool there = lstat(path, &info) == 0;
+    if (!valid && !there) return;
     if (!valid) bytes = (int64_t)info.st_size;
+    const double age = there ? fmax(tw_clock_wall_seconds() - (double)info.st_mtime, 0) : NAN;
     *bad += !valid;
     tw_json_object(&c->json, NULL);
     tw_json_string(&c->json, "path", path);
     tw_json_int64(&c->json, "step", step);
     tw_json_int64(&c->json, "bytes", bytes);
+    tw_json_double(&c->json, "age", age);
+    tw_json_double(&c->json, "loss", loss);
     tw_json_bool(&c->json, "valid", valid);
     if (valid) tw_json_string(&c->json, "digest", digest);
     if (!valid) tw_json_string(&c->json, "message", message);
     tw_json_end(&c->json);
-    if (!c->o.json)
-        printf("%12lld  %10.1f MB  %s  %s\n", (long long)step, (double)bytes / 1e6,
-               valid ? "valid  " : "DAMAGED", path);
+    if (!c->o.json) print_row(step, bytes, age, loss, valid, path);
 }
 
 static tw_status list_run(call *c, const char *run, int64_t *bad)
@@ -92,6 +120,7 @@ static tw_status list_run(call *c, const char *run, int64_t *bad)
     char path[TW_CHECKPOINT_PATH];
     TW_TRY(tw_checkpoint_list(run, &steps, &count));
     if (count == 0 && !c->o.json) printf("%s: no checkpoints yet\n", run);
+    if (count > 0 && !c->o.json) print_header();
     for (int64_t i = 0; i < count; i++) {
         TW_TRY(tw_checkpoint_name(path, sizeof path, run, steps[i]));
         list_one(c, path, steps[i], bad);
@@ -346,36 +375,54 @@ static tw_status diff(call *c)
 }
 
 static const struct {
-    const char *name;
+    const char *name, *usage, *summary;
     tw_status (*run)(call *c);
     int least, most; /* paths */
     bool prints_itself;
 } subcommands[] = {
-    {"list", list, 1, 1 << 20, false}, {"verify", verify, 1, 1 << 20, false},
-    {"show", show, 1, 1, false},       {"diff", diff, 2, 2, true},
-    {"export", export, 1, 1, false},   {"prune", prune, 1, 1, false},
-    {"drain", drain, 1, 1, false},
+    {"list", "RUN...",
+     "steps, sizes, ages, losses, and whether each is undamaged; 65 where one is not", list, 1,
+     1 << 20, false},
+    {"verify", "RUN|FILE...",
+     "reads everything: hash, checksums, finite values; 65 where one is bad", verify, 1, 1 << 20,
+     false},
+    {"show", "RUN|FILE", "what it holds and where it comes from", show, 1, 1, false},
+    {"diff", "A B",
+     "compares step, parameters, EMA, optimiser and losses bit for bit; 1 where they differ", diff,
+     2, 2, true},
+    {"export", "RUN|FILE", "writes one set of weights as a file for sampling", export, 1, 1, false},
+    {"prune", "RUN",
+     "deletes old ones; never the two newest that verify, nor what RUN/checkpoints/hold names",
+     prune, 1, 1, false},
+    {"drain", "RUN --to DIR",
+     "copies what is sound and not there yet to durable storage; may be killed and repeated", drain,
+     1, 1, false},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
+
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= SUBCOMMANDS) return false;
+    *out = (tw_command_kind){.name = subcommands[i].name,
+                             .usage = subcommands[i].usage,
+                             .summary = subcommands[i].summary};
+    return true;
+}
 
 static tw_status find_subcommand(int *out, const char *name, int paths)
 {
     tw_status st = TW_OK;
-    const char *names[SUBCOMMANDS];
+    tw_command_kind none;
     for (int i = 0; i < SUBCOMMANDS; i++) {
-        names[i] = subcommands[i].name;
-        if (strcmp(name, names[i]) != 0) continue;
+        if (strcmp(name, subcommands[i].name) != 0) continue;
         TW_CHECK(paths >= subcommands[i].least && paths <= subcommands[i].most, TW_EUSAGE,
-                 "checkpoint %s takes %d%s paths, not %d", name, subcommands[i].least,
-                 subcommands[i].most > subcommands[i].least ? " or more" : "", paths);
+                 "checkpoint %s takes %d%s paths, not %d; usage: tweedie checkpoint %s %s", name,
+                 subcommands[i].least, subcommands[i].most > subcommands[i].least ? " or more" : "",
+                 paths, name, subcommands[i].usage);
         *out = i;
         goto done;
     }
-    const char *near = tw_text_nearest(name, names, SUBCOMMANDS);
-    TW_CHECK(!near, TW_EUSAGE, "checkpoint has no subcommand '%s' (did you mean %s?)", name, near);
-    TW_FAIL(TW_EUSAGE,
-            "checkpoint has no subcommand '%s' (list, verify, show, diff, export, prune, drain)",
-            name);
+    TW_TRY(tw_command_kind_find(&none, &tw_cmd_checkpoint, name));
 done:
     return st;
 }
@@ -394,7 +441,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                  (const char *const[]){subcommands[k].name, NULL}));
     c.count = arguments.count - 1;
     c.paths = arguments.values + 1;
-    tw_log_quiet(c.o.json);
+    if (c.o.json) tw_log_quiet(true);
     tw_json_object(&c.json, NULL);
     answer = subcommands[k].run(&c);
     /* files that do not verify are an answer; other failures have none */
@@ -411,22 +458,12 @@ const tw_command tw_cmd_checkpoint = {
     .name = "checkpoint",
     .summary = "List, verify, show, compare, export, prune and drain checkpoints",
     .usage = "list|verify|show|diff|export|prune|drain RUN|FILE...",
-    .help =
-        "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its "
-        "newest valid one (show, diff, export).\n\n"
-        "  list RUN...          steps, sizes, and whether each is undamaged; 65 where one is not\n"
-        "  verify RUN|FILE...   reads everything: hash, checksums, finite values; 65 where one "
-        "is bad\n"
-        "  show RUN|FILE        what it holds and where it comes from\n"
-        "  diff A B             compares step, parameters, EMA, optimiser and losses bit for "
-        "bit; 1 where they differ\n"
-        "  export RUN|FILE      writes one set of weights as a file for sampling\n"
-        "  prune RUN            deletes old ones; never the two newest that verify, nor what "
-        "RUN/checkpoints/hold names\n"
-        "  drain RUN --to DIR   copies what is sound and not there yet to durable storage; may be "
-        "killed and repeated\n",
+    .help = "A RUN stands for all of its checkpoints (list, verify, prune, drain) or for its "
+            "newest valid one (show, diff, export).",
     .options = table,
     .option_count = (int)(sizeof table / sizeof *table),
+    .kind = kind,
+    .kinds_listed = true,
     .least = 2,
     .most = -1,
     .run = run,

@@ -185,6 +185,18 @@ static void report(const char *path, const tw_dataset_spec *spec)
     printf("; digest %s\n", spec->digest);
 }
 
+static bool kind(int i, tw_command_kind *out)
+{
+    const char *name, *summary;
+    if (!tw_import_format(i, &name, &summary)) return false;
+    const bool generated = tw_import_is_generated(name);
+    *out = (tw_command_kind){.name = name,
+                             .usage = generated ? "OUT.h5 --format NAME" : NULL,
+                             .summary = summary,
+                             .also = generated ? "generated" : NULL};
+    return true;
+}
+
 /* Formats that make their points themselves also answer to "generated". */
 static tw_status check_kind(const options *o, const tw_arguments *a)
 {
@@ -313,6 +325,8 @@ const tw_command tw_cmd_import = {
         "grow with their number.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
+    .kind_option = "format",
     .least = 1,
     .most = -1,
     .run = run,

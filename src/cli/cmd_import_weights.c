@@ -39,14 +39,14 @@ static tw_status print_json(const char *path, const tw_weights_import_result *r)
     tw_json_string(&j, "network", r->network.data);
     tw_json_string(&j, "weights", r->weights);
     tw_json_int64(&j, "tensors", r->tensors);
-    tw_json_int64(&j, "values", r->parameters);
+    tw_json_int64(&j, "parameters", r->parameters);
     tw_json_string(&j, "unused", r->unused.data);
     tw_json_list(&j, "shape");
     tw_json_int64(&j, NULL, r->height);
     tw_json_int64(&j, NULL, r->width);
     tw_json_int64(&j, NULL, r->channels);
     tw_json_end(&j);
-    tw_json_int64(&j, "classes", r->classes);
+    tw_json_int64(&j, "num_classes", r->classes);
     tw_json_string(&j, "assumed", r->assumed.data);
     tw_json_end(&j);
     TW_TRY(tw_json_finish(&j));

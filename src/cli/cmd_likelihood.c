@@ -24,7 +24,7 @@ static tw_status print_json(const tw_row_job_options *job, const tw_likelihood_s
     tw_status st = TW_OK;
     tw_json json = {0};
     tw_json_object(&json, NULL);
-    tw_json_string(&json, "file", job->out);
+    tw_json_string(&json, "path", job->out);
     tw_json_string(&json, "kind", s->bound ? "bound" : "ode");
     tw_json_int64(&json, "first", s->rows.first);
     tw_json_int64(&json, "samples", s->rows.count);
@@ -36,7 +36,7 @@ static tw_status print_json(const tw_row_job_options *job, const tw_likelihood_s
     tw_json_double(&json, "prior", s->prior);
     tw_json_double(&json, "evaluations", s->rows.evaluations);
     tw_json_string(&json, "weights_digest", s->weights);
-    tw_json_string(&json, "data_digest", s->data);
+    tw_json_string(&json, "dataset_digest", s->data);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);

@@ -46,6 +46,15 @@ static const tw_option table[] = {
      .help = "print one JSON object"},
 };
 
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= tw_plot_count) return false;
+    *out = (tw_command_kind){.name = tw_plot_table[i]->name,
+                             .usage = tw_plot_table[i]->usage,
+                             .summary = tw_plot_table[i]->summary};
+    return true;
+}
+
 static const tw_plot *find(const char *name)
 {
     for (int i = 0; i < tw_plot_count; i++)
@@ -59,13 +68,12 @@ static tw_status choose(const tw_plot **out, int *inputs, const tw_arguments *a)
 {
     tw_status st = TW_OK;
     struct stat info;
+    tw_command_kind none;
     const char *name = a->values[0];
     const bool alone = a->count == 1 && stat(name, &info) == 0 && S_ISDIR(info.st_mode);
     *out = find(alone ? "run" : name);
     *inputs = alone ? 0 : 1;
-    TW_CHECK(*out, TW_EUSAGE,
-             "there is no picture \"%s\", and no run of this name; tweedie plot --help lists them",
-             name);
+    if (!*out) TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
     TW_CHECK(a->count > *inputs && a->count - *inputs <= (*out)->most, TW_EUSAGE,
              "usage: tweedie plot %s %s --out FILE", (*out)->name, (*out)->usage);
 done:
@@ -93,8 +101,10 @@ static tw_status print(const tw_plot_options *o, const tw_plot_numbers *n)
         return TW_OK;
     }
     tw_json_object(&json, NULL);
-    tw_json_string(&json, "picture", o->out);
+    tw_json_string(&json, "path", o->out);
+    tw_json_object(&json, "numbers");
     for (int i = 0; i < n->count; i++) tw_json_double(&json, n->number[i].name, n->number[i].value);
+    tw_json_end(&json);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -169,6 +179,7 @@ const tw_command tw_cmd_plot = {
         "Scores, energies, noise, paths and samples are of points in the plane.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
     .least = 1,
     .most = 17,
     .takes_assignments = true,

@@ -21,22 +21,7 @@ static const tw_option table[] = {
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
 
-enum { QUEUE = 160, TIME = 32 };
-
-/* "3 d 05 h", "1 h 05 min", "12 min", "40 s" */
-static const char *duration(char out[TIME], double seconds)
-{
-    const long long s = seconds < 1e15 ? (long long)seconds : 0;
-    if (s >= 100 * 3600)
-        snprintf(out, TIME, "%lld d %02lld h", s / 86400, s / 3600 % 24);
-    else if (s >= 3600)
-        snprintf(out, TIME, "%lld h %02lld min", s / 3600, s / 60 % 60);
-    else if (s >= 120)
-        snprintf(out, TIME, "%lld min", s / 60);
-    else
-        snprintf(out, TIME, "%lld s", s);
-    return out;
-}
+enum { QUEUE = 160 };
 
 static void line(const char *name)
 {
@@ -95,7 +80,7 @@ static void next(char *out, size_t size, const tw_run_status *s, const char *run
 
 static void print_progress(const tw_run_status *s)
 {
-    char text[TIME];
+    char text[TW_DURATION];
     line("step");
     printf("%lld", (long long)(s->step < 0 ? 0 : s->step));
     if (s->steps > 0)
@@ -113,12 +98,14 @@ static void print_progress(const tw_run_status *s)
         printf("\n");
     }
     line("so far");
-    printf("%s", duration(text, s->seconds));
+    tw_text_duration(text, s->seconds);
+    printf("%s", text);
     if (!isnan(s->core_hours)) printf(", %.3g core-hours", s->core_hours);
     printf(", %lld restart%s\n", (long long)s->restarts, s->restarts == 1 ? "" : "s");
     if (s->seconds_left > 0) {
         line("left");
-        printf("%s", duration(text, s->seconds_left));
+        tw_text_duration(text, s->seconds_left);
+        printf("%s", text);
         if (!isnan(s->core_hours_left)) printf(", %.3g core-hours", s->core_hours_left);
         printf("\n");
     }
@@ -126,7 +113,7 @@ static void print_progress(const tw_run_status *s)
 
 static void print(const tw_run_status *s, const char *queue, const char *todo)
 {
-    char text[TIME];
+    char text[TW_DURATION];
     line("state");
     printf("%s", queue[0] && !s->holder[0] ? "queued" : tw_run_state_name(s->state));
     if (queue[0]) printf("; %s", queue);
@@ -135,11 +122,13 @@ static void print(const tw_run_status *s, const char *queue, const char *todo)
     print_progress(s);
     if (s->holder[0] && !isnan(s->silent)) {
         line("last line");
-        printf("%s ago\n", duration(text, s->silent));
+        tw_text_duration(text, s->silent);
+        printf("%s ago\n", text);
     }
     line("checkpoint");
+    tw_text_duration(text, s->checkpoint_age);
     if (s->checkpoint_step >= 0)
-        printf("%s, %s old\n", s->checkpoint, duration(text, s->checkpoint_age));
+        printf("%s, %s old\n", s->checkpoint, text);
     else
         printf("none yet\n");
     line("next");

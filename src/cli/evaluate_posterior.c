@@ -283,7 +283,7 @@ static tw_status print_json(const evaluation *e)
     tw_json_end(&json);
     if (e->per > 0) {
         tw_json_double(&json, "crps", mean_of(&e->crps));
-        tw_json_doubles(&json, "ranks", e->ranks, e->per + 1);
+        tw_json_doubles(&json, "rank_histogram", e->ranks, e->per + 1);
     }
     tw_json_double(&json, "rmse", sqrt(mean_of(&e->square)));
     tw_json_double(&json, "deviation", sqrt(mean_of(&e->variance)));

@@ -40,7 +40,8 @@ static tw_status describe_dataset(tw_json *j, const char *path, const tw_inspect
     tw_json_object(j, NULL);
     tw_json_string(j, "format", "tweedie-dataset");
     tw_json_string(j, "name", s->name);
-    tw_json_int64(j, "count", s->count);
+    tw_json_string(j, "path", path);
+    tw_json_int64(j, "samples", s->count);
     put_samples(j, tw_dataset_kind_name(s->kind), s->height, s->width, s->channels, s->num_classes);
     if (s->condition)
         put_condition(j, tw_dataset_kind_name(s->condition->kind), s->condition->channels);
@@ -76,7 +77,7 @@ static tw_status describe_checkpoint(tw_json *j, const char *path)
                    tw_checkpoint_is_weights(f) ? "tweedie-weights" : "tweedie-checkpoint");
     tw_json_string(j, "path", path);
     tw_json_int64(j, "step", m->step);
-    tw_json_int64(j, "samples_seen", m->samples);
+    tw_json_int64(j, "samples", m->samples);
     tw_json_int64(j, "parameters", numbers);
     tw_json_string(j, "precision", m->precision);
     if (m->condition_kind[0]) put_condition(j, m->condition_kind, m->condition_channels);

@@ -16,28 +16,6 @@
 #include "tweedie/text.h"
 #include "tweedie/watchdog.h"
 
-static const tw_command *find(const char *name)
-{
-    for (int i = 0; i < tw_cmd_count; i++) {
-        if (strcmp(tw_cmd_table[i]->name, name) == 0) return tw_cmd_table[i];
-    }
-    return NULL;
-}
-
-static tw_status refuse(const char *name)
-{
-    tw_status st = TW_OK;
-    const char **names = NULL;
-    TW_TRY(tw_alloc(&names, tw_cmd_count, sizeof *names, "commands"));
-    for (int i = 0; i < tw_cmd_count; i++) names[i] = tw_cmd_table[i]->name;
-    const char *near = tw_text_nearest(name, names, tw_cmd_count);
-    TW_CHECK(!near, TW_EUSAGE, "there is no command '%s' (did you mean %s?)", name, near);
-    TW_FAIL(TW_EUSAGE, "there is no command '%s' (tweedie --help lists them)", name);
-done:
-    tw_free(&names);
-    return st;
-}
-
 static void print_overview(void)
 {
     printf("usage: tweedie COMMAND [arguments] [options] [section.key=value ...]\n\n"
@@ -52,11 +30,50 @@ static void print_overview(void)
            "            75 stopped early (resume), 76 diverged, 78 configuration\n");
 }
 
-static tw_status print_help(const tw_command *command)
+/* The kind that the words speak of; false where there is none, or no such. */
+static bool find_kind(tw_command_kind *out, const tw_command *c, int argc, char **argv)
+{
+    const char *name = NULL;
+    const size_t n = c->kind_option ? strlen(c->kind_option) : 0;
+    for (int i = 0; c->kind && i < argc && !name; i++) {
+        const char *option = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : NULL;
+        if (!c->kind_option && argv[i][0] != '-') name = argv[i];
+        if (!c->kind_option || !option || strncmp(option, c->kind_option, n) != 0) continue;
+        if (option[n] == '=') name = option + n + 1;
+        if (!option[n] && i + 1 < argc) name = argv[i + 1];
+    }
+    return name && tw_command_kind_find(out, c, name) == TW_OK;
+}
+
+static tw_status print_help(const tw_command *command, const tw_command_kind *kind)
 {
     tw_status st = TW_OK;
     char *text = NULL;
-    TW_TRY(tw_options_help(command, &text));
+    TW_TRY(tw_options_help(command, kind, &text));
+    fputs(text, stdout);
+done:
+    tw_free(&text);
+    return st;
+}
+
+/* help COMMAND [KIND]; for the build, help --man [COMMAND] and help --completion. */
+static tw_status help(int argc, char **argv)
+{
+    tw_status st = TW_OK;
+    const tw_command *command = NULL;
+    tw_command_kind kind;
+    char *text = NULL;
+    if (strcmp(argv[0], "--completion") == 0) {
+        TW_TRY(tw_options_completion(&text));
+    } else if (strcmp(argv[0], "--man") == 0) {
+        if (argc > 1) TW_TRY(tw_command_find(&command, argv[1]));
+        TW_TRY(tw_options_man(command, &text));
+    } else {
+        TW_CHECK(argc <= 2, TW_EUSAGE, "tweedie help: a COMMAND was expected, or COMMAND KIND");
+        TW_TRY(tw_command_find(&command, argv[0]));
+        if (argc == 2) TW_TRY(tw_command_kind_find(&kind, command, argv[1]));
+        TW_TRY(tw_options_help(command, argc == 2 ? &kind : NULL, &text));
+    }
     fputs(text, stdout);
 done:
     tw_free(&text);
@@ -139,7 +156,7 @@ static tw_status run_alone(const tw_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     tw_status st = TW_OK;
-    static char version[] = "version", help[] = "--help";
+    static char version[] = "version";
 
     tw_streams_open();
     signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the call that writes it */
@@ -153,19 +170,18 @@ int main(int argc, char **argv)
         TW_TRY(flush());
         goto done;
     }
-    if (strcmp(argv[1], "help") == 0) { /* help COMMAND is COMMAND --help */
-        TW_CHECK(argc == 3, TW_EUSAGE, "tweedie help: one COMMAND was expected");
-        argv[1] = argv[2];
-        argv[2] = help;
-    }
-    if (strcmp(argv[1], "--version") == 0) argv[1] = version;
-    const tw_command *command = find(argv[1]);
-    if (!command) {
-        st = refuse(argv[1]);
+    if (strcmp(argv[1], "help") == 0) {
+        TW_TRY(help(argc - 2, argv + 2));
+        TW_TRY(flush());
         goto done;
     }
+    if (strcmp(argv[1], "--version") == 0) argv[1] = version;
+    const tw_command *command = NULL;
+    TW_TRY(tw_command_find(&command, argv[1]));
     if (asks_for_help(argc - 2, argv + 2)) {
-        TW_TRY(print_help(command));
+        tw_command_kind kind;
+        const bool known = find_kind(&kind, command, argc - 2, argv + 2);
+        TW_TRY(print_help(command, known ? &kind : NULL));
         TW_TRY(flush());
         goto done;
     }

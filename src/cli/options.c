@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/text.h"
 
@@ -27,7 +28,7 @@ static tw_status find(const tw_command *command, const char *word, const tw_opti
     tw_status st = TW_OK;
     char name[64];
     const char *names[64];
-    int count = command->option_count < 63 ? command->option_count : 63;
+    int count = command->option_count < 62 ? command->option_count : 62;
 
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
     for (int i = 0; i < command->option_count; i++) {
@@ -37,7 +38,8 @@ static tw_status find(const tw_command *command, const char *word, const tw_opti
     }
     for (int i = 0; i < count; i++) names[i] = command->options[i].name;
     names[count] = "help";
-    const char *near = tw_text_nearest(name, names, count + 1);
+    names[count + 1] = "quiet";
+    const char *near = tw_text_nearest(name, names, count + 2);
     TW_CHECK(!near, TW_EUSAGE, "there is no option --%s (did you mean --%s?)", name, near);
     TW_FAIL(TW_EUSAGE, "there is no option --%s (tweedie %s --help lists them)", name,
             command->name);
@@ -134,6 +136,8 @@ tw_status tw_options_parse(const tw_command *command, int argc, char **argv, voi
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0) {
             while (++i < argc) argv[kept++] = argv[i];
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            tw_log_quiet(true);
         } else if (strncmp(argv[i], "--", 2) == 0) {
             TW_TRY(take(command, argc, argv, &i, out, given));
         } else {
@@ -166,8 +170,7 @@ bool tw_options_is_given(const tw_command *command, const tw_arguments *argument
     return false;
 }
 
-/* Whether a list "idx images" holds the word. */
-static bool holds(const char *list, const char *word)
+bool tw_options_list_holds(const char *list, const char *word)
 {
     const size_t n = strlen(word);
     for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
@@ -182,52 +185,10 @@ tw_status tw_options_check_kind(const tw_command *command, const tw_arguments *a
     for (int i = 0; i < command->option_count; i++) {
         const tw_option *o = &command->options[i];
         bool fits = !o->kinds || !(arguments->given >> i & 1);
-        for (int k = 0; kinds[k] && !fits; k++) fits = holds(o->kinds, kinds[k]);
+        for (int k = 0; kinds[k] && !fits; k++) fits = tw_options_list_holds(o->kinds, kinds[k]);
         TW_CHECK(fits, TW_EUSAGE, "--%s: is an option of %s (%s), and does nothing with %s",
                  o->name, what, o->kinds, kinds[0]);
     }
 done:
-    return st;
-}
-
-static tw_status describe(const tw_option *o, tw_text *text)
-{
-    tw_status st = TW_OK;
-    char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", o->name, o->type == TW_CONFIG_BOOL ? "" : " ",
-             o->type == TW_CONFIG_BOOL ? "" : o->value);
-    TW_TRY(tw_text_add(text, "  %-24s ", left));
-    for (const char *c = o->kinds ? o->kinds : ""; *c; c++)
-        TW_TRY(*c == ' ' ? tw_text_add(text, ", ") : tw_text_add(text, "%c", *c));
-    TW_TRY(tw_text_add(text, "%s%s", o->kinds ? ": " : "", o->help));
-    if (o->type == TW_CONFIG_CHOICE) TW_TRY(tw_text_add(text, ": %s", o->choices));
-    if (!o->default_text) {
-        TW_TRY(tw_text_add(text, " (must be given)"));
-    } else if (o->default_text[0] && o->type != TW_CONFIG_BOOL) {
-        TW_TRY(tw_text_add(text, " (%s)", o->default_text));
-    }
-    TW_TRY(tw_text_add(text, "\n"));
-done:
-    return st;
-}
-
-tw_status tw_options_help(const tw_command *command, char **out)
-{
-    tw_status st = TW_OK;
-    tw_text text = {0};
-    const char *usage = command->usage;
-    TW_TRY(tw_text_add(&text, "usage: tweedie %s%s%s%s\n\n%s.\n", command->name,
-                       usage[0] ? " " : "", usage, command->option_count ? " [options]" : "",
-                       command->summary));
-    if (command->help) TW_TRY(tw_text_add(&text, "\n%s\n", command->help));
-    if (command->parallel)
-        TW_TRY(tw_text_add(&text, "\nRuns on all ranks of srun or mpirun; alone, on one.\n"));
-    TW_TRY(tw_text_add(&text, "\noptions:\n"));
-    for (int i = 0; i < command->option_count; i++) TW_TRY(describe(&command->options[i], &text));
-    TW_TRY(tw_text_add(&text, "  %-24s %s\n", "--help", "this text"));
-    *out = text.data;
-    text = (tw_text){0};
-done:
-    tw_text_free(&text);
     return st;
 }

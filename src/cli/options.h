@@ -9,7 +9,8 @@
  *         {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print JSON"},
  *     };
  *
- * `--name value` and `--name=value`; a TW_CONFIG_BOOL is a flag without a value; `--` ends the
+ * `--help` and `--quiet` (tw_log_quiet) are options of every command. `--name value` and
+ * `--name=value`; a TW_CONFIG_BOOL is a flag without a value; `--` ends the
  * options. Everything else is positional, or, where the command takes a configuration, a
  * `section.key=value` assignment. */
 #ifndef TWEEDIE_CLI_OPTIONS_H
@@ -63,8 +64,24 @@ bool tw_options_is_given(const struct tw_command *command, const tw_arguments *a
 tw_status tw_options_check_kind(const struct tw_command *command, const tw_arguments *arguments,
                                 const char *what, const char *const *kinds);
 
-/* The text of `tweedie COMMAND --help`, from the row and its options. @param[out] out  released
- * with tw_free */
-tw_status tw_options_help(const struct tw_command *command, char **out);
+/* Whether a list "idx images" holds the word. */
+bool tw_options_list_holds(const char *list, const char *word);
+
+struct tw_command_kind;
+
+/* Whether an option is for a kind of its command; NULL: for any. */
+bool tw_options_is_for(const tw_option *option, const struct tw_command_kind *kind);
+
+/* The text of `tweedie COMMAND --help`, from the row and its options, or of `tweedie COMMAND KIND
+ * --help`.
+ * @param kind  NULL: the whole command
+ * @param[out] out  released with tw_free */
+tw_status tw_options_help(const struct tw_command *command, const struct tw_command_kind *kind,
+                          char **out);
+
+/* A man page in roff of a command, or of the program (NULL); a completion for bash. @param[out] out
+ * released with tw_free */
+tw_status tw_options_man(const struct tw_command *command, char **out);
+tw_status tw_options_completion(char **out);
 
 #endif

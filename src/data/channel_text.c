@@ -55,11 +55,27 @@ done:
     return st;
 }
 
+/* CF's name for what all channels share, which xarray and ncview show: nothing where they differ.
+ */
+static tw_status write_shared(hid_t samples, const char *path, int64_t channels, const char *text,
+                              int field, const char *name)
+{
+    char first[TW_DATASET_TEXT_MAX], value[TW_DATASET_TEXT_MAX];
+    (void)tw_channel_text_get(text, 0, field, first, sizeof first);
+    for (int64_t c = 1; c < channels; c++) {
+        (void)tw_channel_text_get(text, c, field, value, sizeof value);
+        if (strcmp(first, value) != 0) return TW_OK;
+    }
+    return first[0] ? tw_h5_write_text(samples, path, name, first) : TW_OK;
+}
+
 tw_status tw_channel_text_write(hid_t samples, const char *path, int64_t channels, const char *text)
 {
     tw_status st = TW_OK;
     for (int field = 0; field < TW_CHANNEL_FIELDS; field++)
         TW_TRY(write_field(samples, path, channels, text, field));
+    TW_TRY(write_shared(samples, path, channels, text, 1, "units"));
+    TW_TRY(write_shared(samples, path, channels, text, 2, "long_name"));
 done:
     return st;
 }

@@ -20,6 +20,7 @@
 #include "tweedie/comm_mpi.h"
 #include "tweedie/file.h"
 #include "tweedie/memory.h"
+#include "tweedie/text.h"
 
 static int size_of(const tw_comm *comm)
 {
@@ -136,6 +137,8 @@ static tw_status choose_split(tw_dataset *d, const char *name)
     const tw_dataset_spec *spec = &d->format.spec;
     const char *wanted = name && name[0] ? name : "train";
     char splits[TW_DATASET_TEXT_MAX];
+    const char *names[TW_DATASET_SPLITS_MAX];
+    tw_text near = {0};
     d->split = (tw_dataset_split){.name = "all", .first = 0, .last = spec->count};
     for (int i = 0; i < spec->split_count; i++) {
         if (strcmp(spec->splits[i].name, wanted) != 0) continue;
@@ -144,9 +147,12 @@ static tw_status choose_split(tw_dataset *d, const char *name)
     }
     if (!name || !name[0] || strcmp(name, "all") == 0) return TW_OK;
     TW_TRY(tw_format_print_splits(spec, splits));
-    TW_FAIL(TW_ECONFIG, "%s: there is no split \"%s\"; there are %s, and \"all\"", d->path, name,
-            splits);
+    for (int i = 0; i < spec->split_count; i++) names[i] = spec->splits[i].name;
+    TW_TRY(tw_text_add_nearest(&near, name, names, spec->split_count));
+    TW_FAIL(TW_ECONFIG, "%s: there is no split \"%s\"; there are %s, and \"all\"%s", d->path, name,
+            splits, near.data ? near.data : "");
 done:
+    tw_text_free(&near);
     return st;
 }
 

@@ -20,14 +20,17 @@ struct tw_density {
 static tw_status find(const tw_points_generator **out, const char *name)
 {
     tw_status st = TW_OK;
+    const char *list[64];
     tw_text names = {0};
     for (int i = 0; i < tw_points_count; i++) {
         if (strcmp(tw_points_table[i]->name, name) == 0) {
             *out = tw_points_table[i];
             goto done;
         }
+        if (i < 64) list[i] = tw_points_table[i]->name;
         TW_TRY(tw_text_add(&names, "%s%s", i ? ", " : "", tw_points_table[i]->name));
     }
+    TW_TRY(tw_text_add_nearest(&names, name, list, tw_points_count < 64 ? tw_points_count : 64));
     TW_FAIL(TW_EUSAGE, "there is no density '%s'; there are %s", name, names.data);
 done:
     tw_text_free(&names);

@@ -1,4 +1,5 @@
 /* Opening "FILE:/path", and telling what a file holds where that path is not in it. */
+#include <hdf5_hl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -21,14 +22,28 @@ static void clean(char *text)
         if (*c < 0x20 || *c == 0x7f) *c = '?';
 }
 
+/* Whether it is nothing but the name of a dimension (data/dimensions.c, and netCDF's own files). */
+static bool is_bare_dimension(hid_t dataset)
+{
+    static const char title[] = "This is a netCDF dimension but not a netCDF variable";
+    char name[sizeof title] = "";
+    if (dataset < 0 || H5Aexists(dataset, "NAME") <= 0) return false;
+    return H5DSis_scale(dataset) > 0 && H5DSget_scale_name(dataset, name, sizeof name) > 0 &&
+           strncmp(name, title, sizeof title - 1) == 0;
+}
+
 static herr_t list_one(hid_t root, const char *name, const H5O_info_t *info, void *out)
 {
     listing *l = out;
     hsize_t dims[H5S_MAX_RANK];
     char line[256], shape[128] = "";
     size_t n = 0;
-    if (info->type != H5O_TYPE_DATASET || ++l->count > LISTED) return 0;
+    if (info->type != H5O_TYPE_DATASET) return 0;
     hid_t dataset = H5Dopen2(root, name, H5P_DEFAULT);
+    if (is_bare_dimension(dataset) || ++l->count > LISTED) {
+        tw_h5_close(&dataset);
+        return 0;
+    }
     hid_t space = dataset >= 0 ? H5Dget_space(dataset) : H5I_INVALID_HID;
     const int rank = space >= 0 ? H5Sget_simple_extent_dims(space, dims, NULL) : 0;
     for (int i = 0; i < rank && n < sizeof shape; i++)

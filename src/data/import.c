@@ -15,6 +15,7 @@
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/text.h"
 
 enum { DEFAULT_POINTS = 10000 };
 
@@ -71,9 +72,24 @@ done:
     return st;
 }
 
+static tw_status list_formats(tw_text *out, const char *wanted)
+{
+    tw_status st = TW_OK;
+    const char *names[64], *summary;
+    int64_t count = 0;
+    while (count < 64 && tw_import_format((int)count, &names[count], &summary)) {
+        TW_TRY(tw_text_add(out, "%s%s", count ? ", " : "", names[count]));
+        count++;
+    }
+    TW_TRY(tw_text_add_nearest(out, wanted, names, count));
+done:
+    return st;
+}
+
 tw_status tw_import_fill(const tw_import_options *options, tw_spool *spool)
 {
     tw_status st = TW_OK;
+    tw_text formats = {0};
     for (int i = 0; i < tw_import_count; i++) {
         if (strcmp(tw_import_table[i]->name, options->format) != 0) continue;
         TW_CHECK(options->input_count > 0, TW_EUSAGE, "--format %s needs at least one input",
@@ -91,8 +107,10 @@ tw_status tw_import_fill(const tw_import_options *options, tw_spool *spool)
         TW_TRY(generate(tw_points_table[i], options, spool));
         goto done;
     }
-    TW_FAIL(TW_EUSAGE, "there is no format \"%s\"", options->format);
+    TW_TRY(list_formats(&formats, options->format));
+    TW_FAIL(TW_EUSAGE, "there is no format \"%s\"; there are %s", options->format, formats.data);
 done:
+    tw_text_free(&formats);
     return st;
 }
 

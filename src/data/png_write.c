@@ -5,12 +5,66 @@
 #include <math.h>
 #include <png.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "tweedie/memory.h"
 #include "tweedie/output.h"
+#include "tweedie/version.h"
 
 enum { GRID_GREY = 32, SIDE_MAX = 65535, BLUR_MAX = 32 };
+
+/* ---- notes ---- */
+
+/* Behind the signature and the header, whose sizes are fixed. */
+enum { BEFORE_NOTES = 8 + 25 };
+
+static struct {
+    int count;
+    tw_png_note note[TW_PNG_NOTES];
+} notes;
+
+void tw_png_set_notes(const tw_png_note *from, int count)
+{
+    notes.count = count < TW_PNG_NOTES ? count : TW_PNG_NOTES;
+    if (notes.count) memcpy(notes.note, from, (size_t)notes.count * sizeof *from);
+}
+
+static bool write_number(FILE *file, unsigned long value)
+{
+    const unsigned char big[] = {(unsigned char)(value >> 24 & 0xff),
+                                 (unsigned char)(value >> 16 & 0xff),
+                                 (unsigned char)(value >> 8 & 0xff), (unsigned char)(value & 0xff)};
+    return fwrite(big, 1, sizeof big, file) == sizeof big;
+}
+
+/* A chunk is its length, its type, its bytes, and a checksum of the latter two. */
+static bool write_note(FILE *file, const char *key, const char *text)
+{
+    char chunk[4 + 24 + 8 + sizeof notes.note[0].text];
+    bool ascii = true;
+    for (const char *c = text; *c; c++) ascii = ascii && (signed char)*c >= 0;
+    /* of iTXt: not compressed, no language, no translated key */
+    const int head = snprintf(chunk, sizeof chunk, "%s%s", ascii ? "tEXt" : "iTXt", key);
+    const int zeros = ascii ? 1 : 5;
+    memset(chunk + head, 0, (size_t)zeros);
+    const int n = head + zeros +
+                  snprintf(chunk + head + zeros, sizeof chunk - (size_t)(head + zeros), "%s", text);
+    return write_number(file, (unsigned long)n - 4) &&
+           fwrite(chunk, 1, (size_t)n, file) == (size_t)n &&
+           write_number(file, crc32(0, (const Bytef *)chunk, (uInt)n));
+}
+
+static bool write_notes(FILE *file)
+{
+    char software[64];
+    snprintf(software, sizeof software, "tweedie %s", tw_version());
+    bool good = write_note(file, "Software", software);
+    for (int i = 0; i < notes.count && good; i++)
+        good = write_note(file, notes.note[i].key, notes.note[i].text);
+    return good;
+}
 
 static tw_status write_part(const char *part, const char *path, const uint8_t *pixels,
                             int64_t height, int64_t width, bool colour)
@@ -20,15 +74,24 @@ static tw_status write_part(const char *part, const char *path, const uint8_t *p
                        .width = (png_uint_32)width,
                        .height = (png_uint_32)height,
                        .format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY};
-    FILE *file = fopen(part, "wbe");
+    char *bytes = NULL;
+    size_t size = 0;
+    FILE *file = fopen(part, "wbe"), *memory = open_memstream(&bytes, &size);
     TW_CHECK(file, TW_EIO, "%s: cannot be created: %s", path, strerror(errno));
-    TW_CHECK(png_image_write_to_stdio(&image, file, 0, pixels, 0, NULL), TW_EIO,
+    TW_CHECK(memory, TW_ENOMEM, "%s: out of memory", path);
+    TW_CHECK(png_image_write_to_stdio(&image, memory, 0, pixels, 0, NULL), TW_EIO,
              "%s: cannot be written: %s", path, image.message);
-    int closed = fclose(file);
+    TW_CHECK(fflush(memory) == 0 && size > BEFORE_NOTES, TW_ENOMEM, "%s: out of memory", path);
+    bool good = fwrite(bytes, 1, BEFORE_NOTES, file) == BEFORE_NOTES && write_notes(file);
+    good =
+        good && fwrite(bytes + BEFORE_NOTES, 1, size - BEFORE_NOTES, file) == size - BEFORE_NOTES;
+    const int closed = fclose(file);
     file = NULL;
-    TW_CHECK(closed == 0, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    TW_CHECK(good && closed == 0, TW_EIO, "%s: cannot be written: %s", path, strerror(errno));
 done:
     if (file) fclose(file);
+    if (memory) fclose(memory);
+    free(bytes);
     return st;
 }
 

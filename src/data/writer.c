@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "data/digest.h"
+#include "data/dimensions.h"
 #include "data/format.h"
 #include "h5/h5.h"
 #include "tweedie/memory.h"
@@ -70,6 +71,8 @@ static tw_status create_dataset(hid_t *out, hid_t file, const char *object, hid_
     tw_status st = TW_OK;
     hid_t space = H5I_INVALID_HID, list = H5I_INVALID_HID;
     TW_TRY(storage(&list, rank, dims, chunk_rows, H5Tget_size(type), gzip));
+    if (H5Tis_variable_str(type) > 0) /* pointers into a heap, which HDF5 fills */
+        TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_IFSET), TW_EIO, "%s cannot be made", object);
     TRY_H5(space = H5Screate_simple(rank, dims, NULL), TW_EIO, "%s cannot be made", object);
     TRY_H5(*out = H5Dcreate2(file, object, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
            "%s cannot be made", object);
@@ -147,26 +150,19 @@ static tw_status write_class_names(const tw_dataset_writer *w, const char *const
     tw_status st = TW_OK;
     hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
     hsize_t classes = (hsize_t)w->spec.num_classes;
-    char *text = NULL;
-    size_t width = 1;
     for (hsize_t i = 0; i < classes; i++)
-        if (strlen(names[i]) > width) width = strlen(names[i]);
-    TW_CHECK(width < TW_DATASET_CLASS_MAX, TW_EDATA,
-             "%s: a class name has %zu bytes; at most %d are stored", w->path, width,
-             TW_DATASET_CLASS_MAX - 1);
-    TW_TRY(tw_alloc(&text, (int64_t)classes, width, "class names"));
-    for (hsize_t i = 0; i < classes; i++) memcpy(text + i * width, names[i], strlen(names[i]));
+        TW_CHECK(strlen(names[i]) < TW_DATASET_CLASS_MAX, TW_EDATA,
+                 "%s: a class name has %zu bytes; at most %d are stored", w->path, strlen(names[i]),
+                 TW_DATASET_CLASS_MAX - 1);
     TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");
-    TRY_H5(H5Tset_size(type, width), TW_ENOMEM, "out of memory");
-    TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_ENOMEM, "out of memory");
+    TRY_H5(H5Tset_size(type, H5T_VARIABLE), TW_ENOMEM, "out of memory"); /* as netCDF's strings */
     TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "out of memory");
     TW_TRY(create_dataset(&dataset, w->file, "/class_names", type, 1, &classes, 0, 0));
-    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text), TW_EIO,
+    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, names), TW_EIO,
            "%s: /class_names cannot be written", w->path);
 done:
     tw_h5_close(&type);
     tw_h5_close(&dataset);
-    tw_free(&text);
     return st;
 }
 
@@ -265,6 +261,8 @@ static tw_status check_name(const tw_dataset_writer *w, const char *name)
     TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
                  strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
              TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+    TW_CHECK(!tw_dimensions_is_name(name), TW_EINTERNAL, "%s: /%s is a dimension's name", w->path,
+             name);
 done:
     return st;
 }
@@ -444,6 +442,7 @@ tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest)
     TW_TRY(digest_rest(w));
     tw_digest_text(w->digest, w->spec.digest);
     TW_TRY(tw_h5_write_text(w->file, w->path, "digest", w->spec.digest));
+    TW_TRY(tw_dimensions_write(w->file, &w->spec, w->path));
     TRY_H5(H5Fflush(w->file, H5F_SCOPE_LOCAL), TW_EIO, "%s: cannot be written",
            w->path); /* now, while it can still be diverted */
     close_arrays(w);

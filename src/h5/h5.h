@@ -92,8 +92,8 @@ tw_status tw_h5_check_filters(bool *deflated, hid_t list, const char *path, cons
 tw_status tw_h5_read_rows(hid_t dataset, hid_t transfer, hid_t type, int64_t first, int64_t count,
                           void *out, const char *path, const char *object);
 
-/* Attributes of an open object, called `object` in messages. Text is fixed-length, of at most size
- * − 1 bytes. */
+/* Attributes of an open object, called `object` in messages. Text is read at fixed and at variable
+ * length, at most size − 1 bytes of it, and written at variable length, in UTF-8. */
 tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char *object,
                               const char *name);
 tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
@@ -107,8 +107,8 @@ tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t 
 tw_status tw_h5_write_floats(hid_t id, const char *path, const char *name, int64_t count,
                              const float *values);
 
-/* A list of texts of `width` bytes each, padded with NUL. The reader's is the caller's to free, and
- * NULL where there is no such attribute; count × width is at most `most`. */
+/* A list of texts, in memory of `width` bytes each, padded with NUL. The reader's is the caller's
+ * to free, and NULL where there is no such attribute; count × width is at most `most`. */
 tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_t count,
                             size_t width, const char *texts);
 tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const char *name,

@@ -1,4 +1,4 @@
-/* Attributes of HDF5 objects: fixed-length text, integers, vectors of float32. */
+/* Attributes of HDF5 objects: text, integers, vectors of float32. */
 #include <math.h>
 #include <string.h>
 
@@ -48,34 +48,73 @@ done:
     return st;
 }
 
-tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
-                          char *out, size_t size)
+/* Text of variable length, as h5py writes it, and as this program does so that h5py gives `str`. It
+ * lives in a global heap; the library gives it as memory of its own. */
+static tw_status read_variable(hid_t attribute, hid_t type, int64_t count, char **texts,
+                               const char *path, const char *object, const char *name)
 {
     tw_status st = TW_OK;
-    char text[4096] = "";
-    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID, memory = H5I_INVALID_HID;
-    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, 1));
-    /* variable-length text lives in a global heap, which is easy to damage and slow to check */
-    TW_CHECK(H5Tis_variable_str(type) == 0, TW_EDATA,
-             "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
-             path, name, object);
-    TW_CHECK(H5Tget_size(type) > 0 && H5Tget_size(type) < sizeof text, TW_EDATA,
-             "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object,
-             sizeof text - 1);
+    hid_t memory = H5I_INVALID_HID;
+    TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_size(memory, H5T_VARIABLE), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA,
+           "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+    TRY_H5(H5Aread(attribute, memory, texts), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
+           path, name, object);
+    for (int64_t i = 0; i < count; i++)
+        TW_CHECK(texts[i], TW_EDATA, "%s: attribute \"%s\" of %s holds no text", path, name,
+                 object);
+done:
+    tw_h5_close(&memory);
+    return st;
+}
+
+static void free_variable(char **texts, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (texts[i]) H5free_memory(texts[i]);
+}
+
+static tw_status read_fixed(hid_t attribute, hid_t type, char *text, size_t size, const char *path,
+                            const char *object, const char *name)
+{
+    tw_status st = TW_OK;
+    hid_t memory = H5I_INVALID_HID;
+    TW_CHECK(H5Tget_size(type) > 0 && H5Tget_size(type) < size, TW_EDATA,
+             "%s: attribute \"%s\" of %s is longer than %zu bytes", path, name, object, size - 1);
     TRY_H5(memory = H5Tcopy(H5T_C_S1), TW_EIO, "%s: attribute \"%s\" of %s cannot be read", path,
            name, object);
-    TRY_H5(H5Tset_size(memory, sizeof text), TW_EIO, "%s: attribute \"%s\" of %s cannot be read",
-           path, name, object);
+    TRY_H5(H5Tset_size(memory, size), TW_EIO, "%s: attribute \"%s\" of %s cannot be read", path,
+           name, object);
     TRY_H5(H5Tset_cset(memory, H5Tget_cset(type)), TW_EDATA,
            "%s: attribute \"%s\" of %s cannot be read", path, name, object);
     TRY_H5(H5Aread(attribute, memory, text), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
            path, name, object);
-    text[sizeof text - 1] = '\0';
-    TW_CHECK(strlen(text) < size, TW_EDATA, "%s: attribute \"%s\" of %s is longer than %zu bytes",
-             path, name, object, size - 1);
-    memcpy(out, text, strlen(text) + 1);
+    text[size - 1] = '\0';
 done:
     tw_h5_close(&memory);
+    return st;
+}
+
+tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
+                          char *out, size_t size)
+{
+    tw_status st = TW_OK;
+    char text[4096] = "", *variable = NULL;
+    const char *found = text;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, 1));
+    if (H5Tis_variable_str(type) > 0) {
+        TW_TRY(read_variable(attribute, type, 1, &variable, path, object, name));
+        found = variable;
+    } else {
+        TW_TRY(read_fixed(attribute, type, text, sizeof text, path, object, name));
+    }
+    TW_CHECK(strlen(found) < size, TW_EDATA, "%s: attribute \"%s\" of %s is longer than %zu bytes",
+             path, name, object, size - 1);
+    memcpy(out, found, strlen(found) + 1);
+done:
+    free_variable(&variable, 1);
     tw_h5_close(&type);
     tw_h5_close(&attribute);
     return st;
@@ -149,17 +188,24 @@ done:
     return st;
 }
 
-tw_status tw_h5_write_text(hid_t id, const char *path, const char *name, const char *text)
+/* Variable-length UTF-8: fixed text is bytes to h5py, this is a str. @param count  0: a scalar */
+static tw_status write_variable(hid_t id, const char *path, const char *name, int64_t count,
+                                const char *const *texts)
 {
     tw_status st = TW_OK;
     hid_t type = H5I_INVALID_HID;
     TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_size(type, strlen(text) + 1), TW_ENOMEM, "%s: out of memory", path);
+    TRY_H5(H5Tset_size(type, H5T_VARIABLE), TW_ENOMEM, "%s: out of memory", path);
     TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "%s: out of memory", path);
-    TW_TRY(write_attribute(id, path, name, type, type, 0, text));
+    TW_TRY(write_attribute(id, path, name, type, type, count, texts));
 done:
     tw_h5_close(&type);
     return st;
+}
+
+tw_status tw_h5_write_text(hid_t id, const char *path, const char *name, const char *text)
+{
+    return write_variable(id, path, name, 0, &text);
 }
 
 tw_status tw_h5_write_int(hid_t id, const char *path, const char *name, int64_t value)
@@ -177,14 +223,45 @@ tw_status tw_h5_write_texts(hid_t id, const char *path, const char *name, int64_
                             size_t width, const char *texts)
 {
     tw_status st = TW_OK;
-    hid_t type = H5I_INVALID_HID;
-    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_size(type, width), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_strpad(type, H5T_STR_NULLPAD), TW_ENOMEM, "%s: out of memory", path);
-    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "%s: out of memory", path);
-    TW_TRY(write_attribute(id, path, name, type, type, count, texts));
+    char *all = NULL;
+    const char **each = NULL;
+    TW_TRY(tw_alloc(&all, count, width + 1, "an attribute"));
+    TW_TRY(tw_alloc(&each, count, sizeof *each, "an attribute"));
+    for (int64_t i = 0; i < count; i++) {
+        char *one = all + (size_t)i * (width + 1);
+        memcpy(one, texts + (size_t)i * width, width);
+        one[width] = '\0';
+        each[i] = one;
+    }
+    TW_TRY(write_variable(id, path, name, count, each));
 done:
-    tw_h5_close(&type);
+    tw_free(&each);
+    tw_free(&all);
+    return st;
+}
+
+/* Texts of variable length, padded to the longest. */
+static tw_status pad_variable(hid_t attribute, hid_t type, int64_t count, size_t most,
+                              size_t *width, char **out, const char *path, const char *object,
+                              const char *name)
+{
+    tw_status st = TW_OK;
+    char **each = NULL;
+    size_t longest = 1;
+    TW_TRY(tw_alloc(&each, count, sizeof *each, "an attribute"));
+    TW_TRY(read_variable(attribute, type, count, each, path, object, name));
+    for (int64_t i = 0; i < count; i++)
+        if (strlen(each[i]) > longest) longest = strlen(each[i]);
+    TW_CHECK(longest <= most / (size_t)count, TW_EDATA,
+             "%s: attribute \"%s\" of %s holds texts of more than %zu bytes", path, name, object,
+             most / (size_t)count);
+    TW_TRY(tw_alloc(out, count, longest, "an attribute"));
+    for (int64_t i = 0; i < count; i++)
+        memcpy(*out + (size_t)i * longest, each[i], strlen(each[i]));
+    *width = longest;
+done:
+    if (each) free_variable(each, count);
+    tw_free(&each);
     return st;
 }
 
@@ -200,13 +277,17 @@ tw_status tw_h5_read_texts(hid_t id, const char *path, const char *object, const
     if (!exists) goto done;
     TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, count));
     const size_t size = H5Tget_size(type);
-    TW_CHECK(H5Tis_variable_str(type) == 0 && size >= 1 && size <= most / (size_t)count, TW_EDATA,
-             "%s: attribute \"%s\" of %s holds no fixed-length text of at most %zu bytes", path,
-             name, object, most / (size_t)count);
-    TW_TRY(tw_alloc(&texts, count, size, "an attribute"));
-    TRY_H5(H5Aread(attribute, type, texts), TW_EDATA, "%s: attribute \"%s\" of %s cannot be read",
-           path, name, object);
-    *width = size;
+    if (H5Tis_variable_str(type) > 0) {
+        TW_TRY(pad_variable(attribute, type, count, most, width, &texts, path, object, name));
+    } else {
+        TW_CHECK(size >= 1 && size <= most / (size_t)count, TW_EDATA,
+                 "%s: attribute \"%s\" of %s holds texts of more than %zu bytes", path, name,
+                 object, most / (size_t)count);
+        TW_TRY(tw_alloc(&texts, count, size, "an attribute"));
+        TRY_H5(H5Aread(attribute, type, texts), TW_EDATA,
+               "%s: attribute \"%s\" of %s cannot be read", path, name, object);
+        *width = size;
+    }
     *out = texts;
     texts = NULL;
 done:

@@ -84,15 +84,24 @@ done:
     return st;
 }
 
+/* Of so many blocks, what the job was asked for: its last block is generated whole, as all are, and
+ * trimmed where the parts are joined. */
+static int64_t wanted(const sample_job *d, int64_t blocks)
+{
+    const int64_t samples = blocks * d->parts.batch;
+    return samples < d->options->count ? samples : d->options->count;
+}
+
 tw_status sample_blocks(sample_job *d)
 {
     tw_status st = TW_OK;
     d->start = d->last = tw_clock_seconds();
-    tw_log_info("sampling %lld in blocks of %lld; %lld are there",
-                (long long)(d->work.missing_count * d->parts.batch), (long long)d->parts.batch,
-                (long long)d->result.found);
+    tw_log_info("sampling %lld in %lld block%s of %lld; %lld are there",
+                (long long)wanted(d, d->work.missing_count), (long long)d->work.missing_count,
+                d->work.missing_count == 1 ? "" : "s", (long long)d->parts.batch,
+                (long long)wanted(d, d->work.count - d->work.missing_count));
     TW_TRY(block_work_run(&d->work));
-    d->result.sampled = d->work.missing_count * d->parts.batch;
+    d->result.sampled = wanted(d, d->work.missing_count);
     d->result.seconds = tw_clock_seconds() - d->start;
     tw_log_info("sampled %lld in %.1f s, %.3g a second, %.4g evaluations each",
                 (long long)d->result.sampled, d->result.seconds,

@@ -214,10 +214,38 @@ done:
     return st;
 }
 
+static void add_note(tw_png_note *notes, int *count, const char *key, const char *text)
+{
+    snprintf(notes[*count].key, sizeof notes->key, "%s", key);
+    snprintf(notes[*count].text, sizeof notes->text, "%s", text);
+    ++*count;
+}
+
+/* Where the samples come from: of those that were sampled elsewhere what their parts say. */
+static void set_notes(const sample_job *d)
+{
+    tw_png_note notes[TW_PNG_NOTES];
+    char number[32];
+    int count = 0;
+    if (d->restored) {
+        add_note(notes, &count, "Run", d->options->weights);
+        snprintf(number, sizeof number, "%lld", (long long)d->restored->meta.step);
+        add_note(notes, &count, "Step", number);
+        add_note(notes, &count, "Weights", d->restored->meta.weights);
+        snprintf(number, sizeof number, "%lld", (long long)d->run.sample.seed);
+        add_note(notes, &count, "Seed", number);
+    } else {
+        add_note(notes, &count, "Source", d->parts.source);
+    }
+    add_note(notes, &count, "Sampler", d->parts.sampling);
+    tw_png_set_notes(notes, count);
+}
+
 tw_status sample_pictures(sample_job *d)
 {
     tw_status st = TW_OK;
     const tw_sample_job_options *o = d->options;
+    set_notes(d);
     if (o->grid && *o->grid) TW_TRY(sample_agree(d, d->rank == 0 ? make_grid(d) : TW_OK));
     if (o->images && *o->images) TW_TRY(sample_agree(d, share_images(d)));
 done:

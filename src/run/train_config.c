@@ -93,6 +93,8 @@ const tw_config_field tw_train_fields[] = {
      .help = "steps between validation losses; 0: none"},
     {FIELD("log", "validate_count", TW_CONFIG_INT64, validate_count), "1000", 1, 1e9,
      .help = "samples of a validation loss"},
+    {FIELD("log", "tensorboard", TW_CONFIG_BOOL, tensorboard), "no",
+     .help = "what is logged, and grids, as TensorBoard's event files too (RUN/tensorboard)"},
 };
 const int tw_train_field_count = sizeof tw_train_fields / sizeof *tw_train_fields;
 

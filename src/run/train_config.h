@@ -33,6 +33,7 @@ typedef struct tw_train_config {
     int communication; /* tw_reducer_mode */
     double watchdog;   /* seconds */
 
+    bool tensorboard;
     int64_t log_every, grid_every, grid_count, grid_steps, validate_every, validate_count;
     double log_seconds;
 } tw_train_config;

@@ -21,6 +21,7 @@ tw_status tw_batch_clipped_score(tw_batch *b, const float *x, const tw_point *at
     const double v = at->sigma * at->sigma;
     TW_TRY(tw_batch_score(b, x, at->t));
     if (isinf(low) && isinf(high)) goto done;
+#pragma omp parallel for schedule(static) if (b->n * b->dims > 8192)
     for (int64_t k = 0; k < b->n * b->dims; k++) {
         const double x0 = ((double)x[k] + v * (double)b->s[k]) / at->alpha;
         if (x0 < (double)low) b->s[k] = (float)((at->alpha * (double)low - (double)x[k]) / v);

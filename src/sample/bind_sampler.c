@@ -36,6 +36,17 @@ static const tw_config_field fields[] = {
 static const tw_config_field kind_field = {FIELD("kind", TW_CONFIG_STRING, kind), "auto",
                                            .help = "the sampler"};
 
+static tw_status add_nearest(tw_text *out, const char *name)
+{
+    const char *names[64];
+    int64_t count = 0;
+    for (int i = 0; i < tw_loop_kinds.count && count < 64; i++)
+        names[count++] = tw_loop_kinds.table[i]->name;
+    for (int i = 0; i < tw_predictor_kinds.count && count < 64; i++)
+        names[count++] = tw_predictor_kinds.table[i]->name;
+    return tw_text_add_nearest(out, name, names, count);
+}
+
 /* sample.kind names a loop, or a predictor, which then is the predictor of the loop pc. */
 static tw_status bind_loop(tw_sampler_config *c, tw_config *config, const char *usual,
                            const tw_predictor **predictor)
@@ -53,6 +64,7 @@ static tw_status bind_loop(tw_sampler_config *c, tw_config *config, const char *
         TW_TRY(tw_kind_names(&names, tw_loop_kinds));
         TW_TRY(tw_text_add(&names, ", and the predictors "));
         TW_TRY(tw_kind_names(&names, tw_predictor_kinds));
+        TW_TRY(add_nearest(&names, name));
         TW_TRY(tw_config_error(config, "sample", "kind", "%s", names.data));
         goto done;
     }

@@ -10,6 +10,7 @@
 #include "tweedie/limits.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/text.h"
 
 /* The first step warms up, the shortest of the others counts: two, and more while they take less
  * than a second together. */
@@ -113,6 +114,7 @@ static tw_status measure_time(tw_trainer *t)
 {
     tw_status st = TW_OK;
     double best = 1e300, spent = 0;
+    char time[TW_DURATION], wall[TW_DURATION], cores[TW_DURATION];
     tw_step_result r;
     const double steps = (double)(t->c->steps - t->stepper.step);
     if (steps <= 0) {
@@ -128,10 +130,13 @@ static tw_status measure_time(tw_trainer *t)
         TW_TRY(tw_comm_max(t->comm, &spent, 1)); /* all ranks take as many */
     }
     TW_TRY(tw_comm_max(t->comm, &best, 1));
-    tw_log_info(
-        "a step takes %.3g s here; the %.0f steps that are left, %.1f hours or %.0f core-hours",
-        best, steps, best * steps / 3600,
-        best * steps / 3600 * t->stepper.threads * tw_comm_size(t->comm));
+    const double hours = best * steps / 3600;
+    tw_text_duration(time, best * steps);
+    tw_text_amount(wall, hours);
+    tw_text_amount(cores, hours * t->stepper.threads * tw_comm_size(t->comm));
+    tw_log_info("a step takes %.3g s here; the %.0f steps that are left, %s (%s hours) or %s "
+                "core-hours",
+                best, steps, time, wall, cores);
 done:
     return st;
 }

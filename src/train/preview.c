@@ -2,15 +2,17 @@
  * of samples. The average lies on the first node; all ranks get a copy in a second model and share
  * the work. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "job/decoder.h"
 #include "job/grid.h"
 #include "run/ema_age.h"
-#include "train/trainer.h"
+#include "train/preview_data.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/png.h"
 
 struct tw_preview {
     const tw_trainer *t;
@@ -33,8 +35,6 @@ struct tw_preview {
     float *samples;           /* rank zero */
 };
 
-enum { DATA_POINTS = 4096 };
-
 static bool has_split(const tw_dataset_spec *s, const char *name)
 {
     for (int k = 0; k < s->split_count; k++)
@@ -53,7 +53,7 @@ static bool wants_validation(const tw_trainer *t)
 
 static void warn_of_validation(const tw_trainer *t)
 {
-    if (t->c->validate_every > 0 && !wants_validation(t))
+    if (tw_comm_rank(t->comm) == 0 && t->c->validate_every > 0 && !wants_validation(t))
         tw_log_warn("%s: there is no split \"%s\" to validate on (data.validation_split): no "
                     "validation loss; tweedie import --test-fraction 0.1 sets samples aside for it",
                     t->c->data_path, t->c->validation_split);
@@ -223,31 +223,6 @@ done:
     return st;
 }
 
-/* What the samples should look like, beside them in figures: as many of the data, once a run.
- * Latents that samples are decoded from are decoded here too. */
-static void write_data(tw_preview *p)
-{
-    tw_status st = TW_OK;
-    const tw_trainer *t = p->t;
-    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
-    const int64_t wanted = spec->kind == TW_DATASET_POINTS ? DATA_POINTS : t->c->grid_count,
-                  count = tw_dataset_count(t->data) < wanted ? tw_dataset_count(t->data) : wanted;
-    float *x = NULL;
-    char path[TW_PATH_MAX];
-    TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "samples/data.png"));
-    if (tw_file_exists(path)) goto done;
-    TW_TRY(tw_alloc(&x, count * tw_dataset_elements(spec), sizeof *x, "a picture of the data"));
-    TW_TRY(tw_dataset_read(t->data, 0, count, x, NULL));
-    if (p->decoder.codec) {
-        latent_decoder_run(&p->decoder, count, x, p->decoded);
-        spec = &p->decoder.network->samples;
-    }
-    TW_TRY(tw_grid_write(path, spec, count, p->decoder.codec ? p->decoded : x, 0));
-done:
-    if (st != TW_OK) tw_log_warn("no picture of the data: %s", tw_error_message());
-    tw_free(&x);
-}
-
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
@@ -262,7 +237,7 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
-    if (wants_grid(t) && t->past.rundir) write_data(p);
+    if (wants_grid(t) && t->past.rundir) preview_write_data(t, &p->decoder, p->decoded);
     *out = p;
     p = NULL;
 done:
@@ -408,12 +383,34 @@ done:
     return st;
 }
 
+/* Where a grid comes from. */
+static void set_notes(const tw_preview *p)
+{
+    tw_png_note notes[] = {
+        {.key = "Run"}, {.key = "Step"}, {.key = "Weights"}, {.key = "Seed"}, {.key = "Sampler"}};
+    const tw_trainer *t = p->t;
+    tw_text sampler = {0};
+    snprintf(notes[0].text, sizeof notes[0].text, "%s", t->options->run);
+    snprintf(notes[1].text, sizeof notes[1].text, "%lld", (long long)t->stepper.step);
+    if (t->c->ema_rates.count)
+        snprintf(notes[2].text, sizeof notes[2].text, "ema:%g", t->c->ema_rates.values[0]);
+    else
+        snprintf(notes[2].text, sizeof notes[2].text, "raw");
+    snprintf(notes[3].text, sizeof notes[3].text, "%lld", (long long)p->run.sample.seed);
+    if (p->sampler && tw_sampler_describe(&sampler, p->sampler) == TW_OK)
+        snprintf(notes[4].text, sizeof notes[4].text, "%s", sampler.data);
+    tw_text_free(&sampler);
+    tw_png_set_notes(notes,
+                     notes[4].text[0] ? 5 : 3); /* reconstructions have no sampler, no seed */
+}
+
 /* A picture that cannot be written is told and lost: training is worth more. */
 static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t count,
                        const float *x)
 {
     char name[64], path[TW_PATH_MAX];
     const tw_trainer *t = p->t;
+    set_notes(p);
     tw_status st =
         tw_format(name, sizeof name, "samples/step-%09lld.png", (long long)t->stepper.step);
     if (st == TW_OK) st = tw_rundir_file(path, sizeof path, t->past.rundir, name);
@@ -424,6 +421,7 @@ static void write_grid(const tw_preview *p, const tw_dataset_spec *spec, int64_t
                 ? tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->stepper.step)
                 : 0;
         tw_log_info("step %lld  samples in %s", (long long)t->stepper.step, path);
+        tw_progress_picture(t->progress, path);
         if (share >= TW_EMA_YOUNG)
             tw_log_info("  the average still holds %.3g %% of the initial weights", 100 * share);
     } else

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "train/event_file.h"
 #include "train/loss_watch.h"
 #include "train/trainer.h"
 #include "tweedie/clock.h"
@@ -15,10 +16,11 @@
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
 #include "tweedie/processor.h"
+#include "tweedie/text.h"
 
 enum { HISTORY = 4096 }; /* rows of the loss history that a checkpoint keeps */
 
-/* Sums since some moment. */
+/* Since some moment. */
 typedef struct window {
     int64_t steps;
     double loss, seconds, read, compute, communication;
@@ -35,6 +37,8 @@ struct tw_progress {
     int64_t rows;
     double pace; /* seconds of a step, smoothed, for the time left */
     loss_watch watch;
+    tw_progress_sums sums;
+    event_file *events; /* NULL: not asked for, or given up */
 };
 
 /* What the run has been through before counts too. */
@@ -124,6 +128,7 @@ void tw_progress_destroy(tw_progress **progress)
 {
     if (!*progress) return;
     if ((*progress)->file >= 0) close((*progress)->file);
+    event_file_destroy(&(*progress)->events);
     tw_free(progress);
 }
 
@@ -142,18 +147,6 @@ static double left(const tw_progress *p)
     return p->pace * (double)(p->t->c->steps - p->t->stepper.step);
 }
 
-/* "1 h 05 min", "12 min", "40 s" */
-static void duration(char out[32], double seconds)
-{
-    const long long s = (long long)seconds;
-    if (s >= 3600)
-        (void)tw_format(out, 32, "%lld h %02lld min", s / 3600, s / 60 % 60);
-    else if (s >= 120)
-        (void)tw_format(out, 32, "%lld min", s / 60);
-    else
-        (void)tw_format(out, 32, "%lld s", s);
-}
-
 static double percent(double part, double whole)
 {
     return whole > 0 ? 100 * part / whole : 0;
@@ -161,9 +154,9 @@ static double percent(double part, double whole)
 
 static void print_line(tw_progress *p, const tw_step_result *r)
 {
-    char eta[32];
+    char eta[TW_DURATION];
     const window *w = &p->line;
-    duration(eta, left(p));
+    tw_text_duration(eta, left(p));
     tw_log_info("step %lld/%lld  loss %.4f  norm %.3g  %.1f images/s  read %.0f%% compute %.0f%% "
                 "communicate %.0f%%  %s left",
                 (long long)p->t->stepper.step, (long long)p->t->c->steps,
@@ -202,6 +195,37 @@ static void write_line(tw_progress *p, tw_json *json)
     tw_text_free(&json->text);
 }
 
+/* TensorBoard's files are given up at their first failure: training is worth more. */
+static void check_events(tw_progress *p, tw_status st)
+{
+    if (st == TW_OK) return;
+    tw_log_warn("%s; nothing more is written for TensorBoard", tw_error_message());
+    event_file_destroy(&p->events);
+}
+
+static void open_events(tw_progress *p)
+{
+    char path[TW_PATH_MAX];
+    if (!p->t->c->tensorboard) return;
+    tw_status st = tw_rundir_file(path, sizeof path, p->t->past.rundir, "tensorboard");
+    if (st == TW_OK) st = event_file_create(&p->events, path, p->t->stepper.step + 1);
+    check_events(p, st);
+}
+
+static void add_scalars(tw_progress *p, const event_scalar *scalars, int count)
+{
+    if (!p->events) return;
+    check_events(p, event_file_scalars(p->events, p->t->stepper.step, tw_clock_wall_seconds(),
+                                       scalars, count));
+}
+
+void tw_progress_picture(tw_progress *p, const char *path)
+{
+    if (!p || !p->events) return;
+    check_events(p, event_file_picture(p->events, p->t->stepper.step, tw_clock_wall_seconds(),
+                                       "samples", path));
+}
+
 /* A part of a run begins or ends here: what `tweedie status` tells the parts and their cost by. */
 static void open_event(tw_progress *p, tw_json *json, const char *event)
 {
@@ -217,6 +241,8 @@ void tw_progress_start(tw_progress *p)
     tw_json json = {0};
     if (!p) return;
     p->started = true;
+    p->sums.begun = tw_clock_seconds();
+    open_events(p);
     open_event(p, &json, "start");
     tw_json_int64(&json, "steps", p->t->c->steps);
     tw_json_int64(&json, "batch", p->t->c->batch);
@@ -260,6 +286,16 @@ static void write_metrics(tw_progress *p, const tw_step_result *r)
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);
     write_line(p, &json);
+    const event_scalar scalars[] = {
+        {"train/loss", w->loss / (double)w->steps},
+        {"train/gradient_norm", r->gradient_norm},
+        {"train/learning_rate", r->learning_rate},
+        {"speed/images_per_second", (double)(w->steps * p->t->c->batch) / w->seconds},
+        {"speed/share_read", w->read / w->seconds},
+        {"speed/share_compute", w->compute / w->seconds},
+        {"speed/share_communication", w->communication / w->seconds},
+    };
+    add_scalars(p, scalars, sizeof scalars / sizeof *scalars);
     p->json = (window){0};
 }
 
@@ -293,6 +329,10 @@ void tw_progress_step(tw_progress *p, const tw_step_result *r)
     warn_of_loss(p, r);
     add(&p->line, r);
     add(&p->json, r);
+    p->sums.steps++;
+    p->sums.read += r->read_seconds;
+    p->sums.compute += r->compute_seconds;
+    p->sums.communication += r->communication_seconds;
     if (p->t->stepper.step % p->t->c->log_every == 0 || last) write_metrics(p, r);
     if (tw_clock_seconds() - p->last_line >= p->t->c->log_seconds || last) print_line(p, r);
 }
@@ -325,10 +365,18 @@ void tw_progress_validation(tw_progress *p, const tw_validation *v)
     tw_json_double(&json, "time", tw_clock_wall_seconds());
     tw_json_end(&json);
     write_line(p, &json);
+    const event_scalar scalars[] = {{"validation/loss", v->loss},
+                                    {"validation/accuracy", v->accuracy}};
+    add_scalars(p, scalars, v->classifies ? 2 : 1);
 }
 
 const double *tw_progress_losses(const tw_progress *p, int64_t *rows)
 {
     *rows = p ? p->rows : 0;
     return p ? p->history : NULL;
+}
+
+const tw_progress_sums *tw_progress_sums_view(const tw_progress *p)
+{
+    return p ? &p->sums : NULL;
 }

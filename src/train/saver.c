@@ -21,6 +21,7 @@ struct tw_saver {
     tw_state *state; /* the copy that the job writes */
     save_job job;
     bool busy;           /* between start and the end having been seen */
+    int64_t written;     /* checkpoints of this start */
     int failures;        /* in a row */
     int64_t step, saved; /* of the save in flight; of the last complete one */
     double started;
@@ -163,6 +164,7 @@ static tw_status settle(tw_saver *s)
     s->busy = false;
     if (s->job.status == TW_OK) {
         s->failures = 0;
+        s->written++;
         s->saved = s->step;
         tw_log_info("checkpoint of step %lld written in %.1f s", (long long)s->step,
                     s->job.ended - s->started);
@@ -198,6 +200,11 @@ tw_status tw_saver_wait(tw_saver *s)
 {
     if (!s->busy) return s->failures ? tw_error_set(s->job.status, "%s", s->job.message) : TW_OK;
     return settle(s);
+}
+
+int64_t tw_saver_written(const tw_saver *s)
+{
+    return s ? s->written : 0;
 }
 
 /* ---- loading ---- */

@@ -58,8 +58,10 @@ static bool due(int64_t every, int64_t step, int64_t last)
 static void save_if_due(tw_trainer *t, bool now)
 {
     if (!now && t->stepper.step % t->c->checkpoint_every != 0) return;
+    const double begun = tw_clock_seconds();
     tw_watchdog_heartbeat(t->stepper.watchdog, "save", t->stepper.step, TW_PATIENCE);
     if (t->saver) tw_saver_start(t->saver);
+    t->save_seconds += tw_clock_seconds() - begun;
 }
 
 /* Collective: whether it is due depends on the step and the configuration alone. */
@@ -86,11 +88,13 @@ done:
 static tw_status save_and_wait(tw_trainer *t)
 {
     tw_status st = TW_OK;
+    const double begun = tw_clock_seconds();
     tw_watchdog_heartbeat(t->stepper.watchdog, "last save", t->stepper.step, TW_PATIENCE);
     if (t->saver) {
         tw_saver_start(t->saver);
         st = tw_saver_wait(t->saver);
     }
+    t->save_seconds += tw_clock_seconds() - begun;
     return tw_comm_agree(t->comm, st);
 }
 
@@ -133,6 +137,7 @@ tw_status tw_train(const tw_comm *comm, const tw_train_options *options)
     else {
         st = loop(&t);
         tw_progress_end(t.progress, st);
+        tw_trainer_tell_end(&t, st);
     }
 done:
     tw_trainer_close(&t);

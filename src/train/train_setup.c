@@ -249,8 +249,9 @@ static void warn_of_schedule(const tw_trainer *t)
     static const char *const names[] = {"constant", "linear", "cosine"};
     tw_learning_rate rate = {t->c->learning_rate, t->c->warmup, (tw_decay)t->c->decay, t->c->steps};
     const double now = tw_learning_rate_at(&rate, t->stepper.step);
-    if (!t->past.resumed || t->c->decay == TW_DECAY_CONSTANT || t->past.steps_before == 0 ||
-        t->past.steps_before == t->c->steps || t->stepper.step >= t->c->steps)
+    if (tw_comm_rank(t->comm) != 0 || !t->past.resumed || t->c->decay == TW_DECAY_CONSTANT ||
+        t->past.steps_before == 0 || t->past.steps_before == t->c->steps ||
+        t->stepper.step >= t->c->steps)
         return;
     rate.steps = t->past.steps_before;
     tw_log_warn("train.steps: %lld in the run, %lld now: optimizer.decay = %s falls to zero at "
@@ -264,7 +265,9 @@ static void warn_of_schedule(const tw_trainer *t)
 static void warn_of_ema(const tw_trainer *t)
 {
     char rate[TW_TEXT_DOUBLE_MAX];
-    if (t->c->ema_rates.count == 0 || (t->options->init && *t->options->init)) return;
+    if (tw_comm_rank(t->comm) != 0 || t->c->ema_rates.count == 0 ||
+        (t->options->init && *t->options->init))
+        return;
     const double share =
         tw_ema_initial_share(t->c->ema_rates.values[0], t->c->ema_warmup, t->c->steps);
     if (share < TW_EMA_YOUNG) return;

@@ -56,6 +56,7 @@ typedef struct tw_trainer {
     tw_preview *preview; /* grids and validation */
     tw_train_figure figure;
     tw_progress *progress;
+    double save_seconds; /* that training waited for saves */
 } tw_trainer;
 
 /* train_setup.c: everything up to the first step. Collective. */
@@ -94,6 +95,8 @@ void tw_saver_start(tw_saver *s);
 tw_status tw_saver_poll(tw_saver *s);
 /* Waits for a save in flight; fails where it failed. */
 tw_status tw_saver_wait(tw_saver *s);
+/* How many this start has completed. Accepts NULL. */
+int64_t tw_saver_written(const tw_saver *s);
 /* Loads a checkpoint into the trainer: all ranks. Collective. */
 tw_status tw_trainer_load(tw_trainer *t, const char *path);
 /* Starts from another run's weights. Collective. */
@@ -140,7 +143,20 @@ void tw_progress_validation(tw_progress *p, const tw_validation *v);
  */
 void tw_progress_start(tw_progress *p);
 void tw_progress_end(tw_progress *p, tw_status st);
+/* A grid of samples, for TensorBoard where it is asked for. */
+void tw_progress_picture(tw_progress *p, const char *path);
+/* What this start's steps took. Borrowed; NULL on other ranks than zero. */
+typedef struct tw_progress_sums {
+    double begun; /* tw_clock_seconds at the first step; 0: none was begun */
+    int64_t steps;
+    double read, compute, communication; /* seconds */
+} tw_progress_sums;
+const tw_progress_sums *tw_progress_sums_view(const tw_progress *p);
 /* Loss history's tail for the checkpoint: rows of step, loss. Borrowed. */
 const double *tw_progress_losses(const tw_progress *p, int64_t *rows);
+
+/* closing.c: the last block of the log, where steps were taken: cost, shares of the time, next
+ * command. Rank zero; not collective. @param ended  what the loop returned */
+void tw_trainer_tell_end(const tw_trainer *t, tw_status ended);
 
 #endif

@@ -204,11 +204,14 @@ static tw_status find_exporter(const tw_exporter **out, const char *name)
 {
     tw_status st = TW_OK;
     tw_text names = {0};
+    const char *list[64];
     *out = NULL;
     for (int i = 0; i < tw_export_count; i++) {
+        if (i < 64) list[i] = tw_export_table[i]->name;
         TW_TRY(tw_text_add(&names, "%s%s", i ? ", " : "", tw_export_table[i]->name));
         if (strcmp(tw_export_table[i]->name, name) == 0) *out = tw_export_table[i];
     }
+    TW_TRY(tw_text_add_nearest(&names, name, list, tw_export_count < 64 ? tw_export_count : 64));
     TW_CHECK(*out, TW_EUSAGE, "--format %s: no such format (%s)", name, names.data);
 done:
     tw_text_free(&names);

@@ -116,6 +116,14 @@ done:
     return st;
 }
 
+static tw_status add_nearest_system(tw_text *out, const char *wanted)
+{
+    const char *names[64];
+    const int count = tw_system_count < 64 ? tw_system_count : 64;
+    for (int i = 0; i < count; i++) names[i] = tw_system_table[i]->name;
+    return tw_text_add_nearest(out, wanted, names, count);
+}
+
 static tw_status choose_system(const tw_system **out, const tw_source *s, const char *from)
 {
     tw_status st = TW_OK;
@@ -132,6 +140,7 @@ static tw_status choose_system(const tw_system **out, const tw_source *s, const 
         *out = one;
     }
     TW_TRY(system_names(&names));
+    if (!best && from && *from) TW_TRY(add_nearest_system(&names, from));
     TW_CHECK(best || !from || !*from, TW_EUSAGE, "--from %s: no such system (%s)", from,
              names.data);
     TW_CHECK(best, TW_EDATA,

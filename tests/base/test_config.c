@@ -133,9 +133,9 @@ static void a_bad_value_names_place_key_value_and_what_is_expected(void **state)
         "/r/jobs/a.ini:4: optimizer.learning_rate = 'nan': expected a number above 0, at most 1");
     expect_message(PATH_LINE "flip = maybe\n", NULL,
                    "/r/jobs/a.ini:3: data.flip = 'maybe': expected true or false");
-    expect_message(
-        PATH_LINE "[objective]\nbeta = linea\n", NULL,
-        "/r/jobs/a.ini:4: objective.beta = 'linea': expected one of constant, linear, cosine");
+    expect_message(PATH_LINE "[objective]\nbeta = linea\n", NULL,
+                   "/r/jobs/a.ini:4: objective.beta = 'linea': expected one of constant, linear, "
+                   "cosine; did you mean linear?");
     expect_message(PATH_LINE "[network]\nmult = 1,,2\n", NULL,
                    "/r/jobs/a.ini:4: network.mult = '1,,2': expected a list of integers, at least "
                    "1, at most 16, separated by commas");

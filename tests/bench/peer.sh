@@ -7,7 +7,7 @@
 #                                       [--rounds 3] [--steps 2] [--batch 16] [--threads 2] [--verbose]
 #
 # Makes a virtual environment with PyTorch from PyPI, without its CUDA packages, in $PEER_ENV (~/.cache/tweedie-peer) where there is none.
-# torch.compile needs g++. With what was compiled once in the environment, some five minutes on two cores; twenty without.
+# torch.compile needs g++. With what was compiled once in the environment, some ten minutes on two cores; twenty without.
 set -euo pipefail
 : "${TWEEDIE:=tweedie}" "${PEER_ENV:=$HOME/.cache/tweedie-peer}"
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -14,6 +14,18 @@ expect_output "#SBATCH --ntasks-per-node=$(sed 's/.*NODE=\([0-9]*\) .*/\1/' <<<"
 expect_output "#SBATCH --cpus-per-task=${best##*=}"
 [ -z "$(find . -name 'bench-node*')" ] || fail "something was written"
 
+# a step and an evaluation by themselves, and beside their convolutions
+for kind in step sample; do
+    expect_exit 0 "$TWEEDIE" bench $kind tiny.ini --alone --repetitions 1 --json
+    expect_equal "limit" "$(json_value convolution_limit_ms "$OUT")" null
+    expect_equal "ratio" "$(json_value ratio "$OUT")" null
+    expect_equal "parameters" "$(json_value parameters "$OUT")" 167345
+    peak=$(json_value peak_rss_bytes "$OUT")
+    expect_exit 0 "$TWEEDIE" bench $kind tiny.ini --repetitions 1 --json
+    [ "$(json_value convolution_limit_ms "$OUT")" != null ] || fail "no limit"
+    [ "$(json_value peak_rss_bytes "$OUT")" -lt $((peak + 20000000)) ] || fail "the limit's memory is taken for the step's"
+done
+
 # which is the fastest: by a launcher that tells how long a step of so many ranks takes
 mkdir -p fake none
 cat >fake/launch <<'END'

@@ -14,8 +14,9 @@ FILE=run/checkpoints/step-000000300.h5
 flip() { printf '\377' | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
 
 expect_exit 0 "$TWEEDIE" checkpoint list run
-expect_equal "lines" "$(wc -l <"$OUT")" 2
-expect_output "  valid    $FILE"
+expect_equal "lines" "$(wc -l <"$OUT")" 3
+expect_equal "header" "$(head -n 1 "$OUT" | xargs)" "step MB age loss state file"
+expect_output "         0.5  valid    $FILE"
 expect_exit 0 "$TWEEDIE" checkpoint list run --json
 expect_equal "JSON lines" "$(wc -l <"$OUT")" 1
 expect_output '"step": 300'
@@ -38,6 +39,7 @@ expect_exit 1 "$TWEEDIE" checkpoint diff run losses
 expect_output "/loss_history: 1 of 6 values differ, by at most 0.25"
 expect_exit 1 "$TWEEDIE" checkpoint diff run run/checkpoints/step-000000200.h5
 expect_output "step: 300 and 200"
+expect_equal "totals first" "$(sed -n 2p "$OUT" | grep -cE "^different: 10 arrays; [0-9]+ of [0-9]+ values, by at most [0-9.e-]+$")" 1
 expect_output "/params/down.0.conv1.weight: "
 expect_output " of 288 values differ, by at most "
 expect_quiet
@@ -116,7 +118,7 @@ mkfifo run/checkpoints/step-000000010.h5
 ln -s nowhere run/checkpoints/step-000000020.h5
 mkdir run/checkpoints/step-000000030.h5
 expect_exit 65 "$TWEEDIE" checkpoint list run
-expect_equal "lines with odd things among them" "$(wc -l <"$OUT")" 5
+expect_equal "lines with odd things among them" "$(wc -l <"$OUT")" 6
 expect_exit 65 "$TWEEDIE" checkpoint list run --json
 expect_equal "JSON lines of damaged ones" "$(wc -l <"$OUT")" 1
 expect_exit 65 "$TWEEDIE" checkpoint verify run

@@ -10,6 +10,7 @@
 #   expect_equal WHAT MET WANTED  claims that two strings are the same
 #   ranks N COMMAND…              the command on N ranks; for use behind expect_exit: expect_exit 0 ranks 2 "$TWEEDIE" …
 #   json_value KEY FILE           the value of a key in a line of JSON as the program writes it
+#   pixels PNG                    what the picture shows, as bytes: without its notes, which say run and step
 #   skip REASON                   ends the test as skipped
 set -uo pipefail
 
@@ -35,6 +36,12 @@ fail() {
     [ -f "$OUT" ] && sed 's/^/  out: /' "$OUT" | head -n 60
     [ -f "$ERR" ] && sed 's/^/  err: /' "$ERR" | head -n 60
     exit 1
+}
+
+pixels() {
+    local at
+    at=$(LC_ALL=C grep -obUa -m 1 IDAT "$1" | head -n 1 | cut -d : -f 1)
+    tail -c "+$((at - 3))" "$1" && head -c 33 "$1"
 }
 
 skip() {

@@ -61,7 +61,7 @@ expect_message "there is no density 'square'"
 expect_exit 64 "$TWEEDIE" plot paths vp --out x.png sample.kind=ode
 expect_message "has no common times to draw"
 expect_exit 64 "$TWEEDIE" plot pie vp --out x.png
-expect_message 'there is no picture "pie"'
+expect_message 'tweedie plot: there is no "pie"; there are '
 expect_exit 64 "$TWEEDIE" plot curve metrics.jsonl --density modes --out x.png
 expect_exit 65 "$TWEEDIE" plot curve metrics.jsonl --keys nothing --out x.png
 expect_exit 64 "$TWEEDIE" plot samples "$SOURCE/datasets/mnist.h5" --out x.png

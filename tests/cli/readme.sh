@@ -60,11 +60,11 @@ ln -s "$SOURCE/jobs" jobs
 PATH=$HERE/bin:$PATH
 
 awk '/^## / { inside = /Your own data/ } !inside { next } /^```sh$/ { code = 1; next } /^```$/ { code = 0 } code' "$SOURCE/README.md" >block.sh
-for word in "tweedie import birds.h5 --format images" "jobs/config/cifar10-ddpm.ini" "train birds.ini --run runs/birds --dry-run" "tweedie evaluate"; do
+for word in "tweedie import birds.h5 --format images" "tweedie init birds.h5 --preset ddpm" "train birds.ini --run runs/birds --dry-run" "tweedie evaluate"; do
     grep -qF -- "$word" block.sh || fail "the manual's commands are not found: $word"
 done
 expect_exit 0 bash -eux block.sh
-expect_message 'birds.h5: there is no split "test" to validate on (data.validation_split): no validation loss'
+grep -qx "path = $HERE/birds.h5" birds.ini || fail "the configuration does not name the data"
 expect_output "birds.h5: 8 uint8 images of 64 x 64 x 3, 2 classes"
 [ -s runs/birds/checkpoints/step-000000003.h5 ] || fail "the run was not extended"
 [ "$(head -c 4 samples.png | tail -c 3)" = PNG ] || fail "no picture"

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=2
 
-values() { h5dump -d "$2" -y -w 0 -m %.9g "$1" | sed -n '/DATA {/,/}/p' | grep -o '[-+0-9.e]\+[,]\?' | tr -d ,; }
+values() { h5dump -A 0 -d "$2" -y -w 0 -m %.9g "$1" | sed -n '/DATA {/,/}/p' | grep -o '[-+0-9.e]\+[,]\?' | tr -d ,; }
 
 cat >points.ini <<END
 [data]

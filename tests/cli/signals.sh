@@ -51,7 +51,7 @@ trained() { # NAME
 
 config signal 16 "16, 1" "1, 2"
 trained signal
-expect_output "count: 6"
+expect_output "samples: 6"
 expect_output "channels: 16"
 ! grep -q pad= "$OUT" || fail "nothing was padded"
 

@@ -127,7 +127,7 @@ static void the_help_is_made_from_the_table(void **state)
 {
     (void)state;
     char *text = NULL;
-    assert_int_equal(tw_options_help(&command, &text), TW_OK);
+    assert_int_equal(tw_options_help(&command, NULL, &text), TW_OK);
     assert_string_equal(text, "usage: tweedie draw RUN [section.key=value ...] [options]\n\nDraw "
                               "images.\n\nMore about it.\n\noptions:\n"
                               "  --count N                images (64)\n"
@@ -135,6 +135,7 @@ static void the_help_is_made_from_the_table(void **state)
                               "  --json                   print JSON\n"
                               "  --task TASK              what to do: inpaint|deblur (inpaint)\n"
                               "  --times A,B              times\n"
+                              "  --quiet                  no progress, only warnings and errors\n"
                               "  --help                   this text\n");
     tw_free(&text);
 }

@@ -11,9 +11,9 @@ for n in 1 2; do
     for run in still$n moving$n; do expect_equal "losses of $run" "$(losses $run | wc -l)" 2; done
     losses still$n | awk '{ v[NR] = $1 } END { d = v[1] - v[2]; exit !(d * d < 1e-10) }' || fail "the average's loss moves: $(losses still$n)"
     losses moving$n | awk '{ v[NR] = $1 } END { d = v[1] - v[2]; exit !(d * d > 1e-6) }' || fail "the loss does not move: $(losses moving$n)"
-    cmp still$n/samples/step-00000000{4,8}.png || fail "the average's samples move"
-    ! cmp -s moving$n/samples/step-00000000{4,8}.png || fail "the samples do not move"
+    cmp <(pixels still$n/samples/step-000000004.png) <(pixels still$n/samples/step-000000008.png) || fail "the average's samples move"
+    ! cmp -s <(pixels moving$n/samples/step-000000004.png) <(pixels moving$n/samples/step-000000008.png) || fail "the samples do not move"
 done
 # the first average, where there are two
 expect_exit 0 train 1 both "$@" ema.rates=0.99999999,0
-cmp both/samples/step-000000008.png still1/samples/step-000000008.png || fail "not made with the first average"
+cmp <(pixels both/samples/step-000000008.png) <(pixels still1/samples/step-000000008.png) || fail "not made with the first average"

@@ -15,7 +15,7 @@ expect_exit 0 "$TWEEDIE" import-weights "$peers/diffusers_safetensors" --out une
 expect_quiet
 expect_equal system "$(json_value system "$OUT")" '"diffusers"'
 expect_equal container "$(json_value container "$OUT")" '"safetensors"'
-expect_equal values "$(json_value values "$OUT")" 30183
+expect_equal parameters "$(json_value parameters "$OUT")" 30183
 
 # ---- taken by the other commands
 

@@ -262,9 +262,45 @@ static void the_centre_is_cut_to_the_aspect(void **state)
     tw_picture_free(&p);
 }
 
+/* As libpng reads them: keys and texts, ASCII and UTF-8, and the checksums of their chunks. */
+static void notes_are_text_chunks(void **state)
+{
+    static const uint8_t pixels[4] = {0, 1, 2, 3};
+    const tw_png_note notes[] = {{"Run", "runs/birds"}, {"Sampler", "\xce\xb7=0.5"}};
+    png_text *text;
+    (void)state;
+    tw_png_set_notes(notes, 2);
+    assert_ok(tw_png_write(in("notes.png"), pixels, 2, 2, 1));
+    tw_png_set_notes(NULL, 0);
+    FILE *file = fopen(in("notes.png"), "rb");
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(png);
+    if (setjmp(png_jmpbuf(png))) fail_msg("libpng refuses the file");
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_init_io(png, file);
+    png_read_info(png, info);
+    assert_int_equal(png_get_text(png, info, &text, NULL), 3);
+    assert_string_equal(text[0].key, "Software");
+    assert_memory_equal(text[0].text, "tweedie ", 8);
+    assert_string_equal(text[1].key, "Run");
+    assert_string_equal(text[1].text, "runs/birds");
+    assert_int_equal(text[1].compression, PNG_TEXT_COMPRESSION_NONE);
+    assert_string_equal(text[2].key, "Sampler");
+    assert_string_equal(text[2].text, "\xce\xb7=0.5");
+    assert_int_equal(text[2].compression, PNG_ITXT_COMPRESSION_NONE);
+    png_destroy_read_struct(&png, &info, NULL);
+    fclose(file);
+    assert_ok(tw_png_write(in("plain.png"), pixels, 2, 2, 1));
+    size_t size;
+    unsigned char *bytes = take(in("plain.png"), &size);
+    assert_null(memmem(bytes, size, "runs/birds", 10));
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(notes_are_text_chunks),
         cmocka_unit_test(a_written_image_is_read_back),
         cmocka_unit_test(a_grid_has_each_image_in_its_place),
         cmocka_unit_test(a_heat_map_is_brightest_where_the_points_are),

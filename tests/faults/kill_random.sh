@@ -55,7 +55,7 @@ check_files() {
 # Whether this start came to go on where the last one was to be gone on from; then all kills before it are resumed.
 check_resumed() {
     local said
-    said=$(tail -n "+$((logged + 1))" run/train.log 2>/dev/null | sed -n 's/^resumed from .*step-0*\([0-9]*\)\.h5$/\1/p')
+    said=$(tail -n "+$((logged + 1))" run/train.log 2>/dev/null | sed -n 's/^[^ ]*Z resumed from .*step-0*\([0-9]*\)\.h5$/\1/p')
     if [ "$(lines)" -gt "$before" ] && [ "${said:--1}" -ne "$newest" ]; then
         fail "kill $kills: the start after it began at step ${said:--1}; the newest checkpoint was of step $newest"
     fi

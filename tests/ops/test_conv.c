@@ -431,6 +431,8 @@ static const problem winograd_problems[] = {
     {4, {40, 4, 8, 6}, {5, 6, 3, 3}, SQUARE(1, 1, 1, 1)}, /* blocks of tiles */
     {4, {30, 1, 2, 6}, {5, 6, 3, 3}, SQUARE(1, 1, 1, 1)},
     {4, {1, 17, 19, 64}, {96, 64, 3, 3}, SQUARE(1, 1, 1, 1)},
+    {4, {3, 57, 54, 6}, {5, 6, 3, 3}, SQUARE(1, 1, 1, 1)}, /* two and eight segments of tiles */
+    {4, {1, 190, 180, 2}, {3, 2, 3, 3}, SQUARE(1, 1, 1, 1)},
 };
 
 static void *solve_winograd_problems(void *arg)

@@ -18,7 +18,7 @@ static void *result(tw_value *value, tw_dtype act, size_t *bytes, char *implemen
     void *copy = malloc(*bytes);
     fill_inputs(&s, 1);
     single_run(&s, &evaluation);
-    memcpy(copy, s.task.out[0], *bytes);
+    memcpy(copy, s.task.out[value->output], *bytes);
     memcpy(implementation, s.task.implementation, sizeof s.task.implementation);
     single_destroy(&s);
     return copy;
@@ -137,10 +137,10 @@ static void winograds_convolutions_do_not_depend_on_the_number_of_threads(void *
 {
     (void)state;
     static const int64_t shapes[][5] = {/* N, H, W, I, O */
-                                        {3, 19, 17, 20, 23},
-                                        {1, 4, 4, 200, 70},
-                                        {9, 16, 12, 32, 48},
-                                        {2, 2, 2, 16, 16}};
+                                        {3, 19, 17, 20, 23}, {1, 4, 4, 200, 70},
+                                        {9, 16, 12, 32, 48}, {2, 2, 2, 16, 16},
+                                        {3, 57, 54, 6, 40}, /* segments of tiles */
+                                        {1, 190, 180, 4, 70}};
     differing = 0;
     single_convolution = TW_CONVOLUTION_WINOGRAD;
     for (int k = 0; k < (int)(sizeof shapes / sizeof *shapes); k++) {
@@ -150,12 +150,13 @@ static void winograds_convolutions_do_not_depend_on_the_number_of_threads(void *
         tw_value *x = tw_input(g, "x", TW_ACT, TW_SHAPE(s[0], s[1], s[2], s[3])),
                  *w = tw_param(g, "w", TW_SHAPE(s[4], s[3], 3, 3), tw_init_ones),
                  *b = tw_param(g, "b", TW_SHAPE(s[4]), tw_init_ones),
-                 *y = tw_conv(g, x, w, b, &geometry), *wrt[] = {x, w}, *gradient[2];
-        tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 2, gradient);
+                 *y = tw_conv(g, x, w, b, &geometry), *wrt[] = {x, w, b}, *gradient[3];
+        tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 3, gradient);
         assert_int_equal(tw_graph_status(g), TW_OK);
         compare(y, TW_DTYPE_F32, "convolution", k);
         compare(gradient[0], TW_DTYPE_F32, "gradient of the input", k);
         compare(gradient[1], TW_DTYPE_F32, "gradient of the weights", k);
+        compare(gradient[2], TW_DTYPE_F32, "gradient of the bias", k);
         tw_graph_destroy(&g);
     }
     single_convolution = TW_CONVOLUTION_DIRECT;

@@ -10,6 +10,10 @@ prefix=$HERE/prefix
 expect_exit 0 "$prefix/bin/tweedie" --version
 expect_output tweedie
 [ -f "$prefix/include/tweedie/config.h" ] || fail "no headers"
+for page in tweedie tweedie-train tweedie-import-weights; do
+    grep -q '^.SH OPTIONS\|^.SH COMMANDS' "$prefix/share/man/man1/$page.1" || fail "no man page of $page"
+done
+grep -q "complete .* tweedie" "$prefix/share/bash-completion/completions/tweedie" || fail "no completion"
 
 # the module file, where there is anything that reads one: from another folder than that of the installation
 for init in /usr/share/modules/init/bash /usr/share/lmod/lmod/init/bash; do

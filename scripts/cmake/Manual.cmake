@@ -1,0 +1,23 @@
+# Man pages and bash completion, printed by the program from its own option tables once it is built.
+if(NOT TARGET tweedie_program OR (CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR))
+    return()
+endif()
+set(manual ${PROJECT_BINARY_DIR}/generated/manual)
+file(GLOB command_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/cmd_*.c)
+file(MAKE_DIRECTORY ${manual})
+set(manual_files ${manual}/tweedie.1 ${manual}/tweedie.bash)
+set(manual_commands
+    COMMAND tweedie_program help --man > ${manual}/tweedie.1
+    COMMAND tweedie_program help --completion > ${manual}/tweedie.bash)
+foreach(source ${command_sources})
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^cmd_" "" name ${name})
+    string(REPLACE "_" "-" name ${name})
+    list(APPEND manual_files ${manual}/tweedie-${name}.1)
+    list(APPEND manual_commands COMMAND tweedie_program help --man ${name} > ${manual}/tweedie-${name}.1)
+endforeach()
+add_custom_command(OUTPUT ${manual_files} ${manual_commands} DEPENDS tweedie_program VERBATIM COMMENT "Man pages and completion")
+add_custom_target(tweedie_manual ALL DEPENDS ${manual_files})
+list(REMOVE_ITEM manual_files ${manual}/tweedie.bash)
+install(FILES ${manual_files} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${manual}/tweedie.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME tweedie)
