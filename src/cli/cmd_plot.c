@@ -73,10 +73,7 @@ static tw_status choose(const tw_plot **out, int *inputs, const tw_arguments *a)
     const bool alone = a->count == 1 && stat(name, &info) == 0 && S_ISDIR(info.st_mode);
     *out = find(alone ? "run" : name);
     *inputs = alone ? 0 : 1;
-    if (!*out && a->count > 1) TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
-    TW_CHECK(*out, TW_EUSAGE,
-             "there is no picture \"%s\", and no run of this name; tweedie plot --help lists them",
-             name);
+    if (!*out) TW_TRY(tw_command_kind_find(&none, &tw_cmd_plot, name));
     TW_CHECK(a->count > *inputs && a->count - *inputs <= (*out)->most, TW_EUSAGE,
              "usage: tweedie plot %s %s --out FILE", (*out)->name, (*out)->usage);
 done:

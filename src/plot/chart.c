@@ -159,23 +159,34 @@ static void draw_curve(tw_canvas *c, const tw_panel *p, const tw_curve *k)
     tw_free(&work);
 }
 
-/* To pixels: work [3][count] gets x, and the line that was drawn last as the next one's floor. */
+/* The mean of `group` values from the one at i * group on, fewer at the end. */
+static double mean_of(const double *v, int64_t i, int64_t group, int64_t count)
+{
+    const int64_t from = i * group, to = from + group < count ? from + group : count;
+    double sum = 0;
+    for (int64_t k = from; k < to; k++) sum += v[k];
+    return sum / (double)(to - from);
+}
+
+/* In pixels; of more points than columns the means of neighbours. Each band's top is the next
+ * one's floor. */
 static void draw_stack(tw_canvas *c, const tw_panel *p, const tw_chart *chart)
 {
     double *work = NULL;
-    const int64_t n = chart->count ? chart->curves[0].count : 0;
-    if (n < 1) return;
+    const int64_t count = chart->count ? chart->curves[0].count : 0;
+    if (count < 1) return;
+    const int64_t group = 1 + (count - 1) / (int64_t)p->width, n = (count + group - 1) / group;
     if (c->status == TW_OK) c->status = tw_alloc(&work, 4 * n, sizeof *work, "a chart");
     if (!work) return;
     double *x = work, *sum = work + n, *top = work + 2 * n, *floor = work + 3 * n;
     for (int64_t i = 0; i < n; i++) {
-        x[i] = tw_panel_x(p, chart->curves[0].x[i]);
+        x[i] = tw_panel_x(p, mean_of(chart->curves[0].x, i, group, count));
         floor[i] = tw_panel_y(p, 0);
     }
     tw_canvas_clip(c, p->left, p->top, p->width, p->height);
     for (int k = 0; k < chart->count; k++) {
         for (int64_t i = 0; i < n; i++) {
-            sum[i] += chart->curves[k].y[i];
+            sum[i] += mean_of(chart->curves[k].y, i, group, count);
             top[i] = tw_panel_y(p, sum[i]);
         }
         tw_canvas_band(c, n, x, top, floor, chart->curves[k].colour);

@@ -66,7 +66,7 @@ is_svg curve.svg
 expect_exit 64 "$TWEEDIE" plot curve run/metrics.jsonl
 expect_message "FILE must be given"
 expect_exit 64 "$TWEEDIE" plot nothing
-expect_message 'no picture "nothing", and no run of this name'
+expect_message 'there is no "nothing"; there are'
 mkdir nothing
 expect_exit 65 "$TWEEDIE" plot nothing
 expect_message "this is no run"

@@ -113,6 +113,31 @@ static void a_chart_has_the_structure_of_its_parts(void **state)
     tw_canvas_destroy(&c);
 }
 
+/* Of a hundred thousand points no more is written than the panel has columns. */
+static void long_runs_are_drawn_as_short_ones(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    static double x[MANY], y[MANY];
+    for (int i = 0; i < MANY; i++) {
+        x[i] = i + 1;
+        y[i] = 0.25 + 0.2 * (i % 2);
+    }
+    const tw_curve curves[2] = {{.count = MANY, .x = x, .y = y, .colour = TW_PLOT_BLUE},
+                                {.count = MANY, .x = x, .y = y, .colour = TW_PLOT_RED}};
+    for (int stacked = 0; stacked < 2; stacked++) {
+        const tw_chart chart = {.curves = curves, .count = 2, .stacked = stacked};
+        tw_canvas *c = NULL;
+        tw_text out = {0};
+        assert_int_equal(tw_canvas_create_as(&c, 400, 300, TW_CANVAS_SVG), TW_OK);
+        tw_chart_draw(c, &chart, 0, 0, 400, 300);
+        assert_int_equal(tw_canvas_add_svg(c, &out), TW_OK);
+        assert_true(out.length < 80000);
+        tw_text_free(&out);
+        tw_canvas_destroy(&c);
+    }
+}
+
 static void a_canvas_of_pixels_has_no_svg(void **state)
 {
     (void)state;
@@ -131,6 +156,7 @@ int main(void)
         cmocka_unit_test(texts_are_escaped),
         cmocka_unit_test(clips_are_nested_elements),
         cmocka_unit_test(a_chart_has_the_structure_of_its_parts),
+        cmocka_unit_test(long_runs_are_drawn_as_short_ones),
         cmocka_unit_test(a_canvas_of_pixels_has_no_svg),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
