@@ -130,6 +130,15 @@ static void match_embedding(const tw_program *p, pattern *m)
             m->embed_sum = u.node[i];
 }
 
+static bool depends(const tw_value *value, const tw_node *node)
+{
+    if (!value || value->role != TW_ROLE_NODE || value->node->order < node->order) return false;
+    if (value->node == node) return true;
+    for (int i = 0; i < value->node->nin; i++)
+        if (depends(value->node->in[i], node)) return true;
+    return false;
+}
+
 /* Another gradient of x that gx is added to and nothing else reads. The sum may stand behind those
  * that read the gradients of gamma and beta where they are no parameters. */
 static void match_add(const tw_program *p, pattern *m)
@@ -141,7 +150,7 @@ static void match_add(const tw_program *p, pattern *m)
     if (!add || !only(p, gx, add, m->embed_sum) || add->in[0] == add->in[1]) return;
     tw_value *other = add->in[add->in[0] == gx ? 1 : 0];
     if (!tw_shape_equal(other->shape, gx->shape) || other->type != TW_ACT ||
-        tw_program_depends(other, m->norm_grad))
+        depends(other, m->norm_grad))
         return;
     m->add = add;
 }

@@ -14,8 +14,7 @@ static double *factor_of(const tw_program *p, const tw_value *v)
     tw_node *n = v->node;
     if (n->op == &tw_op_conv) return &n->attr.f[1];
     if (n->op == &tw_op_slice) return &n->attr.f[0];
-    if (n->op == &tw_op_norm_act_grad && v->output == 0 && n->nout < 5 &&
-        p->uses[n->out[3].id] == 0)
+    if (n->op == &tw_op_norm_act_grad && v->output == 0 && p->uses[n->out[3].id] == 0)
         return &n->attr.f[2];
     return NULL;
 }

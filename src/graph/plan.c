@@ -76,7 +76,6 @@ tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
         TW_TRY(tw_fuse_norm(p->program));
         TW_TRY(tw_fuse_residual(p->program));
         TW_TRY(tw_fuse_scale(p->program));
-        TW_TRY(tw_fuse_concat(p->program));
         TW_TRY(tw_fuse_pool(p->program));
     }
     if (options->recompute) TW_TRY(tw_recompute(p->program));

@@ -93,15 +93,6 @@ void tw_program_destroy(tw_program **program)
     tw_free(program);
 }
 
-bool tw_program_depends(const tw_value *value, const tw_node *node)
-{
-    if (!value || value->role != TW_ROLE_NODE || value->node->order < node->order) return false;
-    if (value->node == node) return true;
-    for (int i = 0; i < value->node->nin; i++)
-        if (tw_program_depends(value->node->in[i], node)) return true;
-    return false;
-}
-
 /* The new node itself keeps reading the old value: passes put a node behind what it replaces the
  * use of. The old value stays in the graph; tw_program_settle drops it where nobody reads it. */
 void tw_program_replace(tw_program *p, const tw_value *old, tw_value *new_value)

@@ -22,9 +22,6 @@ void tw_program_destroy(tw_program **program);
  * `order`), and counts uses anew. Passes call it after their changes. */
 tw_status tw_program_settle(tw_program *p);
 
-/* Does a value need the node, itself or by what it is made of? */
-bool tw_program_depends(const tw_value *value, const tw_node *node);
-
 /* All uses of `old` become uses of `new`. */
 void tw_program_replace(tw_program *p, const tw_value *old, tw_value *new_value);
 
@@ -40,10 +37,6 @@ tw_status tw_fuse_residual(tw_program *p);
 /* A factor behind a convolution's sum, a gradient of a normalisation or a cut of channels becomes
  * theirs. */
 tw_status tw_fuse_scale(tw_program *p);
-
-/* A concatenation that a normalisation reads is written by it, and the gradient of one that is cut
- * in two is written in two. */
-tw_status tw_fuse_concat(tw_program *p);
 
 /* A gradient that only a sum over repeated pixels reads need not be right pixel by pixel. */
 tw_status tw_fuse_pool(tw_program *p);

@@ -164,7 +164,8 @@ static tw_status plan_network(row_job *j)
     if (j->task->codec)
         return tw_model_codec_create(&j->codec, m, j->task->codec, j->batch, j->precision,
                                      convolution);
-    TW_TRY(tw_model_score_create(&j->network, m, j->batch, j->precision, convolution));
+    const int64_t points = j->batch * tw_guidance_rows(&j->run.guidance);
+    TW_TRY(tw_model_score_create(&j->network, m, points, j->precision, convolution));
     j->score = make_score(j);
 done:
     return st;

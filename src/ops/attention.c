@@ -28,6 +28,28 @@ tw_status tw_attention_check(const tw_node *n)
     return TW_OK;
 }
 
+static int64_t positions_of(tw_shape o)
+{
+    return tw_shape_count(o) / (o.dims[0] * tw_shape_channels(o));
+}
+
+/* A row of A has P numbers for each head, one of O has C. */
+bool tw_attention_keeps(tw_shape o, int64_t heads)
+{
+    return heads * positions_of(o) <= tw_shape_channels(o);
+}
+
+tw_shape tw_attention_kept_shape(tw_shape o, int64_t heads)
+{
+    const int64_t p = positions_of(o);
+    return TW_SHAPE(o.dims[0], heads, tw_attention_keeps(o, heads) ? p : 2, p);
+}
+
+tw_type tw_attention_kept_type(tw_shape o, int64_t heads, tw_type type)
+{
+    return tw_attention_keeps(o, heads) ? type : TW_F32;
+}
+
 tw_status tw_attention_create(tw_task *t)
 {
     tw_status st = TW_OK;
@@ -40,6 +62,7 @@ tw_status tw_attention_create(tw_task *t)
     s->positions = tw_shape_count(x) / (s->images * 3 * s->channels);
     s->heads = t->node->attr.i[0];
     s->width = s->channels / s->heads;
+    s->keeps = s->heads * s->positions <= s->channels;
     const bool by_head = t->node->attr.i[1] == TW_QKV_BY_HEAD;
     s->head_step = by_head ? 3 * s->width : s->width;
     s->part_step = by_head ? s->width : s->channels;
@@ -53,6 +76,27 @@ tw_status tw_attention_create(tw_task *t)
     s->kernel = TW_KERNEL_SELECT(tw_kern_attention);
 done:
     return st;
+}
+
+/* A block's scores and what replaces them fill half of a second-level cache of 1 MiB. For blocks of
+ * fewer than 64 rows oneDNN takes long to pack the other operand of a product (f32, 4096 positions
+ * of 64 channels, backward: twice the time with 16 rows). */
+enum { ROOM = 512 << 10, SHARED_LEAST = 32, LEAST = 64, MULTIPLE = 16 };
+
+static int64_t pieces(int64_t count, int64_t size)
+{
+    return (count + size - 1) / size;
+}
+
+void tw_attention_cut(tw_attention_state *s, int64_t bytes, int64_t jobs)
+{
+    const int64_t most = ROOM / (bytes * s->positions);
+    int64_t blocks = pieces(s->positions, most < LEAST ? LEAST : most);
+    while (s->images * s->heads * blocks < jobs && s->positions / (2 * blocks) >= SHARED_LEAST)
+        blocks *= 2;
+    s->block = pieces(pieces(s->positions, blocks), MULTIPLE) * MULTIPLE;
+    if (s->block > s->positions) s->block = s->positions;
+    s->blocks = pieces(s->positions, s->block);
 }
 
 void tw_attention_destroy(tw_task *t)
@@ -79,7 +123,7 @@ static tw_status make_product(tw_primitive *out, const tw_attention_product *p)
     TW_TRY(describe(&a, p->m, p->k, &p->a));
     TW_TRY(describe(&b, p->k, p->n, &p->b));
     TW_TRY(describe(&c, p->m, p->n, &p->c));
-    TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &c));
+    TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &c, p->add));
     TW_TRY(tw_primitive_create(
         out, pd,
         (const tw_primitive_arg[]){
@@ -163,11 +207,11 @@ static bool fits(const tw_attention_state *s, int64_t stride)
 }
 
 const void *tw_attention_gather(const tw_attention_state *s, void *buffer, const void *data,
-                                int64_t first, int64_t stride)
+                                int64_t first, int64_t stride, int64_t rows)
 {
     if (fits(s, stride)) return tw_at_const(data, first, s->type);
     const size_t bytes = (size_t)s->width * tw_dtype_size(s->type);
-    for (int64_t r = 0; r < s->positions; r++)
+    for (int64_t r = 0; r < rows; r++)
         memcpy((char *)buffer + (size_t)r * bytes, tw_at_const(data, first + r * stride, s->type),
                bytes);
     return buffer;
@@ -180,11 +224,11 @@ void *tw_attention_target(const tw_attention_state *s, void *buffer, void *data,
 }
 
 void tw_attention_scatter(const tw_attention_state *s, void *data, int64_t first, int64_t stride,
-                          const void *buffer)
+                          const void *buffer, int64_t rows)
 {
     if (fits(s, stride)) return;
     const size_t bytes = (size_t)s->width * tw_dtype_size(s->type);
-    for (int64_t r = 0; r < s->positions; r++)
+    for (int64_t r = 0; r < rows; r++)
         memcpy(tw_at(data, first + r * stride, s->type), (const char *)buffer + (size_t)r * bytes,
                bytes);
 }

@@ -368,7 +368,7 @@ done:
 
 /* As try_conv. */
 static tw_status try_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
-                            const tw_md *bias, const tw_md *dst)
+                            const tw_md *bias, const tw_md *dst, bool add)
 {
     tw_status st = TW_OK;
     dnnl_status_t made;
@@ -377,7 +377,7 @@ static tw_status try_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const 
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     TW_TRY(tw_dnnl_open(&engine, &stream));
-    TW_TRY(make_attr(&attr, false, 0));
+    TW_TRY(make_attr(&attr, add, 0));
     made = matmul_pd(&pd, engine, attr, src, weights, bias, dst);
     if (made != dnnl_unimplemented) TRY_DNNL(made);
     *out = pd;
@@ -387,17 +387,17 @@ done:
 }
 
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
-                       const tw_md *bias, const tw_md *dst)
+                       const tw_md *bias, const tw_md *dst, bool add)
 {
     tw_status st = TW_OK;
     dnnl_primitive_desc_t pd = NULL;
     tw_md a = {.set = false}, b = {.set = false}, y = {.set = false};
-    TW_TRY(try_matmul(&pd, src, weights, bias, dst));
+    TW_TRY(try_matmul(&pd, src, weights, bias, dst, add));
     if (!pd && tw_md_is_bf16(src)) {
         TW_TRY(widened(&a, src));
         TW_TRY(widened(&b, weights));
         TW_TRY(widened(&y, dst));
-        TW_TRY(try_matmul(&pd, &a, &b, bias, &y));
+        TW_TRY(try_matmul(&pd, &a, &b, bias, &y, add));
     }
     TW_CHECK(pd, TW_EUNSUPPORTED, "oneDNN has no matrix product of these shapes on this processor");
     *out = pd;

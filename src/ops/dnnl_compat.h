@@ -83,8 +83,9 @@ typedef struct tw_conv_problem {
  * problem (below AVX-512), the descriptor is that of the same problem in f32; tw_primitive_create
  * then puts conversions around it. */
 tw_status tw_pd_conv(dnnl_primitive_desc_t *out, const tw_conv_problem *problem);
+/* @param add  dst = dst + product */
 tw_status tw_pd_matmul(dnnl_primitive_desc_t *out, const tw_md *src, const tw_md *weights,
-                       const tw_md *bias, const tw_md *dst);
+                       const tw_md *bias, const tw_md *dst, bool add);
 
 typedef enum tw_pd_what {
     TW_PD_WEIGHTS,

@@ -5,12 +5,17 @@
 #include "ops/kernel.h"
 #include "ops/stored.h"
 
-/* Indexed by how p and gs are stored (a tw_stored). */
+/* Indexed by how p and gs are stored (a tw_stored). What is written may begin where the f32 matrix
+ * does that it is made of. scale > 0 */
 typedef struct tw_kern_attention {
-    /* p[r] = softmax(scale · s[r]) for rows of n; s is overwritten; p may be s where it is stored
-     * as f32. scale > 0 */
-    void (*softmax[TW_STORED_COUNT])(void *p, float *s, int64_t rows, int64_t n, float scale);
-    /* gs[r] = scale · p[r] ∘ (gp[r] - Σ p[r] gp[r]); gs may be gp where it is stored as f32 */
+    /* p[r] = softmax(scale · s[r]) for rows of n; top[r] = the largest s, inverse[r] = 1 / Σ
+     * exp(scale (s - top)), unless top is NULL; s is overwritten */
+    void (*softmax[TW_STORED_COUNT])(void *p, float *s, float *top, float *inverse, int64_t rows,
+                                     int64_t n, float scale);
+    /* The same p, from top and inverse. */
+    void (*again[TW_STORED_COUNT])(void *p, const float *s, const float *top, const float *inverse,
+                                   int64_t rows, int64_t n, float scale);
+    /* gs[r] = scale · p[r] ∘ (gp[r] - Σ p[r] gp[r]) */
     void (*softmax_grad[TW_STORED_COUNT])(void *gs, const void *p, const float *gp, int64_t rows,
                                           int64_t n, float scale);
 } tw_kern_attention;

@@ -10,8 +10,9 @@
 #include "ops/simd.h"
 
 enum {
-    MOMENT_ROWS = 16,  /* pixels that moments() holds in registers */
-    GRADIENT_ROWS = 32 /* pixels between two additions to f64 */
+    MOMENT_ROWS = 16,   /* pixels that moments() holds in registers */
+    GRADIENT_ROWS = 32, /* pixels between two additions to f64 */
+    AHEAD = 2048        /* elements of what is read row by row */
 };
 
 /* The table's three versions of a loop whose storage is an argument. Where kernels are not compiled
@@ -89,26 +90,12 @@ TW_INLINE void moments_column(const tw_norm_tile *t, tw_stored k, int64_t pixel,
     }
 }
 
-/* x of one column of vectors as it is, for who wants it elsewhere. */
-TW_INLINE void copy_column(const tw_norm_tile *t, tw_stored k, int64_t pixel, int rows, int64_t c,
-                           int n)
-{
-    const size_t size = k != TW_STORED_F32 ? sizeof(tw_bf16) : sizeof(float);
-    for (int64_t r = pixel; r < pixel + rows; r++)
-        memcpy((char *)t->copy + (size_t)(r * t->copy_stride + c) * size,
-               (const char *)t->x + (size_t)(r * t->stride + c) * size, (size_t)n * size);
-}
-
 TW_INLINE void moments_row_block(const tw_norm_tile *t, tw_stored k, int64_t pixel, int rows)
 {
     int64_t c = 0;
-    for (; c + TW_LANES <= t->channels; c += TW_LANES) {
+    for (; c + TW_LANES <= t->channels; c += TW_LANES)
         moments_column(t, k, pixel, rows, c, TW_LANES);
-        if (t->copy) copy_column(t, k, pixel, rows, c, TW_LANES);
-    }
-    if (c == t->channels) return;
-    moments_column(t, k, pixel, rows, c, (int)(t->channels - c));
-    if (t->copy) copy_column(t, k, pixel, rows, c, (int)(t->channels - c));
+    if (c < t->channels) moments_column(t, k, pixel, rows, c, (int)(t->channels - c));
 }
 
 TW_INLINE void moments(const tw_norm_tile *t, tw_stored k)
@@ -232,7 +219,7 @@ TW_INLINE void gradient_column(const tw_norm_tile *t, gradient_flags f, int64_t 
         }
         if (f.dropout)
             g = tw_vkeep(g * t->keep, t->bytes + r * t->bytes_stride + c, t->threshold, n);
-        if (f.store) tw_vstore(t->gx, r * t->gx_stride + c, g, f.stored, n);
+        if (f.store) tw_vstore(t->gx, r * t->stride + c, g, f.stored, n);
         s0 += g;
         s1 += g * d;
         s2 += d;
@@ -288,11 +275,14 @@ TW_INLINE void gradient_vector(const tw_norm_tile *t, tw_stored k, bool add, int
     const tw_vec shift = tw_vload_f32(t->shift + c, TW_LANES),
                  c1 = tw_vload_f32(t->c1 + c, TW_LANES);
     const tw_vec c2 = tw_vload_f32(t->c2 + c, TW_LANES), c3 = tw_vload_f32(t->c3 + c, TW_LANES);
-    const int64_t at = pixel * t->stride + c, to = pixel * t->gx_stride + c;
+    const int64_t at = pixel * t->stride + c;
     const tw_vec d = tw_vload(t->x, pixel * t->stride + c, k, n) - shift;
-    tw_vec gx = c1 * tw_vload(t->gx, to, k, n) + (c2 * d + c3);
-    if (add) gx += tw_vload(t->add, at, k, n);
-    tw_vstore(t->gx, to, gx * t->gain, k, n);
+    tw_vec gx = c1 * tw_vload(t->gx, at, k, n) + (c2 * d + c3);
+    if (add) {
+        gx += tw_vload(t->add, at, k, n);
+        fetch(t->add, at + AHEAD, k);
+    }
+    tw_vstore(t->gx, at, gx * t->gain, k, n);
 }
 
 TW_INLINE void gradient_rows(const tw_norm_tile *t, tw_stored k, bool add)

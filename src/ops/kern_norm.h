@@ -29,9 +29,7 @@ typedef struct tw_norm_tile {
     void
         *gx; /* of gradient_sums: NULL, or where it leaves g for gradient_apply; may be gy itself */
     const void *add;
-    int64_t stride, gx_stride; /* from pixel to pixel of x, y, gy and add, and of gx, in elements */
-    void *copy;                /* of x, made by moments; NULL: none */
-    int64_t copy_stride;
+    int64_t stride; /* from pixel to pixel of x, y, gy, gx and add, in elements */
     const uint8_t *
         bytes; /* of dropout: an element is kept where its byte is >= threshold; NULL: no dropout */
     int64_t bytes_stride;

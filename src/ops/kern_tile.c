@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "ops/simd.h"
+#include "ops/vector_turn.h"
 
 static inline bool steps(const int64_t *offset, int64_t step)
 {
@@ -56,8 +56,38 @@ static inline void store_f32(const tw_tile *t, float *restrict to, float tile[TW
     }
 }
 
+/* A full tile whose rows are contiguous here and whose columns are there, or the other way. */
+static inline void turn(const int64_t *from_line, const int64_t *to_line, float *restrict to,
+                        const float *restrict from)
+{
+    for (int i = 0; i < TW_TILE; i += TW_LANES)
+        for (int j = 0; j < TW_TILE; j += TW_LANES) {
+            tw_vec r[TW_LANES];
+#pragma GCC unroll 16
+            for (int k = 0; k < TW_LANES; k++)
+                r[k] = tw_vload_f32(from + from_line[i + k] + j, TW_LANES);
+            tw_vturn(r);
+#pragma GCC unroll 16
+            for (int k = 0; k < TW_LANES; k++)
+                tw_vstore_f32(to + to_line[j + k] + i, r[k], TW_LANES);
+        }
+}
+
+static inline bool turns(const tw_tile *t, float *restrict to, const float *restrict from)
+{
+    if (t->rows < TW_TILE || t->columns < TW_TILE) return false;
+    if (steps(t->from_column, 1) && steps(t->to_row, 1))
+        turn(t->from_row, t->to_column, to + t->to_row[0], from + t->from_column[0]);
+    else if (steps(t->from_row, 1) && steps(t->to_column, 1))
+        turn(t->from_column, t->to_row, to + t->to_column[0], from + t->from_row[0]);
+    else
+        return false;
+    return true;
+}
+
 static void to_f32(const tw_tile *t, float *restrict to, const float *restrict from)
 {
+    if (turns(t, to, from)) return;
     float tile[TW_TILE][TW_TILE];
     load(t, tile, from);
     store_f32(t, to, tile);

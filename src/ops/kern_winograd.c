@@ -14,7 +14,7 @@
 
 #include "ops/simd.h"
 
-enum { K = 3, SIDE_MAX = 6, COLUMNS = TW_PANEL_VECTORS * TW_LANES };
+enum { K = 3, SIDE_MAX = 6, COLUMNS = TW_PANEL_VECTORS * TW_LANES, LINE = TW_WINOGRAD_CHANNELS };
 
 /* ---- one dimension: from in[0], in[step], … to out[0], out[step], … ---- */
 
@@ -217,18 +217,53 @@ TW_INLINE void contract_all(int m, const tw_winograd_row *v, const tw_winograd_o
     if (c < channels) contract(m, v, to, stored, c, (int)(channels - c));
 }
 
+/* One input channel and `outputs` of a line of output channels, to line[point][output]. */
+TW_INLINE void transform_line(int m, float line[][LINE], const float *g, int64_t outputs)
+{
+    for (int64_t o = 0; o < outputs; o += TW_LANES) {
+        tw_vec t[SIDE_MAX][SIDE_MAX];
+#pragma GCC unroll 9
+        for (int k = 0; k < K * K; k++)
+            t[k / K][k % K] = tw_vload_f32(g + k * LINE * LINE + o, TW_LANES);
+        both(kernel, m, t, K, m + 2);
+        write_points(m + 2, &line[0][o], LINE, t);
+    }
+}
+
+/* Transformed weights are read long after and are four times the weights, so whole lines of 64
+ * bytes go past the caches: they need not be read before they are written. */
+TW_INLINE void stream_line(int m, const tw_winograd_row *u, int64_t i, float line[][LINE])
+{
+    for (int p = 0; p < (m + 2) * (m + 2); p++)
+#pragma GCC unroll 4
+        for (int o = 0; o < LINE; o += TW_LANES)
+            tw_vstream_f32(place(u, COLUMNS, o) + i * COLUMNS + p * u->point_stride,
+                           tw_vload_f32(&line[p][o], TW_LANES));
+}
+
+TW_INLINE void store_line(int m, const tw_winograd_row *u, int64_t i, float line[][LINE],
+                          int64_t outputs)
+{
+    for (int64_t o = 0; o < outputs; o += TW_LANES)
+        for (int p = 0; p < (m + 2) * (m + 2); p++)
+            tw_vstore_f32(place(u, COLUMNS, o) + i * COLUMNS + p * u->point_stride,
+                          tw_vload_f32(&line[p][o], TW_LANES), TW_LANES);
+}
+
 TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winograd_kernel *g,
                                  int64_t inputs, int64_t outputs)
 {
-    for (int64_t i = 0; i < inputs; i++)
-        for (int64_t o = 0; o < outputs; o += TW_LANES) {
-            tw_vec t[SIDE_MAX][SIDE_MAX];
-#pragma GCC unroll 9
-            for (int k = 0; k < K * K; k++)
-                t[k / K][k % K] = tw_vload_f32(&(*g)[k][i][o], TW_LANES);
-            both(kernel, m, t, K, m + 2);
-            write_points(m + 2, place(u, COLUMNS, o) + i * COLUMNS, u->point_stride, t);
-        }
+    float line[TW_WINOGRAD_POINTS_MAX][LINE] __attribute__((aligned(64)));
+    const bool whole = outputs == LINE && COLUMNS >= LINE && (uintptr_t)u->at % 64 == 0 &&
+                       u->point_stride % LINE == 0;
+    for (int64_t i = 0; i < inputs; i++) {
+        transform_line(m, line, (*g)[0][i], outputs);
+        if (whole)
+            stream_line(m, u, i, line);
+        else
+            store_line(m, u, i, line, outputs);
+    }
+    if (whole) tw_vstream_end();
 }
 
 TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_row *u,

@@ -100,49 +100,26 @@ static void *element(const tw_norm *p, const void *data, int64_t i)
     return data ? tw_at((void *)(uintptr_t)data, i, p->dtype) : NULL;
 }
 
-/* Where the channels from c0 on of a tensor begin that may be in two parts, and how many channels
- * there are in the part. */
-typedef struct part {
-    void *data;
-    int64_t channels;
-} part;
-
-static part part_at(const tw_norm *p, const void *one, const void *two, int64_t row, int64_t c0)
-{
-    const bool second = p->split && c0 >= p->split;
-    const int64_t channels = !p->split ? p->channels : second ? p->channels - p->split : p->split;
-    const int64_t at = row * channels + c0 - (second ? p->split : 0);
-    return (part){element(p, second ? two : one, at), channels};
-}
-
-/* Pixels [first, first + pixels) and channels [c0, c1) of an image, in one part of what is split.
- * `bytes` of dropout have `stride` of them for each pixel. */
+/* Pixels [first, first + pixels) and channels [c0, c1) of an image. `bytes` of dropout belong to
+ * these elements alone. */
 static void run_loop(const job *j, phase what, int64_t image, int64_t chunk, int64_t first,
-                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes, int64_t stride)
+                     int64_t pixels, int64_t c0, int64_t c1, const uint8_t *bytes)
 {
     const tw_norm *p = j->p;
-    const int64_t row = image * p->pixels + first, at = row * p->channels + c0;
-    const bool join = what == MOMENTS && p->split;
-    const part x = join
-                       ? part_at(p, j->x->x, j->x->x2, row, c0)
-                       : (part){element(p, j->x->joined ? j->x->joined : j->x->x, at), p->channels};
-    const part gx = part_at(p, j->x->gx, j->x->gx2, row, c0);
+    const int64_t at = (image * p->pixels + first) * p->channels + c0;
     const float *f = coefficients_of(j, image) + c0;
     double *s = sums_of(j, image, p->by_image ? 0 : chunk) + c0;
     const tw_norm_tile t = {
         .pixels = pixels,
         .channels = c1 - c0,
-        .x = x.data,
+        .x = element(p, j->x->x, at),
         .y = element(p, j->x->y, at),
         .gy = element(p, j->x->gy, at),
-        .gx = gx.data,
+        .gx = element(p, j->x->gx, at),
         .add = element(p, j->x->add, at),
-        .stride = x.channels,
-        .gx_stride = gx.channels,
-        .copy = join ? element(p, j->x->joined, at) : NULL,
-        .copy_stride = p->channels,
+        .stride = p->channels,
         .bytes = bytes,
-        .bytes_stride = stride,
+        .bytes_stride = c1 - c0,
         .threshold = (uint8_t)j->threshold,
         .keep = j->keep,
         .activation = p->activation ? TW_NORM_SILU : TW_NORM_NONE,
@@ -162,7 +139,7 @@ static void run_loop(const job *j, phase what, int64_t image, int64_t chunk, int
         p->kernel->moments[p->stored](&t);
         break;
     case APPLY:
-        if (t.y) p->kernel->apply[p->stored](&t);
+        p->kernel->apply[p->stored](&t);
         break;
     case GRADIENT_SUMS:
         p->kernel->gradient_sums[p->stored](&t);
@@ -191,11 +168,7 @@ static void run_tile(const job *j, phase what, int64_t image, int64_t chunk, int
                          element0 - aligned + pixels * (c1 - c0));
         bytes = buffer + (element0 - aligned);
     }
-    const int64_t split = what == APPLY || p->split <= c0 || p->split >= c1 ? c1 : p->split;
-    run_loop(j, what, image, chunk, first, pixels, c0, split, bytes, c1 - c0);
-    if (split < c1)
-        run_loop(j, what, image, chunk, first, pixels, split, c1,
-                 bytes ? bytes + (split - c0) : NULL, c1 - c0);
+    run_loop(j, what, image, chunk, first, pixels, c0, c1, bytes);
 }
 
 /* A chunk without dropout is one tile. With it, a tile has at most TILE_ELEMENTS: some pixels or,
@@ -440,7 +413,7 @@ tw_status tw_norm_plan(tw_norm *p, tw_task *t, bool backward)
     *p = (tw_norm){
         .images = s.dims[0], .pixels = 1, .groups = attr->i[0], .eps = attr->f[0], .gain = 1};
     for (int d = 1; d + 1 < s.rank; d++) p->pixels *= s.dims[d];
-    p->channels = tw_shape_channels(backward ? s : t->node->out[0].shape);
+    p->channels = tw_shape_channels(s);
     p->width = TW_PADDED(p->channels);
     p->affine_stride = t->node->in[1]->shape.rank == 2 ? p->channels : 0;
     const int64_t most = p->pixels * p->channels / CHUNK_ELEMENTS, chunks = most < 1 ? 1

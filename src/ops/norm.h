@@ -49,16 +49,13 @@
  *                  i[0] groups, f[0] ε
  * group_norm_grad  x, gamma, stats, gy -> gx, ggamma, gbeta
  *                  attributes of group_norm
- * norm_act         x [N, …, C], gamma [C], beta [C], embedding [N, C] or NULL [, x2] -> y, stats
- *                  [, x ‖ x2]: with x2 what is normalised is the two one after the other along the
- *                  channels, those of x a multiple of TW_LANES_MAX, and a third output
+ * norm_act         x [N, …, C], gamma [C], beta [C], embedding [N, C] or NULL -> y, stats
  *                  i[0] groups, i[1] SiLU follows, i[2] number of the dropout layer, f[0] ε,
  *                  f[1] rate of the dropout (0: none)
  * norm_act_grad    x, gamma, beta, stats, gy, embedding or NULL, add or NULL
- *                  -> gx, ggamma, gbeta, gembedding [N, C] [, gx2]
+ *                  -> gx, ggamma, gbeta, gembedding [N, C]
  *                  attributes of norm_act. add is a gradient of x from elsewhere, which gx contains
- *                  and gembedding, the sum over positions, does not. i[3] > 0: gx is of the first
- *                  i[3] channels (a multiple of TW_LANES_MAX) alone, gx2 of the others
+ *                  and gembedding, the sum over positions, does not.
  *
  * gamma and beta may be [N, C] instead, one row for each image (scale and shift from a condition);
  * ggamma and gbeta are then rows too.
@@ -71,13 +68,12 @@ typedef struct tw_norm {
     int64_t images, pixels, channels, groups;
     int64_t width;         /* length of per-channel arrays: channels, padded */
     int64_t affine_stride; /* from image to image in gamma and beta: 0, or channels */
-    int64_t split; /* channels of x or gx, where the others are those of x2 or gx2; 0: of all */
     int64_t chunk_pixels, chunks;
     double eps;
     bool activation;
     int layer;
     double rate;
-    float gain; /* of gx and gx2, with what is added to them; f[2] of norm_act_grad, 0 for none */
+    float gain; /* of gx, with what is added to it; f[2] of norm_act_grad, 0 for none */
     tw_dtype dtype;
     tw_stored stored;
     int threads;
@@ -88,10 +84,10 @@ typedef struct tw_norm {
 /* Everything is as in the list above; NULL where absent, and outputs NULL where nobody reads them.
  */
 typedef struct tw_norm_tensors {
-    const void *x, *x2, *embedding, *gy, *add;
+    const void *x, *embedding, *gy, *add;
     const float *gamma, *beta;
     float *stats; /* written forward, read backward */
-    void *y, *joined, *gx, *gx2, *gembedding;
+    void *y, *gx, *gembedding;
     float *ggamma, *gbeta;
 } tw_norm_tensors;
 

@@ -81,7 +81,6 @@ static void run_chunk(const job *j, phase what, int64_t image, int64_t chunk)
         .gy = j->x->gy ? tw_at_const(j->x->gy, at, p->dtype) : NULL,
         .gx = j->x->gx ? tw_at(j->x->gx, at, p->dtype) : NULL,
         .stride = p->channels,
-        .gx_stride = p->channels,
         .keep = 1,
         .activation = p->activation,
         .shift = f,

@@ -115,7 +115,7 @@ static tw_status make_matmul(state *s, const tw_conv_shapes *shapes, tw_dtype ac
     TW_TRY(tw_md_strides(&a, 2, (int64_t[]){out, pixels}, act, (int64_t[]){1, out}));
     TW_TRY(tw_md_strides(&b, 2, (int64_t[]){pixels, in}, act, (int64_t[]){in, 1}));
     TW_TRY(tw_md_strides(&y, 2, (int64_t[]){out, in}, TW_DTYPE_F32, (int64_t[]){in, 1}));
-    TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &y));
+    TW_TRY(tw_pd_matmul(&pd, &a, &b, NULL, &y, false));
     TW_TRY(tw_primitive_create(
         &s->main, pd,
         (const tw_primitive_arg[]){

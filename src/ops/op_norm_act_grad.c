@@ -16,17 +16,10 @@ static tw_status infer(tw_node *n)
         return tw_op_shape_error(n, "the gradient of y has another shape or type than y");
     if (add && (!tw_shape_equal(add->shape, x->shape) || add->type != x->type))
         return tw_op_shape_error(n, "the gradient to be added has another shape or type than x");
-    tw_shape parts[2] = {x->shape, x->shape};
-    const int64_t split = n->attr.i[3], c = tw_shape_channels(x->shape);
-    if (split < 0 || split >= c || split % TW_LANES_MAX)
-        return tw_op_shape_error(n, "gx cannot be cut behind %lld channels", (long long)split);
-    parts[0].dims[x->shape.rank - 1] = split ? split : c;
-    parts[1].dims[x->shape.rank - 1] = c - split;
-    tw_set_output(n, 0, x->type, parts[0]);
+    tw_set_output(n, 0, x->type, x->shape);
     tw_set_output(n, 1, TW_F32, n->in[GAMMA]->shape);
     tw_set_output(n, 2, TW_F32, n->in[GAMMA]->shape);
-    tw_set_output(n, 3, x->type, TW_SHAPE(x->shape.dims[0], c));
-    if (split) tw_set_output(n, 4, x->type, parts[1]);
+    tw_set_output(n, 3, x->type, TW_SHAPE(x->shape.dims[0], tw_shape_channels(x->shape)));
 done:
     return st;
 }
@@ -39,7 +32,6 @@ static tw_status plan(tw_task *t)
     t->state = p;
     TW_TRY(tw_norm_plan(p, t, true));
     tw_norm_fuse(p, &t->node->attr);
-    p->split = t->node->attr.i[3];
 done:
     return st;
 }
@@ -54,7 +46,6 @@ static void run(const tw_task *t, const tw_run *r)
                                .embedding = t->in[EMBEDDING],
                                .add = t->in[ADD],
                                .gx = t->out[0],
-                               .gx2 = t->node->nout > 4 ? t->out[4] : NULL,
                                .ggamma = t->out[1],
                                .gbeta = t->out[2],
                                .gembedding = t->out[3]};

@@ -75,7 +75,7 @@ static tw_status make_piece(tw_primitive *out, const tw_product *p, int64_t rows
     if (bias)
         TW_TRY(
             tw_md_strides(&c, 2, (int64_t[]){1, columns}, TW_DTYPE_F32, (int64_t[]){columns, 1}));
-    TW_TRY(tw_pd_matmul(&pd, &a, &b, bias ? &c : NULL, &y));
+    TW_TRY(tw_pd_matmul(&pd, &a, &b, bias ? &c : NULL, &y, false));
     if (tw_pd_widens(pd, DNNL_ARG_SRC, &a)) { /* a copy would run over the neighbours of a piece */
         dnnl_primitive_desc_destroy(pd);
         TW_FAIL(TW_EUNSUPPORTED, "oneDNN has no bf16 product of these shapes on this processor");

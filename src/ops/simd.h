@@ -157,6 +157,28 @@ TW_INLINE void tw_vstore_f32(float *p, tw_vec v, int n)
 #endif
 }
 
+/* Past the caches, for what is read long after; p is aligned to the vector. These stores are in no
+ * order with others until tw_vstream_end(). */
+TW_INLINE void tw_vstream_f32(float *p, tw_vec v)
+{
+#if defined(TW_SIMD_AVX512)
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(TW_SIMD_AVX2)
+    _mm256_stream_ps(p, (__m256)v);
+#elif defined(__SSE2__)
+    _mm_stream_ps(p, (__m128)v);
+#else
+    memcpy(p, &v, sizeof v);
+#endif
+}
+
+TW_INLINE void tw_vstream_end(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
 TW_INLINE void tw_vstore_bf16(tw_bf16 *p, tw_vec v, bool native, int n)
 {
     const tw_vech h = tw_vto_bf16(v, native);

@@ -49,6 +49,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     const tw_value *stored = t->node->in[1];
     const tw_md_blocking layout = tw_winograd_kernel_layout();
     tw_winograd w = {.grid = tw_winograd_grid_of(s, a, t->act), .flip = flip};
+    w.direct = !flip && stored->layout == TW_BLOCKED;
     w.grid.paired = tw_winograd_is_paired(&w.grid, t->node->in[0]) || a->f[CONV_POOLED] != 0;
     w.gain = a->f[1] != 0 ? (float)a->f[1] : 1;
     w.kern = TW_KERNEL_SELECT(tw_kern_winograd);
@@ -89,12 +90,20 @@ static void pack_tile(const tw_winograd *w, float *packed, const float *stored, 
     const int64_t columns = w->panel->columns;
     const int64_t inputs = least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
                   outputs = least(TW_WINOGRAD_CHANNELS, w->grid.out_channels - o);
-    tw_winograd_kernel g;
+    tw_winograd_kernel copy;
+    const float *g = &copy[0][0][0];
     tw_winograd_row u = w->u;
-    if (inputs < TW_WINOGRAD_CHANNELS || outputs < TW_WINOGRAD_CHANNELS) memset(g, 0, sizeof g);
-    tw_weights_copy_tile(&w->weights, g, stored, w->flip ? i : o, w->flip ? o : i);
+    if (w->direct) {
+        g = stored + (o / TW_WINOGRAD_CHANNELS * (w->grid.in_channels / TW_WINOGRAD_CHANNELS) +
+                      i / TW_WINOGRAD_CHANNELS) *
+                         (int64_t)(sizeof copy / sizeof(float));
+    } else {
+        if (inputs < TW_WINOGRAD_CHANNELS || outputs < TW_WINOGRAD_CHANNELS)
+            memset(copy, 0, sizeof copy);
+        tw_weights_copy_tile(&w->weights, copy, stored, w->flip ? i : o, w->flip ? o : i);
+    }
     u.at = packed + o / columns * u.panel_stride + i * columns + o % columns;
-    w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)&g, inputs,
+    w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)(const void *)g, inputs,
                                    least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 

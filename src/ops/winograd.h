@@ -8,6 +8,10 @@
  * shape: 1.0e-6 to 5.2e-6 of the root mean square, from 4 x 4 to 32 x 32 pixels and 32 to 512
  * channels, against 1.4e-7 to 1.3e-6 (4.1e-6 in backward-weights on AVX2; bench_conv).
  *
+ * Products run at the processor's peak; what is to be saved is waiting for memory. So blocks of
+ * tiles stay in a second-level cache, and what comes next is fetched: the next tile by each
+ * transform, the next block by the products of this one.
+ *
  * Results do not depend on the number of threads, nor of an image on the others of its batch. */
 #ifndef TW_OPS_WINOGRAD_H
 #define TW_OPS_WINOGRAD_H
@@ -82,7 +86,8 @@ typedef struct tw_winograd {
     int64_t zeros, own;      /* floats of a thread's scratch: the zeros it begins with; all */
     int threads;
     bool flip;
-    float gain; /* of the result */
+    bool direct; /* the store's tiles are tw_winograd_kernels: nothing is copied */
+    float gain;  /* of the result */
     tw_weights_copy weights;
 } tw_winograd;
 

@@ -385,10 +385,11 @@ static void set_notes(const tw_preview *p)
     else
         snprintf(notes[2].text, sizeof notes[2].text, "raw");
     snprintf(notes[3].text, sizeof notes[3].text, "%lld", (long long)p->run.sample.seed);
-    if (tw_sampler_describe(&sampler, p->sampler) == TW_OK)
+    if (p->sampler && tw_sampler_describe(&sampler, p->sampler) == TW_OK)
         snprintf(notes[4].text, sizeof notes[4].text, "%s", sampler.data);
     tw_text_free(&sampler);
-    tw_png_set_notes(notes, sizeof notes / sizeof *notes);
+    tw_png_set_notes(notes,
+                     notes[4].text[0] ? 5 : 3); /* reconstructions have no sampler, no seed */
 }
 
 /* A picture that cannot be written is told and lost: training is worth more. */

@@ -7,6 +7,7 @@
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "ops/attention.h"
 #include "ops/ops.h"
@@ -28,6 +29,15 @@ static void fill(single *s)
     }
 }
 
+/* One thread is timed by the processor time that it gets, whatever else runs. */
+static double now(void)
+{
+    struct timespec t;
+    if (omp_get_max_threads() > 1) return tw_clock_seconds();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static double seconds(tw_value *v, tw_dtype act, int repetitions, char *implementation)
 {
     single s;
@@ -37,9 +47,9 @@ static double seconds(tw_value *v, tw_dtype act, int repetitions, char *implemen
     fill(&s);
     single_run(&s, &run);
     for (int i = 0; i < repetitions; i++) {
-        const double start = tw_clock_seconds();
+        const double start = now();
         s.task.op->run(&s.task, &run);
-        const double t = tw_clock_seconds() - start;
+        const double t = now() - start;
         best = t < best ? t : best;
     }
     snprintf(implementation, TW_IMPLEMENTATION_MAX, "%s", s.task.implementation);
@@ -86,6 +96,8 @@ int main(int argc, char **argv)
         bench(16, 16, 256, 4, (tw_dtype)act, repetitions);
         bench(16, 4, 256, 1, (tw_dtype)act, repetitions);
         bench(64, 7, 64, 1, (tw_dtype)act, repetitions);
+        bench(2, 32, 256, 4, (tw_dtype)act, repetitions);
+        bench(1, 64, 128, 2, (tw_dtype)act, repetitions);
     }
     return 0;
 }

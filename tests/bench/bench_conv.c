@@ -1,7 +1,10 @@
 /* Speed and error of convolutions: Winograd's, the direct ones that a plan takes, those by tiles,
  * and oneDNN's in the layout that it likes best. Not a test: its numbers are for tuning.
  *
- *     bench_conv [f32|bf16 [repetitions [first shape [last shape]]]]
+ *     bench_conv [f32|bf16 [repetitions [first shape [last shape [images]]]]]
+ *
+ * With $COLD what lies in caches is pushed out before each repetition, but for the images: as in a
+ * network, whose weights are read once.
  *
  * Columns: the least time of all repetitions in ms, which are made in turn, and the GFLOP/s of the
  * definition; then the relative error (root mean square) of Winograd's, or the tiles', and of the
@@ -109,10 +112,28 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double seconds_of(contest *c, int which)
+/* More than a last-level cache of 32 MiB. */
+static void push_out(const single *s, tw_conv_direction direction)
+{
+    enum { BYTES = 96 << 20 };
+    static volatile char *rest;
+    char *memory = NULL;
+    if (!rest) {
+        ok(tw_alloc_arena(&memory, BYTES, "what fills caches"));
+        rest = memory;
+    }
+    for (size_t i = 0; i < BYTES; i += 64) rest[i]++;
+    for (int k = 0; k < (direction == TW_CONV_BACKWARD_WEIGHTS ? 2 : 1); k++) {
+        const volatile char *x = s->task.in[k];
+        for (size_t i = 0; i < single_bytes(s, s->task.node->in[k]); i += 64) (void)x[i];
+    }
+}
+
+static double seconds_of(contest *c, tw_conv_direction direction, int which)
 {
     static const tw_run run = {0};
     single *s = which == WINOGRAD ? &c->winograd : &c->direct;
+    if (getenv("COLD")) push_out(s, direction);
     const double start = now();
     if (which == FREE)
         tw_primitive_run(&c->free, c->data, c->scratch);
@@ -202,7 +223,7 @@ static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
     for (int w = 0; w < WAYS; w++) c.best[w] = 1e9;
     for (int i = 0; i < repetitions; i++)
         for (int w = 0; w < WAYS; w++) {
-            const double t = c.there[w] ? seconds_of(&c, w) : 1e9;
+            const double t = c.there[w] ? seconds_of(&c, direction, w) : 1e9;
             c.best[w] = t < c.best[w] ? t : c.best[w];
         }
     errors(&c, direction, k, error);
@@ -251,6 +272,10 @@ int main(int argc, char **argv)
     const int count = sizeof shapes / sizeof *shapes, repetitions = argc > 2 ? atoi(argv[2]) : 10,
               first = argc > 3 ? atoi(argv[3]) : 0, last = argc > 4 ? atoi(argv[4]) : count - 1;
     act = argc > 1 && strcmp(argv[1], "bf16") == 0 ? TW_DTYPE_BF16 : TW_DTYPE_F32;
-    for (int i = first; i <= last && i < count; i++) bench(&shapes[i], repetitions);
+    for (int i = first; i <= last && i < count; i++) {
+        shape k = shapes[i];
+        if (argc > 5) k.n = atoi(argv[5]);
+        bench(&k, repetitions);
+    }
     return 0;
 }

@@ -1,5 +1,6 @@
 # What a training says last and how it stops: times, cost, shares, the next command; quietly; one line for one error; Ctrl-C.
 . "$(dirname "$0")/train/lib.sh"
+unset SLURM_JOB_ID
 make_points
 
 # each line of the log has the time, in UTC; the terminal's have none

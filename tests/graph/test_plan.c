@@ -108,7 +108,7 @@ static void plan(planned *p, const tw_plan_options *options)
 
 static void execute(planned *p)
 {
-    const tw_plan_run run = {.training = true};
+    const tw_plan_run run = {0};
     tw_plan_execute(p->plan, &run);
 }
 
@@ -287,54 +287,6 @@ static void a_residual_that_lives_on_keeps_its_value(void **state)
     destroy(&p);
 }
 
-/* As on the way up of a U-Net: a block over two values joined, its shortcut reads them too. Returns
- * the gradients of both. */
-static void build_joined(planned *p, tw_shape s, int64_t ca, int64_t cb, bool shortcut)
-{
-    tw_graph *g = p->g;
-    const tw_conv_geometry point = tw_conv_square(1, 0, 0);
-    tw_value *x = tw_cast(g, tw_input(g, "x", TW_F32, s), TW_ACT), *gradient[2];
-    const int64_t in = tw_shape_channels(s), c = ca + cb;
-    tw_value *parts[2] = {
-        tw_conv(g, x, tw_param(g, "wa", TW_SHAPE(ca, in, 1, 1), tw_init_ones), NULL, &point),
-        tw_conv(g, x, tw_param(g, "wb", TW_SHAPE(cb, in, 1, 1), tw_init_ones), NULL, &point)};
-    tw_value *joined = tw_concat(g, parts[0], parts[1]);
-    tw_value *h =
-        tw_silu(g, tw_group_norm(g, joined, tw_param(g, "gamma", TW_SHAPE(c), tw_init_ones),
-                                 tw_param(g, "beta", TW_SHAPE(c), tw_init_ones), 4, 1e-6));
-    h = tw_conv(g, tw_dropout(g, h, 0.3), tw_param(g, "w", TW_SHAPE(5, c, 1, 1), tw_init_ones),
-                NULL, &point);
-    if (shortcut)
-        h = tw_add(
-            g, h,
-            tw_conv(g, joined, tw_param(g, "s", TW_SHAPE(5, c, 1, 1), tw_init_ones), NULL, &point));
-    tw_graph_gradient(g, h, tw_silu(g, h), parts, 2, gradient);
-    tw_graph_output(g, "y", tw_cast(g, h, TW_F32));
-    tw_graph_output(g, "ga", tw_cast(g, gradient[0], TW_F32));
-    tw_graph_output(g, "gb", tw_cast(g, gradient[1], TW_F32));
-}
-
-static void a_concatenation_is_written_by_the_normalisation_that_reads_it(void **state)
-{
-    (void)state;
-    static const struct {
-        int64_t x[4], ca, cb;
-        bool fused;
-    } cases[] = {{{2, 4, 5, 3}, 16, 24, true},
-                 {{1, 1, 1, 1}, 48, 4, true},
-                 {{3, 40, 23, 2}, 32, 36, true}, /* several chunks */
-                 {{2, 3, 3, 2}, 24, 16, false}};
-    for (int k = 0; k < 8; k++) {
-        planned p = {0};
-        assert_int_equal(tw_graph_create(&p.g), TW_OK);
-        build_joined(&p, tw_shape_make(cases[k / 2].x, 4), cases[k / 2].ca, cases[k / 2].cb, k % 2);
-        compare(&p, (const char *const[]){"y", "ga", "gb"}, 3);
-        assert_int_equal(count_ops(p.plan, "concat"), !cases[k / 2].fused);
-        assert_int_equal(count_ops(p.plan, "slice"), cases[k / 2].fused ? 0 : 2);
-        destroy(&p);
-    }
-}
-
 /* A convolution of blocked weights with its backward-data, a 1 x 1, one of odd channels, a linear
  * layer. */
 static void build_packed(planned *p)
@@ -410,7 +362,6 @@ int main(void)
         cmocka_unit_test(a_convolution_that_is_read_before_its_sum_stays_alone),
         cmocka_unit_test(sums_of_convolutions_are_right_either_way),
         cmocka_unit_test(a_residual_that_lives_on_keeps_its_value),
-        cmocka_unit_test(a_concatenation_is_written_by_the_normalisation_that_reads_it),
         cmocka_unit_test(parts_pack_what_a_refresh_packs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

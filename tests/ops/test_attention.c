@@ -28,13 +28,15 @@ static const problem problems[] = {
     {4, {2, 4, 5, 36}, 3, 0.5, 2, TW_QKV_BY_HEAD},
     {3, {2, 17, 96}, 2, 0.25, 1, TW_QKV_BY_HEAD},
     {4, {1, 8, 10, 768}, 2, 0.1, 1, TW_QKV_BY_HEAD},
+    {4, {1, 17, 17, 15}, 1, 0.4, 1, TW_QKV_BY_PART}, /* several blocks of keys, the last smaller */
+    {4, {1, 19, 31, 36}, 2, 0.4, 2, TW_QKV_BY_HEAD},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
 typedef struct numbers {
     int64_t n, p, c, d;
     tw_qkv_order order;
-    double *qkv, *go, *o, *a, *gqkv;
+    double *qkv, *go, *o, *a, *sums, *gqkv; /* sums: log Σ_j exp(scale s_j) */
     double largest; /* |scale · s|: its rounding is the relative error of A */
 } numbers;
 
@@ -57,6 +59,7 @@ static numbers numbers_of(const problem *k, tw_dtype act)
     s.go = draw(2, s.n * s.p * s.c, 1, act);
     s.o = calloc((size_t)(s.n * s.p * s.c), sizeof *s.o);
     s.a = calloc((size_t)(s.n * k->heads * s.p * s.p), sizeof *s.a);
+    s.sums = calloc((size_t)(s.n * k->heads * s.p), sizeof *s.sums);
     s.gqkv = calloc((size_t)(s.n * s.p * 3 * s.c), sizeof *s.gqkv);
     return s;
 }
@@ -67,6 +70,7 @@ static void numbers_free(numbers *s)
     free(s->go);
     free(s->o);
     free(s->a);
+    free(s->sums);
     free(s->gqkv);
 }
 
@@ -100,6 +104,7 @@ static void forward(numbers *s, const problem *k)
                     s->largest = fmax(s->largest, fabs(a[j]));
                 }
                 for (int64_t j = 0; j < s->p; j++) sum += a[j] = exp(a[j] - top);
+                s->sums[(image * k->heads + head) * s->p + i] = top + log(sum);
                 for (int64_t j = 0; j < s->p; j++) {
                     a[j] /= sum;
                     for (int64_t e = 0; e < s->d; e++)
@@ -182,9 +187,9 @@ static void pair_run(pair *q)
 {
     const tw_run run = {.training = true};
     single_run(&q->forward, &run);
-    float *a = take(&q->forward, 1);
-    single_set(&q->backward, 1, a);
-    free(a);
+    float *kept = take(&q->forward, 1);
+    single_set(&q->backward, 1, kept);
+    free(kept);
     single_run(&q->backward, &run);
 }
 
@@ -208,12 +213,32 @@ static void compare(const char *what, const single *s, int k, const double *want
     free(got);
 }
 
+/* What the gradient computes probabilities from: exp(scale s - sums) is one of them. */
+static void compare_sums(const single *f, const numbers *s, double tolerance)
+{
+    const tw_shape shape = f->task.node->out[1].shape;
+    float *got = take(f, 1);
+    for (int64_t head = 0; head < shape.dims[0] * shape.dims[1]; head++)
+        for (int64_t i = 0; i < s->p; i++) {
+            const float *top = got + 2 * head * s->p + i;
+            const double sum = f->task.node->attr.f[0] * (double)*top - log((double)top[s->p]),
+                         want = s->sums[head * s->p + i];
+            if (!(fabs(sum - want) <= tolerance * (1 + s->largest)))
+                fail_msg("query %lld of head %lld: the logarithm of the sum is %.9g, wanted %.9g",
+                         (long long)i, (long long)head, sum, want);
+        }
+    free(got);
+}
+
 static void compare_all(const pair *q, const numbers *s, tw_dtype act)
 {
     const double scores = 0x1p-23 * s->largest;
     const bool f32 = act == TW_DTYPE_F32;
     compare("o", &q->forward, 0, s->o, f32 ? 4e-6 + scores : 0x1p-7);
-    compare("A", &q->forward, 1, s->a, f32 ? 4e-6 + scores : 0x1p-8);
+    if (tw_attention_keeps(q->forward.task.node->out[0].shape, q->forward.task.node->attr.i[0]))
+        compare("A", &q->forward, 1, s->a, f32 ? 4e-6 + scores : 0x1p-8);
+    else
+        compare_sums(&q->forward, s, f32 ? 1e-6 : 2e-4);
     compare("gqkv", &q->backward, 0, s->gqkv, f32 ? 1e-5 + scores : 0x1p-6);
 }
 
@@ -231,6 +256,25 @@ static void both_precisions_agree_with_double_forward_and_backward(void **state)
             pair_destroy(&q);
             numbers_free(&s);
         }
+}
+
+/* So many positions that backward has two blocks, and channels that probabilities are kept. */
+static void blocks_of_kept_probabilities_agree_with_double(void **state)
+{
+    (void)state;
+    const problem large = {4, {1, 13, 20, 783}, 1, 0.1, 1, TW_QKV_BY_PART};
+    for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
+        numbers s = numbers_of(&large, (tw_dtype)act);
+        forward(&s, &large);
+        backward(&s, &large);
+        pair q = pair_of(&large, &s, (tw_dtype)act, 0);
+        const tw_attention_state *of = q.backward.task.state;
+        assert_true(of->keeps && of->blocks > 1);
+        pair_run(&q);
+        compare_all(&q, &s, (tw_dtype)act);
+        pair_destroy(&q);
+        numbers_free(&s);
+    }
 }
 
 static void every_instruction_set_agrees_with_double(void **state)
@@ -295,28 +339,31 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
             omp_set_num_threads(1);
             pair one = pair_of(&problems[i], &s, (tw_dtype)act, 0);
             pair_run(&one);
-            omp_set_num_threads(3);
-            pair many = pair_of(&problems[i], &s, (tw_dtype)act, 0);
-            assert_int_equal(omp_get_max_threads(), 3);
-            pair_run(&many);
-            const single *a = &one.forward, *b = &many.forward, *c = &one.backward,
-                         *d = &many.backward;
-            assert_memory_equal(a->task.out[0], b->task.out[0],
-                                single_bytes(a, &a->task.node->out[0]));
-            assert_memory_equal(c->task.out[0], d->task.out[0],
-                                single_bytes(c, &c->task.node->out[0]));
+            for (int threads = 2; threads <= 4; threads++) {
+                omp_set_num_threads(threads);
+                pair many = pair_of(&problems[i], &s, (tw_dtype)act, 0);
+                assert_int_equal(omp_get_max_threads(), threads);
+                pair_run(&many);
+                const single *a = &one.forward, *b = &many.forward, *c = &one.backward,
+                             *d = &many.backward;
+                assert_memory_equal(a->task.out[0], b->task.out[0],
+                                    single_bytes(a, &a->task.node->out[0]));
+                assert_memory_equal(c->task.out[0], d->task.out[0],
+                                    single_bytes(c, &c->task.node->out[0]));
+                pair_destroy(&many);
+            }
             pair_destroy(&one);
-            pair_destroy(&many);
             numbers_free(&s);
         }
     omp_set_num_threads(before);
 }
 
-static void probabilities_that_nobody_reads_need_no_memory(void **state)
+static void what_nobody_reads_needs_no_memory(void **state)
 {
     (void)state;
-    for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
-        const problem *k = &problems[3];
+    for (int j = 0; j < 4; j++) {
+        const problem *k = &problems[j / 2 * 3]; /* probabilities; two numbers of each query */
+        const int act = j % 2 ? TW_DTYPE_BF16 : TW_DTYPE_F32;
         numbers s = numbers_of(k, (tw_dtype)act);
         pair all = pair_of(k, &s, (tw_dtype)act, 0), less = pair_of(k, &s, (tw_dtype)act, 1u << 1);
         single_run(&all.forward, &(tw_run){0});
@@ -331,6 +378,33 @@ static void probabilities_that_nobody_reads_need_no_memory(void **state)
     }
 }
 
+/* 4096 positions: a matrix of them would be 64 MiB in f32. */
+static void no_large_matrix_of_all_pairs_of_positions_is_kept(void **state)
+{
+    (void)state;
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
+        tw_graph *g = new_graph();
+        tw_value *qkv = tw_input(g, "qkv", TW_ACT, TW_SHAPE(1, 64, 64, 48)), *gqkv = NULL;
+        tw_value *o = tw_attention(g, qkv, 1, 0.25);
+        assert_non_null(o);
+        tw_graph_gradient(g, o, tw_input(g, "go", TW_ACT, o->shape), &qkv, 1, &gqkv);
+        assert_int_equal(tw_graph_status(g), TW_OK);
+        single s[2];
+        single_create(&s[0], o, (tw_dtype)act, 0);
+        single_create(&s[1], gqkv, (tw_dtype)act, 0);
+        for (int k = 0; k < 2; k++) {
+            assert_true(s[k].task.scratch_bytes < 8 << 20);
+            for (int i = 0; i < s[k].task.node->nin; i++)
+                assert_true(tw_shape_count(s[k].task.node->in[i]->shape) <= 4096 * 48);
+            single_destroy(&s[k]);
+        }
+        tw_graph_destroy(&g);
+    }
+    omp_set_num_threads(before);
+}
+
 static void a_nan_of_any_bits_is_not_lost(void **state)
 {
     (void)state;
@@ -341,11 +415,11 @@ static void a_nan_of_any_bits_is_not_lost(void **state)
             float s[21] = {0}, p[21];
             tw_bf16 h[21];
             memset(&s[where], 0xff, sizeof s[where]);
-            kernels[isa]->softmax[TW_STORED_F32](p, s, 1, 21, 1.0f);
+            kernels[isa]->softmax[TW_STORED_F32](p, s, NULL, NULL, 1, 21, 1.0f);
             for (int i = 0; i < 21; i++) assert_true(isnan(p[i]));
             memset(s, 0, sizeof s);
             memset(&s[where], 0xff, sizeof s[where]);
-            kernels[isa]->softmax[TW_STORED_BF16](h, s, 1, 21, 1.0f);
+            kernels[isa]->softmax[TW_STORED_BF16](h, s, NULL, NULL, 1, 21, 1.0f);
             for (int i = 0; i < 21; i++) assert_true(isnan(tw_from_bf16(h[i])));
         }
 }
@@ -393,10 +467,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_precisions_agree_with_double_forward_and_backward),
+        cmocka_unit_test(blocks_of_kept_probabilities_agree_with_double),
         cmocka_unit_test(every_instruction_set_agrees_with_double),
         cmocka_unit_test(the_gradient_is_the_slope),
         cmocka_unit_test(results_do_not_depend_on_the_number_of_threads),
-        cmocka_unit_test(probabilities_that_nobody_reads_need_no_memory),
+        cmocka_unit_test(what_nobody_reads_needs_no_memory),
+        cmocka_unit_test(no_large_matrix_of_all_pairs_of_positions_is_kept),
         cmocka_unit_test(a_nan_of_any_bits_is_not_lost),
         cmocka_unit_test(products_are_no_reference_implementations),
         cmocka_unit_test(wrong_shapes_are_refused_by_name),
