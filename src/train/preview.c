@@ -5,51 +5,9 @@
 #include <string.h>
 
 #include "train/preview.h"
+#include "train/preview_wants.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
-
-static bool has_split(const tw_dataset_spec *s, const char *name)
-{
-    for (int k = 0; k < s->split_count; k++)
-        if (strcmp(s->splits[k].name, name) == 0) return true;
-    return *name == '\0' || strcmp(name, "all") == 0;
-}
-
-/* Many datasets have no second split, and the split of the default is nobody's wish: then there is
- * no validation. One that was asked for by another name is looked for, and missed. */
-static bool wants_validation(const tw_trainer *t)
-{
-    return t->c->validate_every > 0 &&
-           (strcmp(t->c->validation_split, "test") != 0 ||
-            has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
-}
-
-static void warn_of_validation(const tw_trainer *t)
-{
-    if (tw_comm_rank(t->comm) == 0 && t->c->validate_every > 0 && !wants_validation(t))
-        tw_log_warn("%s: there is no split \"%s\" to validate on (data.validation_split): no "
-                    "validation loss; tweedie import --test-fraction 0.1 sets samples aside for it",
-                    t->c->data_path, t->c->validation_split);
-}
-
-static bool wants_grid(const tw_trainer *t)
-{
-    return t->c->grid_every > 0;
-}
-
-static bool wants_quality(const tw_trainer *t)
-{
-    return t->c->evaluate_every > 0;
-}
-
-/* The samples of a grid are given the first conditions of the validation split, and an autoencoder
- * reconstructs its first samples, where there is one. */
-static bool wants_data(const tw_trainer *t)
-{
-    const bool reads = t->c->condition || tw_model_is_autoencoder(t->stepper.model);
-    return wants_validation(t) || ((wants_grid(t) || wants_quality(t)) && reads &&
-                                   has_split(tw_dataset_get_spec(t->data), t->c->validation_split));
-}
 
 /* The same model again, from the frozen text. */
 static tw_status copy_model(tw_preview *p)
@@ -110,7 +68,7 @@ static tw_status plan_score(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    const char *key = wants_quality(t) ? "evaluate_every" : "grid_every";
+    const char *key = preview_wants_quality(t) ? "evaluate_every" : "grid_every";
     tw_labels labels;
     TW_CHECK(!tw_model_is_autoencoder(p->model), TW_ECONFIG,
              "log.evaluate_every: network.kind = %s is an autoencoder, which makes no samples; 0 "
@@ -159,10 +117,11 @@ static tw_status plan_all(tw_preview *p)
 {
     tw_status st = TW_OK;
     TW_TRY(copy_model(p));
-    if (wants_validation(p->t)) TW_TRY(plan_validation(p));
-    if (wants_quality(p->t) || (wants_grid(p->t) && !tw_model_is_autoencoder(p->model)))
+    if (preview_wants_validation(p->t)) TW_TRY(plan_validation(p));
+    if (preview_wants_quality(p->t) ||
+        (preview_wants_grid(p->t) && !tw_model_is_autoencoder(p->model)))
         TW_TRY(plan_score(p));
-    if (wants_grid(p->t)) TW_TRY(preview_plan_grid(p));
+    if (preview_wants_grid(p->t)) TW_TRY(preview_plan_grid(p));
 done:
     return st;
 }
@@ -171,18 +130,19 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
     tw_preview *p = NULL;
-    if (tw_comm_rank(t->comm) == 0) warn_of_validation(t);
-    if (!wants_validation(t) && !wants_grid(t) && !wants_quality(t)) return TW_OK;
+    if (tw_comm_rank(t->comm) == 0) preview_warn(t);
+    if (!preview_wants_validation(t) && !preview_wants_grid(t) && !preview_wants_quality(t))
+        return TW_OK;
     TW_TRY(tw_comm_agree(t->comm, tw_alloc(&p, 1, sizeof *p, "previews")));
     p->t = t;
     p->copied = -1;
-    if (wants_grid(t) && *t->run.sample_decode)
+    if (preview_wants_grid(t) && *t->run.sample_decode)
         TW_TRY(latent_decoder_open(&p->decoder, t->comm, t->run.sample_decode));
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
-    if (wants_data(t)) TW_TRY(open_validation(p));
+    if (preview_wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
-    if (wants_grid(t) && t->past.rundir) preview_write_data(p);
-    if (wants_quality(t))
+    if (preview_wants_grid(t) && t->past.rundir) preview_write_data(p);
+    if (preview_wants_quality(t))
         TW_TRY(tw_quality_create(&p->quality, t, p->model->process, preview_score(p)));
     *out = p;
     p = NULL;
