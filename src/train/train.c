@@ -76,16 +76,17 @@ static tw_status preview_if_due(tw_trainer *t)
         TW_TRY(tw_preview_validate(t->preview, &found));
         tw_progress_validation(t->progress, &found);
     }
-    if (due(t->c->grid_every, t->stepper.step, t->c->steps)) {
+    const bool grid = due(t->c->grid_every, t->stepper.step, t->c->steps);
+    if (grid) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "grid", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_grid(t->preview));
-        tw_trainer_draw(t);
     }
     if (due(t->c->evaluate_every, t->stepper.step, t->c->steps)) {
         tw_watchdog_heartbeat(t->stepper.watchdog, "evaluation", t->stepper.step, TW_PATIENCE);
         TW_TRY(tw_preview_evaluate(t->preview, &quality));
         tw_progress_quality(t->progress, &quality);
     }
+    if (grid) tw_trainer_draw(t); /* with the newest of all that it shows */
 done:
     return st;
 }

@@ -28,6 +28,10 @@ static void shape_of(char out[64], const char *path)
         snprintf(out, 64, "data.shape=32,32,3");
     else if (strncmp(name, "mnist", 5) == 0)
         snprintf(out, 64, "data.shape=28,28,1");
+    else if (strncmp(name, "emoji-latent", 12) == 0)
+        snprintf(out, 64, "data.shape=16,16,4");
+    else if (strncmp(name, "emoji", 5) == 0)
+        snprintf(out, 64, "data.shape=64,64,3");
     else if (side)
         snprintf(out, 64, "data.shape=%d,%d,3", side, side);
     else
