@@ -128,7 +128,7 @@ known='replaces it|another --out|gives it one|drain needs --to|--times A,B|--joi
 known+='|--separator|--layout|--rgb|--size HxW|--crop needs|--bits 8|--white|--skip-damaged|split-folders|class-folders|--format hdf5|--stack'
 known+='|--features says|--features RUN, or|--class says|with --keep|--truth|--paired|\| X.h5 --posterior|--condition: is for'
 known+='|--from says|--config may say|without --first|--sigma-max gives|--sigma-min gives|with --density|with --reference'
-known+='|with --vjp|with --keep-order|or --fingerprint|is for --out FILE|with --first|Slurm \(--mem|aprun with|--fill|without --keep-order|or with --split|srun --mpi|--map-by|--weights raw|--format %s needs|--test-fraction 0.1|--version names'
+known+='|with --vjp|with --keep-order|or --fingerprint|is for --out FILE|with --first|Slurm \(--mem|aprun with|cray_shasta|--fill|without --keep-order|or with --split|srun --mpi|--map-by|--weights raw|--format %s needs|--test-fraction 0.1|--version names'
 unknown=$(grep -rhoE '"[^"]*(; --[a-z-]+ |say --|needs --|use --|or --|with --|without --|\(--[a-z-]+|--init |import --[a-z-]+ [0-9])[^"]*"' "$SOURCE/src" |
     grep -vE "$known" || true)
 LAST="grep for advice"

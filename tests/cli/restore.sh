@@ -62,7 +62,7 @@ expect_exit 0 restore --out x3.h5 --files files
 expect_same x.h5 x3.h5
 expect_equal "files of samples" "$(find files -name 'sample-*.h5' | wc -l)" 32
 expect_exit 0 "$TWEEDIE" inspect files/sample-031.h5
-expect_output "count: 40"
+expect_output "samples: 40"
 if command -v h5dump >/dev/null; then
     one() { h5dump -m %.9g -y "$@" | awk '/DATA \{/ && !on { on = 1; next } /}/ && on { exit } on' | tr -d ' ,\n'; }
     expect_equal "sample 31 of measurement 7" "$(one -d points -s 7,0 -c 1,2 files/sample-031.h5)" "$(one -d samples -s 7,31,0 -c 1,1,2 x.h5)"
