@@ -27,7 +27,7 @@ static tw_status read_format(builder *b)
     tw_status st = TW_OK;
     char format[64] = "";
     int64_t version;
-    TW_TRY(tw_h5_read_text(b->file, b->path, "/", "format", format, sizeof format));
+    TW_TRY(tw_h5_read_fixed_text(b->file, b->path, "/", "format", format, sizeof format));
     b->x->weights = strcmp(format, FORMAT_WEIGHTS) == 0;
     TW_CHECK(b->x->weights || strcmp(format, FORMAT_CHECKPOINT) == 0, TW_EDATA,
              "%s: its format is '%s', expected '%s' or '%s'", b->path, format, FORMAT_CHECKPOINT,
@@ -51,7 +51,7 @@ static tw_status read_fields(builder *b)
         if (!there) continue;
         switch (f->type) {
         case META_TEXT:
-            TW_TRY(tw_h5_read_text(b->file, b->path, "/", f->name, member, f->size));
+            TW_TRY(tw_h5_read_fixed_text(b->file, b->path, "/", f->name, member, f->size));
             break;
         case META_INT:
             TW_TRY(tw_h5_read_exact(b->file, b->path, "/", f->name, H5T_STD_I32LE, H5T_NATIVE_INT,

@@ -98,6 +98,12 @@ tw_status tw_h5_has_attribute(bool *out, hid_t id, const char *path, const char 
                               const char *name);
 tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
                           char *out, size_t size);
+/* The same at fixed length alone, which is in the attribute itself and no heap of the file's. */
+tw_status tw_h5_read_fixed_text(hid_t id, const char *path, const char *object, const char *name,
+                                char *out, size_t size);
+/* Reads every text of an object and forgets it: for a child process, before its parent reads any.
+ */
+tw_status tw_h5_try_texts(hid_t id, const char *path, const char *object);
 tw_status tw_h5_read_int(hid_t id, const char *path, const char *object, const char *name,
                          int64_t *out);
 tw_status tw_h5_read_floats(hid_t id, const char *path, const char *object, const char *name,

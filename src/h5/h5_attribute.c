@@ -96,15 +96,19 @@ done:
     return st;
 }
 
-tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
-                          char *out, size_t size)
+static tw_status read_text(hid_t id, const char *path, const char *object, const char *name,
+                           bool fixed, char *out, size_t size)
 {
     tw_status st = TW_OK;
     char text[4096] = "", *variable = NULL;
     const char *found = text;
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     TW_TRY(open_attribute(&attribute, &type, id, path, object, name, H5T_STRING, 1));
-    if (H5Tis_variable_str(type) > 0) {
+    const bool varies = H5Tis_variable_str(type) > 0;
+    TW_CHECK(!varies || !fixed, TW_EDATA,
+             "%s: attribute \"%s\" of %s is a variable-length string; fixed length was expected",
+             path, name, object);
+    if (varies) {
         TW_TRY(read_variable(attribute, type, 1, &variable, path, object, name));
         found = variable;
     } else {
@@ -117,6 +121,49 @@ done:
     free_variable(&variable, 1);
     tw_h5_close(&type);
     tw_h5_close(&attribute);
+    return st;
+}
+
+tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const char *name,
+                          char *out, size_t size)
+{
+    return read_text(id, path, object, name, false, out, size);
+}
+
+tw_status tw_h5_read_fixed_text(hid_t id, const char *path, const char *object, const char *name,
+                                char *out, size_t size)
+{
+    return read_text(id, path, object, name, true, out, size);
+}
+
+/* H5Aiterate2's; other kinds than one text of variable length have nothing in a heap that is read
+ * here. */
+static herr_t try_text(hid_t id, const char *name, const H5A_info_t *info, void *self)
+{
+    const char *const *words = self;
+    hid_t attribute = H5Aopen(id, name, H5P_DEFAULT), type = H5Aget_type(attribute),
+          space = H5Aget_space(attribute);
+    char *text = NULL;
+    tw_status st = TW_OK;
+    (void)info;
+    if (type >= 0 && space >= 0 && H5Tis_variable_str(type) > 0 &&
+        H5Sget_simple_extent_npoints(space) == 1)
+        st = read_variable(attribute, type, 1, &text, words[0], words[1], name);
+    free_variable(&text, 1);
+    tw_h5_close(&space);
+    tw_h5_close(&type);
+    tw_h5_close(&attribute);
+    return st == TW_OK ? 0 : -1;
+}
+
+tw_status tw_h5_try_texts(hid_t id, const char *path, const char *object)
+{
+    tw_status st = TW_OK;
+    const char *words[] = {path, object};
+    hsize_t at = 0;
+    TW_CHECK(H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, &at, try_text, words) >= 0, TW_EDATA,
+             "%s: an attribute of %s cannot be read", path, object);
+done:
     return st;
 }
 

@@ -42,7 +42,7 @@ expect_message "step 8 of 8: nothing is left to do"
 keys='"step": N, "samples": N, "loss": N, "gradient_norm": N, "learning_rate": N, "images_per_second": N, "share_read": N'
 keys="$keys, \"share_compute\": N, \"share_communication\": N, \"seconds_left\": N, \"restart\": N, \"time\": N"
 validation='"step": N, "validation_loss": N, "restart": N, "time": N'
-event='"step": N, "event": "(start|stopped|finished)", "restart": N, "time": N(, "steps": N, "batch": N, "ranks": N, "threads": N)?'
+event='"step": N, "event": "(start|stopped|finished)", "restart": N, "time": N(, "steps": N, "batch": N, "ranks": N, "threads": N, "host": "[^"]*", "processor": "[^"]*")?'
 number='[0-9.]+(e-[0-9]+)?'
 pattern="^\{(${keys//N/$number}|${validation//N/$number}|${event//N/$number})\}\$"
 if grep -vE "$pattern" run/metrics.jsonl >bad; then fail "not a line of metrics: $(cat bad)"; fi
