@@ -66,6 +66,7 @@ static tw_status look(const void *argument, int result)
     tw_judged j = {.file = -1, .version = r->version};
     tw_dataset_file f = TW_DATASET_FILE_CLOSED;
     (void)mallopt(M_PERTURB, 0x5a); /* what is read before it is written shall show */
+    TW_TRY(tw_h5_check_heaps(r->path));
     TW_TRY(tw_dataset_file_open(&f, r->path, r->path, H5P_DEFAULT));
     TW_TRY(tw_h5_try_texts(f.file, r->path, "/"));
     TW_TRY(walk_array(&j, TW_JUDGED_SAMPLES, &f.samples, &f.spec, r->path));

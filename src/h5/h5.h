@@ -101,6 +101,9 @@ tw_status tw_h5_read_text(hid_t id, const char *path, const char *object, const 
 /* The same at fixed length alone, which is in the attribute itself and no heap of the file's. */
 tw_status tw_h5_read_fixed_text(hid_t id, const char *path, const char *object, const char *name,
                                 char *out, size_t size);
+/* Whether the global heaps in the first and last 8 MiB of a file are whole: before the library
+ * reads text of variable length, as it may go round in a damaged one until its time is up. */
+tw_status tw_h5_check_heaps(const char *path);
 /* Reads every text of an object and forgets it: for a child process, before its parent reads any.
  */
 tw_status tw_h5_try_texts(hid_t id, const char *path, const char *object);

@@ -85,6 +85,7 @@ static tw_status look(const void *argument, int result)
     const request *r = argument;
     column_head h = {.first = -1, .count = -1, .columns = TW_OK};
     hid_t file = H5I_INVALID_HID;
+    TW_TRY(tw_h5_check_heaps(r->path));
     TW_TRY(tw_h5_open(&file, r->path));
     TW_TRY(tw_h5_check_version(file, &r->version, r->path));
     TW_TRY(read_head(&h, file, r->path));

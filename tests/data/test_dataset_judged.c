@@ -121,11 +121,32 @@ static void a_piece_behind_a_user_block_is_read_from_where_it_is(void **state)
     tw_dataset_destroy(&d);
 }
 
+/* The library would go round for ever. */
+static void a_heap_whose_free_space_has_no_size_is_refused(void **state)
+{
+    (void)state;
+    const char *path = in("heap.h5");
+    tw_dataset *d = NULL;
+    size_t size, at = 0;
+    make(path);
+    unsigned char *bytes = take(path, &size);
+    while (at + 4 < size && memcmp(bytes + at, "GCOL", 4) != 0) at += 8;
+    assert_true(at + 32 < size);
+    for (at += 16; bytes[at] || bytes[at + 1];)
+        at += 16 + (bytes[at + 8] + 256 * (size_t)bytes[at + 9] + 7) / 8 * 8;
+    memset(bytes + at + 8, 0, 8);
+    put(path, bytes, size);
+    free(bytes);
+    const tw_dataset_options options = {.path = path, .split = "all"};
+    assert_fails(tw_dataset_open(&d, NULL, &options), TW_EDATA, path, "global heap is damaged");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_was_written_to_is_refused_whatever_its_time_says),
         cmocka_unit_test(a_file_that_was_replaced_is_refused_and_the_judged_one_is_still_read),
+        cmocka_unit_test(a_heap_whose_free_space_has_no_size_is_refused),
         cmocka_unit_test(a_piece_behind_a_user_block_is_read_from_where_it_is),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
