@@ -66,6 +66,7 @@ static void a_shifted_input_gives_the_shifted_output(void **state)
     static const struct {
         const char *text, *zero;
         int64_t h, w, multiple; /* 0: H, W and 2 */
+        double bound;           /* 0: 2e-5; instance normalisation divides by small deviations */
     } nets[] = {
         {UNET CIRCULAR VP, UNET VP, 0, 0, 0},
         {NCSNPP CIRCULAR VP, NCSNPP VP, 0, 0, 0},
@@ -76,18 +77,19 @@ static void a_shifted_input_gives_the_shifted_output(void **state)
         {"[network]\nkind = diffusers_unet\nblock_out_channels = 8, 16\nnorm_num_groups = 4\n"
          "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n" CIRCULAR VP,
          NULL, 0, 0, 0},
-        {REFINENET CIRCULAR VP, REFINENET VP, 0, 0, 0},
-        {NCSN CIRCULAR LADDER, NCSN LADDER, 0, 0, 0},
+        {REFINENET CIRCULAR VP, REFINENET VP, 0, 0, 0, 1e-4},
+        {NCSN CIRCULAR LADDER, NCSN LADDER, 0, 0, 0, 1e-4},
         {SCORENET CIRCULAR VP, SCORENET VP, 24, 32, 8},
     };
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         static const int64_t shifts[][2] = {{1, 0}, {0, 1}, {2, 3}, {3, 5}};
         const int64_t h = nets[k].h ? nets[k].h : H, w = nets[k].h ? nets[k].w : W,
                       by = nets[k].h ? nets[k].multiple : 2;
+        const double bound = nets[k].bound > 0 ? nets[k].bound : 2e-5;
         for (int j = 0; j < 4; j++) {
             const double e =
                 shift_error(nets[k].text, h, w, by * shifts[j][0] % h, by * shifts[j][1] % w);
-            if (!(e < 2e-5)) fail_msg("network %d, shift %d: %g", (int)k, j, e);
+            if (!(e < bound)) fail_msg("network %d, shift %d: %g", (int)k, j, e);
         }
         if (nets[k].zero && !(shift_error(nets[k].zero, h, w, by, by) > 1e-3))
             fail_msg("network %d without it is periodic too", (int)k);
