@@ -23,8 +23,8 @@ typedef struct rig {
 static inline tw_status assign(tw_config *config, const char *words)
 {
     char text[768], *rest = NULL;
-    strncpy(text, words, sizeof text - 1);
-    text[sizeof text - 1] = '\0';
+    if (strlen(words) >= sizeof text) return tw_error_set(TW_EUSAGE, "too many words");
+    memcpy(text, words, strlen(words) + 1);
     for (char *w = strtok_r(text, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
         for (char *c = w; *c; c++)
             if (*c == ';') *c = ' ';

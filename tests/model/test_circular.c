@@ -68,18 +68,18 @@ static void a_shifted_input_gives_the_shifted_output(void **state)
         int64_t h, w, multiple; /* 0: H, W and 2 */
         double bound;           /* 0: 2e-5; instance normalisation divides by small deviations */
     } nets[] = {
-        {UNET CIRCULAR VP, UNET VP, 0, 0, 0},
-        {NCSNPP CIRCULAR VP, NCSNPP VP, 0, 0, 0},
-        {NCSNPP FIR CIRCULAR VP, NCSNPP FIR VP, 0, 0, 0},
+        {UNET CIRCULAR VP, UNET VP, 0, 0, 0, 0},
+        {NCSNPP CIRCULAR VP, NCSNPP VP, 0, 0, 0, 0},
+        {NCSNPP FIR CIRCULAR VP, NCSNPP FIR VP, 0, 0, 0, 0},
         {"[network]\nkind = adm\nbase = 8\nmult = 1, 2\nblocks = 1\nattention_downsample = 2\n"
          "heads = 1\ngroups = 4\n" CIRCULAR VP,
-         NULL, 0, 0, 0},
+         NULL, 0, 0, 0, 0},
         {"[network]\nkind = diffusers_unet\nblock_out_channels = 8, 16\nnorm_num_groups = 4\n"
          "layers_per_block = 1\ndown_attention = 1\nup_attention = 0\n" CIRCULAR VP,
-         NULL, 0, 0, 0},
+         NULL, 0, 0, 0, 0},
         {REFINENET CIRCULAR VP, REFINENET VP, 0, 0, 0, 1e-4},
         {NCSN CIRCULAR LADDER, NCSN LADDER, 0, 0, 0, 1e-4},
-        {SCORENET CIRCULAR VP, SCORENET VP, 24, 32, 8},
+        {SCORENET CIRCULAR VP, SCORENET VP, 24, 32, 8, 0},
     };
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         static const int64_t shifts[][2] = {{1, 0}, {0, 1}, {2, 3}, {3, 5}};

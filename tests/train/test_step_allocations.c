@@ -30,7 +30,7 @@ static const char text[] =
 static tw_comm *comm;
 static trainer_files files;
 
-static void ok(tw_status st)
+static inline void ok(tw_status st)
 {
     if (st != TW_OK) fail_msg("%s", tw_error_message());
 }
