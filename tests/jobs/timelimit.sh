@@ -13,7 +13,7 @@ wait_until 240 restarted 2
 # between Slurm's start of the job and the first line of bash a signal ends it; nobody can close that
 wait_until 60 eval '[ "$(grep -c ", start [0-9]* on " "$limited.out")" -ge 3 ]'
 # how far it gets in a minute depends on the machine: so it is the end that comes, a little after where the second start stopped
-last=$(($(steps_reached limited) + 50))
+last=$(($(steps_reached limited) + 2000)) # some seconds: it goes on until the signal is there
 on_cluster scancel --batch --signal=USR1 "$limited"
 sed -i "s/^steps = .*/steps = $last/" limited.ini
 expect_end "$limited" 240 COMPLETED
