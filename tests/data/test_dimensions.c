@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,13 +76,21 @@ static bool is_variable_utf8(hid_t object, const char *name)
     return good;
 }
 
-static void axes_have_the_names_of_what_they_count(void **state)
+/* An empty file of a new name. */
+static void new_file(char *path, size_t size)
 {
-    char path[] = "/tmp/tweedie-dimensions.XXXXXX";
-    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(path, size, "%s/tweedie-dimensions.XXXXXX", base ? base : "/tmp");
     const int made = mkstemp(path);
     assert_true(made >= 0);
     close(made);
+}
+
+static void axes_have_the_names_of_what_they_count(void **state)
+{
+    char path[1024];
+    (void)state;
+    new_file(path, sizeof path);
     for (int points = 0; points < 2; points++) {
         make(path, points);
         hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -110,11 +119,9 @@ static void axes_have_the_names_of_what_they_count(void **state)
 
 static void a_dimension_is_one_of_netcdf(void **state)
 {
-    char path[] = "/tmp/tweedie-dimensions.XXXXXX", name[128] = "";
+    char path[1024], name[128] = "";
     (void)state;
-    const int made = mkstemp(path);
-    assert_true(made >= 0);
-    close(made);
+    new_file(path, sizeof path);
     make(path, false);
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     hid_t scale = H5Dopen2(file, "x", H5P_DEFAULT), type = H5Dget_type(scale);
@@ -130,12 +137,10 @@ static void a_dimension_is_one_of_netcdf(void **state)
 
 static void the_file_reads_back(void **state)
 {
-    char path[] = "/tmp/tweedie-dimensions.XXXXXX";
+    char path[1024];
     tw_dataset *d = NULL;
     (void)state;
-    const int made = mkstemp(path);
-    assert_true(made >= 0);
-    close(made);
+    new_file(path, sizeof path);
     make(path, false);
     const tw_dataset_options options = {.path = path, .split = "all"};
     assert_int_equal(tw_dataset_open(&d, NULL, &options), TW_OK);
