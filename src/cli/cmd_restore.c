@@ -208,7 +208,9 @@ const tw_command tw_cmd_restore = {
         "gibbs, smc), its own, and quantiles; sample.kind, steps, batch, seed, ...; guidance.kind, "
         "scale, time_min, time_max, ...;\n"
         "compute.threads, precision, convolution. Methods that differentiate the score are refused "
-        "where a second network guides.",
+        "where a second network guides.\n"
+        "Of a model of latents what --decode makes of them was measured and is restored, by "
+        "method dps.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,
