@@ -89,6 +89,9 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const cha
                                hid_t access);
 void tw_dataset_file_close(tw_dataset_file *format);
 
+/* format_names.c: /class_names, where there are some, into f->class_names and the spec. */
+tw_status tw_format_read_names(tw_dataset_file *f, const char *path);
+
 /* Checks samples as read: finite floats, labels within the classes. @param first  number of the
  * first one, for the message */
 tw_status tw_format_check_samples(const tw_dataset_spec *spec, int64_t first, int64_t count,
