@@ -26,7 +26,9 @@ const char *tw_dataset_kind_name(tw_dataset_kind kind)
 
 const char *tw_format_object(const tw_dataset_spec *spec)
 {
-    return spec->is_condition ? "/condition" : kinds[spec->kind].object;
+    return spec->is_condition      ? "/condition"
+           : spec->is_log_variance ? "/log_variance"
+                                   : kinds[spec->kind].object;
 }
 
 int tw_format_rank(const tw_dataset_spec *spec)
@@ -46,6 +48,16 @@ tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool b
                              .width = samples->width,
                              .channels = channels,
                              .is_condition = true};
+}
+
+tw_dataset_spec tw_dataset_log_variance_spec(const tw_dataset_spec *samples)
+{
+    return (tw_dataset_spec){.kind = TW_DATASET_FLOAT32,
+                             .count = samples->count,
+                             .height = samples->height,
+                             .width = samples->width,
+                             .channels = samples->channels,
+                             .is_log_variance = true};
 }
 
 hid_t tw_format_file_type(tw_dataset_kind kind)
@@ -93,6 +105,27 @@ done:
     return st;
 }
 
+/* Each number of a latent has one. */
+static tw_status check_log_variance(const tw_dataset_spec *spec, const char *path)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *v = spec->log_variance;
+    TW_CHECK(spec->kind == TW_DATASET_FLOAT32, TW_EDATA,
+             "%s: /log_variance belongs to latents, float32 images; the samples are %s", path,
+             tw_dataset_kind_name(spec->kind));
+    TW_CHECK(
+        v->is_log_variance && v->kind == TW_DATASET_FLOAT32 && v->count == spec->count &&
+            v->height == spec->height && v->width == spec->width && v->channels == spec->channels,
+        TW_EDATA,
+        "%s: /log_variance holds %s [%lld, %lld, %lld, %lld]; as /images, float32 [%lld, "
+        "%lld, %lld, %lld], was expected",
+        path, v->kind == TW_DATASET_UINT8 ? "uint8" : "float32", (long long)v->count,
+        (long long)v->height, (long long)v->width, (long long)v->channels, (long long)spec->count,
+        (long long)spec->height, (long long)spec->width, (long long)spec->channels);
+done:
+    return st;
+}
+
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
 {
     tw_status st = TW_OK;
@@ -129,6 +162,7 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
                  (long long)split->first, (long long)split->last, (long long)spec->count);
     }
     if (spec->condition) TW_TRY(check_condition(spec, path));
+    if (spec->log_variance) TW_TRY(check_log_variance(spec, path));
 done:
     return st;
 }
@@ -257,7 +291,7 @@ static tw_status read_units(tw_format_array *a, tw_dataset_spec *spec, const cha
 {
     tw_status st = TW_OK;
     const char *object = tw_format_object(spec);
-    if (spec->kind == TW_DATASET_UINT8) return TW_OK;
+    if (spec->kind == TW_DATASET_UINT8 || spec->is_log_variance) return TW_OK;
     TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA,
              "%s: %s has %lld channels; at most %d are understood", path, object,
              (long long)spec->channels, TW_DATASET_CHANNELS_MAX);
@@ -314,6 +348,21 @@ done:
     return st;
 }
 
+static tw_status read_log_variances(tw_dataset_file *f, const char *path)
+{
+    tw_status st = TW_OK;
+    bool there;
+    TW_TRY(tw_h5_has(&there, f->file, path, "/log_variance"));
+    if (!there) return TW_OK;
+    TW_TRY(tw_alloc(&f->log_variance, 1, sizeof *f->log_variance, "what log variances are"));
+    *f->log_variance = tw_dataset_log_variance_spec(&f->spec);
+    f->log_variance->kind = TW_DATASET_UINT8; /* until the file says more */
+    TW_TRY(read_array(&f->log_variances, f->log_variance, f->file, true, path));
+    f->spec.log_variance = f->log_variance;
+done:
+    return st;
+}
+
 static tw_status open_labels(tw_dataset_file *f, const char *path)
 {
     tw_status st = TW_OK;
@@ -345,6 +394,7 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const cha
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
     TW_TRY(read_conditions(&f, path));
+    TW_TRY(read_log_variances(&f, path));
     TW_TRY(open_labels(&f, path));
     TW_TRY(tw_format_read_names(&f, path));
     TW_TRY(tw_format_check(&f.spec, path));
@@ -367,8 +417,10 @@ void tw_dataset_file_close(tw_dataset_file *f)
     tw_h5_close(&f->labels);
     close_array(&f->samples);
     close_array(&f->conditions);
+    close_array(&f->log_variances);
     tw_h5_close(&f->file);
     tw_free(&f->class_names);
     tw_free(&f->class_text);
     tw_free(&f->condition);
+    tw_free(&f->log_variance);
 }
