@@ -50,7 +50,7 @@ parts() { find "$1.parts" -name 'part-*.h5' | wc -l; }
 expect_exit 0 "$TWEEDIE" encode-data ae --data data.h5 --out whole.h5 --moments sample.batch=1
 for n in 1 2 4; do
     mpirun -q -n "$n" env LD_PRELOAD="$SHIM" ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 FAULT_PATH="killed$n.h5.parts/" \
-        FAULT_CALL=25 FAULT_ACTION=kill "$TWEEDIE" encode-data ae --data data.h5 --out "killed$n.h5" --moments sample.batch=1 >"$OUT" 2>"$ERR" &&
+        FAULT_CALL=30 FAULT_ACTION=kill "$TWEEDIE" encode-data ae --data data.h5 --out "killed$n.h5" --moments sample.batch=1 >"$OUT" 2>"$ERR" &&
         fail "not killed on $n ranks"
     before=$(parts "killed$n.h5")
     [ "$before" -ge 1 ] && [ "$before" -lt 11 ] && [ ! -e "killed$n.h5" ] || fail "killed on $n ranks after $before of 11 parts"
