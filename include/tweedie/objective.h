@@ -66,7 +66,8 @@ typedef struct tw_objective_kind {
     bool weighted, of_score;
     bool classifies;      /* its network is a classifier; what it builds ends in logits, which it
                              names as the output "logits" [n, classes] */
-    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score */
+    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score; where its
+                             latents are codes it names them as the output "codes", i32 */
     bool learns_variance; /* its loss depends on a learned variance; others refuse one */
     /* What it has of its own: its graph declares parameters that the model has not, named
      * TW_NAME_OBJECTIVE… (a second network, or the state below). NULL: nothing, ever. */
@@ -209,6 +210,10 @@ void tw_objective_last(const tw_objective *objective, const double **t, const do
 /* Of the last run of an objective that classifies: whether the largest logit is the label's,
  * [count]; else NULL. */
 const bool *tw_objective_hits(const tw_objective *objective);
+
+/* Of the last run of an objective whose latents are codes: which codes, [count][vectors of a
+ * latent]; else NULL. Borrowed. */
+const int32_t *tw_objective_codes(const tw_objective *objective, int64_t *vectors);
 
 /* The history of the times' distribution, numbers that a checkpoint keeps, each exact in f32; NULL
  * and a count of 0 where there is none. The same on all ranks: whoever runs steps calls observe

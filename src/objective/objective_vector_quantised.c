@@ -53,6 +53,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     const quantised_config *c = config;
     tw_value *index, *z = tw_model_build_encoder(g, m, n);
     tw_value *code = tw_model_build_codes(g, m, z, &index);
+    if (code) tw_graph_output(g, "codes", index);
     tw_value *through = tw_add(g, z, tw_detach(g, tw_sub(g, code, z)));
     tw_value *weight = tw_input(g, "weight", TW_F32, TW_SHAPE(n));
     tw_value *x = tw_graph_input(g, "x"), *y = tw_model_build_decoder(g, m, through);

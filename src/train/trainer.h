@@ -119,10 +119,13 @@ bool tw_preview_validates(const tw_preview *p);
 enum { TW_ACCURACY_BINS = 8 };
 typedef struct tw_validation {
     double loss;
-    bool classifies;                   /* else nothing of what follows */
+    bool classifies;                   /* else nothing of the next two */
     double accuracy;                   /* share of samples whose largest logit is their label's */
     double by_noise[TW_ACCURACY_BINS]; /* the same of each eighth of the process's time, from little
                                           noise to much; NaN where no sample's time lies */
+    int64_t codes, used; /* of an autoencoder of codes: how many, and how many the split uses; else
+                            0 */
+    double perplexity;   /* exp of the entropy of how often each is used */
 } tw_validation;
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);
