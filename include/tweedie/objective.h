@@ -36,6 +36,14 @@ typedef struct tw_objective_state {
 
 typedef struct tw_objective_inputs tw_objective_inputs;
 
+/* The classifier by whose feature maps an objective compares samples. Its parameters are frozen
+ * ones of the objective's own, named TW_NAME_OBJECTIVE "features.…". */
+typedef struct tw_objective_features {
+    double weight;      /* of the term; 0: there is none, and no classifier */
+    const char *path;   /* the run, checkpoint or weights */
+    const char *digest; /* of its weights; "": not known yet */
+} tw_objective_features;
+
 /* An objective: objective_NAME.c defines tw_objective_NAME. */
 typedef struct tw_objective_kind {
     tw_kind kind; /* keys of [objective] */
@@ -80,6 +88,10 @@ typedef struct tw_objective_kind {
     void (*advance)(const void *config, const tw_model *m, const tw_objective_state *state);
     bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
     int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */
+    /* Tells the model what its network has to be like, before it is created. NULL: nothing */
+    void (*prepare)(const void *config, tw_model *m);
+    /* The classifier that m->features has to be. NULL: none */
+    const tw_objective_features *(*features)(const void *config);
 } tw_objective_kind;
 
 enum { TW_OBJECTIVE_INPUTS = 8, TW_OBJECTIVE_PROBES = 16, TW_OBJECTIVE_STATES = 8 };
@@ -156,6 +168,12 @@ typedef struct tw_objective_advance {
 void tw_objective_advance_init(tw_objective_advance *out, const tw_objective_config *config,
                                const tw_model *m, const float *sums);
 void tw_objective_advance_run(const tw_objective_advance *advance);
+
+/* What both are bound to one configuration for: to be called before tw_model_create. */
+void tw_objective_prepare(const tw_objective_config *config, tw_model *m);
+
+/* The classifier that it compares by; NULL where it compares by none. Borrowed. */
+const tw_objective_features *tw_objective_features_of(const tw_objective_config *config);
 
 /* ---- a planned objective ---- */
 

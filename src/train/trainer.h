@@ -44,8 +44,10 @@ typedef struct tw_trainer {
     tw_run_config run;
     const tw_train_config *c; /* run.train */
     tw_config *config;
-    char *config_text;         /* frozen */
-    tw_watchdog *own_watchdog; /* where the program has none; else NULL */
+    char *config_text;            /* frozen */
+    struct tw_restored *features; /* of an objective that compares by a classifier; until its
+                                     weights are in the store */
+    tw_watchdog *own_watchdog;    /* where the program has none; else NULL */
     tw_io *io;
     tw_dataset *data;
     tw_loader *loader;
