@@ -267,6 +267,18 @@ void tw_progress_end(tw_progress *p, tw_status st)
     write_line(p, &json);
 }
 
+/* What the adversarial term of an autoencoder found out in its last step, where there is one. */
+static void add_adversarial(tw_json *json, const tw_params *p)
+{
+    const tw_param_view *scale = tw_params_find(p, "objective.adversarial.scale"),
+                        *generator = tw_params_find(p, "objective.adversarial.generator_loss"),
+                        *judge = tw_params_find(p, "objective.adversarial.discriminator_loss");
+    if (!scale || !generator || !judge) return;
+    tw_json_double(json, "adversarial_scale", (double)p->value[scale->offset]);
+    tw_json_double(json, "generator_loss", (double)p->value[generator->offset]);
+    tw_json_double(json, "discriminator_loss", (double)p->value[judge->offset]);
+}
+
 static void write_metrics(tw_progress *p, const tw_step_result *r)
 {
     tw_json json = {0};
@@ -277,6 +289,7 @@ static void write_metrics(tw_progress *p, const tw_step_result *r)
     tw_json_double(&json, "loss", w->loss / (double)w->steps);
     tw_json_double(&json, "gradient_norm", r->gradient_norm);
     tw_json_double(&json, "learning_rate", r->learning_rate);
+    add_adversarial(&json, p->t->stepper.model->params);
     tw_json_double(&json, "images_per_second", (double)(w->steps * p->t->c->batch) / w->seconds);
     tw_json_double(&json, "share_read", w->read / w->seconds);
     tw_json_double(&json, "share_compute", w->compute / w->seconds);
