@@ -167,7 +167,11 @@ tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
 /* The halves as plans of one fixed batch: larger requests are cut, the last batch is padded, so a
  * latent does not depend on what it is computed with. Latents are in the network's own units. */
 typedef struct tw_model_codec tw_model_codec;
-typedef enum tw_codec_half { TW_CODEC_ENCODER = 1, TW_CODEC_DECODER = 2 } tw_codec_half;
+typedef enum tw_codec_half {
+    TW_CODEC_ENCODER = 1,
+    TW_CODEC_DECODER = 2,
+    TW_CODEC_DECODER_VJP = 4, /* the decoder's derivative by its latent */
+} tw_codec_half;
 /* @param halves  of tw_codec_half: what is planned @return TW_ECONFIG for a network that is no
  * autoencoder */
 tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int halves, int64_t batch,
@@ -190,6 +194,12 @@ void tw_model_codec_encode(tw_model_codec *codec, int64_t n, const float *x, flo
  *                    none */
 void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x,
                            int32_t *index);
+/* gz = D'(z)ᵀ gx, D the decoder; through codes straight, as if z were the codes that it is decoded
+ * as. Of a codec with TW_CODEC_DECODER_VJP.
+ * @param z, gx    [n][numbers], [n][dims]
+ * @param[out] gz  [n][numbers] */
+void tw_model_codec_decoder_vjp(tw_model_codec *codec, int64_t n, const float *z, const float *gx,
+                                float *gz);
 
 /* ---- as a factor of another model's density ---- */
 

@@ -7,6 +7,24 @@
 #include "run/share_text.h"
 #include "run/state.h"
 #include "tweedie/memory.h"
+#include "tweedie/restore.h"
+
+/* Of what data.encoder makes of the data. */
+static tw_status latent_shape(tw_shape *out, const tw_comm *comm, const char *path)
+{
+    tw_status st = TW_OK;
+    tw_restored *r = NULL;
+    st = tw_restore(&r, comm, path, NULL);
+    if (st != TW_OK) tw_error_prefix("data.encoder: ");
+    TW_TRY(st);
+    TW_CHECK(tw_model_is_autoencoder(r->model), TW_ECONFIG,
+             "data.encoder: %s: network.kind = %s is no autoencoder, and encodes nothing", path,
+             r->model->net->kind.name);
+    *out = tw_model_latent(r->model);
+done:
+    tw_restore_destroy(&r);
+    return st;
+}
 
 /* @param[out] condition  numbers of a condition of the samples, 0: they have none */
 static tw_status sample_shape(tw_shape *out, int64_t *condition, const tw_comm *comm,
@@ -28,6 +46,10 @@ static tw_status sample_shape(tw_shape *out, int64_t *condition, const tw_comm *
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(config, "data", "path", st);
     TW_TRY(st);
     const tw_dataset_spec *spec = tw_dataset_get_spec(data);
+    if (*c->encoder) {
+        TW_TRY(latent_shape(out, comm, c->encoder));
+        goto done;
+    }
     *out = tw_state_sample_shape(spec);
     TW_TRY(tw_run_check_condition(c, spec));
     if (c->condition) *condition = tw_dataset_elements(spec->condition);

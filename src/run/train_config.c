@@ -30,6 +30,16 @@ const tw_config_field tw_train_fields[] = {
      TW_DATASET_CHANNELS_MAX, .fixed = true,
      .help = "with data.condition and data.shape: channels of a condition; 0: as the dataset says. "
              "For inspecting and timing without data"},
+    {FIELD("data", "encoder", TW_CONFIG_PATH, encoder), "",
+     .help = "run, checkpoint or weights of an autoencoder: its latents of the images are trained "
+             "on, bitwise as on the dataset that tweedie encode-data writes"},
+    {FIELD("data", "latents", TW_CONFIG_CHOICE, latents), "mean", .choices = "mean|sample",
+     .fixed = true,
+     .help = "of data.encoder, and of a dataset with log variances (encode-data --moments): the "
+             "encoder's mean, or a sample of its moments, anew at each step"},
+    {FIELD("data", "latent_scale", TW_CONFIG_DOUBLE, latent_scale), "0", 0, 1e9, .fixed = true,
+     .help = "with data.encoder: the standard deviation of latents that is one in model units; 0: "
+             "measured over the data when the run begins"},
     {FIELD("data", "verify", TW_CONFIG_BOOL, verify), "no",
      .help = "read all samples once and compare them with the file's digest"},
     {FIELD("data", "hints", TW_CONFIG_STRING, hints), "",

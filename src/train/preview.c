@@ -20,6 +20,7 @@ static tw_status copy_model(tw_preview *p)
     p->model = p->run.model;
     p->model->condition = p->t->stepper.model->condition;
     TW_TRY(tw_model_create(p->model, p->t->stepper.model->sample, (uint64_t)p->t->c->seed));
+    TW_TRY(tw_objective_add_params(&p->run.objective, p->model, (uint64_t)p->t->c->seed));
 done:
     return st;
 }
@@ -141,7 +142,6 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (preview_wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
-    if (preview_wants_grid(t) && t->past.rundir) preview_write_data(p);
     if (preview_wants_quality(t))
         TW_TRY(tw_quality_create(&p->quality, t, p->model->process, preview_score(p)));
     *out = p;
@@ -256,7 +256,7 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sums)
                                         .label = p->label,
                                         .condition = p->condition,
                                         .validation = true};
-        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
+        TW_TRY(tw_trainer_read(t, p->data, first, n, p->x0, p->label));
         if (p->condition) TW_TRY(tw_dataset_read_condition(p->data, NULL, first, n, p->condition));
         sums[SUM_LOSS] += tw_objective_run(p->objective, &step, p->x0);
         count_hits(p, n, sums);

@@ -35,8 +35,5 @@ const tw_score *preview_score(const tw_preview *p);
 
 /* preview_grid.c */
 tw_status preview_plan_grid(tw_preview *p);
-/* Rank zero: what the samples should look like, beside them in figures: as many of the data, once a
- * run. Latents that samples are decoded from are decoded here too. */
-void preview_write_data(tw_preview *p);
 
 #endif
