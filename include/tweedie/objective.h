@@ -184,9 +184,11 @@ typedef struct tw_objective_options {
     int64_t global_batch;   /* for stratified times */
     tw_precision precision; /* resolved */
     tw_convolution convolution;
+    tw_packing packing;
     bool gradients;  /* else the loss alone (validation) */
     bool accumulate; /* several microbatches add up */
-    bool recompute;  /* computes cheap activations again instead of keeping them */
+    bool lend_gradients;
+    tw_recompute recompute;
     bool profile;
 } tw_objective_options;
 

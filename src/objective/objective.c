@@ -55,8 +55,11 @@ static tw_status build(tw_plan **out, const tw_objective *o)
     tw_graph *g = NULL;
     const tw_plan_options options = {.precision = o->options.precision,
                                      .convolution = o->options.convolution,
+                                     .packing = o->options.packing,
                                      .accumulate = o->options.accumulate,
-                                     .recompute = o->options.recompute && o->options.gradients,
+                                     .lend_gradients = o->options.lend_gradients,
+                                     .recompute = o->options.gradients ? o->options.recompute
+                                                                       : TW_RECOMPUTE_NO,
                                      .profile = o->options.profile};
     TW_TRY(tw_graph_create(&g));
     tw_value *losses = o->kind->build(g, o->config->kind.config, o->model, o->options.batch);

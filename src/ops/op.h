@@ -66,6 +66,10 @@ typedef struct tw_task {
     size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts
                             may pad */
     void *packed;
+    bool
+        packs_whole; /* run() reads nothing of `packed` but what pack() writes: it needs no zeros */
+    bool packs_each_run;  /* as the plan decides: packed before each run(), not kept until the next,
+                             so packing leaves it in the caches */
     int64_t pack_unit[2]; /* numbers of inputs 0 and 1 that one call of pack() reads; 0: nothing of
                              that input is packed */
     void *state;          /* the op's own; destroy() frees it */
@@ -111,6 +115,7 @@ struct tw_op {
      * attributes alone: a plan may run it again instead of keeping its outputs. Not of sums, which
      * chain one block to the next. */
     bool cheap;
+    bool multiplies; /* cheap, but of matrix products: not a pass over memory alone */
 };
 
 extern const tw_op *const tw_op_table[];

@@ -68,7 +68,7 @@ static void describe(tw_setup *out)
     out->global_batch = c->batch;
     out->most_ranks = c->rank_independent ? c->batch / out->batch : c->batch;
     out->rank_independent = c->rank_independent;
-    out->recompute = c->recompute;
+    out->recompute = (tw_recompute)c->recompute;
     out->data_path = c->data_path;
     out->split = c->split;
 }
