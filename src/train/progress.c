@@ -367,12 +367,19 @@ void tw_progress_validation(tw_progress *p, const tw_validation *v)
     if (!p) return;
     tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, v->loss);
     if (v->classifies) tell_accuracy(v);
+    if (v->codes)
+        tw_log_info("  %lld of %lld codes used, perplexity %.1f", (long long)v->used,
+                    (long long)v->codes, v->perplexity);
     tw_json_object(&json, NULL);
     tw_json_int64(&json, "step", p->t->stepper.step);
     tw_json_double(&json, "validation_loss", v->loss);
     if (v->classifies) {
         tw_json_double(&json, "accuracy", v->accuracy);
         tw_json_doubles(&json, "accuracy_by_noise", v->by_noise, TW_ACCURACY_BINS);
+    }
+    if (v->codes) {
+        tw_json_int64(&json, "codes_used", v->used);
+        tw_json_double(&json, "perplexity", v->perplexity);
     }
     tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());

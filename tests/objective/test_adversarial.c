@@ -141,8 +141,8 @@ static void measure(const setting *s, int terms, double generator_factor, float 
     tw_graph_pop_scope(g);
     tw_value *sum = tw_affine(g, mean_each(g, fake), 0, 0);
     if (terms & RECONSTRUCTION)
-        sum =
-            tw_add(g, sum, tw_reconstruction(g, &(tw_reconstruction_config){.gradient = 1}, x, y));
+        sum = tw_add(g, sum,
+                     tw_reconstruction(g, &(tw_reconstruction_config){.gradient = 1}, NULL, x, y));
     if (terms & GENERATOR)
         sum = tw_add(g, sum, tw_affine(g, mean_each(g, fake), -generator_factor, 0));
     if (terms & HINGE) {
