@@ -46,6 +46,8 @@ typedef struct tw_net_halves {
     /* The samples of latents z, which are codes already where there are some: the shape of in->x,
      * which it does not read. */
     tw_value *(*decode)(tw_graph *g, const void *config, const tw_net_inputs *in, tw_value *z);
+    const char *last; /* the weights of the decoder's last layer, whose gradients adversarial terms
+                         are scaled by */
 } tw_net_halves;
 
 typedef struct tw_net {
@@ -67,7 +69,9 @@ typedef struct tw_net {
      * NULL: 0. */
     int64_t (*augment_labels)(const void *config);
 
-    bool logits;     /* a classifier: the output is f32 [N, in->outputs] */
+    bool logits; /* a classifier: the output is f32 [N, in->outputs] */
+    bool judges; /* a discriminator: the output is f32 [N, spatial…, 1], how real each patch is;
+                    no [network], but what an adversarial term chooses */
     bool any_extent; /* its parameters are the same for images of any height and width, and of one
                         channel as of several: it brings them to its own shape */
 

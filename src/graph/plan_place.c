@@ -182,7 +182,8 @@ static void list_orphans(tw_plan *p)
 {
     bool gradients = p->sink_count > 0;
     for (const tw_leaf *l = p->program->g->leaves; gradients && l; l = l->next) {
-        if (l->value.role != TW_ROLE_PARAM || l->gradient) continue;
+        const tw_role role = l->value.role;
+        if ((role != TW_ROLE_PARAM && role != TW_ROLE_STATE) || l->gradient) continue;
         const tw_param_view *view = tw_params_find(p->params, l->name);
         p->sinks[p->sink_count + p->orphan_count++] =
             (tw_gradient_sink){view->offset, view->count, NULL};

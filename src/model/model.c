@@ -225,6 +225,10 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(check_condition(m, sample));
+    TW_CHECK(!m->net->judges, TW_ECONFIG,
+             "network.kind: %s is a discriminator, which objective.adversarial_weight takes as "
+             "discriminator.kind; a network that models samples was expected",
+             m->net->kind.name);
     TW_CHECK(!m->net->halves || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
              "network.pad: an autoencoder's samples are not padded, as their latents would be of "
              "the border too; no was expected");

@@ -230,8 +230,12 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
                   c->codes ? quantise(g, c, z, &index) : tw_slice(g, z, 0, c->latent));
 }
 
-static const tw_net_halves halves = {
-    .latent = latent, .codes = codes, .encode = encode, .quantise = quantise, .decode = decode};
+static const tw_net_halves halves = {.latent = latent,
+                                     .codes = codes,
+                                     .encode = encode,
+                                     .quantise = quantise,
+                                     .decode = decode,
+                                     .last = "decoder.out.conv.weight"};
 
 const tw_net tw_net_autoencoder = {
     .kind = {"autoencoder", "an encoder to a smaller space and its decoder (AutoencoderKL)", fields,

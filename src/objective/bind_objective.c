@@ -24,6 +24,8 @@ tw_status tw_objective_bind(tw_objective_config *out, tw_config *config)
                          times = {"objective",    "times",      "uniform", "distribution of times",
                                   tw_times_kinds, .fixed = true};
     TW_TRY(tw_choice_bind(&out->kind, config, &kind));
+    const tw_objective_kind *k = (const tw_objective_kind *)out->kind.kind;
+    if (k && k->bind) TW_TRY(k->bind(out->kind.config, config));
     TW_TRY(tw_choice_bind(&out->weighting, config, &weighting));
     TW_TRY(tw_choice_bind(&out->times, config, &times));
     TW_TRY(tw_config_bind_in(config, "objective", fields, sizeof fields / sizeof *fields, out));
@@ -33,6 +35,8 @@ done:
 
 void tw_objective_config_free(tw_objective_config *config)
 {
+    const tw_objective_kind *k = (const tw_objective_kind *)config->kind.kind;
+    if (k && k->release && config->kind.config) k->release(config->kind.config);
     tw_choice_free(&config->kind);
     tw_choice_free(&config->weighting);
     tw_choice_free(&config->times);

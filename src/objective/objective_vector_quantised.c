@@ -5,30 +5,45 @@
  *
  * so that the decoder's gradient goes straight through to the encoder. Squares are means over the
  * numbers of a latent. Codes are parameters, which their own term moves (no running means). */
+#include "objective/adversarial.h"
 #include "objective/reconstruction.h"
+#include "tweedie/param_names.h"
 
 extern const tw_objective_kind tw_objective_vector_quantised;
 
 typedef struct quantised_config {
     tw_reconstruction_config reconstruction;
+    tw_adversarial_config adversarial;
     double commitment;
 } quantised_config;
 
 static const tw_config_field fields[] = {
     TW_RECONSTRUCTION_FIELDS(quantised_config, reconstruction),
+    TW_ADVERSARIAL_FIELDS(quantised_config, adversarial),
     {NULL, "commitment", TW_CONFIG_DOUBLE, offsetof(quantised_config, commitment), "0.25", 0, 1e6,
      .fixed = true, .help = "weight of how far the encoder's vectors are from their codes"},
 };
 
+static tw_status bind(void *config, tw_config *text)
+{
+    return tw_adversarial_bind(&((quantised_config *)config)->adversarial, text);
+}
+
+static void release(void *config)
+{
+    tw_adversarial_free(&((quantised_config *)config)->adversarial);
+}
+
 static tw_status check(const void *config, const tw_model *m)
 {
     tw_status st = TW_OK;
-    (void)config;
+    const quantised_config *c = config;
     TW_CHECK(!m->classes, TW_ECONFIG,
              "network.classes: an autoencoder is told no classes; 0 was expected");
     TW_CHECK(tw_model_codes(m), TW_ECONFIG,
              "network.codes: objective.kind = vector_quantised learns codes; their number was "
              "expected, or objective.kind = autoencoder");
+    TW_TRY(tw_adversarial_check(&c->adversarial, m));
 done:
     return st;
 }
@@ -39,14 +54,39 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     tw_value *index, *z = tw_model_build_encoder(g, m, n);
     tw_value *code = tw_model_build_codes(g, m, z, &index);
     tw_value *through = tw_add(g, z, tw_detach(g, tw_sub(g, code, z)));
-    tw_value *loss = tw_reconstruction(g, &c->reconstruction, tw_graph_input(g, "x"),
-                                       tw_model_build_decoder(g, m, through));
+    tw_value *weight = tw_input(g, "weight", TW_F32, TW_SHAPE(n));
+    tw_value *x = tw_graph_input(g, "x"), *y = tw_model_build_decoder(g, m, through);
+    tw_value *loss = tw_reconstruction(g, &c->reconstruction, x, y);
+    tw_adversarial(g, &c->adversarial, m, x, y, loss);
     tw_value *moves = tw_squared_error(g, tw_detach(g, z), code, NULL);
     tw_value *commits =
         tw_affine(g, tw_squared_error(g, z, tw_detach(g, code), NULL), c->commitment, 0);
     loss = tw_add(g, loss, tw_add(g, moves, commits));
-    return tw_mul(g, loss, tw_input(g, "weight", TW_F32, TW_SHAPE(n)));
+    return tw_mul(g, loss, weight);
 }
+
+/* Whether the adversarial term counts. */
+static void fill(const void *config, const tw_model *m, float *const *own,
+                 const tw_objective_sample *s)
+{
+    const quantised_config *c = config;
+    (void)m;
+    if (own[0]) own[0][s->i] = tw_adversarial_on(&c->adversarial, s->stream.step);
+}
+
+static bool owns(const void *config)
+{
+    return ((const quantised_config *)config)->adversarial.weight > 0;
+}
+
+static void advance(const void *config, const tw_model *m, const tw_objective_state *state)
+{
+    (void)config, (void)m;
+    tw_adversarial_advance(state);
+}
+
+static const char *const inputs[] = {TW_ADVERSARIAL_INPUT, NULL};
+static const char *const states[] = {TW_ADVERSARIAL_STATE_NAMES, NULL};
 
 static bool clean(const void *config)
 {
@@ -57,8 +97,15 @@ static bool clean(const void *config)
 const tw_objective_kind tw_objective_vector_quantised = {
     .kind = {"vector_quantised", "an autoencoder whose latents are codes", fields,
              sizeof fields / sizeof *fields, sizeof(quantised_config)},
+    .bind = bind,
+    .release = release,
     .check = check,
     .build = build,
+    .fill = fill,
+    .inputs = inputs,
+    .owns = owns,
+    .states = states,
+    .advance = advance,
     .clean = clean,
     .reconstructs = true,
 };

@@ -20,6 +20,7 @@ static tw_status copy_model(tw_preview *p)
     p->model = p->run.model;
     p->model->condition = p->t->stepper.model->condition;
     TW_TRY(tw_model_create(p->model, p->t->stepper.model->sample, (uint64_t)p->t->c->seed));
+    TW_TRY(tw_objective_add_params(&p->run.objective, p->model, (uint64_t)p->t->c->seed));
 done:
     return st;
 }

@@ -368,6 +368,8 @@ static tw_status make_plans(tw_trainer *t)
     TW_TRY(open_data(t));
     if (t->encoding) TW_TRY(tw_comm_agree(t->comm, tw_encoding_plan(t->encoding)));
     st = tw_model_create(s->model, tw_state_sample_shape(t->samples), (uint64_t)t->c->seed);
+    if (st == TW_OK)
+        st = tw_objective_add_params(&t->run.objective, s->model, (uint64_t)t->c->seed);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_stepper_make_memory(s));
     TW_TRY(tw_comm_agree(t->comm, tw_stepper_plan(s, &t->run.objective, false)));
