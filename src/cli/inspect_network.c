@@ -119,7 +119,9 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
                                           .global_batch = setup.global_batch,
                                           .precision = setup.precision,
                                           .convolution = setup.convolution,
+                                          .packing = TW_PACKING_EACH_RUN,
                                           .gradients = true,
+                                          .lend_gradients = true,
                                           .recompute = setup.recompute};
     TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));
     tw_plan_print(tw_objective_plan(objective), stdout);

@@ -151,6 +151,24 @@ done:
     return st;
 }
 
+static tw_status write_root(const tw_dataset_writer *w)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = &w->spec;
+    char splits[TW_DATASET_TEXT_MAX];
+    TW_TRY(tw_format_print_splits(spec, splits));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "format", TW_DATASET_FORMAT));
+    TW_TRY(tw_h5_write_int(w->file, w->path, "format_version", TW_DATASET_VERSION));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "name", spec->name));
+    TW_TRY(tw_h5_write_int(w->file, w->path, "num_classes", spec->num_classes));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "splits", splits));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "source", spec->source));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "license", spec->license));
+    if (spec->encoder[0]) TW_TRY(tw_h5_write_text(w->file, w->path, "encoder", spec->encoder));
+done:
+    return st;
+}
+
 static tw_status create_file(tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
@@ -201,7 +219,7 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     TW_TRY(create_arrays(w, spec, options->gzip));
     if (spec->class_names && spec->num_classes > 0)
         TW_TRY(tw_format_write_names(w->file, w->path, spec->num_classes, spec->class_names));
-    TW_TRY(tw_format_write_root(w->file, w->path, &w->spec));
+    TW_TRY(write_root(w));
     *out = w;
     w = NULL;
 done:

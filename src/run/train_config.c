@@ -53,10 +53,10 @@ const tw_config_field tw_train_fields[] = {
      .help = "samples of a step, over all ranks"},
     {FIELD("train", "microbatch", TW_CONFIG_INT64, microbatch), "0", 0, 1e9,
      .help = "samples that a rank computes at once, gradients added up; 0: its whole share"},
-    {FIELD("train", "recompute", TW_CONFIG_BOOL, recompute), "no",
-     .help =
-         "forget activations that are cheap to compute again in the backward pass: less memory, "
-         "some more time, the same bits"},
+    {FIELD("train", "recompute", TW_CONFIG_CHOICE, recompute), "auto", .choices = "no|auto|yes",
+     .help = "activations that are forgotten and computed again in the backward pass, for less "
+             "memory, some more time, the same bits; auto: those that take a pass over memory, "
+             "yes: attention too"},
     {FIELD("train", "rank_independent", TW_CONFIG_BOOL, rank_independent), "no", .fixed = true,
      .help = "the same bits on 1, 2, 4, ... ranks of the same threads: gradients of microbatches "
              "are added in one tree"},

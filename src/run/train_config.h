@@ -21,7 +21,7 @@ typedef struct tw_train_config {
     int64_t memory;      /* MiB */
 
     int64_t steps, batch, microbatch;
-    bool recompute;
+    int recompute; /* tw_recompute */
     bool rank_independent;
 
     double learning_rate, clip; /* what every optimiser has; its own keys: tw_run_config */

@@ -122,9 +122,12 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .global_batch = s->c->batch,
                                           .precision = s->precision,
                                           .convolution = s->convolution,
+                                          .packing = s->micro_count > 1 ? TW_PACKING_WHERE_CHEAP
+                                                                        : TW_PACKING_EACH_RUN,
                                           .gradients = true,
                                           .accumulate = s->micro_count > 1 && !tree,
-                                          .recompute = s->c->recompute,
+                                          .lend_gradients = s->micro_count == 1,
+                                          .recompute = (tw_recompute)s->c->recompute,
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
