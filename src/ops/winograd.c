@@ -71,6 +71,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
+    t->packs_whole = true; /* but for columns whose products nobody reads */
     t->pack_unit[1] = tw_weights_unit(stored->shape, stored->layout);
     t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
@@ -84,12 +85,12 @@ void tw_winograd_destroy(tw_winograd *w)
 }
 
 /* Some 16 input and 16 output channels, from (i, o) on. */
-static void pack_tile(const tw_winograd *w, float *packed, const float *stored, int64_t i,
-                      int64_t o)
+static void pack_tile(const tw_winograd *w, const tw_task *t, int64_t i, int64_t o)
 {
     const int64_t columns = w->panel->columns;
     const int64_t inputs = least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
                   outputs = least(TW_WINOGRAD_CHANNELS, w->grid.out_channels - o);
+    const float *stored = t->in[1];
     tw_winograd_kernel copy;
     const float *g = &copy[0][0][0];
     tw_winograd_row u = w->u;
@@ -102,16 +103,17 @@ static void pack_tile(const tw_winograd *w, float *packed, const float *stored, 
             memset(copy, 0, sizeof copy);
         tw_weights_copy_tile(&w->weights, copy, stored, w->flip ? i : o, w->flip ? o : i);
     }
-    u.at = packed + o / columns * u.panel_stride + i * columns + o % columns;
+    u.at = (float *)t->packed + o / columns * u.panel_stride + i * columns + o % columns;
     w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)(const void *)g, inputs,
-                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
+                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o),
+                                   !t->packs_each_run);
 }
 
 void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
 {
     const tw_weights_tiles tiles = tw_weights_tiles_of(w->weights.shape, w->weights.layout, unit);
     for (int64_t i = tiles.first; i < tiles.end; i += TW_WINOGRAD_CHANNELS)
-        pack_tile(w, t->packed, t->in[1], w->flip ? tiles.o : i, w->flip ? i : tiles.o);
+        pack_tile(w, t, w->flip ? tiles.o : i, w->flip ? i : tiles.o);
 }
 
 static void transform_inputs(const tw_winograd *w, float *v, const void *x, const float *zeros,
