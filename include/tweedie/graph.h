@@ -144,7 +144,7 @@ void tw_graph_statistic(tw_graph *g, tw_value *state, tw_value *value);
 /* A network of its own in a graph that has another one. */
 typedef struct tw_graph_scope {
     const char *prefix; /* of the names of its parameters; "": none */
-    bool frozen;        /* what it declares as trained is frozen (tw_constant) */
+    bool frozen;        /* what it declares as trained is frozen (tw_constant), without dropout */
     bool again;         /* it is there already: its parameters are those of the same names, where
                            otherwise a second one of a name is refused */
 } tw_graph_scope;

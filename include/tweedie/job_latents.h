@@ -20,6 +20,7 @@ typedef struct tw_latents_summary {
     double ssim;         /* NaN of samples below 11 x 11 */
     double kl;           /* nats of a latent against N(0, 1); NaN of codes */
     int64_t codes, used; /* of the network, and how many of them the rows used; 0: it has none */
+    double perplexity;   /* exp of the entropy of how often each is used; 0: it has none */
 } tw_latents_summary;
 
 /* The latent of each row, the encoder's mean: a dataset of float32 images, with the data's labels

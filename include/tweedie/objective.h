@@ -36,6 +36,14 @@ typedef struct tw_objective_state {
 
 typedef struct tw_objective_inputs tw_objective_inputs;
 
+/* The classifier by whose feature maps an objective compares samples. Its parameters are frozen
+ * ones of the objective's own, named TW_NAME_OBJECTIVE "features.…". */
+typedef struct tw_objective_features {
+    double weight;      /* of the term; 0: there is none, and no classifier */
+    const char *path;   /* the run, checkpoint or weights */
+    const char *digest; /* of its weights; "": not known yet */
+} tw_objective_features;
+
 /* An objective: objective_NAME.c defines tw_objective_NAME. */
 typedef struct tw_objective_kind {
     tw_kind kind; /* keys of [objective] */
@@ -66,7 +74,8 @@ typedef struct tw_objective_kind {
     bool weighted, of_score;
     bool classifies;      /* its network is a classifier; what it builds ends in logits, which it
                              names as the output "logits" [n, classes] */
-    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score */
+    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score; where its
+                             latents are codes it names them as the output "codes", i32 */
     bool learns_variance; /* its loss depends on a learned variance; others refuse one */
     /* What it has of its own: its graph declares parameters that the model has not, named
      * TW_NAME_OBJECTIVE… (a second network, or the state below). NULL: nothing, ever. */
@@ -79,6 +88,10 @@ typedef struct tw_objective_kind {
     void (*advance)(const void *config, const tw_model *m, const tw_objective_state *state);
     bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
     int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */
+    /* Tells the model what its network has to be like, before it is created. NULL: nothing */
+    void (*prepare)(const void *config, tw_model *m);
+    /* The classifier that m->features has to be. NULL: none */
+    const tw_objective_features *(*features)(const void *config);
 } tw_objective_kind;
 
 enum { TW_OBJECTIVE_INPUTS = 8, TW_OBJECTIVE_PROBES = 16, TW_OBJECTIVE_STATES = 8 };
@@ -156,6 +169,12 @@ void tw_objective_advance_init(tw_objective_advance *out, const tw_objective_con
                                const tw_model *m, const float *sums);
 void tw_objective_advance_run(const tw_objective_advance *advance);
 
+/* What both are bound to one configuration for: to be called before tw_model_create. */
+void tw_objective_prepare(const tw_objective_config *config, tw_model *m);
+
+/* The classifier that it compares by; NULL where it compares by none. Borrowed. */
+const tw_objective_features *tw_objective_features_of(const tw_objective_config *config);
+
 /* ---- a planned objective ---- */
 
 typedef struct tw_objective tw_objective;
@@ -211,6 +230,10 @@ void tw_objective_last(const tw_objective *objective, const double **t, const do
 /* Of the last run of an objective that classifies: whether the largest logit is the label's,
  * [count]; else NULL. */
 const bool *tw_objective_hits(const tw_objective *objective);
+
+/* Of the last run of an objective whose latents are codes: which codes, [count][vectors of a
+ * latent]; else NULL. Borrowed. */
+const int32_t *tw_objective_codes(const tw_objective *objective, int64_t *vectors);
 
 /* The history of the times' distribution, numbers that a checkpoint keeps, each exact in f32; NULL
  * and a count of 0 where there is none. The same on all ranks: whoever runs steps calls observe

@@ -89,11 +89,10 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const cha
                                hid_t access);
 void tw_dataset_file_close(tw_dataset_file *format);
 
-/* format_root.c: the attributes of the root of a file that is written. */
-tw_status tw_format_write_root(hid_t file, const char *path, const tw_dataset_spec *spec);
-
 /* format_names.c: /class_names, where there are some, into f->class_names and the spec. */
 tw_status tw_format_read_names(tw_dataset_file *f, const char *path);
+tw_status tw_format_write_names(hid_t file, const char *path, int64_t classes,
+                                const char *const *names);
 
 /* Checks samples as read: finite floats, labels within the classes. @param first  number of the
  * first one, for the message */

@@ -108,3 +108,34 @@ done:
     tw_h5_close(&dataset);
     return st;
 }
+
+tw_status tw_format_write_names(hid_t file, const char *path, int64_t classes,
+                                const char *const *names)
+{
+    tw_status st = TW_OK;
+    const hsize_t extent = (hsize_t)classes;
+    hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID, space = H5I_INVALID_HID,
+          list = H5I_INVALID_HID;
+    for (int64_t i = 0; i < classes; i++)
+        TW_CHECK(strlen(names[i]) < TW_DATASET_CLASS_MAX, TW_EDATA,
+                 "%s: a class name has %zu bytes; at most %d are stored", path, strlen(names[i]),
+                 TW_DATASET_CLASS_MAX - 1);
+    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");
+    TRY_H5(H5Tset_size(type, H5T_VARIABLE), TW_ENOMEM, "out of memory"); /* as netCDF's strings */
+    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "out of memory");
+    TRY_H5(list = H5Pcreate(H5P_DATASET_CREATE), TW_ENOMEM, "out of memory");
+    TRY_H5(H5Pset_obj_track_times(list, false), TW_EIO, "/class_names cannot be made");
+    /* pointers into a heap, which HDF5 fills */
+    TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_IFSET), TW_EIO, "/class_names cannot be made");
+    TRY_H5(space = H5Screate_simple(1, &extent, NULL), TW_EIO, "/class_names cannot be made");
+    TRY_H5(dataset = H5Dcreate2(file, "/class_names", type, space, H5P_DEFAULT, list, H5P_DEFAULT),
+           TW_EIO, "/class_names cannot be made");
+    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, names), TW_EIO,
+           "%s: /class_names cannot be written", path);
+done:
+    tw_h5_close(&list);
+    tw_h5_close(&space);
+    tw_h5_close(&type);
+    tw_h5_close(&dataset);
+    return st;
+}

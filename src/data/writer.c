@@ -82,8 +82,6 @@ static tw_status create_dataset(hid_t *out, hid_t file, const char *object, hid_
     tw_status st = TW_OK;
     hid_t space = H5I_INVALID_HID, list = H5I_INVALID_HID;
     TW_TRY(storage(&list, rank, dims, chunk_rows, H5Tget_size(type), gzip));
-    if (H5Tis_variable_str(type) > 0) /* pointers into a heap, which HDF5 fills */
-        TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_IFSET), TW_EIO, "%s cannot be made", object);
     TRY_H5(space = H5Screate_simple(rank, dims, NULL), TW_EIO, "%s cannot be made", object);
     TRY_H5(*out = H5Dcreate2(file, object, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
            "%s cannot be made", object);
@@ -153,24 +151,21 @@ done:
     return st;
 }
 
-static tw_status write_class_names(const tw_dataset_writer *w, const char *const *names)
+static tw_status write_root(const tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
-    hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
-    hsize_t classes = (hsize_t)w->spec.num_classes;
-    for (hsize_t i = 0; i < classes; i++)
-        TW_CHECK(strlen(names[i]) < TW_DATASET_CLASS_MAX, TW_EDATA,
-                 "%s: a class name has %zu bytes; at most %d are stored", w->path, strlen(names[i]),
-                 TW_DATASET_CLASS_MAX - 1);
-    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");
-    TRY_H5(H5Tset_size(type, H5T_VARIABLE), TW_ENOMEM, "out of memory"); /* as netCDF's strings */
-    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "out of memory");
-    TW_TRY(create_dataset(&dataset, w->file, "/class_names", type, 1, &classes, 0, 0));
-    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, names), TW_EIO,
-           "%s: /class_names cannot be written", w->path);
+    const tw_dataset_spec *spec = &w->spec;
+    char splits[TW_DATASET_TEXT_MAX];
+    TW_TRY(tw_format_print_splits(spec, splits));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "format", TW_DATASET_FORMAT));
+    TW_TRY(tw_h5_write_int(w->file, w->path, "format_version", TW_DATASET_VERSION));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "name", spec->name));
+    TW_TRY(tw_h5_write_int(w->file, w->path, "num_classes", spec->num_classes));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "splits", splits));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "source", spec->source));
+    TW_TRY(tw_h5_write_text(w->file, w->path, "license", spec->license));
+    if (spec->encoder[0]) TW_TRY(tw_h5_write_text(w->file, w->path, "encoder", spec->encoder));
 done:
-    tw_h5_close(&type);
-    tw_h5_close(&dataset);
     return st;
 }
 
@@ -222,8 +217,9 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     TW_TRY(tw_output_begin(&w->output, w->path, options->mode));
     TW_TRY(create_file(w));
     TW_TRY(create_arrays(w, spec, options->gzip));
-    if (spec->class_names && spec->num_classes > 0) TW_TRY(write_class_names(w, spec->class_names));
-    TW_TRY(tw_format_write_root(w->file, w->path, &w->spec));
+    if (spec->class_names && spec->num_classes > 0)
+        TW_TRY(tw_format_write_names(w->file, w->path, spec->num_classes, spec->class_names));
+    TW_TRY(write_root(w));
     *out = w;
     w = NULL;
 done:

@@ -294,6 +294,8 @@ tw_value *tw_apply(tw_graph *g, const char *name, tw_value *const *in, int n, co
 
 int64_t tw_graph_next_dropout(tw_graph *g)
 {
+    for (int k = 0; k < g->scope_count; k++)
+        if (g->scopes[k].frozen) return -1;
     return g->dropout_count++;
 }
 

@@ -146,7 +146,6 @@ static tw_status others(tw_text *out, const tw_posterior *p)
         if ((m->vjp && !p->prior->vjp) || (p->o.map && !m->maps)) continue;
         TW_TRY(tw_text_add(out, "%s%s", out->length ? ", " : "", m->kind.name));
     }
-    if (!out->length) TW_TRY(tw_text_add(out, "none"));
 done:
     return st;
 }
@@ -156,6 +155,9 @@ static tw_status check_method(const tw_posterior *p)
     tw_status st = TW_OK;
     const tw_posterior_method *m = p->method;
     tw_text able = {0};
+    TW_CHECK(!p->o.map || p->prior->vjp, TW_ECONFIG,
+             "restore.method: decoded latents are restored along the score's derivative, and this "
+             "score has none: a second network guides it");
     TW_TRY(others(&able, p));
     TW_CHECK(!p->o.map || m->maps, TW_ECONFIG,
              "restore.method: %s needs measurements that are linear in what the model describes, "

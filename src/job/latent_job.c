@@ -33,7 +33,7 @@ typedef struct latents {
     int64_t pictured;
     int64_t codes, vectors; /* what latents are made of, and how many a latent; 0: of any numbers */
     int32_t *index;         /* [block][vectors] */
-    bool *used;             /* [codes]: by OUT's rows */
+    double *uses;           /* [codes]: how often OUT's rows take each */
     tw_dataset_writer *writer;
     tw_latents_summary summary;
 } latents;
@@ -109,7 +109,7 @@ static tw_status plan_codes(latents *l)
     l->vectors = tw_model_codec_numbers(j->codec) / l->spec.channels;
     TW_TRY(tw_multiply(&all, j->block, l->vectors, "codes"));
     TW_TRY(tw_alloc(&l->index, all, sizeof *l->index, "codes"));
-    TW_TRY(tw_alloc(&l->used, l->codes, sizeof *l->used, "codes"));
+    TW_TRY(tw_alloc(&l->uses, l->codes, sizeof *l->uses, "codes"));
 done:
     return st;
 }
@@ -335,7 +335,7 @@ static tw_status take(void *self, int64_t first, int64_t n)
     latents *l = self;
     row_job *j = &l->job;
     for (int64_t k = 0; l->way == THERE_AND_BACK && k < n * l->vectors; k++)
-        l->used[((int64_t *)j->values[CODES])[k]] = true;
+        l->uses[((int64_t *)j->values[CODES])[k]]++;
     for (int k = 0; k < measures(l); k++)
         memcpy(l->measured[k] + (first - j->first), j->values[PSNR + k],
                (size_t)n * sizeof(double));
@@ -373,7 +373,7 @@ static tw_status finish_reconstruction(latents *l)
     l->summary.ssim = mean_of(l->measured[1], j->count);
     if (!l->codes) l->summary.kl = mean_of(l->measured[2], j->count);
     l->summary.codes = l->codes;
-    for (int64_t k = 0; k < l->codes; k++) l->summary.used += l->used[k];
+    if (l->codes) l->summary.perplexity = tw_perplexity(l->uses, l->codes, &l->summary.used);
     if (!l->pixels) goto done;
     TW_TRY(
         tw_output_begin(&out, l->grid, j->options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
@@ -432,7 +432,7 @@ static tw_status run(latents *l, const tw_comm *comm, const tw_row_job_options *
     tw_free(&l->label);
     tw_free(&l->pixels);
     tw_free(&l->index);
-    tw_free(&l->used);
+    tw_free(&l->uses);
     for (int k = 0; k < 3; k++) tw_free(&l->measured[k]);
     row_job_close(&l->job);
     return st;

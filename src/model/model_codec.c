@@ -40,8 +40,10 @@ static tw_shape batch_of(tw_shape sample, int64_t n)
 
 static tw_net_inputs inputs_of(const tw_model *m, tw_value *x)
 {
-    return (tw_net_inputs){
-        .x = x, .sample = m->sample, .outputs = m->sample.dims[m->sample.rank - 1]};
+    return (tw_net_inputs){.x = x,
+                           .sample = m->sample,
+                           .outputs = m->sample.dims[m->sample.rank - 1],
+                           .code_state = m->code_state};
 }
 
 tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n)
@@ -55,7 +57,8 @@ tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n)
 
 tw_value *tw_model_build_codes(tw_graph *g, const tw_model *m, tw_value *z, tw_value **index)
 {
-    return m->net->halves->quantise(g, m->network.config, z, index);
+    const tw_net_inputs in = inputs_of(m, NULL);
+    return m->net->halves->quantise(g, m->network.config, &in, z, index);
 }
 
 tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z)

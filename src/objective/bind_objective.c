@@ -42,6 +42,19 @@ void tw_objective_config_free(tw_objective_config *config)
     tw_choice_free(&config->times);
 }
 
+void tw_objective_prepare(const tw_objective_config *c, tw_model *m)
+{
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
+    if (k && k->prepare && c->kind.config) k->prepare(c->kind.config, m);
+}
+
+const tw_objective_features *tw_objective_features_of(const tw_objective_config *c)
+{
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
+    const tw_objective_features *f = k && k->features ? k->features(c->kind.config) : NULL;
+    return f && f->weight > 0 ? f : NULL;
+}
+
 tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)
 {
     tw_status st = TW_OK;

@@ -48,6 +48,7 @@ static tw_status check(const void *config, const tw_model *m)
     TW_CHECK(!tw_model_codes(m), TW_ECONFIG,
              "network.codes: objective.kind = autoencoder learns latents without codes; 0 was "
              "expected, or objective.kind = vector_quantised");
+    TW_TRY(tw_reconstruction_check(&c->reconstruction, m));
     TW_TRY(tw_adversarial_check(&c->adversarial, m));
 done:
     return st;
@@ -81,7 +82,7 @@ static tw_value *build(tw_graph *g, const void *config, const tw_model *m, int64
     tw_value *z = tw_add(g, mean, tw_mul(g, std, noise));
     tw_value *weight = tw_input(g, "weight", TW_F32, TW_SHAPE(n));
     tw_value *x = tw_graph_input(g, "x"), *y = tw_model_build_decoder(g, m, z);
-    tw_value *loss = tw_reconstruction(g, &c->reconstruction, x, y);
+    tw_value *loss = tw_reconstruction(g, &c->reconstruction, m, x, y);
     tw_adversarial(g, &c->adversarial, m, x, y, loss);
     tw_value *prior = tw_affine(g, divergence(g, mean, log_variance), c->kl / (double)m->dims, 0);
     return tw_mul(g, tw_add(g, loss, prior), weight);
@@ -99,6 +100,11 @@ static void fill(const void *config, const tw_model *m, float *const *own,
     if (own[1]) own[1][s->i] = tw_adversarial_on(&c->adversarial, s->stream.step);
 }
 
+static const tw_objective_features *features(const void *config)
+{
+    return &((const autoencoder_config *)config)->reconstruction.features;
+}
+
 static bool clean(const void *config)
 {
     (void)config;
@@ -107,7 +113,8 @@ static bool clean(const void *config)
 
 static bool owns(const void *config)
 {
-    return ((const autoencoder_config *)config)->adversarial.weight > 0;
+    const autoencoder_config *c = config;
+    return c->adversarial.weight > 0 || c->reconstruction.features.weight > 0;
 }
 
 static void advance(const void *config, const tw_model *m, const tw_objective_state *state)
@@ -132,5 +139,6 @@ const tw_objective_kind tw_objective_autoencoder = {
     .states = states,
     .advance = advance,
     .clean = clean,
+    .features = features,
     .reconstructs = true,
 };

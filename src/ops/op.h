@@ -129,7 +129,7 @@ tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, in
                            unsigned optional, const tw_attr *attr);
 
 /* The number of the graph's next dropout layer: 0, 1, … in order of building, the same for every
- * batch size. */
+ * batch size; −1 in a frozen scope, where there is none. */
 int64_t tw_graph_next_dropout(tw_graph *g);
 
 /* Output k of the node that made `first`, or NULL where first is NULL. */

@@ -58,17 +58,8 @@ done:
     return st;
 }
 
-/* All tables there are are bound: what is left over is a mistake. */
-static tw_status parse(tw_setup *out, const char *text, const char *path, int assignment_count,
-                       char *const *assignments)
+static void describe(tw_setup *out)
 {
-    tw_status st = TW_OK;
-    TW_TRY(tw_alloc(&out->run, 1, sizeof *out->run, "a configuration"));
-    TW_TRY(tw_config_create(&out->config));
-    TW_TRY(tw_config_parse(out->config, text, (int64_t)strlen(text), path));
-    TW_TRY(tw_config_override(out->config, assignment_count, assignments));
-    TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
-    TW_TRY(tw_config_finish(out->config));
     const tw_train_config *c = &out->run->train;
     out->model = out->run->model;
     out->objective = &out->run->objective;
@@ -80,7 +71,35 @@ static tw_status parse(tw_setup *out, const char *text, const char *path, int as
     out->recompute = (tw_recompute)c->recompute;
     out->data_path = c->data_path;
     out->split = c->split;
+}
+
+/* All tables there are are bound: what is left over is a mistake. */
+static tw_status parse(tw_setup *out, const char *text, const char *path, int assignment_count,
+                       char *const *assignments)
+{
+    tw_status st = TW_OK;
+    TW_TRY(tw_alloc(&out->run, 1, sizeof *out->run, "a configuration"));
+    TW_TRY(tw_config_create(&out->config));
+    TW_TRY(tw_config_parse(out->config, text, (int64_t)strlen(text), path));
+    TW_TRY(tw_config_override(out->config, assignment_count, assignments));
+    TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
+    TW_TRY(tw_config_finish(out->config));
+    describe(out);
 done:
+    return st;
+}
+
+/* The classifier of an objective that compares by one; of its weights nothing here depends. */
+static tw_status find_features(tw_setup *out, const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    tw_restored *classifier = NULL;
+    TW_TRY(tw_run_find_features(&classifier, out->run, out->config, NULL, comm));
+    if (!classifier) return TW_OK;
+    TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
+    describe(out);
+done:
+    tw_restore_destroy(&classifier);
     return st;
 }
 
@@ -125,6 +144,7 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     tw_status st = TW_OK;
     tw_shape shape = {0};
     TW_TRY(read_config(out, comm, path, assignment_count, assignments));
+    TW_TRY(find_features(out, comm));
     TW_TRY(sample_shape(&shape, &out->model->condition, comm, &out->run->train, out->config));
     out->convolution = (tw_convolution)out->run->compute.convolution;
     st = tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm);

@@ -10,6 +10,7 @@
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/restore.h"
 #include "tweedie/signals.h"
 #include "tweedie/text.h"
 
@@ -108,6 +109,7 @@ static tw_status read_config(tw_trainer *t)
     TW_TRY(tw_trainer_read_frozen(t, &frozen));
     TW_TRY(tw_comm_agree(t->comm, parse_frozen(&run, t, frozen)));
     TW_TRY(tw_comm_agree(t->comm, tw_trainer_resolve_precision(t, run)));
+    TW_TRY(tw_run_find_features(&t->features, &t->run, t->config, frozen, t->comm));
     TW_TRY(tw_comm_agree(t->comm, finish_config(t, run)));
 done:
     tw_config_destroy(&run);
@@ -255,6 +257,7 @@ static tw_status open_data(tw_trainer *t)
         t->samples = loader.order_of = tw_encoding_latents(t->encoding);
         loader.units = tw_encoding_units(t->encoding);
     }
+    if (t->features) TW_TRY(tw_run_check_features(t->features, t->samples));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     tw_stepper *s = &t->stepper;
     s->first_position = tw_loader_first_position(t->loader);
@@ -370,6 +373,8 @@ static tw_status make_plans(tw_trainer *t)
     st = tw_model_create(s->model, tw_state_sample_shape(t->samples), (uint64_t)t->c->seed);
     if (st == TW_OK)
         st = tw_objective_add_params(&t->run.objective, s->model, (uint64_t)t->c->seed);
+    if (st == TW_OK && t->features) st = tw_run_take_features(s->model->params, t->features);
+    tw_restore_destroy(&t->features);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_stepper_make_memory(s));
     TW_TRY(tw_comm_agree(t->comm, tw_stepper_plan(s, &t->run.objective, false)));
@@ -416,6 +421,7 @@ void tw_trainer_close(tw_trainer *t)
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
     tw_stepper_close(&t->stepper);
+    tw_restore_destroy(&t->features);
     tw_run_config_free(&t->run);
     tw_encoding_destroy(&t->encoding);
     tw_loader_destroy(&t->loader);

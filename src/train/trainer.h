@@ -45,8 +45,10 @@ typedef struct tw_trainer {
     tw_run_config run;
     const tw_train_config *c; /* run.train */
     tw_config *config;
-    char *config_text;         /* frozen */
-    tw_watchdog *own_watchdog; /* where the program has none; else NULL */
+    char *config_text;            /* frozen */
+    struct tw_restored *features; /* of an objective that compares by a classifier; until its
+                                     weights are in the store */
+    tw_watchdog *own_watchdog;    /* where the program has none; else NULL */
     tw_io *io;
     tw_dataset *data;
     tw_loader *loader;
@@ -154,10 +156,13 @@ bool tw_preview_validates(const tw_preview *p);
 enum { TW_ACCURACY_BINS = 8 };
 typedef struct tw_validation {
     double loss;
-    bool classifies;                   /* else nothing of what follows */
+    bool classifies;                   /* else nothing of the next two */
     double accuracy;                   /* share of samples whose largest logit is their label's */
     double by_noise[TW_ACCURACY_BINS]; /* the same of each eighth of the process's time, from little
                                           noise to much; NaN where no sample's time lies */
+    int64_t codes, used; /* of an autoencoder of codes: how many, and how many the split uses; else
+                            0 */
+    double perplexity;   /* exp of the entropy of how often each is used */
 } tw_validation;
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);

@@ -32,6 +32,7 @@ rank_independent = yes
 [ema]
 rates = 0.5
 [log]
+every = 1
 validate_every = 2
 grid_every = 4
 grid_count = 2
@@ -40,6 +41,7 @@ END
 # the same bits on one rank, and stopped, and on four after two
 expect_exit 0 "$TWEEDIE" train ae.ini --run ae
 expect_message "validation loss"
+grep -q '"discriminator_loss": 1\.0' ae/metrics.jsonl || fail "no discriminator's loss near that of knowing nothing"
 expect_exit 75 ranks 2 "$TWEEDIE" train ae.ini --run again --stop-at-step 2
 expect_exit 0 ranks 4 "$TWEEDIE" train ae.ini --run again
 expect_exit 0 "$TWEEDIE" checkpoint diff ae/checkpoints/step-000000004.h5 again/checkpoints/step-000000004.h5

@@ -102,6 +102,29 @@ expect_exit 0 restore --class 1 --out one-x.h5
 expect_exit 64 restore --class 0 --out one-x.h5
 expect_message "made with other weights, data or settings"
 
+# of a class, guided without a classifier; a classifier has no second derivative
+expect_exit 0 restore --class all "${guided[@]}" --out guided-x.h5
+cat >judge.ini <<END
+[data]
+path = z.h5
+[network]
+kind = wideresnet
+blocks = 1
+widen = 1
+classes = 2
+[objective]
+kind = classify
+[train]
+steps = 2
+batch = 2
+[ema]
+rates = 0.5
+END
+expect_exit 0 "$TWEEDIE" train judge.ini --run judge
+expect_exit 0 "$TWEEDIE" sample ldm --count 4 --guide judge --scale 2 --class 1 --out judged.h5
+expect_exit 78 restore --guide judge --class 1 --out judged-x.h5
+expect_message "a second network guides it"
+
 # the latents themselves, measured: any method, a result of its own
 expect_exit 0 "$TWEEDIE" restore --simulate --task denoise task.noise=0.1 --input z.h5 --split test --rows 2 --out yz.h5
 expect_exit 0 "$TWEEDIE" restore ldm --latents --task denoise task.noise=0.1 --method ddrm --input yz.h5 --count 2 --out xz.h5 sample.steps=3

@@ -119,6 +119,8 @@ expect_exit 0 "$TWEEDIE" train ldm.ini --run m2 "${encoder[@]}" data.latents=mea
 same m1 m2
 expect_exit 0 "$TWEEDIE" train ldm.ini --run streamed "${encoder[@]}" train.microbatch=1 data.flip=yes
 expect_exit 1 "$TWEEDIE" checkpoint diff "sampled/$last" "streamed/$last"
+expect_exit 0 "$TWEEDIE" train ldm.ini --run given "${encoder[@]}" data.latent_scale=2 train.steps=1 log.grid_every=0
+grep -q "which is 1 in model units" "$ERR" && fail "a given scale is measured"
 expect_exit 0 "$TWEEDIE" sample encoded --count 3 --out s.h5
 expect_exit 0 "$TWEEDIE" inspect --json s.h5
 expect_output '"samples_kind": "uint8 images"'

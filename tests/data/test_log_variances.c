@@ -174,6 +174,45 @@ static void latents_are_sampled_anew_at_each_visit(void **state)
     assert_true(fabs(squares / count - 1) < 5 * sqrt(2 / count));
 }
 
+/* What encodes images in the step follows the order of the latents' dataset, whose samples are
+ * smaller or larger, and takes images in the encoder's units. */
+static void samples_come_in_a_given_order_and_units(void **state)
+{
+    (void)state;
+    static float x[BATCH * SAMPLE];
+    int32_t label[BATCH], other[BATCH];
+    static const float ones[C] = {1, 1}, zeros[C] = {0, 0};
+    tw_dataset_spec large = describe(), units = describe();
+    large.height = large.width = 512; /* a sample is a block */
+    units.offset = zeros;
+    units.scale = ones;
+    tw_dataset *d = NULL;
+    tw_loader *l[3] = {NULL};
+    make("order.h5", 0, false);
+    open_it(&d, "order.h5");
+    for (int k = 0; k < 3; k++) {
+        const tw_loader_options how = {.batch = BATCH,
+                                       .seed = 3,
+                                       .mode = k == 1 ? TW_LOADER_STREAMING : TW_LOADER_RESIDENT,
+                                       .units = &units,
+                                       .order_of = k < 2 ? &large : NULL};
+        assert_ok(tw_loader_create(&l[k], d, &how));
+    }
+    const int64_t n = tw_loader_positions(l[0]);
+    int64_t differ = 0;
+    for (int64_t step = 0; step < 40; step++) {
+        assert_ok(tw_loader_next(l[0], step, 0, n, x, label));
+        for (int64_t i = 0; i < n; i++) assert_true(x[i * SAMPLE + 1] == mean_of(label[i], 1));
+        assert_ok(tw_loader_next(l[1], step, 0, n, x, other));
+        assert_memory_equal(label, other, (size_t)n * sizeof *label);
+        assert_ok(tw_loader_next(l[2], step, 0, n, x, other));
+        for (int64_t i = 0; i < n; i++) differ += label[i] != other[i];
+    }
+    assert_true(differ > 0);
+    for (int k = 0; k < 3; k++) tw_loader_destroy(&l[k]);
+    tw_dataset_destroy(&d);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -221,6 +260,7 @@ int main(void)
         cmocka_unit_test(log_variances_are_read_as_written),
         cmocka_unit_test(log_variances_are_part_of_the_digest),
         cmocka_unit_test(latents_are_sampled_anew_at_each_visit),
+        cmocka_unit_test(samples_come_in_a_given_order_and_units),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

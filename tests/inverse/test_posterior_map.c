@@ -274,7 +274,7 @@ static void methods_for_linear_measurements_are_refused(void **state)
     assert_int_equal(
         make_rig_of(&r, p.process, score, pixels, "restore.method=dps", 1, 2, &map, NULL),
         TW_ECONFIG);
-    assert_non_null(strstr(tw_error_message(), "none"));
+    assert_non_null(strstr(tw_error_message(), "this score has none"));
     break_rig(&r);
     destroy_prior(&p);
 }

@@ -141,8 +141,8 @@ static void measure(const setting *s, int terms, double generator_factor, float 
     tw_graph_pop_scope(g);
     tw_value *sum = tw_affine(g, mean_each(g, fake), 0, 0);
     if (terms & RECONSTRUCTION)
-        sum =
-            tw_add(g, sum, tw_reconstruction(g, &(tw_reconstruction_config){.gradient = 1}, x, y));
+        sum = tw_add(g, sum,
+                     tw_reconstruction(g, &(tw_reconstruction_config){.gradient = 1}, NULL, x, y));
     if (terms & GENERATOR)
         sum = tw_add(g, sum, tw_affine(g, mean_each(g, fake), -generator_factor, 0));
     if (terms & HINGE) {
@@ -382,6 +382,42 @@ static void what_does_not_go_together_is_refused(void **state)
     }
 }
 
+/* pix2pix's and VQGAN's of three layers has 2,765,633 parameters (without the biases of the three
+ * layers that normalise) and judges 30 x 30 patches of 256 x 256 pixels. */
+static void the_published_size_judges_as_many_patches(void **state)
+{
+    static const char text[] = "[network]\nkind = autoencoder\nblock_out_channels = 32\n"
+                               "layers_per_block = 1\n[objective]\nkind = autoencoder\n"
+                               "adversarial_weight = 1\n";
+    setting s = {0};
+    int64_t of_both, own = 0;
+    tw_graph *g = NULL;
+    (void)state;
+    ok(tw_config_create(&s.c));
+    ok(tw_config_parse(s.c, text, sizeof text - 1, "test"));
+    ok(tw_model_configure(&s.m, s.c));
+    ok(tw_objective_bind(&s.config, s.c));
+    ok(tw_config_finish(s.c));
+    ok(tw_model_create(s.m, TW_SHAPE(256, 256, 3), 1));
+    own = tw_params_count(s.m->params);
+    ok(tw_objective_add_params(&s.config, s.m, 1));
+    of_both = tw_params_count(s.m->params);
+    assert_int_equal(of_both - own, 2765633 + 128 + 256 + 512);
+    const tw_net *net = (const tw_net *)tw_kind_named(tw_net_kinds, "patch_discriminator");
+    const struct {
+        int64_t channels, layers, groups;
+    } config = {64, 3, 32};
+    ok(tw_graph_create(&g));
+    const tw_net_inputs in = {.x = tw_input(g, "x", TW_F32, TW_SHAPE(2, 256, 256, 3)),
+                              .sample = s.m->sample,
+                              .outputs = 1};
+    const tw_value *judged = net->build(g, &config, &in);
+    ok(tw_graph_status(g));
+    assert_true(tw_shape_equal(judged->shape, TW_SHAPE(2, 30, 30, 1)));
+    tw_graph_destroy(&g);
+    close_setting(&s);
+}
+
 static void a_discriminator_models_no_samples(void **state)
 {
     static const char text[] = "[network]\nkind = patch_discriminator\n";
@@ -405,6 +441,7 @@ int main(void)
         cmocka_unit_test(until_it_starts_all_is_as_without_it),
         cmocka_unit_test(codes_have_it_too),
         cmocka_unit_test(what_does_not_go_together_is_refused),
+        cmocka_unit_test(the_published_size_judges_as_many_patches),
         cmocka_unit_test(a_discriminator_models_no_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

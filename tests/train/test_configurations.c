@@ -56,7 +56,8 @@ static void check(const char *path, const char *precision)
     const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {
         .batch = batch, .global_batch = batch, .precision = setup.precision, .gradients = true};
-    if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
+    if (tw_objective_add_params(setup.objective, setup.model, 0) != TW_OK ||
+        tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
         tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
     const tw_plan *p = tw_objective_plan(objective);
