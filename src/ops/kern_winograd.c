@@ -230,8 +230,8 @@ TW_INLINE void transform_line(int m, float line[][LINE], const float *g, int64_t
     }
 }
 
-/* Kept weights are read long after and are four times the weights, so whole lines of 64 bytes go
- * past the caches: they need not be read before they are written. */
+/* Transformed weights are read long after and are four times the weights, so whole lines of 64
+ * bytes go past the caches: they need not be read before they are written. */
 TW_INLINE void stream_line(int m, const tw_winograd_row *u, int64_t i, float line[][LINE])
 {
     for (int p = 0; p < (m + 2) * (m + 2); p++)
@@ -251,10 +251,10 @@ TW_INLINE void store_line(int m, const tw_winograd_row *u, int64_t i, float line
 }
 
 TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winograd_kernel *g,
-                                 int64_t inputs, int64_t outputs, bool kept)
+                                 int64_t inputs, int64_t outputs)
 {
     float line[TW_WINOGRAD_POINTS_MAX][LINE] __attribute__((aligned(64)));
-    const bool whole = kept && outputs == LINE && COLUMNS >= LINE && (uintptr_t)u->at % 64 == 0 &&
+    const bool whole = outputs == LINE && COLUMNS >= LINE && (uintptr_t)u->at % 64 == 0 &&
                        u->point_stride % LINE == 0;
     for (int64_t i = 0; i < inputs; i++) {
         transform_line(m, line, (*g)[0][i], outputs);
@@ -306,9 +306,9 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
     WRITE(m, bf16, TW_STORED_BF16)                                                                 \
     WRITE(m, native, TW_STORED_BF16_NATIVE)                                                        \
     static void weights##m(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,  \
-                           int64_t outputs, bool kept)                                             \
+                           int64_t outputs)                                                        \
     {                                                                                              \
-        transform_weights(m, u, g, inputs, outputs, kept);                                         \
+        transform_weights(m, u, g, inputs, outputs);                                               \
     }                                                                                              \
     static void weights_gradient##m(tw_winograd_kernel *g, const tw_winograd_row *u,               \
                                     int64_t inputs, int64_t outputs)                               \

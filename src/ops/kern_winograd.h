@@ -49,9 +49,9 @@ typedef struct tw_kern_winograd {
     void (*gradient[2][TW_STORED_COUNT])(const tw_winograd_row *z, const void *const *pixel,
                                          const void *const *ahead, int64_t channels);
     /* G g Gᵀ of `inputs` rows, which lie one after the other in a panel, and of `outputs` channels,
-     * a multiple of every vector; past the caches where they are to be kept. */
+     * a multiple of every vector. */
     void (*weights[2])(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,
-                       int64_t outputs, bool kept);
+                       int64_t outputs);
     /* Gᵀ u G, the other way. */
     void (*weights_gradient[2])(tw_winograd_kernel *g, const tw_winograd_row *u, int64_t inputs,
                                 int64_t outputs);

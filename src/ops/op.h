@@ -68,8 +68,8 @@ typedef struct tw_task {
     void *packed;
     bool
         packs_whole; /* run() reads nothing of `packed` but what pack() writes: it needs no zeros */
-    bool packs_each_run;  /* as the plan decides: packed before each run(), not kept until the next,
-                             so packing leaves it in the caches */
+    bool packs_each_run;  /* as the plan decides: packed before each run(), in scratch memory, not
+                             kept until the next */
     int64_t pack_unit[2]; /* numbers of inputs 0 and 1 that one call of pack() reads; 0: nothing of
                              that input is packed */
     void *state;          /* the op's own; destroy() frees it */

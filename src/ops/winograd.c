@@ -105,8 +105,7 @@ static void pack_tile(const tw_winograd *w, const tw_task *t, int64_t i, int64_t
     }
     u.at = (float *)t->packed + o / columns * u.panel_stride + i * columns + o % columns;
     w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)(const void *)g, inputs,
-                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o),
-                                   !t->packs_each_run);
+                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 
 void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
