@@ -39,21 +39,6 @@ TW_INLINE tw_veci add_pairs(tw_veci sum, tw_veci a, tw_veci b, bool native)
 #endif
 }
 
-/* To the nearest whole numbers, of two the even one. */
-TW_INLINE tw_veci to_whole(tw_vec x)
-{
-#if defined(TW_SIMD_AVX512)
-    return (tw_veci)_mm512_cvtps_epi32((__m512)x);
-#elif defined(TW_SIMD_AVX2)
-    return (tw_veci)_mm256_cvtps_epi32((__m256)x);
-#elif defined(__SSE2__)
-    return (tw_veci)_mm_cvtps_epi32((__m128)x);
-#else
-    const float magic = 12582912.0f; /* 1.5 · 2^23: adding it leaves no bits behind the point */
-    return __builtin_convertvector((x + magic) - magic, tw_veci);
-#endif
-}
-
 TW_INLINE tw_veci load_pairs(const int16_t *p)
 {
     tw_veci v;
@@ -108,36 +93,10 @@ static float left(int16_t *out, const float *x, int64_t count)
     const float scale = tw_short_scale(tw_vsum(sum), tw_vlargest(top), TW_SHORT_LEFT, &inverse);
     for (int64_t i = 0; i < count; i += TW_LANES) {
         const shorts s =
-            __builtin_convertvector(to_whole(tw_vload_f32(x + i, TW_LANES) * scale), shorts);
+            __builtin_convertvector(tw_vto_whole(tw_vload_f32(x + i, TW_LANES) * scale), shorts);
         memcpy(out + i, &s, sizeof s);
     }
     return inverse;
-}
-
-static void squares(float *sum, const float *x, int64_t stride)
-{
-    for (int j = 0; j < TW_SHORT_BLOCK; j += TW_LANES) {
-        tw_vec s = tw_vload_f32(sum + j, TW_LANES);
-        for (int i = 0; i < TW_SHORT_BLOCK; i++) {
-            const tw_vec v = tw_vload_f32(x + i * stride + j, TW_LANES) * TW_SHORT_UNIT;
-            s += v * v;
-        }
-        tw_vstore_f32(sum + j, s, TW_LANES);
-    }
-}
-
-static void right(int16_t *out, int64_t panel, const float *x, int64_t stride, const float *scale)
-{
-    for (int j = 0; j < TW_SHORT_BLOCK; j += TW_LANES) {
-        const tw_vec s = tw_vload_f32(scale + j, TW_LANES);
-        int16_t *to = out + j / COLUMNS * panel + 2 * (j % COLUMNS);
-        for (int i = 0; i < TW_SHORT_BLOCK; i += 2) {
-            const tw_veci even = to_whole(tw_vload_f32(x + i * stride + j, TW_LANES) * s),
-                          odd = to_whole(tw_vload_f32(x + (i + 1) * stride + j, TW_LANES) * s),
-                          both = (tw_veci)(((tw_vecu)odd << 16) | ((tw_vecu)even & 0xffffu));
-            memcpy(to + i * COLUMNS, &both, sizeof both);
-        }
-    }
 }
 
 /* clang-format off */
@@ -170,8 +129,5 @@ static void product_native(const tw_short_product *p, int rows)
 #define product_native product_plain
 #endif
 
-const tw_kern_short TW_KERNEL(tw_kern_short) = {.rows_max = ROWS_MAX,
-                                                .product = {product_plain, product_native},
-                                                .left = left,
-                                                .squares = squares,
-                                                .right = right};
+const tw_kern_short TW_KERNEL(tw_kern_short) = {
+    .rows_max = ROWS_MAX, .product = {product_plain, product_native}, .left = left};

@@ -17,12 +17,7 @@
 
 #include "ops/kern_panel.h"
 
-enum {
-    TW_SHORT_LEFT = 65000,
-    TW_SHORT_RIGHT = 32500,
-    TW_SHORT_TERMS_MAX = 65536,
-    TW_SHORT_BLOCK = 16 /* rows and columns of the right side that are made at once */
-};
+enum { TW_SHORT_LEFT = 65000, TW_SHORT_RIGHT = 32500, TW_SHORT_TERMS_MAX = 65536 };
 
 typedef struct tw_short_product {
     const int16_t *a, *b;
@@ -39,11 +34,6 @@ typedef struct tw_kern_short {
     void (*product[2])(const tw_short_product *p, int rows);
     /* One row of the left side, of `count` numbers, a multiple of 16. @return the inverse scale */
     float (*left)(int16_t *out, const float *x, int64_t count);
-    /* sum[j] += Σ_i x[i · stride + j]², of a block. */
-    void (*squares)(float *sum, const float *x, int64_t stride);
-    /* A block of the right side, scale[j] x[i · stride + j], whose next panel, where panels are
-     * narrower than blocks, is `panel` numbers behind. */
-    void (*right)(int16_t *out, int64_t panel, const float *x, int64_t stride, const float *scale);
 } tw_kern_short;
 
 TW_KERNEL_DECLARE(tw_kern_short);

@@ -91,35 +91,31 @@ void tw_winograd_destroy(tw_winograd *w)
     tw_weights_copy_destroy(&w->weights);
 }
 
-void tw_winograd_transform_kernel(const tw_winograd *w, const tw_task *t, tw_winograd_row u,
-                                  int64_t i, int64_t o)
+const tw_winograd_kernel *tw_winograd_weights(const tw_winograd *w, const tw_task *t,
+                                              tw_winograd_kernel *copy, int64_t i, int64_t o)
 {
-    const float *stored = t->in[1];
-    const int64_t inputs = least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
-                  outputs = least(TW_WINOGRAD_CHANNELS, w->grid.out_channels - o);
-    tw_winograd_kernel copy;
-    const float *g = &copy[0][0][0];
-    if (w->direct) {
-        g = stored + (o / TW_WINOGRAD_CHANNELS * (w->grid.in_channels / TW_WINOGRAD_CHANNELS) +
-                      i / TW_WINOGRAD_CHANNELS) *
-                         (int64_t)(sizeof copy / sizeof(float));
-    } else {
-        if (inputs < TW_WINOGRAD_CHANNELS || outputs < TW_WINOGRAD_CHANNELS)
-            memset(copy, 0, sizeof copy);
-        tw_weights_copy_tile(&w->weights, copy, stored, w->flip ? i : o, w->flip ? o : i);
-    }
-    w->kern->weights[w->grid.size](
-        &u, (const tw_winograd_kernel *)(const void *)g, inputs,
-        least(TW_WINOGRAD_CHANNELS, w->out_panels * w->panel->columns - o));
+    const int64_t panels = w->grid.in_channels / TW_WINOGRAD_CHANNELS;
+    if (w->direct && o < w->grid.out_channels)
+        return (const tw_winograd_kernel *)t->in[1] + o / TW_WINOGRAD_CHANNELS * panels +
+               i / TW_WINOGRAD_CHANNELS;
+    if (i + TW_WINOGRAD_CHANNELS > w->grid.in_channels ||
+        o + TW_WINOGRAD_CHANNELS > w->grid.out_channels)
+        memset(copy, 0, sizeof *copy);
+    if (o < w->grid.out_channels)
+        tw_weights_copy_tile(&w->weights, copy, t->in[1], w->flip ? i : o, w->flip ? o : i);
+    return (const tw_winograd_kernel *)copy;
 }
 
 /* Some 16 input and 16 output channels, from (i, o) on. */
 static void pack_tile(const tw_winograd *w, const tw_task *t, int64_t i, int64_t o)
 {
     const int64_t columns = w->panel->columns;
+    tw_winograd_kernel copy;
     tw_winograd_row u = w->u;
     u.at = (float *)t->packed + o / columns * u.panel_stride + i * columns + o % columns;
-    tw_winograd_transform_kernel(w, t, u, i, o);
+    w->kern->weights[w->grid.size](&u, tw_winograd_weights(w, t, &copy, i, o),
+                                   least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
+                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 
 void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)

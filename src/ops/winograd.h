@@ -130,9 +130,10 @@ void tw_winograd_fixed_layout(tw_winograd *w);
 int64_t tw_winograd_fixed_inputs_size(const tw_winograd *w);
 size_t tw_winograd_fixed_packed_bytes(const tw_winograd *w);
 void tw_winograd_fixed_pack(const tw_winograd *w, const tw_task *t);
-/* transforms some 16 × 16 channels of weights to u, as far as they are there. */
-void tw_winograd_transform_kernel(const tw_winograd *w, const tw_task *t, tw_winograd_row u,
-                                  int64_t i, int64_t o);
+/* The weights of 16 × 16 channels from (i, o) on, in `copy` where they are elsewhere otherwise;
+ * zeros behind the last channels. */
+const tw_winograd_kernel *tw_winograd_weights(const tw_winograd *w, const tw_task *t,
+                                              tw_winograd_kernel *copy, int64_t i, int64_t o);
 void tw_winograd_fixed_inputs(const tw_winograd *w, float *v, const void *x, const float *zeros,
                               int64_t first, int64_t count);
 void tw_winograd_fixed_multiply(const tw_winograd *w, float *m, const float *v, const void *packed,

@@ -3,13 +3,11 @@
  * all columns behind them. */
 #include "ops/winograd.h"
 
-#include <string.h>
-
 #include "ops/task.h"
 
 /* Rows do not begin at multiples of a power of two, or twelve of them would want the same lines of
  * a cache. */
-enum { APART = 32, COLUMNS_MAX = TW_PANEL_COLUMNS_MAX, BLOCK = TW_SHORT_BLOCK };
+enum { APART = 32, BLOCK = TW_WINOGRAD_CHANNELS };
 
 static int64_t pieces(int64_t count, int64_t size)
 {
@@ -53,40 +51,25 @@ static float *column_scales(const tw_winograd *w, const void *packed, int64_t po
     return (float *)(uintptr_t)(const void *)end + point * w->out_panels * w->panel->columns;
 }
 
-/* 16 × 16 channels in f32: rows as wide as a panel, of which the first 16 columns are theirs. */
-typedef struct tile {
-    float at[TW_WINOGRAD_POINTS_MAX][BLOCK * COLUMNS_MAX + BLOCK / 2];
-} tile;
-
-static void transform(const tw_winograd *w, const tw_task *t, tile *x, int64_t i, int64_t o)
-{
-    const tw_winograd_row u = {
-        .at = x->at[0], .point_stride = sizeof x->at[0] / sizeof(float), .panel_stride = BLOCK};
-    if (i + BLOCK > w->grid.in_channels || o >= w->grid.out_channels) memset(x, 0, sizeof *x);
-    if (o < w->grid.out_channels) tw_winograd_transform_kernel(w, t, u, i, o);
-}
-
-/* 16 output channels: transformed twice, since scales are of all input channels. */
+/* 16 output channels: scales first, which are of all input channels. */
 static void pack_columns(const tw_winograd *w, const tw_task *t, int64_t o)
 {
     const int64_t columns = w->panel->columns;
     int16_t *packed = (int16_t *)t->packed + o / columns * w->u.panel_stride + 2 * (o % columns);
-    float sum[TW_WINOGRAD_POINTS_MAX][BLOCK] = {{0}}, scale[TW_WINOGRAD_POINTS_MAX][BLOCK];
-    tile x;
-    for (int64_t i = 0; i < w->grid.in_channels; i += BLOCK) {
-        transform(w, t, &x, i, o);
-        for (int p = 0; p < w->grid.points; p++) w->fixed->squares(sum[p], x.at[p], columns);
-    }
-    for (int p = 0; p < w->grid.points; p++)
+    tw_winograd_kernel copy;
+    tw_winograd_gram gram = {.at = {{0}}};
+    tw_winograd_columns scale;
+    for (int64_t i = 0; i < w->grid.in_channels; i += BLOCK)
+        w->kern->gram(&gram, tw_winograd_weights(w, t, &copy, i, o));
+    w->kern->squares[w->grid.size](&scale, &gram);
+    for (int p = 0; p < w->grid.points; p++) {
+        float *inverse = column_scales(w, t->packed, p) + o;
         for (int j = 0; j < BLOCK; j++)
-            scale[p][j] = tw_short_scale(sum[p][j], 0, TW_SHORT_RIGHT,
-                                         column_scales(w, t->packed, p) + o + j);
-    for (int64_t i = 0; i < w->grid.in_channels; i += BLOCK) {
-        transform(w, t, &x, i, o);
-        for (int p = 0; p < w->grid.points; p++)
-            w->fixed->right(packed + p * w->u.point_stride + i * columns, w->u.panel_stride,
-                            x.at[p], columns, scale[p]);
+            scale.at[p][j] = tw_short_scale(scale.at[p][j], 0, TW_SHORT_RIGHT, inverse + j);
     }
+    for (int64_t i = 0; i < w->grid.in_channels; i += BLOCK)
+        w->kern->fixed[w->grid.size](packed + i * columns, w->u.point_stride,
+                                     tw_winograd_weights(w, t, &copy, i, o), &scale);
 }
 
 void tw_winograd_fixed_pack(const tw_winograd *w, const tw_task *t)

@@ -13,7 +13,7 @@
 #include "ops/kern_short.h"
 #include "ops/reference.h"
 
-enum { ROWS = 12, BLOCK = TW_SHORT_BLOCK };
+enum { ROWS = 12, BLOCK = 16 };
 
 /* x [ROWS][terms] times y [terms][16]. */
 typedef struct problem {
@@ -39,22 +39,34 @@ static void problem_free(problem *p)
     free(p->y);
 }
 
+/* The right side in panels of `columns`, and its inverse scales. */
+static int16_t *right_side(float column[BLOCK], const problem *p, int columns)
+{
+    int16_t *b = calloc((size_t)(p->terms * TW_PANEL_COLUMNS_MAX), sizeof *b);
+    for (int j = 0; j < BLOCK; j++) {
+        float squares = 0;
+        for (int64_t i = 0; i < p->terms; i++) {
+            const float y = p->y[i * BLOCK + j] * TW_SHORT_UNIT;
+            squares += y * y;
+        }
+        const float scale = tw_short_scale(squares, 0, TW_SHORT_RIGHT, &column[j]);
+        int16_t *to = b + j / columns * columns * p->terms + 2 * (j % columns);
+        for (int64_t i = 0; i < p->terms; i++)
+            to[i / 2 * 2 * columns + i % 2] = (int16_t)rintf(p->y[i * BLOCK + j] * scale);
+    }
+    return b;
+}
+
 /* c[ROWS][16], by `rows` rows at a time. */
 static void solve(float *c, const problem *p, const tw_kern_short *k, int columns, int native,
                   int rows)
 {
     const int64_t panel = p->terms * columns;
-    int16_t *a = malloc((size_t)(ROWS * p->terms) * sizeof *a),
-            *b = calloc((size_t)(p->terms * TW_PANEL_COLUMNS_MAX), sizeof *b);
-    float row[ROWS], column[TW_PANEL_COLUMNS_MAX] = {0}, sum[BLOCK] = {0}, scale[BLOCK],
-                     out[ROWS * TW_PANEL_COLUMNS_MAX];
+    int16_t *a = malloc((size_t)(ROWS * p->terms) * sizeof *a);
+    float row[ROWS], column[TW_PANEL_COLUMNS_MAX] = {0}, out[ROWS * TW_PANEL_COLUMNS_MAX];
+    int16_t *b = right_side(column, p, columns);
     for (int r = 0; r < ROWS; r++)
         row[r] = k->left(a + r * p->terms, p->x + r * p->terms, p->terms);
-    for (int64_t i = 0; i < p->terms; i += BLOCK) k->squares(sum, p->y + i * BLOCK, BLOCK);
-    for (int j = 0; j < BLOCK; j++)
-        scale[j] = tw_short_scale(sum[j], 0, TW_SHORT_RIGHT, &column[j]);
-    for (int64_t i = 0; i < p->terms; i += BLOCK)
-        k->right(b + i * columns, panel, p->y + i * BLOCK, BLOCK, scale);
     for (int j = 0; j < BLOCK; j += columns)
         for (int r = 0; r < ROWS; r += rows) {
             const tw_short_product product = {.a = a + r * p->terms,
