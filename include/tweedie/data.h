@@ -2,9 +2,9 @@
  *
  * A dataset is one HDF5 file (datasets/README.md has the format): `/images` uint8 or float32 [N, H,
  * W, C], or `/points` float32 [N, D], with optional `/labels` int32 [N], optional `/condition`
- * (what is known of each sample: uint8 or float32 [N, H, W, C2], of points float32 [N, D2]) and
- * named splits. A sample set is a dataset too. What a network sees are samples, and conditions, in
- * *model units*, float32:
+ * (what is known of each sample: uint8 or float32 [N, H, W, C2], of points float32 [N, D2]), of
+ * latents optional `/log_variance` (float32 [N, H, W, C]) and named splits. A sample set is a
+ * dataset too. What a network sees are samples, and conditions, in *model units*, float32:
  *
  *   uint8 images     x = v / 127.5 − 1            back: v = round((x + 1) 127.5), clamped to 0…255
  *   float32, points  x = (v − offset) / scale     back: v = x scale + offset, per channel (points:
@@ -79,8 +79,8 @@ typedef struct tw_dataset_spec {
     char source[TW_DATASET_TEXT_MAX];    /* where the samples come from */
     char license[TW_DATASET_TEXT_MAX];   /* under which terms */
     char digest[TW_DATASET_DIGEST_MAX];  /* XXH3-128 of the sample bytes, then the label bytes, then
-                                            the bytes of conditions, in storage order; set by the
-                                            writer */
+                                            the bytes of conditions and of log variances, in storage
+                                            order; set by the writer */
     char encoder[TW_DATASET_DIGEST_MAX]; /* of latents, and of samples of a model of them: the
                                            digest of the autoencoder's weights; "" of all else */
     int split_count;                     /* 0 as an argument: one split "train" of all samples */
@@ -89,12 +89,19 @@ typedef struct tw_dataset_spec {
         *condition;    /* what conditions are: kind, extents (H and W are those of the samples),
                           offset,    scale and channel_text; NULL: there are none */
     bool is_condition; /* this is such a spec, of /condition */
+    const struct tw_dataset_spec
+        *log_variance;    /* of latents: /images are means, and beside them are the logarithms of
+                             the variances, in stored values; NULL: there are none */
+    bool is_log_variance; /* this is such a spec, of /log_variance */
 } tw_dataset_spec;
 
 /* What the conditions of such samples would be, of these channels: as an argument, or to be
  * completed with offsets, scales and texts. */
 tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool bytes,
                                           int64_t channels);
+
+/* The same of log variances: of float32 images. */
+tw_dataset_spec tw_dataset_log_variance_spec(const tw_dataset_spec *samples);
 
 /* Elements of one sample, height x width x channels, and its bytes as stored. Exact for every spec
  * that a reader or writer has accepted. */
@@ -113,6 +120,15 @@ void tw_dataset_normalise(const tw_dataset_spec *spec, int64_t count, const void
 /* The way back: what a sample set of this kind stores. */
 void tw_dataset_denormalise(const tw_dataset_spec *spec, int64_t count, const float *x,
                             void *stored);
+
+/* A latent sampled from its moments, z = μ + σ ε in stored values, then in model units: ln σ² is
+ * clamped to [−30, 20] as in training an autoencoder, ε is TW_RNG_LATENT's noise at a position of
+ * the global batch and a step. So each visit of a sample has noise of its own, whoever computes it.
+ * @param units  offset and scale
+ * @param mean, log_variance  [numbers], stored values
+ * @param[out] x          [numbers], not mean or log_variance */
+void tw_dataset_sample_latent(const tw_dataset_spec *units, uint64_t seed, int64_t position,
+                              int64_t step, const float *mean, const float *log_variance, float *x);
 
 /* Model units as 0…255 for a picture, whatever the kind: −1 is black and 1 is white. @param[out]
  * pixels  [count][H][W][C] */
@@ -182,6 +198,12 @@ tw_status tw_dataset_read_condition_stored(tw_dataset *dataset, int64_t first, i
 tw_status tw_dataset_read_condition(tw_dataset *dataset, const tw_dataset_spec *units,
                                     int64_t first, int64_t count, float *y);
 
+/* Log variances of the samples first … first + count − 1 of the chosen split. Not collective.
+ * @param[out] values  [count][H][W][C]
+ * @return TW_EDATA where the dataset has none, or for a value that is not finite; TW_EIO */
+tw_status tw_dataset_read_log_variance(tw_dataset *dataset, int64_t first, int64_t count,
+                                       float *values);
+
 /* ---- batches ---- */
 
 typedef struct tw_loader tw_loader;
@@ -206,6 +228,13 @@ typedef struct tw_loader_options {
     bool later;     /* samples that stay in memory are read by tw_loader_read: until then nothing of
                        that memory is touched, and nothing may be loaded */
     bool condition; /* conditions are loaded with the samples; the dataset must have some */
+    bool sample_latents; /* samples are tw_dataset_sample_latent of mean and log variance, which the
+                            dataset must have, at the position and step that load them; else means
+                          */
+    const tw_dataset_spec *units; /* samples are brought to the model units of this spec of the same
+                                     kind and shape; NULL: to the dataset's own. Borrowed */
+    const tw_dataset_spec *order_of; /* samples come in the order of such a dataset: so many of its
+                                        samples fit in a block; NULL: of the dataset itself */
 } tw_loader_options;
 
 /* Prepares loading from the chosen split; reads this rank's samples where they stay in memory.
@@ -305,9 +334,13 @@ tw_status tw_dataset_writer_append(tw_dataset_writer *writer, int64_t count, con
 tw_status tw_dataset_writer_append_condition(tw_dataset_writer *writer, int64_t count,
                                              const void *stored);
 
+/* The same of log variances. @param values  [count][H][W][C] */
+tw_status tw_dataset_writer_append_log_variance(tw_dataset_writer *writer, int64_t count,
+                                                const float *values);
+
 /* Completes, flushes and renames the file, and releases the writer, on failure too.
  * @param[out] digest  TW_DATASET_DIGEST_MAX bytes, or NULL
- * @return TW_EDATA if samples or conditions are missing; TW_EIO */
+ * @return TW_EDATA if samples, conditions or log variances are missing; TW_EIO */
 tw_status tw_dataset_writer_finish(tw_dataset_writer **writer, char *digest);
 
 /* Gives up: nothing is left on the disk. */

@@ -136,6 +136,25 @@ tw_value *tw_constant(tw_graph *g, const char *name, tw_shape shape, tw_init ini
  * copy. */
 tw_value *tw_state_param(tw_graph *g, const char *name, tw_shape shape, tw_init init);
 
+/* What a step measures for a state parameter, f32 of its shape and layout: once the graph has
+ * gradients (tw_graph_gradient_of_params) a plan writes the value behind them, and it is summed
+ * over microbatches and ranks as they are. */
+void tw_graph_statistic(tw_graph *g, tw_value *state, tw_value *value);
+
+/* A network of its own in a graph that has another one. */
+typedef struct tw_graph_scope {
+    const char *prefix; /* of the names of its parameters; "": none */
+    bool frozen;        /* what it declares as trained is frozen (tw_constant), without dropout */
+    bool again;         /* it is there already: its parameters are those of the same names, where
+                           otherwise a second one of a name is refused */
+} tw_graph_scope;
+
+/* Parameters of all roles that are declared until the matching pop are of that scope, within those
+ * that are open already; at most 4. Inputs are not. To build a network twice with the same
+ * parameters open its scope twice, the second time with `again`. */
+void tw_graph_push_scope(tw_graph *g, const tw_graph_scope *scope);
+void tw_graph_pop_scope(tw_graph *g);
+
 /* Names a value so that a plan keeps it and its user can read it after a run. */
 void tw_graph_output(tw_graph *g, const char *name, tw_value *value);
 
@@ -151,6 +170,10 @@ void tw_graph_gradient(tw_graph *g, tw_value *y, tw_value *seed, tw_value *const
 /* Does the same for all trainable parameters of the graph and marks the results as their gradients,
  * which a plan writes to the parameter store. */
 void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss);
+
+/* What is minimised beside the loss, of the loss's shape: tw_graph_gradient_of_params adds it, and
+ * the loss's own value knows nothing of it. */
+void tw_graph_add_loss(tw_graph *g, tw_value *term);
 
 /* The trained parameters in order of creation. */
 int tw_graph_param_count(const tw_graph *g);
@@ -238,6 +261,7 @@ typedef enum tw_activation_kind {
     TW_SOFTPLUS,
     TW_TANH,
     TW_SIGMOID,
+    TW_LEAKY_RELU, /* 0.2 x below zero */
     TW_ACTIVATION_COUNT
 } tw_activation_kind;
 tw_value *tw_activation(tw_graph *g, tw_value *x, tw_activation_kind kind);

@@ -112,6 +112,19 @@ tw_status tw_operator_describe(tw_text *out, const tw_operator *a);
 void tw_operator_simulate(const tw_operator *a, const double *x, double sigma, uint64_t seed,
                           int64_t row, double *y);
 
+/* A differentiable map D between what a score describes, z, and what an operator measures, D(z): a
+ * decoder of latents. The measurement is then y = A D(z) + σ n, which no basis knows; methods that
+ * need H(z) = A D(z) and its pull-back H'(z)ᵀ v alone do with it. Neither can fail, and nothing
+ * here is collective. */
+typedef struct tw_map {
+    void *self;
+    int64_t dims, outputs; /* numbers of z and of D(z) */
+    /* @param z [n][dims] @param[out] x [n][outputs] */
+    void (*forward)(void *self, int64_t n, const float *z, float *x);
+    /* gz = D'(z)ᵀ gx at z. @param gx [n][outputs] @param[out] gz [n][dims] */
+    void (*pull_back)(void *self, int64_t n, const float *z, const float *gx, float *gz);
+} tw_map;
+
 /* ---- posterior samples ---- */
 
 /* [restore], and what [task] says of the noise. */
@@ -126,6 +139,9 @@ typedef struct tw_posterior_config {
 tw_status tw_posterior_bind(tw_posterior_config *out, tw_config *config);
 void tw_posterior_config_free(tw_posterior_config *config);
 
+/* A method that does with a tw_map: what restore.method may be where there is one. Static. */
+const char *tw_posterior_method_of_maps(void);
+
 /* sample.kind where nothing is said: the method's own, or NULL. */
 const char *tw_posterior_usual_sampler(const tw_posterior_config *config);
 
@@ -137,6 +153,8 @@ typedef struct tw_posterior_options {
     const tw_process *process;
     const tw_score *prior; /* the score of p(x); its vjp where the method needs one */
     tw_operator *a;        /* a basis is computed where the method needs one */
+    const tw_map *map;     /* what the operator measures is D(x) of what the score describes; NULL:
+                              that itself */
     double noise;          /* of y as the operator makes it, from samples in model units */
     int64_t per;           /* posterior samples of a measurement, K */
     bool bounded;          /* the data have bounds: what sample.clip = auto looks at */

@@ -20,14 +20,19 @@ typedef struct tw_latents_summary {
     double ssim;         /* NaN of samples below 11 x 11 */
     double kl;           /* nats of a latent against N(0, 1); NaN of codes */
     int64_t codes, used; /* of the network, and how many of them the rows used; 0: it has none */
+    double perplexity;   /* exp of the entropy of how often each is used; 0: it has none */
 } tw_latents_summary;
 
 /* The latent of each row, the encoder's mean: a dataset of float32 images, with the data's labels
  * and, where all rows were asked for, splits. Its scale makes the variance of all numbers of the
  * rows one in model units (Rombach et al. 2022, appendix G). Collective: all ranks get the same
  * status.
- * @return as tw_likelihood_job; TW_ECONFIG for a network that is no autoencoder */
-tw_status tw_encode_data_job(const tw_comm *comm, const tw_row_job_options *options,
+ * @param moments  with the log variance of each number beside its mean, so that training can sample
+ *                 latents anew at each visit; the variance is then that of such samples: of the
+ *                 means, plus the mean of the variances
+ * @return as tw_likelihood_job; TW_ECONFIG for a network that is no autoencoder, or moments of one
+ * with codes */
+tw_status tw_encode_data_job(const tw_comm *comm, const tw_row_job_options *options, bool moments,
                              tw_latents_summary *out);
 
 /* The sample of each row of a dataset of this autoencoder's latents. Collective.

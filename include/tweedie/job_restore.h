@@ -5,7 +5,8 @@
  * measurement, settings, K and i alone; blocks, parts, ranks and resuming are those of job_rows.h.
  *
  * A measurement is y = A x + σ n of a sample x in its own units, the values of its file (bytes: 0 …
- * 255): what the operator's definition gives for x as it is stored. */
+ * 255): what the operator's definition gives for x as it is stored. Where the model's samples are
+ * latents, x is what sample.decode makes of them, and so are results. */
 #ifndef TWEEDIE_JOB_RESTORE_H
 #define TWEEDIE_JOB_RESTORE_H
 
@@ -19,11 +20,12 @@ typedef struct tw_restore_job_options {
     tw_row_job_options rows; /* data: the measurements; assignments to [task], [restore], [sample],
                                 [guidance] and [compute] */
     const char *guide;       /* a classifier or an energy model that guides; NULL or "": none */
-    int64_t per;             /* K, posterior samples of each measurement */
-    bool keep;               /* OUT holds the K samples themselves too */
-    const char *files;       /* a folder for K datasets sample-KKK.h5, one sample of each
-                                measurement in each; NULL or "": none */
-    const char *grid;        /* a PNG: a row for each of the first measurements; NULL or "": none */
+    bool latents;      /* of a model of latents: these were measured, not what they decode to */
+    int64_t per;       /* K, posterior samples of each measurement */
+    bool keep;         /* OUT holds the K samples themselves too */
+    const char *files; /* a folder for K datasets sample-KKK.h5, one sample of each
+                          measurement in each; NULL or "": none */
+    const char *grid;  /* a PNG: a row for each of the first measurements; NULL or "": none */
     int64_t grid_rows;
     const char *truth, *truth_split; /* what was measured, row by row, for the picture; NULL or "":
                                         none, all */

@@ -46,6 +46,7 @@ typedef struct tw_likelihood_summary {
     double bits, bits_error;    /* per dimension; NaN where data are no bytes */
     double prior;               /* mean of the part log p_T(x_T); of the bound −L_T */
     char weights[64], data[64]; /* digests */
+    char encoder[64];           /* rows are latents, by the autoencoder of this digest; "": not */
 } tw_likelihood_summary;
 
 /* The log-likelihood of each row: an HDF5 file with /index, /logp, /bits_per_dimension (of bytes),

@@ -28,6 +28,10 @@ double tw_ssim(const float *a, const float *b, int64_t height, int64_t width, in
 /* 10 log10(range² / mean square difference), infinite where there is none. */
 double tw_psnr(const float *a, const float *b, int64_t n, double range);
 
+/* How many codes a quantiser uses: exp of the entropy of how often each was taken, 1 … codes.
+ * @param used  how many were taken at all; or NULL @return 0 where none was */
+double tw_perplexity(const double *counts, int64_t codes, int64_t *used);
+
 #ifdef __cplusplus
 }
 #endif

@@ -35,12 +35,24 @@ typedef struct tw_model {
     int64_t dims;         /* numbers of a sample */
     tw_params *params;
     tw_choice network, predicted; /* what net and prediction were chosen by, with their keys */
+    bool code_state; /* an autoencoder's codes are what its objective advances, and no trained
+                        parameters. Set before tw_model_create (tw_objective_prepare) */
+    const struct tw_model *features; /* borrowed: the frozen classifier that an objective compares
+                                        samples by, configured and not created; or NULL */
 } tw_model;
 
 /* Binds [network], [process] and [prediction]. Errors are collected in the configuration
  * (tw_config_finish); what depends on the samples' shape is checked by tw_model_create.
  * @param[out] out  tw_model_destroy, in any case; before the configuration is destroyed */
 tw_status tw_model_configure(tw_model **out, tw_config *config);
+
+/* The same of other sections, for a second network beside a model. The names must outlive the
+ * configuration. */
+typedef struct tw_model_sections {
+    const char *network, *process, *prediction;
+} tw_model_sections;
+tw_status tw_model_configure_in(tw_model **out, tw_config *config,
+                                const tw_model_sections *sections);
 
 /* Builds the network for samples of this shape ([H, W, C] or [D]), which it sees as network.shape
  * says, and creates the parameter store, filled from `seed`. The numbers of a condition become as
@@ -167,7 +179,11 @@ tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z);
 /* The halves as plans of one fixed batch: larger requests are cut, the last batch is padded, so a
  * latent does not depend on what it is computed with. Latents are in the network's own units. */
 typedef struct tw_model_codec tw_model_codec;
-typedef enum tw_codec_half { TW_CODEC_ENCODER = 1, TW_CODEC_DECODER = 2 } tw_codec_half;
+typedef enum tw_codec_half {
+    TW_CODEC_ENCODER = 1,
+    TW_CODEC_DECODER = 2,
+    TW_CODEC_DECODER_VJP = 4, /* the decoder's derivative by its latent */
+} tw_codec_half;
 /* @param halves  of tw_codec_half: what is planned @return TW_ECONFIG for a network that is no
  * autoencoder */
 tw_status tw_model_codec_create(tw_model_codec **out, tw_model *m, int halves, int64_t batch,
@@ -190,6 +206,12 @@ void tw_model_codec_encode(tw_model_codec *codec, int64_t n, const float *x, flo
  *                    none */
 void tw_model_codec_decode(tw_model_codec *codec, int64_t n, const float *z, float *x,
                            int32_t *index);
+/* gz = D'(z)ᵀ gx, D the decoder; through codes straight, as if z were the codes that it is decoded
+ * as. Of a codec with TW_CODEC_DECODER_VJP.
+ * @param z, gx    [n][numbers], [n][dims]
+ * @param[out] gz  [n][numbers] */
+void tw_model_codec_decoder_vjp(tw_model_codec *codec, int64_t n, const float *z, const float *gx,
+                                float *gz);
 
 /* ---- as a factor of another model's density ---- */
 
@@ -227,6 +249,16 @@ void tw_model_features_compute(const tw_model_features *features, int64_t n, con
                                float *out);
 /* Borrowed. */
 tw_plan *tw_model_features_plan(const tw_model_features *features);
+
+/* ---- as a distance ---- */
+
+/* Whether samples of that shape can be given to a classifier that is configured, and not created.
+ * @return TW_ECONFIG saying why not */
+tw_status tw_model_check_maps(const tw_model *classifier, tw_shape sample);
+/* Adds a classifier to a graph, at the least noise that it knows and without dropout, over samples
+ * x that are there, f32 [n, sample…] in model units, and gives its feature maps. Its parameters
+ * are declared in the open scope under their own names. The graph fails where there are no maps. */
+void tw_model_build_maps(tw_net_maps *out, tw_graph *g, const tw_model *classifier, tw_value *x);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,14 @@
 extern "C" {
 #endif
 
+/* What a classifier makes of its samples on its way, from first to last: [N, spatial…, C], one of
+ * each resolution or more. */
+enum { TW_NET_MAPS_MAX = 16 };
+typedef struct tw_net_maps {
+    int count;
+    tw_value *map[TW_NET_MAPS_MAX];
+} tw_net_maps;
+
 /* What a network is given: samples of one shape, and what is known of each. A network takes what it
  * is conditioned on; inputs that nothing reads cost nothing. */
 typedef struct tw_net_inputs {
@@ -27,8 +35,10 @@ typedef struct tw_net_inputs {
                             where it was not; NULL where that is 0 */
     tw_shape sample;     /* the shape of x without N, and without the condition's channels */
     int64_t outputs;     /* channels of the output (points: its numbers) */
+    bool code_state;     /* an autoencoder's codes are state (tw_state_param), not trained */
     tw_value **features; /* set by classifiers to what their last layer reads, f32 [N, width];
                             NULL: not asked for */
+    tw_net_maps *maps;   /* classifiers of images add theirs (tw_net_map); NULL: not asked for */
     struct tw_reference_names
         *reference_names; /* collects published parameter names where not NULL */
 } tw_net_inputs;
@@ -42,10 +52,13 @@ typedef struct tw_net_halves {
     tw_value *(*encode)(tw_graph *g, const void *config, const tw_net_inputs *in);
     /* The nearest code of each vector of z, through which no gradient comes to z, and which codes
      * they are, i32 [vectors]; where there are codes. */
-    tw_value *(*quantise)(tw_graph *g, const void *config, tw_value *z, tw_value **index);
+    tw_value *(*quantise)(tw_graph *g, const void *config, const tw_net_inputs *in, tw_value *z,
+                          tw_value **index);
     /* The samples of latents z, which are codes already where there are some: the shape of in->x,
      * which it does not read. */
     tw_value *(*decode)(tw_graph *g, const void *config, const tw_net_inputs *in, tw_value *z);
+    const char *last; /* the weights of the decoder's last layer, whose gradients adversarial terms
+                         are scaled by */
 } tw_net_halves;
 
 typedef struct tw_net {
@@ -67,7 +80,9 @@ typedef struct tw_net {
      * NULL: 0. */
     int64_t (*augment_labels)(const void *config);
 
-    bool logits;     /* a classifier: the output is f32 [N, in->outputs] */
+    bool logits; /* a classifier: the output is f32 [N, in->outputs] */
+    bool judges; /* a discriminator: the output is f32 [N, spatial…, 1], how real each patch is;
+                    no [network], but what an adversarial term chooses */
     bool any_extent; /* its parameters are the same for images of any height and width, and of one
                         channel as of several: it brings them to its own shape */
 
@@ -93,6 +108,9 @@ tw_value *tw_net_build(const tw_net *net, const void *config, tw_net_padding pad
 
 /* For a classifier's builder: x is what its last layer reads. */
 void tw_net_features(tw_graph *g, const tw_net_inputs *in, tw_value *x);
+
+/* The same: h is one of its feature maps. Those beyond TW_NET_MAPS_MAX are left out. */
+void tw_net_map(const tw_net_inputs *in, tw_value *h);
 
 /* A parameter as the published implementation knows it: a slice of one of ours, perhaps transposed
  * or with its rows in another order. */

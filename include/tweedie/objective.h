@@ -26,11 +26,33 @@ typedef struct tw_objective_sample {
     const float *x0, *z, *xt;  /* [dims] */
 } tw_objective_sample;
 
+/* A state parameter between two steps, in the store's layout; of a name that there is not (what is
+ * switched off) count is 0. */
+typedef struct tw_objective_state {
+    float *value;     /* [count], to be set anew */
+    const float *sum; /* [count], of its statistic over the global batch */
+    int64_t count;
+} tw_objective_state;
+
 typedef struct tw_objective_inputs tw_objective_inputs;
+
+/* The classifier by whose feature maps an objective compares samples. Its parameters are frozen
+ * ones of the objective's own, named TW_NAME_OBJECTIVE "features.…". */
+typedef struct tw_objective_features {
+    double weight;      /* of the term; 0: there is none, and no classifier */
+    const char *path;   /* the run, checkpoint or weights */
+    const char *digest; /* of its weights; "": not known yet */
+} tw_objective_features;
 
 /* An objective: objective_NAME.c defines tw_objective_NAME. */
 typedef struct tw_objective_kind {
     tw_kind kind; /* keys of [objective] */
+
+    /* Binds sections beside [objective] into its configuration, and frees what they own. NULL:
+     * none.
+     */
+    tw_status (*bind)(void *config, tw_config *config_text);
+    void (*release)(void *config);
 
     /* Does it go with the model? NULL: with each. @return TW_ECONFIG saying what does */
     tw_status (*check)(const void *config, const tw_model *m);
@@ -52,13 +74,27 @@ typedef struct tw_objective_kind {
     bool weighted, of_score;
     bool classifies;      /* its network is a classifier; what it builds ends in logits, which it
                              names as the output "logits" [n, classes] */
-    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score */
+    bool reconstructs;    /* its network is an autoencoder, of which nothing is a score; where its
+                             latents are codes it names them as the output "codes", i32 */
     bool learns_variance; /* its loss depends on a learned variance; others refuse one */
+    /* What it has of its own: its graph declares parameters that the model has not, named
+     * TW_NAME_OBJECTIVE… (a second network, or the state below). NULL: nothing, ever. */
+    bool (*owns)(const void *config);
+    /* State parameters, its own or the network's, that its graph measures statistics for
+     * (tw_graph_statistic), at most TW_OBJECTIVE_STATES names, NULL at the end; and their new
+     * values after a step, from the statistics' sums over the global batch. Called on one rank of
+     * each node, with the same bits on all; must not fail. */
+    const char *const *states;
+    void (*advance)(const void *config, const tw_model *m, const tw_objective_state *state);
     bool (*clean)(const void *config); /* the network is given x_0 itself, at time t; NULL: x_t */
     int (*probe)(const void *config);  /* tw_objective_probe; NULL: none */
+    /* Tells the model what its network has to be like, before it is created. NULL: nothing */
+    void (*prepare)(const void *config, tw_model *m);
+    /* The classifier that m->features has to be. NULL: none */
+    const tw_objective_features *(*features)(const void *config);
 } tw_objective_kind;
 
-enum { TW_OBJECTIVE_INPUTS = 8, TW_OBJECTIVE_PROBES = 16 };
+enum { TW_OBJECTIVE_INPUTS = 8, TW_OBJECTIVE_PROBES = 16, TW_OBJECTIVE_STATES = 8 };
 /* Random directions v with E v vᵀ = I. */
 typedef enum tw_objective_probe {
     TW_PROBE_NONE,
@@ -116,6 +152,29 @@ void tw_objective_config_free(tw_objective_config *config);
 /* Whether all parts go together. @return TW_ECONFIG saying what would */
 tw_status tw_objective_check(const tw_objective_config *config, const tw_model *m);
 
+/* Adds what the objective has of its own to the model's parameter store, behind the network's, and
+ * initialises all of it from `seed`, the network's as tw_model_create did. To be called right after
+ * that by who plans the objective. @return as tw_objective_check */
+tw_status tw_objective_add_params(const tw_objective_config *config, tw_model *m, uint64_t seed);
+
+/* The state that an objective advances after a step. Made once the store has the values that it
+ * keeps. @param sums  [params->summed − params->trainable] floats that hold the sums of what lies
+ * behind the gradients when it is called; borrowed, with all else */
+typedef struct tw_objective_advance {
+    const tw_objective_config *config;
+    const tw_model *model;
+    tw_objective_state state[TW_OBJECTIVE_STATES];
+} tw_objective_advance;
+void tw_objective_advance_init(tw_objective_advance *out, const tw_objective_config *config,
+                               const tw_model *m, const float *sums);
+void tw_objective_advance_run(const tw_objective_advance *advance);
+
+/* What both are bound to one configuration for: to be called before tw_model_create. */
+void tw_objective_prepare(const tw_objective_config *config, tw_model *m);
+
+/* The classifier that it compares by; NULL where it compares by none. Borrowed. */
+const tw_objective_features *tw_objective_features_of(const tw_objective_config *config);
+
 /* ---- a planned objective ---- */
 
 typedef struct tw_objective tw_objective;
@@ -125,9 +184,11 @@ typedef struct tw_objective_options {
     int64_t global_batch;   /* for stratified times */
     tw_precision precision; /* resolved */
     tw_convolution convolution;
+    tw_packing packing;
     bool gradients;  /* else the loss alone (validation) */
     bool accumulate; /* several microbatches add up */
-    bool recompute;  /* computes cheap activations again instead of keeping them */
+    bool lend_gradients;
+    tw_recompute recompute;
     bool profile;
 } tw_objective_options;
 
@@ -169,6 +230,10 @@ void tw_objective_last(const tw_objective *objective, const double **t, const do
 /* Of the last run of an objective that classifies: whether the largest logit is the label's,
  * [count]; else NULL. */
 const bool *tw_objective_hits(const tw_objective *objective);
+
+/* Of the last run of an objective whose latents are codes: which codes, [count][vectors of a
+ * latent]; else NULL. Borrowed. */
+const int32_t *tw_objective_codes(const tw_objective *objective, int64_t *vectors);
 
 /* The history of the times' distribution, numbers that a checkpoint keeps, each exact in f32; NULL
  * and a count of 0 where there is none. The same on all ranks: whoever runs steps calls observe

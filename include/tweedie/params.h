@@ -29,23 +29,28 @@ typedef struct tw_params {
     int view_count;
     tw_param_view *views; /* in order of declaration, of all roles */
     int64_t size;         /* floats in `value`, padding included */
-    int64_t trainable; /* floats in front that are trained: the length of gradients, of the arrays
-                          of an optimiser and of EMA; the frozen ones follow */
-    int64_t state;     /* where the running statistics begin, which are the rest */
+    int64_t trainable; /* floats in front that are trained: the length of the arrays of an optimiser
+                          and of EMA */
+    int64_t summed;    /* floats in front that a step sums over its batch: behind the gradients the
+                          statistics of the running ones (state); the frozen ones are the rest */
     float *value;      /* [size], owned, or borrowed from the moment of tw_params_use_value */
     bool owns_value;
-    float *gradient; /* [trainable], borrowed or owned, NULL until asked for */
+    float *gradient; /* [summed], borrowed or owned, NULL until asked for */
     bool owns_gradient;
 } tw_params;
 
 /* Collects the parameters of all roles that a graph declares. */
 tw_status tw_params_create(tw_params **out, const tw_graph *g);
+/* Adds those of another graph that the store has not, behind its own, so that its own views keep
+ * their numbers; values are zeros until they are initialised again. Before a plan is made or a
+ * buffer is used. */
+tw_status tw_params_extend(tw_params *p, const tw_graph *g);
 void tw_params_destroy(tw_params **params);
 
 /* Fills the values as their tw_init says, from `seed`. */
 tw_status tw_params_initialise(tw_params *p, uint64_t seed);
 
-/* Gives the store a gradient buffer: the caller's, of p->trainable floats, 64-byte aligned, which
+/* Gives the store a gradient buffer: the caller's, of p->summed floats, 64-byte aligned, which
  * must outlive the store (a reducer's shared memory); or with NULL one of its own. */
 tw_status tw_params_use_gradient(tw_params *p, float *buffer);
 

@@ -32,15 +32,37 @@ bool tw_precision_native(tw_precision p);
 
 typedef struct tw_plan tw_plan;
 
+/* Where operations find parameters in the layouts that they read: kept from one packing to the
+ * next, as is best where parameters stay the same for many runs; or packed by each run just before
+ * they are read, in memory that all operations share, which is as fast where each run sees others.
+ */
+typedef enum tw_packing {
+    TW_PACKING_KEPT,
+    TW_PACKING_EACH_RUN,
+    TW_PACKING_WHERE_CHEAP /* by each run where that costs little beside the operation */
+} tw_packing;
+
+/* What a plan forgets after the forward pass and computes again in the backward pass, on the same
+ * numbers: gradients have the same bits. */
+typedef enum tw_recompute {
+    TW_RECOMPUTE_NO,
+    TW_RECOMPUTE_PASSES, /* what takes a pass over memory: normalisations, activations, copies */
+    TW_RECOMPUTE_CHEAP   /* attention too: what is cheap beside convolutions */
+} tw_recompute;
+
 typedef struct tw_plan_options {
     tw_precision precision; /* resolved: not TW_PRECISION_AUTO */
     tw_convolution convolution;
-    bool accumulate; /* gradients can be added to those of earlier microbatches */
-    bool recompute;  /* forgets what is cheap to compute again in the backward pass */
-    bool no_fusion;  /* primitives as they stand: for tests */
-    bool poison;  /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
-                     set */
-    bool profile; /* measures each task */
+    tw_packing packing;
+    bool accumulate;     /* gradients can be added to those of earlier microbatches */
+    bool lend_gradients; /* until gradients are written, values lie in their buffer: a run leaves
+                            nothing else there, and what was there before is lost; not with
+                            accumulate */
+    tw_recompute recompute;
+    bool no_fusion; /* primitives as they stand: for tests */
+    bool poison;    /* fills every buffer with NaN when its life ends; also where $TWEEDIE_POISON is
+                       set */
+    bool profile;   /* measures each task */
 } tw_plan_options;
 
 /* Plans a graph over a parameter store that holds (at least) the graph's parameters by name and

@@ -67,6 +67,8 @@ extern const tw_kinds tw_process_kinds;
  * used after tw_process_prepare.
  * @param[out] out  tw_process_destroy, in any case; before the configuration is destroyed */
 tw_status tw_process_bind(tw_process **out, tw_config *config);
+/* The same of another section, which must outlive the configuration. */
+tw_status tw_process_bind_in(tw_process **out, tw_config *config, const char *section);
 
 /* After tw_config_finish: computes what follows from the keys.
  * @return TW_ECONFIG for keys that do not go together */

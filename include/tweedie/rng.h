@@ -55,6 +55,7 @@ typedef enum tw_rng_purpose {
     TW_RNG_BOUND = 18,      /* the noise of a variational bound's x_t: position = sample index, step
                                = repeat times the process's steps + t */
     TW_RNG_AUGMENT = 19,    /* what is done to an image of training (data.augment) */
+    TW_RNG_LATENT = 20,     /* the noise of a latent that training samples from its moments */
     TW_RNG_OPERATOR = 24,   /* random projections of a measurement: position = row */
     TW_RNG_MEASUREMENT = 25, /* noise of a simulated measurement: position = row */
     TW_RNG_RESTORE = 26,     /* noise of a posterior sampler beside its sampler's own: position =

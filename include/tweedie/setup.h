@@ -20,7 +20,8 @@ typedef struct tw_setup {
     int64_t batch;        /* what one rank computes at once: train.microbatch, or train.batch */
     int64_t global_batch; /* train.batch */
     int64_t most_ranks;   /* that the batch, or the tree of train.rank_independent, has work for */
-    bool rank_independent, recompute;
+    bool rank_independent;
+    tw_recompute recompute;
     const tw_objective_config *objective;
     const tw_sampler_config *sample;
     const char *data_path, *split;

@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint_format.h"
 #include "tweedie/memory.h"
 #include "tweedie/output.h"
+#include "tweedie/param_names.h"
 
 static bool is_directory(const char *path)
 {
@@ -112,7 +113,7 @@ static tw_status list_rows(parcel *p, const tw_checkpoint *file, const char *gro
     TW_TRY(tw_alloc(&p->rows, tw_checkpoint_count(file), sizeof *p->rows, "names of weights"));
     for (int64_t i = 0; i < tw_checkpoint_count(file); i++) {
         const tw_checkpoint_array *a = tw_checkpoint_array_view(file, i);
-        if (strcmp(a->group, group) != 0) continue;
+        if (strcmp(a->group, group) != 0 || tw_name_is_of_objective(a->name)) continue;
         row *r = &p->rows[p->count++];
         strcpy(r->name, a->name); /* from an index_entry of the same size */
         r->rank = a->rank;

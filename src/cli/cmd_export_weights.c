@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "tweedie/weights.h"
+#include "weights/exporter.h"
 
 typedef struct options {
     const char *format, *out, *weights;
@@ -13,7 +14,7 @@ extern const tw_command tw_cmd_export_weights;
 
 static const tw_option table[] = {
     {"format", TW_CONFIG_STRING, offsetof(options, format), NULL, .value = "FORMAT",
-     .help = "diffusers, safetensors or score_sde"},
+     .help = "of those above"},
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "FOLDER",
      .help = "where the files go; made where it is missing"},
     {"weights", TW_CONFIG_STRING, offsetof(options, weights), "", .value = "raw|ema:RATE",
@@ -21,6 +22,14 @@ static const tw_option table[] = {
     {"force", TW_CONFIG_BOOL, offsetof(options, force), "false",
      .help = "replace files in FOLDER that exist"},
 };
+
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= tw_export_count) return false;
+    *out =
+        (tw_command_kind){.name = tw_export_table[i]->name, .summary = tw_export_table[i]->summary};
+    return true;
+}
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
 {
@@ -46,14 +55,11 @@ const tw_command tw_cmd_export_weights = {
     .name = "export-weights",
     .summary = "write weights as other libraries read them",
     .usage = "RUN|FILE --format FORMAT --out FOLDER",
-    .help =
-        "  diffusers    a folder for DDPMPipeline.from_pretrained: unet (attention_placement = "
-        "ho) and diffusers_unet, process ddpm\n"
-        "  safetensors  model.safetensors with our names of the parameters, and config.ini: any "
-        "network\n"
-        "  score_sde    checkpoint.pth of score_sde_pytorch: unet and ncsnpp with its names",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
+    .kinds_listed = true,
+    .kind_option = "format",
     .least = 1,
     .most = 1,
     .run = run,

@@ -37,6 +37,7 @@ static tw_status print_json(const tw_row_job_options *job, const tw_likelihood_s
     tw_json_double(&json, "evaluations", s->rows.evaluations);
     tw_json_string(&json, "weights_digest", s->weights);
     tw_json_string(&json, "dataset_digest", s->data);
+    if (s->encoder[0]) tw_json_string(&json, "encoder", s->encoder);
     tw_json_end(&json);
     TW_TRY(tw_json_finish(&json));
     printf("%s\n", json.text.data);
@@ -47,11 +48,15 @@ done:
 
 static void print_words(const tw_likelihood_summary *s)
 {
-    printf("log p %s%.6g nats a sample", s->bound ? ">= " : "", s->mean);
+    printf("log p %s%.6g nats a %s", s->bound ? ">= " : "", s->mean,
+           s->encoder[0] ? "latent" : "sample");
     if (isfinite(s->error)) printf(" +- %.2g", s->error);
     if (isfinite(s->bits)) printf(", %s%.4f bits per dimension", s->bound ? "<= " : "", s->bits);
     if (isfinite(s->bits_error)) printf(" +- %.2g", s->bits_error);
     printf("\n");
+    if (s->encoder[0])
+        printf("of latents of the autoencoder %s, not of the samples that they decode to\n",
+               s->encoder);
 }
 
 static tw_status run(struct tw_comm *comm, int argc, char **argv)
@@ -92,7 +97,9 @@ const tw_command tw_cmd_likelihood = {
         "bits on any number of ranks. Exit 64: parts are\n"
         "there that were made with other weights, data or settings. Computes in float32 unless "
         "compute.precision says otherwise, by the definition\n"
-        "of convolutions unless compute.convolution does.",
+        "of convolutions unless compute.convolution does. Of a model of latents DATA holds "
+        "latents, and the likelihood is theirs, not that of the samples\n"
+        "that they decode to; it says so.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 1,

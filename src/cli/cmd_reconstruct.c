@@ -39,8 +39,8 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     if (s.rows.complete || !job.join) goto done;
     printf("  PSNR %.2f dB, SSIM %.4f", s.psnr, s.ssim);
     if (s.codes)
-        printf(" (means over rows); %lld of %lld codes used\n", (long long)s.used,
-               (long long)s.codes);
+        printf(" (means over rows); %lld of %lld codes used, perplexity %.1f\n", (long long)s.used,
+               (long long)s.codes, s.perplexity);
     else
         printf(", KL %.1f nats (means over rows)\n", s.kl);
 done:

@@ -11,9 +11,9 @@
 
 typedef struct options {
     const char *task, *input, *out, *method, *split, *first, *weights, *grid;
-    const char *class, *guide, *scale, *truth, *truth_split, *files;
+    const char *class, *guide, *scale, *decode, *truth, *truth_split, *files;
     int64_t rows, count, grid_rows;
-    bool simulate, keep, join, force, clean;
+    bool simulate, keep, join, force, clean, latents;
 } options;
 
 extern const tw_command tw_cmd_restore;
@@ -36,6 +36,11 @@ static const tw_option table[] = {
              "or a file with that of each (sample.class; default: none)"},
     {"guide", TW_CONFIG_STRING, offsetof(options, guide), "", .value = "RUN",
      .help = "a classifier, or an energy model, that guides the samples (guidance.network)"},
+    {"decode", TW_CONFIG_STRING, offsetof(options, decode), "", .value = "RUN",
+     .help = "models of latents: the autoencoder whose images were measured (sample.decode)"},
+    {"latents", TW_CONFIG_BOOL, offsetof(options, latents), "false",
+     .help =
+         "models of latents: the latents themselves were measured, whatever sample.decode says"},
     {"scale", TW_CONFIG_STRING, offsetof(options, scale), "", .value = "S",
      .help = "how much a guidance changes the score (guidance.scale)"},
     {"keep", TW_CONFIG_BOOL, offsetof(options, keep), "false",
@@ -70,7 +75,7 @@ static const tw_option table[] = {
      .help = "of --truth (default: all)"},
 };
 
-enum { ASSIGNMENTS = 256, KEYS = 4 };
+enum { ASSIGNMENTS = 256, KEYS = 5 };
 
 /* Options that are keys with names of their own; what is assigned wins. */
 typedef struct settings {
@@ -81,8 +86,9 @@ typedef struct settings {
 static tw_status gather(settings *s, const options *o, const tw_arguments *a)
 {
     tw_status st = TW_OK;
-    const char *const key[KEYS] = {"task.kind", "restore.method", "sample.class", "guidance.scale"};
-    const char *const value[KEYS] = {o->task, o->method, o->class, o->scale};
+    const char *const key[KEYS] = {"task.kind", "restore.method", "sample.class", "guidance.scale",
+                                   "sample.decode"};
+    const char *const value[KEYS] = {o->task, o->method, o->class, o->scale, o->decode};
     TW_CHECK(a->assignment_count <= ASSIGNMENTS, TW_EUSAGE, "%d settings are too many",
              a->assignment_count);
     for (int k = 0; k < KEYS; k++) {
@@ -153,6 +159,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
     TW_CHECK(o.simulate || a.count, TW_EUSAGE,
              "which weights? (a run, a checkpoint or a weights file); usage: tweedie restore %s",
              tw_cmd_restore.usage);
+    TW_CHECK(!o.latents || !o.decode[0], TW_EUSAGE, "--latents and --decode exclude each other");
     if (o.simulate) {
         TW_TRY(simulate(comm, &o, &s, first));
         goto done;
@@ -170,6 +177,7 @@ static tw_status run(struct tw_comm *comm, int argc, char **argv)
                                                  .assignment_count = s.count,
                                                  .assignments = s.list},
                                         .guide = o.guide,
+                                        .latents = o.latents,
                                         .per = o.count,
                                         .keep = o.keep,
                                         .files = o.files,
@@ -200,7 +208,9 @@ const tw_command tw_cmd_restore = {
         "gibbs, smc), its own, and quantiles; sample.kind, steps, batch, seed, ...; guidance.kind, "
         "scale, time_min, time_max, ...;\n"
         "compute.threads, precision, convolution. Methods that differentiate the score are refused "
-        "where a second network guides.",
+        "where a second network guides.\n"
+        "Of a model of latents what --decode makes of them was measured and is restored, by "
+        "method dps.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .least = 0,

@@ -45,6 +45,10 @@ static tw_status describe_dataset(tw_json *j, const char *path, const tw_inspect
     put_samples(j, tw_dataset_kind_name(s->kind), s->height, s->width, s->channels, s->num_classes);
     if (s->condition)
         put_condition(j, tw_dataset_kind_name(s->condition->kind), s->condition->channels);
+    if (s->encoder[0]) {
+        tw_json_string(j, "encoder", s->encoder);
+        tw_json_bool(j, "log_variance", s->log_variance != NULL);
+    }
     tw_json_object(j, "splits");
     for (int i = 0; i < s->split_count; i++)
         tw_json_int64(j, s->splits[i].name, s->splits[i].last - s->splits[i].first);
@@ -81,6 +85,7 @@ static tw_status describe_checkpoint(tw_json *j, const char *path)
     tw_json_int64(j, "parameters", numbers);
     tw_json_string(j, "precision", m->precision);
     if (m->condition_kind[0]) put_condition(j, m->condition_kind, m->condition_channels);
+    if (m->encoder[0]) tw_json_string(j, "encoder", m->encoder);
     tw_json_string(j, "weights", m->weights);
     tw_json_string(j, "dataset_digest", m->dataset_digest);
     tw_json_string(j, "versions", m->versions);

@@ -113,12 +113,15 @@ tw_status tw_inspect_plan(const tw_inspect_network *n)
     tw_setup setup = {0};
     tw_objective *objective = NULL;
     TW_TRY(tw_setup_open(&setup, NULL, n->config, n->assignment_count, n->assignments));
+    TW_TRY(tw_objective_add_params(setup.objective, setup.model, 0));
     TW_TRY(tw_params_use_gradient(setup.model->params, NULL));
     const tw_objective_options options = {.batch = setup.batch,
                                           .global_batch = setup.global_batch,
                                           .precision = setup.precision,
                                           .convolution = setup.convolution,
+                                          .packing = TW_PACKING_EACH_RUN,
                                           .gradients = true,
+                                          .lend_gradients = true,
                                           .recompute = setup.recompute};
     TW_TRY(tw_objective_create(&objective, setup.model, setup.objective, &options));
     tw_plan_print(tw_objective_plan(objective), stdout);

@@ -85,17 +85,32 @@ done:
     return st;
 }
 
+static hid_t set_of(const tw_dataset_file *f, int array)
+{
+    const hid_t sets[] = {[TW_JUDGED_SAMPLES] = f->samples.set,
+                          [TW_JUDGED_LABELS] = f->labels,
+                          [TW_JUDGED_CONDITIONS] = f->conditions.set,
+                          [TW_JUDGED_LOG_VARIANCES] = f->log_variances.set};
+    return sets[array];
+}
+
+/* What an array that is there holds; of labels the samples'. */
+static const tw_dataset_spec *spec_of(const tw_dataset_file *f, int array)
+{
+    return array == TW_JUDGED_CONDITIONS && f->condition         ? f->condition
+           : array == TW_JUDGED_LOG_VARIANCES && f->log_variance ? f->log_variance
+                                                                 : &f->spec;
+}
+
 /* Of an array that is not in one piece: its index of chunks, which was walked over in the child, is
  * read once, and chunks then from the judged file. */
 static tw_status open_chunks(tw_dataset *d, int array)
 {
     tw_status st = TW_OK;
     tw_h5_array a;
-    const tw_dataset_file *f = &d->format;
-    const hid_t datasets[] = {f->samples.set, f->labels, f->conditions.set},
-                dataset = datasets[array];
-    const char *const objects[] = {tw_format_object(&f->spec), "/labels", "/condition"},
-                      *object = objects[array];
+    const hid_t dataset = set_of(&d->format, array);
+    const char *object =
+        array == TW_JUDGED_LABELS ? "/labels" : tw_format_object(spec_of(&d->format, array));
     if (dataset < 0 || d->judged.pieces[array].bytes > 0) goto done;
     TW_TRY(tw_h5_look(&a, dataset, d->path, object));
     if (a.chunk_rows == 0) goto done;
@@ -278,8 +293,8 @@ static tw_status read_chunks(tw_h5_chunks *c, int64_t first, int64_t count, void
  * chunks. */
 static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t count, void *out)
 {
-    const bool labels = array == TW_JUDGED_LABELS, samples = array == TW_JUDGED_SAMPLES;
-    const tw_dataset_spec *spec = samples ? &d->format.spec : d->format.condition;
+    const bool labels = array == TW_JUDGED_LABELS;
+    const tw_dataset_spec *spec = spec_of(&d->format, array);
     const size_t bytes = labels ? sizeof(int32_t) : tw_dataset_sample_bytes(spec);
     if (d->judged.pieces[array].bytes > 0)
         return tw_judged_read(&d->judged, array, first, count, bytes, out, d->path);
@@ -287,7 +302,7 @@ static tw_status read_rows(tw_dataset *d, int array, int64_t first, int64_t coun
     if (labels)
         return tw_h5_read_rows(d->format.labels, d->transfer, H5T_NATIVE_INT32, first, count, out,
                                d->path, "/labels");
-    return tw_h5_read_rows(samples ? d->format.samples.set : d->format.conditions.set, d->transfer,
+    return tw_h5_read_rows(set_of(&d->format, array), d->transfer,
                            tw_format_memory_type(spec->kind), first, count, out, d->path,
                            tw_format_object(spec));
 }
@@ -304,7 +319,7 @@ done:
 
 enum { LABEL_BLOCK = 1 << 24 };
 
-/* Samples or conditions. */
+/* Samples, conditions or log variances. */
 static tw_status read_array(tw_dataset *d, int array, const tw_dataset_spec *spec, int64_t first,
                             int64_t count, void *stored)
 {
@@ -346,6 +361,17 @@ tw_status tw_dataset_read_condition_here(tw_dataset *d, int64_t first, int64_t c
     TW_TRY(check_range(d, first, count));
     TW_CHECK(d->format.condition, TW_EDATA, "%s: has no /condition", d->path);
     TW_TRY(read_array(d, TW_JUDGED_CONDITIONS, d->format.condition, first, count, stored));
+done:
+    return st;
+}
+
+tw_status tw_dataset_read_log_variance_here(tw_dataset *d, int64_t first, int64_t count,
+                                            float *values)
+{
+    tw_status st = TW_OK;
+    TW_TRY(check_range(d, first, count));
+    TW_CHECK(d->format.log_variance, TW_EDATA, "%s: has no /log_variance", d->path);
+    TW_TRY(read_array(d, TW_JUDGED_LOG_VARIANCES, d->format.log_variance, first, count, values));
 done:
     return st;
 }
@@ -421,6 +447,18 @@ tw_status tw_dataset_read_condition(tw_dataset *d, const tw_dataset_spec *units,
 done:
     tw_free(&stored);
     return st;
+}
+
+static tw_status read_log_variance_on_thread(void *self)
+{
+    const reading *r = self;
+    return tw_dataset_read_log_variance_here(r->d, r->first, r->count, r->stored);
+}
+
+tw_status tw_dataset_read_log_variance(tw_dataset *d, int64_t first, int64_t count, float *values)
+{
+    reading r = {.d = d, .first = first, .count = count, .stored = values};
+    return tw_io_call(d->io, read_log_variance_on_thread, &r);
 }
 
 typedef struct text_request {

@@ -24,5 +24,8 @@ tw_status tw_dataset_read_here(tw_dataset *d, int64_t first, int64_t count, void
                                int32_t *labels);
 /* The same of conditions, which the dataset may lack. */
 tw_status tw_dataset_read_condition_here(tw_dataset *d, int64_t first, int64_t count, void *stored);
+/* And of log variances. */
+tw_status tw_dataset_read_log_variance_here(tw_dataset *d, int64_t first, int64_t count,
+                                            float *values);
 
 #endif

@@ -72,6 +72,8 @@ static tw_status look(const void *argument, int result)
     TW_TRY(walk_array(&j, TW_JUDGED_SAMPLES, &f.samples, &f.spec, r->path));
     if (f.condition)
         TW_TRY(walk_array(&j, TW_JUDGED_CONDITIONS, &f.conditions, f.condition, r->path));
+    if (f.log_variance)
+        TW_TRY(walk_array(&j, TW_JUDGED_LOG_VARIANCES, &f.log_variances, f.log_variance, r->path));
     TW_TRY(walk(&j, TW_JUDGED_LABELS, f.labels, H5T_NATIVE_INT32, f.spec.count, sizeof(int32_t),
                 r->path, "/labels"));
     TW_TRY(tw_h5_check_version(f.file, &r->version, r->path));

@@ -9,7 +9,13 @@
 
 #include "tweedie/file.h"
 
-enum { TW_JUDGED_SAMPLES, TW_JUDGED_LABELS, TW_JUDGED_CONDITIONS, TW_JUDGED_ARRAYS };
+enum {
+    TW_JUDGED_SAMPLES,
+    TW_JUDGED_LABELS,
+    TW_JUDGED_CONDITIONS,
+    TW_JUDGED_LOG_VARIANCES,
+    TW_JUDGED_ARRAYS
+};
 
 /* The file that was judged, held open: whatever happens to its name, this is what is read. */
 typedef struct tw_judged {

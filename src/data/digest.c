@@ -41,16 +41,18 @@ void tw_digest_add(tw_digest *digest, const void *bytes, size_t size)
     (void)XXH3_128bits_update(digest->state, bytes, size); /* fails for a null pointer alone */
 }
 
-static tw_status add_conditions(tw_digest *digest, tw_dataset *d, const tw_dataset_spec *spec)
+/* Conditions, or log variances. */
+static tw_status add_array(tw_digest *digest, tw_dataset *d, const tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     const int64_t count = tw_dataset_count(d), block = tw_block_samples(spec);
     const size_t bytes = tw_dataset_sample_bytes(spec);
     void *stored = NULL;
-    TW_TRY(tw_alloc_arena(&stored, (size_t)block * bytes, "a block of conditions"));
+    TW_TRY(tw_alloc_arena(&stored, (size_t)block * bytes, "a block of an array"));
     for (int64_t i = 0; i < count; i += block) {
         const int64_t n = count - i < block ? count - i : block;
-        TW_TRY(tw_dataset_read_condition_stored(d, i, n, stored));
+        TW_TRY(spec->is_condition ? tw_dataset_read_condition_stored(d, i, n, stored)
+                                  : tw_dataset_read_log_variance(d, i, n, stored));
         tw_digest_add(digest, stored, (size_t)n * bytes);
     }
 done:
@@ -79,7 +81,8 @@ tw_status tw_digest_add_dataset(tw_digest *digest, tw_dataset *d)
         TW_TRY(tw_dataset_read_stored(d, i, n, NULL, stored));
         tw_digest_add(digest, stored, (size_t)n * sizeof(int32_t));
     }
-    if (spec->condition) TW_TRY(add_conditions(digest, d, spec->condition));
+    if (spec->condition) TW_TRY(add_array(digest, d, spec->condition));
+    if (spec->log_variance) TW_TRY(add_array(digest, d, spec->log_variance));
 done:
     tw_free(&stored);
     return st;

@@ -26,7 +26,9 @@ const char *tw_dataset_kind_name(tw_dataset_kind kind)
 
 const char *tw_format_object(const tw_dataset_spec *spec)
 {
-    return spec->is_condition ? "/condition" : kinds[spec->kind].object;
+    return spec->is_condition      ? "/condition"
+           : spec->is_log_variance ? "/log_variance"
+                                   : kinds[spec->kind].object;
 }
 
 int tw_format_rank(const tw_dataset_spec *spec)
@@ -46,6 +48,16 @@ tw_dataset_spec tw_dataset_condition_spec(const tw_dataset_spec *samples, bool b
                              .width = samples->width,
                              .channels = channels,
                              .is_condition = true};
+}
+
+tw_dataset_spec tw_dataset_log_variance_spec(const tw_dataset_spec *samples)
+{
+    return (tw_dataset_spec){.kind = TW_DATASET_FLOAT32,
+                             .count = samples->count,
+                             .height = samples->height,
+                             .width = samples->width,
+                             .channels = samples->channels,
+                             .is_log_variance = true};
 }
 
 hid_t tw_format_file_type(tw_dataset_kind kind)
@@ -93,6 +105,27 @@ done:
     return st;
 }
 
+/* Each number of a latent has one. */
+static tw_status check_log_variance(const tw_dataset_spec *spec, const char *path)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *v = spec->log_variance;
+    TW_CHECK(spec->kind == TW_DATASET_FLOAT32, TW_EDATA,
+             "%s: /log_variance belongs to latents, float32 images; the samples are %s", path,
+             tw_dataset_kind_name(spec->kind));
+    TW_CHECK(
+        v->is_log_variance && v->kind == TW_DATASET_FLOAT32 && v->count == spec->count &&
+            v->height == spec->height && v->width == spec->width && v->channels == spec->channels,
+        TW_EDATA,
+        "%s: /log_variance holds %s [%lld, %lld, %lld, %lld]; as /images, float32 [%lld, "
+        "%lld, %lld, %lld], was expected",
+        path, v->kind == TW_DATASET_UINT8 ? "uint8" : "float32", (long long)v->count,
+        (long long)v->height, (long long)v->width, (long long)v->channels, (long long)spec->count,
+        (long long)spec->height, (long long)spec->width, (long long)spec->channels);
+done:
+    return st;
+}
+
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
 {
     tw_status st = TW_OK;
@@ -129,6 +162,7 @@ tw_status tw_format_check(const tw_dataset_spec *spec, const char *path)
                  (long long)split->first, (long long)split->last, (long long)spec->count);
     }
     if (spec->condition) TW_TRY(check_condition(spec, path));
+    if (spec->log_variance) TW_TRY(check_log_variance(spec, path));
 done:
     return st;
 }
@@ -257,7 +291,7 @@ static tw_status read_units(tw_format_array *a, tw_dataset_spec *spec, const cha
 {
     tw_status st = TW_OK;
     const char *object = tw_format_object(spec);
-    if (spec->kind == TW_DATASET_UINT8) return TW_OK;
+    if (spec->kind == TW_DATASET_UINT8 || spec->is_log_variance) return TW_OK;
     TW_CHECK(spec->channels <= TW_DATASET_CHANNELS_MAX, TW_EDATA,
              "%s: %s has %lld channels; at most %d are understood", path, object,
              (long long)spec->channels, TW_DATASET_CHANNELS_MAX);
@@ -314,6 +348,21 @@ done:
     return st;
 }
 
+static tw_status read_log_variances(tw_dataset_file *f, const char *path)
+{
+    tw_status st = TW_OK;
+    bool there;
+    TW_TRY(tw_h5_has(&there, f->file, path, "/log_variance"));
+    if (!there) return TW_OK;
+    TW_TRY(tw_alloc(&f->log_variance, 1, sizeof *f->log_variance, "what log variances are"));
+    *f->log_variance = tw_dataset_log_variance_spec(&f->spec);
+    f->log_variance->kind = TW_DATASET_UINT8; /* until the file says more */
+    TW_TRY(read_array(&f->log_variances, f->log_variance, f->file, true, path));
+    f->spec.log_variance = f->log_variance;
+done:
+    return st;
+}
+
 static tw_status open_labels(tw_dataset_file *f, const char *path)
 {
     tw_status st = TW_OK;
@@ -336,110 +385,6 @@ done:
     return st;
 }
 
-/* The type of /class_names: text, one for each class. @param[out] width  its length, 0: variable */
-static tw_status describe_names(size_t *width, hid_t dataset, int64_t classes, const char *path)
-{
-    tw_status st = TW_OK;
-    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID;
-    TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TRY_H5(space = H5Dget_space(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    TW_CHECK(H5Tget_class(type) == H5T_STRING && H5Tget_size(type) < TW_DATASET_CLASS_MAX, TW_EDATA,
-             "%s: /class_names holds no text of at most %d bytes", path, TW_DATASET_CLASS_MAX - 1);
-    TW_CHECK(H5Sget_simple_extent_ndims(space) == 1 &&
-                 H5Sget_simple_extent_npoints(space) == classes,
-             TW_EDATA, "%s: /class_names has %lld names for %lld classes", path,
-             (long long)H5Sget_simple_extent_npoints(space), (long long)classes);
-    TW_TRY(tw_h5_check_stored(dataset, path, "/class_names", classes * (int64_t)H5Tget_size(type)));
-    *width = H5Tis_variable_str(type) > 0 ? 0 : H5Tget_size(type);
-done:
-    tw_h5_close(&space);
-    tw_h5_close(&type);
-    return st;
-}
-
-/* Text of fixed length, as older versions wrote. */
-static tw_status read_fixed_names(tw_dataset_file *f, hid_t dataset, hid_t type, size_t width,
-                                  const char *path)
-{
-    tw_status st = TW_OK;
-    const int64_t classes = f->spec.num_classes;
-    TW_TRY(tw_alloc(&f->class_text, classes, width + 1, "class names"));
-    TRY_H5(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, f->class_text), TW_EDATA,
-           "%s: /class_names cannot be read", path);
-    /* they were read one next to the other; each gets a NUL of its own, the last first */
-    for (int64_t i = classes - 1; i >= 0; i--) {
-        f->class_names[i] = f->class_text + (size_t)i * (width + 1);
-        memmove(f->class_names[i], f->class_text + (size_t)i * width, width);
-        f->class_names[i][width] = '\0';
-    }
-done:
-    return st;
-}
-
-/* One after the other, each with its NUL; @param all  as the library gave them. */
-static tw_status pack_names(tw_dataset_file *f, char *const *all, const char *path)
-{
-    tw_status st = TW_OK;
-    const int64_t classes = f->spec.num_classes;
-    int64_t bytes = 0, at = 0;
-    for (int64_t i = 0; i < classes; i++) {
-        TW_CHECK(all[i] && strlen(all[i]) < TW_DATASET_CLASS_MAX, TW_EDATA,
-                 "%s: /class_names[%lld] is no text of at most %d bytes", path, (long long)i,
-                 TW_DATASET_CLASS_MAX - 1);
-        bytes += (int64_t)strlen(all[i]) + 1;
-    }
-    TW_TRY(tw_alloc(&f->class_text, bytes, 1, "class names"));
-    for (int64_t i = 0; i < classes; i++) {
-        f->class_names[i] = f->class_text + at;
-        at += (int64_t)strlen(all[i]) + 1;
-        memcpy(f->class_names[i], all[i], strlen(all[i]) + 1);
-    }
-done:
-    return st;
-}
-
-static tw_status read_variable_names(tw_dataset_file *f, hid_t dataset, hid_t type,
-                                     const char *path)
-{
-    tw_status st = TW_OK;
-    const int64_t classes = f->spec.num_classes;
-    char **all = NULL;
-    TW_TRY(tw_alloc(&all, classes, sizeof *all, "class names"));
-    TRY_H5(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, all), TW_EDATA,
-           "%s: /class_names cannot be read", path);
-    TW_TRY(pack_names(f, all, path));
-done:
-    for (int64_t i = 0; all && i < classes; i++)
-        if (all[i]) H5free_memory(all[i]);
-    tw_free(&all);
-    return st;
-}
-
-static tw_status read_names(tw_dataset_file *f, const char *path)
-{
-    tw_status st = TW_OK;
-    int64_t classes = f->spec.num_classes;
-    size_t width = 0;
-    bool named;
-    hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
-    TW_TRY(tw_h5_has(&named, f->file, path, "/class_names"));
-    if (!named) goto done;
-    TW_TRY(tw_h5_open_dataset(&dataset, f->file, path, "/class_names"));
-    TW_TRY(tw_h5_check_storage(dataset, path, "/class_names", false));
-    TW_TRY(describe_names(&width, dataset, classes, path));
-    TW_TRY(tw_alloc(&f->class_names, classes, sizeof *f->class_names, "class names"));
-    TRY_H5(type = H5Dget_type(dataset), TW_EDATA, "%s: /class_names cannot be read", path);
-    if (width)
-        TW_TRY(read_fixed_names(f, dataset, type, width, path));
-    else
-        TW_TRY(read_variable_names(f, dataset, type, path));
-    f->spec.class_names = (const char *const *)f->class_names;
-done:
-    tw_h5_close(&type);
-    tw_h5_close(&dataset);
-    return st;
-}
-
 tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const char *by, hid_t access)
 {
     tw_status st = TW_OK;
@@ -449,8 +394,9 @@ tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const cha
     TW_TRY(read_root(&f, path));
     TW_TRY(read_samples(&f, path));
     TW_TRY(read_conditions(&f, path));
+    TW_TRY(read_log_variances(&f, path));
     TW_TRY(open_labels(&f, path));
-    TW_TRY(read_names(&f, path));
+    TW_TRY(tw_format_read_names(&f, path));
     TW_TRY(tw_format_check(&f.spec, path));
     *out = f;
 done:
@@ -471,8 +417,10 @@ void tw_dataset_file_close(tw_dataset_file *f)
     tw_h5_close(&f->labels);
     close_array(&f->samples);
     close_array(&f->conditions);
+    close_array(&f->log_variances);
     tw_h5_close(&f->file);
     tw_free(&f->class_names);
     tw_free(&f->class_text);
     tw_free(&f->condition);
+    tw_free(&f->log_variance);
 }

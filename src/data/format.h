@@ -16,7 +16,7 @@ enum {
 /* Samples in a block: as many as fit in TW_BLOCK_BYTES, at least one. */
 int64_t tw_block_samples(const tw_dataset_spec *spec);
 
-/* "/images" or "/points"; "/condition". */
+/* "/images" or "/points"; "/condition"; "/log_variance". */
 const char *tw_format_object(const tw_dataset_spec *spec);
 
 /* Axes of that array: N, H, W, C or N, D. */
@@ -27,7 +27,7 @@ hid_t tw_format_file_type(tw_dataset_kind kind);
 hid_t tw_format_memory_type(tw_dataset_kind kind);
 
 /* Checks the numbers and names of a spec: positive shape, no overflow, splits within the samples
- * and apart, conditions of the samples' number and sides.
+ * and apart, conditions of the samples' number and sides, log variances of their shape.
  * @param path  begins the message
  * @return TW_EDATA */
 tw_status tw_format_check(const tw_dataset_spec *spec, const char *path);
@@ -54,7 +54,7 @@ tw_status tw_channel_text_write(hid_t samples, const char *path, int64_t channel
 tw_status tw_channel_text_read(char **out, hid_t samples, const char *path, const char *object,
                                int64_t channels);
 
-/* An array of samples or of conditions in an opened file: what a spec of it borrows. */
+/* An array of samples, conditions or log variances in an opened file: what a spec of it borrows. */
 typedef struct tw_format_array {
     hid_t set;
     float *offset, *scale;
@@ -63,19 +63,19 @@ typedef struct tw_format_array {
 
 /* An opened file. */
 typedef struct tw_dataset_file {
-    tw_dataset_spec spec;       /* what it points at is owned here */
-    tw_dataset_spec *condition; /* NULL: none */
+    tw_dataset_spec spec;                      /* what it points at is owned here */
+    tw_dataset_spec *condition, *log_variance; /* NULL: none */
     char **class_names;
     char *class_text; /* what the names point into */
     hid_t file, labels;
-    tw_format_array samples, conditions;
+    tw_format_array samples, conditions, log_variances;
 } tw_dataset_file;
 
 #define TW_DATASET_FILE_CLOSED                                                                     \
     (tw_dataset_file)                                                                              \
     {                                                                                              \
         .file = H5I_INVALID_HID, .labels = H5I_INVALID_HID, .samples = {.set = H5I_INVALID_HID},   \
-        .conditions = {                                                                            \
+        .conditions = {.set = H5I_INVALID_HID}, .log_variances = {                                 \
             .set = H5I_INVALID_HID                                                                 \
         }                                                                                          \
     }
@@ -88,6 +88,11 @@ typedef struct tw_dataset_file {
 tw_status tw_dataset_file_open(tw_dataset_file *out, const char *path, const char *by,
                                hid_t access);
 void tw_dataset_file_close(tw_dataset_file *format);
+
+/* format_names.c: /class_names, where there are some, into f->class_names and the spec. */
+tw_status tw_format_read_names(tw_dataset_file *f, const char *path);
+tw_status tw_format_write_names(hid_t file, const char *path, int64_t classes,
+                                const char *const *names);
 
 /* Checks samples as read: finite floats, labels within the classes. @param first  number of the
  * first one, for the message */

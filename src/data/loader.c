@@ -21,7 +21,8 @@ typedef struct slot {
     int64_t first, count; /* samples of the split */
     char *stored;
     int32_t *labels;
-    char *conditions; /* as stored; NULL where none are loaded */
+    char *conditions;     /* as stored; NULL where none are loaded */
+    float *log_variances; /* the same */
 } slot;
 
 /* What is remembered of one position between steps. Everything can be found again from the step
@@ -37,24 +38,27 @@ typedef struct position {
 struct tw_loader {
     tw_dataset *dataset;
     const tw_dataset_spec *spec, *condition; /* condition: NULL where none are loaded */
+    const tw_dataset_spec *units;            /* what samples are brought to */
     tw_order order;
-    bool flip, resident;
-    const tw_augment *augment; /* NULL: images are left alone */
+    bool flip, resident, sampled; /* sampled: latents, of mean and log variance */
+    const tw_augment *augment;    /* NULL: images are left alone */
     const void *augment_config;
     float *work;          /* an image */
     int64_t first, count; /* positions of this rank */
     size_t sample_bytes, condition_bytes, bytes;
     int64_t resident_samples;
     position *positions;
-    int64_t base;     /* first sample of this rank */
-    char *stored;     /* resident: this rank's samples; streaming: all slots */
-    int32_t *labels;  /* the same */
-    char *conditions; /* the same, or NULL */
+    int64_t base;         /* first sample of this rank */
+    char *stored;         /* resident: this rank's samples; streaming: all slots */
+    int32_t *labels;      /* the same */
+    char *conditions;     /* the same, or NULL */
+    float *log_variances; /* the same */
 };
 
 /* A sample in memory, as stored. */
 typedef struct loaded {
     const char *stored, *condition;
+    const float *log_variance;
     int32_t label;
 } loaded;
 
@@ -99,6 +103,8 @@ static tw_status make_resident(tw_loader *l, int64_t samples)
     TW_TRY(tw_alloc_arena(&l->labels, n * sizeof *l->labels, "this rank's labels"));
     if (l->condition)
         TW_TRY(tw_alloc_arena(&l->conditions, n * l->condition_bytes, "this rank's conditions"));
+    if (l->sampled)
+        TW_TRY(tw_alloc_arena(&l->log_variances, n * l->sample_bytes, "this rank's log variances"));
     l->resident_samples = samples;
 done:
     return st;
@@ -112,6 +118,7 @@ static tw_status read_resident(tw_loader *l)
     TW_TRY(tw_dataset_read_stored(l->dataset, l->base, n, l->stored, l->labels));
     if (l->condition)
         TW_TRY(tw_dataset_read_condition_stored(l->dataset, l->base, n, l->conditions));
+    if (l->sampled) TW_TRY(tw_dataset_read_log_variance(l->dataset, l->base, n, l->log_variances));
 done:
     return st;
 }
@@ -125,6 +132,9 @@ static tw_status make_slots(tw_loader *l, int64_t slot_samples)
     if (l->condition)
         TW_TRY(tw_alloc_arena(&l->conditions, (size_t)all * l->condition_bytes,
                               "blocks of conditions"));
+    if (l->sampled)
+        TW_TRY(tw_alloc_arena(&l->log_variances, (size_t)all * l->sample_bytes,
+                              "blocks of log variances"));
     for (int64_t i = 0; i < 2 * l->count; i++) {
         slot *s = &l->positions[i / 2].slots[i % 2];
         s->loader = l;
@@ -133,6 +143,8 @@ static tw_status make_slots(tw_loader *l, int64_t slot_samples)
         s->labels = l->labels + i * slot_samples;
         if (l->condition)
             s->conditions = l->conditions + (size_t)(i * slot_samples) * l->condition_bytes;
+        if (l->sampled)
+            s->log_variances = l->log_variances + i * slot_samples * tw_dataset_elements(l->spec);
     }
 done:
     return st;
@@ -143,7 +155,7 @@ static void choose_mode(tw_loader *l, const tw_loader_options *options, int64_t 
                         int64_t slot_samples)
 {
     const size_t memory = options->memory > 0 ? (size_t)options->memory : DEFAULT_MEMORY,
-                 row = l->sample_bytes + l->condition_bytes;
+                 row = l->sample_bytes * (l->sampled ? 2 : 1) + l->condition_bytes;
     const size_t streaming = (size_t)(2 * l->count * slot_samples) * row;
     l->bytes = (size_t)samples * row;
     l->resident =
@@ -182,8 +194,13 @@ static tw_status create(tw_loader **out, tw_dataset *d, const tw_loader_options 
     l->spec = tw_dataset_get_spec(d);
     TW_CHECK(!options->condition || l->spec->condition, TW_EDATA, "%s: has no /condition", d->path);
     l->condition = options->condition ? l->spec->condition : NULL;
-    l->order =
-        (tw_order){tw_dataset_count(d), options->batch, tw_block_samples(l->spec), options->seed};
+    TW_CHECK(!options->sample_latents || l->spec->log_variance, TW_EDATA,
+             "%s: has no /log_variance", d->path);
+    l->sampled = options->sample_latents;
+    l->units = options->units ? options->units : l->spec;
+    l->order = (tw_order){tw_dataset_count(d), options->batch,
+                          tw_block_samples(options->order_of ? options->order_of : l->spec),
+                          options->seed};
     l->flip = options->flip && l->spec->width > 1;
     TW_TRY(take_augment(l, options));
     l->sample_bytes = tw_dataset_sample_bytes(l->spec);
@@ -236,6 +253,7 @@ void tw_loader_destroy(tw_loader **loader)
     tw_free(&l->labels);
     tw_free(&l->stored);
     tw_free(&l->conditions);
+    tw_free(&l->log_variances);
     tw_free(&l->positions);
     tw_free(&l->work);
     tw_free(loader);
@@ -281,6 +299,8 @@ static tw_status read_slot(void *self)
     tw_dataset *d = s->loader->dataset;
     TW_TRY(tw_dataset_read_here(d, s->first, s->count, s->stored, s->labels));
     if (s->conditions) TW_TRY(tw_dataset_read_condition_here(d, s->first, s->count, s->conditions));
+    if (s->log_variances)
+        TW_TRY(tw_dataset_read_log_variance_here(d, s->first, s->count, s->log_variances));
 done:
     return st;
 }
@@ -346,17 +366,20 @@ static tw_status load(const tw_loader *l, int64_t own, int64_t step, loaded *out
         p->shuffled = which;
     }
     int64_t i = tw_rng_permute(&p->shuffle, place.within);
+    const int64_t dims = tw_dataset_elements(l->spec);
     if (l->resident) {
         i += first - l->base + tw_epoch_block_first(&p->epoch, &l->order, place.block);
         out->stored = l->stored + (size_t)i * l->sample_bytes;
         out->label = l->labels[i];
         if (l->condition) out->condition = l->conditions + (size_t)i * l->condition_bytes;
+        if (l->sampled) out->log_variance = l->log_variances + i * dims;
     } else {
         if (p->slots[p->current].block != place.block) TW_TRY(change_slot(l, p, &place));
         const slot *s = &p->slots[p->current];
         out->stored = s->stored + (size_t)i * l->sample_bytes;
         out->label = s->labels[i];
         if (l->condition) out->condition = s->conditions + (size_t)i * l->condition_bytes;
+        if (l->sampled) out->log_variance = s->log_variances + i * dims;
     }
 done:
     return st;
@@ -423,9 +446,14 @@ tw_status tw_loader_next(tw_loader *l, int64_t step, int64_t first, int64_t coun
     const int64_t dims = tw_dataset_elements(l->spec);
     TW_TRY(check_positions(l, step, first, count));
     for (int64_t i = 0; i < count; i++) {
-        loaded d;
+        loaded d = {0};
         TW_TRY(load(l, first + i, step, &d));
-        tw_dataset_normalise(l->spec, 1, d.stored, x + i * dims);
+        if (l->sampled)
+            tw_dataset_sample_latent(l->units, l->order.seed, l->first + first + i, step,
+                                     (const float *)(const void *)d.stored, d.log_variance,
+                                     x + i * dims);
+        else
+            tw_dataset_normalise(l->units, 1, d.stored, x + i * dims);
         if (l->flip && is_flipped(l, l->first + first + i, step)) mirror(x + i * dims, l->spec);
         if (l->augment) augment(l, first + i, step, x + i * dims, NULL);
         if (labels) labels[i] = d.label;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tweedie/data.h"
+#include "tweedie/rng.h"
 
 void tw_dataset_normalise(const tw_dataset_spec *spec, int64_t count, const void *stored, float *x)
 {
@@ -21,6 +22,20 @@ void tw_dataset_normalise(const tw_dataset_spec *spec, int64_t count, const void
     for (int64_t i = 0; i < n; i += channels)
         for (int64_t c = 0; c < channels; c++)
             x[i + c] = (v[i + c] - spec->offset[c]) / spec->scale[c];
+}
+
+void tw_dataset_sample_latent(const tw_dataset_spec *units, uint64_t seed, int64_t position,
+                              int64_t step, const float *mean, const float *log_variance, float *x)
+{
+    const tw_rng_stream stream = {
+        .seed = seed, .purpose = TW_RNG_LATENT, .position = position, .step = step};
+    const int64_t n = tw_dataset_elements(units), channels = units->channels;
+    tw_rng_normal(x, &stream, 0, n);
+    for (int64_t i = 0; i < n; i++) {
+        const double v = fmin(fmax((double)log_variance[i], -30), 20);
+        const float z = (float)((double)mean[i] + exp(0.5 * v) * (double)x[i]);
+        x[i] = units->scale ? (z - units->offset[i % channels]) / units->scale[i % channels] : z;
+    }
 }
 
 static uint8_t to_uint8(float x)

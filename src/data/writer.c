@@ -17,7 +17,7 @@
  */
 enum { CHUNK_BYTES = 96 << 10, LABEL_CHUNK = 16384 };
 
-/* Samples or conditions on their way to the file. */
+/* Samples, conditions or log variances on their way to the file. */
 typedef struct rows {
     tw_dataset_spec spec;
     hid_t set;
@@ -32,13 +32,24 @@ struct tw_dataset_writer {
     tw_output output;
     hid_t file, labels;
     tw_digest *digest;
-    rows samples, conditions;
+    rows samples, conditions, log_variances;
     int32_t *block_labels; /* [samples.block] */
 };
 
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Without what the caller lends. */
+static tw_dataset_spec own_part(const tw_dataset_spec *given)
+{
+    tw_dataset_spec s = *given;
+    s.offset = s.scale = NULL;
+    s.class_names = NULL;
+    s.channel_text = NULL;
+    s.condition = s.log_variance = NULL;
+    return s;
 }
 
 /* How a dataset of `rank` axes is laid out. */
@@ -71,8 +82,6 @@ static tw_status create_dataset(hid_t *out, hid_t file, const char *object, hid_
     tw_status st = TW_OK;
     hid_t space = H5I_INVALID_HID, list = H5I_INVALID_HID;
     TW_TRY(storage(&list, rank, dims, chunk_rows, H5Tget_size(type), gzip));
-    if (H5Tis_variable_str(type) > 0) /* pointers into a heap, which HDF5 fills */
-        TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_IFSET), TW_EIO, "%s cannot be made", object);
     TRY_H5(space = H5Screate_simple(rank, dims, NULL), TW_EIO, "%s cannot be made", object);
     TRY_H5(*out = H5Dcreate2(file, object, type, space, H5P_DEFAULT, list, H5P_DEFAULT), TW_EIO,
            "%s cannot be made", object);
@@ -88,7 +97,7 @@ static tw_status write_units(const rows *r, const tw_dataset_spec *given, const 
     tw_status st = TW_OK;
     const int64_t channels = r->spec.channels;
     float *units = NULL;
-    if (r->spec.kind == TW_DATASET_UINT8) return TW_OK;
+    if (r->spec.kind == TW_DATASET_UINT8 || r->spec.is_log_variance) return TW_OK;
     TW_TRY(tw_alloc(&units, 2 * channels, sizeof *units, "channel offsets and scales"));
     for (int64_t c = 0; c < channels; c++) {
         units[c] = given->scale ? given->offset[c] : 0;
@@ -108,11 +117,7 @@ static tw_status create_rows(rows *r, const tw_dataset_writer *w, const tw_datas
     tw_status st = TW_OK;
     const char *object = tw_format_object(given);
     const int rank = tw_format_rank(given);
-    r->spec = *given;
-    r->spec.offset = r->spec.scale = NULL;
-    r->spec.class_names = NULL;
-    r->spec.channel_text = NULL;
-    r->spec.condition = NULL;
+    r->spec = own_part(given);
     r->bytes = tw_dataset_sample_bytes(given);
     r->block = tw_block_samples(given);
     if (gzip) r->block = r->bytes < CHUNK_BYTES ? CHUNK_BYTES / (int64_t)r->bytes : 1;
@@ -141,28 +146,8 @@ static tw_status create_arrays(tw_dataset_writer *w, const tw_dataset_spec *give
         TW_TRY(create_dataset(&w->labels, w->file, "/labels", H5T_STD_I32LE, 1, &n, LABEL_CHUNK,
                               gzip));
     if (given->condition) TW_TRY(create_rows(&w->conditions, w, given->condition, gzip));
+    if (given->log_variance) TW_TRY(create_rows(&w->log_variances, w, given->log_variance, gzip));
 done:
-    return st;
-}
-
-static tw_status write_class_names(const tw_dataset_writer *w, const char *const *names)
-{
-    tw_status st = TW_OK;
-    hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
-    hsize_t classes = (hsize_t)w->spec.num_classes;
-    for (hsize_t i = 0; i < classes; i++)
-        TW_CHECK(strlen(names[i]) < TW_DATASET_CLASS_MAX, TW_EDATA,
-                 "%s: a class name has %zu bytes; at most %d are stored", w->path, strlen(names[i]),
-                 TW_DATASET_CLASS_MAX - 1);
-    TRY_H5(type = H5Tcopy(H5T_C_S1), TW_ENOMEM, "out of memory");
-    TRY_H5(H5Tset_size(type, H5T_VARIABLE), TW_ENOMEM, "out of memory"); /* as netCDF's strings */
-    TRY_H5(H5Tset_cset(type, H5T_CSET_UTF8), TW_ENOMEM, "out of memory");
-    TW_TRY(create_dataset(&dataset, w->file, "/class_names", type, 1, &classes, 0, 0));
-    TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, names), TW_EIO,
-           "%s: /class_names cannot be written", w->path);
-done:
-    tw_h5_close(&type);
-    tw_h5_close(&dataset);
     return st;
 }
 
@@ -207,11 +192,7 @@ static tw_status take_spec(tw_dataset_writer *w, const tw_dataset_spec *spec)
 {
     tw_status st = TW_OK;
     TW_TRY(tw_format_check(spec, w->path));
-    w->spec = *spec;
-    w->spec.offset = w->spec.scale = NULL;
-    w->spec.class_names = NULL;
-    w->spec.channel_text = NULL;
-    w->spec.condition = NULL;
+    w->spec = own_part(spec);
     w->spec.digest[0] = '\0';
     if (w->spec.split_count == 0) {
         w->spec.split_count = 1;
@@ -228,14 +209,16 @@ tw_status tw_dataset_writer_create(tw_dataset_writer **out, const tw_dataset_spe
     tw_dataset_writer *w = NULL;
     TW_TRY(tw_h5_start());
     TW_TRY(tw_alloc(&w, 1, sizeof *w, "a dataset writer"));
-    w->file = w->labels = w->samples.set = w->conditions.set = H5I_INVALID_HID;
+    w->file = w->labels = H5I_INVALID_HID;
+    w->samples.set = w->conditions.set = w->log_variances.set = H5I_INVALID_HID;
     TW_TRY(tw_strdup(&w->path, options->path));
     TW_TRY(take_spec(w, spec));
     TW_TRY(tw_digest_create(&w->digest));
     TW_TRY(tw_output_begin(&w->output, w->path, options->mode));
     TW_TRY(create_file(w));
     TW_TRY(create_arrays(w, spec, options->gzip));
-    if (spec->class_names && spec->num_classes > 0) TW_TRY(write_class_names(w, spec->class_names));
+    if (spec->class_names && spec->num_classes > 0)
+        TW_TRY(tw_format_write_names(w->file, w->path, spec->num_classes, spec->class_names));
     TW_TRY(write_root(w));
     *out = w;
     w = NULL;
@@ -258,9 +241,11 @@ tw_status tw_dataset_writer_set_text(tw_dataset_writer *w, const char *key, cons
 static tw_status check_name(const tw_dataset_writer *w, const char *name)
 {
     tw_status st = TW_OK;
-    TW_CHECK(strcmp(name, "images") != 0 && strcmp(name, "points") != 0 &&
-                 strcmp(name, "labels") != 0 && strcmp(name, "class_names") != 0,
-             TW_EINTERNAL, "%s: /%s belongs to the format", w->path, name);
+    static const char *const own[] = {"images",      "points",    "labels",
+                                      "class_names", "condition", "log_variance"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        TW_CHECK(strcmp(name, own[i]) != 0, TW_EINTERNAL, "%s: /%s belongs to the format", w->path,
+                 name);
     TW_CHECK(!tw_dimensions_is_name(name), TW_EINTERNAL, "%s: /%s is a dimension's name", w->path,
              name);
 done:
@@ -375,37 +360,59 @@ done:
     return st;
 }
 
-tw_status tw_dataset_writer_append_condition(tw_dataset_writer *w, int64_t count,
-                                             const void *stored)
+/* Of an array beside the samples. */
+static tw_status append_beside(const tw_dataset_writer *w, rows *r, const char *what, int64_t count,
+                               const void *stored)
 {
     tw_status st = TW_OK;
-    const int64_t first = w->conditions.written + w->conditions.filled;
-    TW_CHECK(w->conditions.set >= 0 && count <= w->spec.count - first, TW_EDATA,
-             "%s: condition %lld of %lld was appended", w->path, (long long)(first + count),
-             (long long)(w->conditions.set >= 0 ? w->spec.count : 0));
-    TW_TRY(append(w, &w->conditions, count, stored, NULL));
+    const int64_t first = r->written + r->filled;
+    TW_CHECK(r->set >= 0 && count <= w->spec.count - first, TW_EDATA,
+             "%s: %s %lld of %lld was appended", w->path, what, (long long)(first + count),
+             (long long)(r->set >= 0 ? w->spec.count : 0));
+    TW_TRY(append(w, r, count, stored, NULL));
 done:
     return st;
 }
 
-/* Labels, then conditions, come after all samples in the digest, so they are read back. */
+tw_status tw_dataset_writer_append_condition(tw_dataset_writer *w, int64_t count,
+                                             const void *stored)
+{
+    return append_beside(w, &w->conditions, "condition", count, stored);
+}
+
+tw_status tw_dataset_writer_append_log_variance(tw_dataset_writer *w, int64_t count,
+                                                const float *values)
+{
+    return append_beside(w, &w->log_variances, "log variance", count, values);
+}
+
+static tw_status digest_rows(const tw_dataset_writer *w, const rows *r)
+{
+    tw_status st = TW_OK;
+    for (int64_t i = 0; i < w->spec.count && r->set >= 0; i += r->block) {
+        const int64_t n = least(r->block, w->spec.count - i);
+        TW_TRY(tw_h5_read_rows(r->set, H5P_DEFAULT, tw_format_memory_type(r->spec.kind), i, n,
+                               r->stored, w->path, tw_format_object(&r->spec)));
+        tw_digest_add(w->digest, r->stored, (size_t)n * r->bytes);
+    }
+done:
+    return st;
+}
+
+/* Labels, conditions and log variances come after all samples in the digest, so they are read back.
+ */
 static tw_status digest_rest(tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
-    const int64_t block = w->samples.block, room = w->conditions.block;
+    const int64_t block = w->samples.block;
     for (int64_t i = 0; i < w->spec.count && w->spec.num_classes > 0; i += block) {
-        int64_t n = least(block, w->spec.count - i);
+        const int64_t n = least(block, w->spec.count - i);
         TW_TRY(tw_h5_read_rows(w->labels, H5P_DEFAULT, H5T_NATIVE_INT32, i, n, w->block_labels,
                                w->path, "/labels"));
         tw_digest_add(w->digest, w->block_labels, (size_t)n * sizeof(int32_t));
     }
-    for (int64_t i = 0; i < w->spec.count && w->conditions.set >= 0; i += room) {
-        int64_t n = least(room, w->spec.count - i);
-        TW_TRY(tw_h5_read_rows(w->conditions.set, H5P_DEFAULT,
-                               tw_format_memory_type(w->conditions.spec.kind), i, n,
-                               w->conditions.stored, w->path, "/condition"));
-        tw_digest_add(w->digest, w->conditions.stored, (size_t)n * w->conditions.bytes);
-    }
+    TW_TRY(digest_rows(w, &w->conditions));
+    TW_TRY(digest_rows(w, &w->log_variances));
 done:
     return st;
 }
@@ -414,14 +421,14 @@ done:
 static tw_status write_last(tw_dataset_writer *w)
 {
     tw_status st = TW_OK;
-    TW_TRY(write_block(w, &w->samples));
-    TW_CHECK(w->samples.written == w->spec.count, TW_EDATA,
-             "%s: %lld of %lld samples were appended", w->path, (long long)w->samples.written,
-             (long long)w->spec.count);
-    TW_TRY(write_block(w, &w->conditions));
-    TW_CHECK(w->conditions.set < 0 || w->conditions.written == w->spec.count, TW_EDATA,
-             "%s: %lld of %lld conditions were appended", w->path, (long long)w->conditions.written,
-             (long long)w->spec.count);
+    static const char *const what[] = {"samples", "conditions", "log variances"};
+    rows *const all[] = {&w->samples, &w->conditions, &w->log_variances};
+    for (int k = 0; k < 3; k++) {
+        TW_TRY(write_block(w, all[k]));
+        TW_CHECK(all[k]->set < 0 || all[k]->written == w->spec.count, TW_EDATA,
+                 "%s: %lld of %lld %s were appended", w->path, (long long)all[k]->written,
+                 (long long)w->spec.count, what[k]);
+    }
 done:
     return st;
 }
@@ -429,6 +436,7 @@ done:
 static void close_arrays(tw_dataset_writer *w)
 {
     tw_h5_close(&w->labels);
+    tw_h5_close(&w->log_variances.set);
     tw_h5_close(&w->conditions.set);
     tw_h5_close(&w->samples.set);
 }
@@ -467,6 +475,7 @@ void tw_dataset_writer_abort(tw_dataset_writer **writer)
     tw_digest_destroy(&w->digest);
     tw_free(&w->samples.stored);
     tw_free(&w->conditions.stored);
+    tw_free(&w->log_variances.stored);
     tw_free(&w->block_labels);
     tw_free(&w->path);
     tw_free(writer);

@@ -111,8 +111,11 @@ void tw_graph_gradient_of_params(tw_graph *g, tw_value *loss)
     TW_TRY(tw_alloc(&gradients, n, sizeof *gradients, "the parameters of a gradient"));
     for (tw_leaf *l = g->leaves; l; l = l->next)
         if (l->value.role == TW_ROLE_PARAM) params[i++] = &l->value;
+    if (g->further_loss) loss = tw_add(g, loss, g->further_loss);
     tw_graph_gradient(g, loss, NULL, params, n, gradients);
     for (i = 0; i < n; i++) tw_leaf_of(params[i])->gradient = gradients[i];
+    for (tw_leaf *l = g->leaves; l; l = l->next)
+        if (l->value.role == TW_ROLE_STATE) l->gradient = l->statistic;
 done:
     if (st != TW_OK) tw_graph_fail(g, st, "%s", tw_error_message());
     tw_free(&params);

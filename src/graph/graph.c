@@ -146,12 +146,69 @@ static tw_layout storage_layout(tw_shape s)
                                                                                  : TW_PLAIN;
 }
 
-static tw_value *add_param(tw_graph *g, const char *name, tw_role role, tw_shape shape,
-                           tw_init init)
+/* A parameter's name, role and whether it may be there, as the open scopes say. */
+static bool apply_scopes(const tw_graph *g, char *name, size_t size, const char *own, tw_role *role)
 {
-    tw_value *v = add_leaf(g, name, role, TW_F32, shape, init);
+    bool again = false;
+    size_t n = 0;
+    for (int k = 0; k < g->scope_count && n < size; k++) {
+        const tw_graph_scope *s = &g->scopes[k];
+        n += (size_t)snprintf(name + n, size - n, "%s", s->prefix);
+        if (s->frozen && *role == TW_ROLE_PARAM) *role = TW_ROLE_CONSTANT;
+        again = again || s->again;
+    }
+    if (n < size) snprintf(name + n, size - n, "%s", own);
+    return again;
+}
+
+static tw_value *find_param(const tw_graph *g, const char *name)
+{
+    for (tw_leaf *l = g->leaves; l; l = l->next)
+        if (l->value.role != TW_ROLE_INPUT && strcmp(l->name, name) == 0) return &l->value;
+    return NULL;
+}
+
+static tw_value *add_param(tw_graph *g, const char *own, tw_role role, tw_shape shape, tw_init init)
+{
+    char name[2 * TW_NAME_MAX];
+    const bool again = apply_scopes(g, name, sizeof name, own, &role);
+    tw_value *v = again ? find_param(g, name) : NULL;
+    if (v && (v->role != role || !tw_shape_equal(v->shape, shape)))
+        return tw_graph_fail(g, TW_EINTERNAL, "\"%s\" has another shape or role the second time",
+                             name);
+    if (v) return v;
+    v = add_leaf(g, name, role, TW_F32, shape, init);
     if (v) v->layout = storage_layout(shape);
     return v;
+}
+
+void tw_graph_push_scope(tw_graph *g, const tw_graph_scope *scope)
+{
+    if (g->scope_count == TW_GRAPH_SCOPES_MAX)
+        tw_graph_fail(g, TW_EINTERNAL, "over %d scopes are open", TW_GRAPH_SCOPES_MAX);
+    else
+        g->scopes[g->scope_count++] = *scope;
+}
+
+void tw_graph_pop_scope(tw_graph *g)
+{
+    if (g->scope_count) g->scope_count--;
+}
+
+void tw_graph_statistic(tw_graph *g, tw_value *state, tw_value *value)
+{
+    if (!state || !value || g->status != TW_OK) return;
+    if (state->role != TW_ROLE_STATE || value->type != TW_F32 || value->layout != state->layout ||
+        !tw_shape_equal(state->shape, value->shape))
+        tw_graph_fail(g, TW_EINTERNAL, "the statistic of \"%s\" is not of its role, type or shape",
+                      state->name);
+    else
+        tw_leaf_of(state)->statistic = value;
+}
+
+void tw_graph_add_loss(tw_graph *g, tw_value *term)
+{
+    g->further_loss = g->further_loss ? tw_add(g, g->further_loss, term) : term;
 }
 
 tw_value *tw_param(tw_graph *g, const char *name, tw_shape shape, tw_init init)
@@ -237,6 +294,8 @@ tw_value *tw_apply(tw_graph *g, const char *name, tw_value *const *in, int n, co
 
 int64_t tw_graph_next_dropout(tw_graph *g)
 {
+    for (int k = 0; k < g->scope_count; k++)
+        if (g->scopes[k].frozen) return -1;
     return g->dropout_count++;
 }
 

@@ -9,7 +9,8 @@ typedef struct tw_leaf {
     tw_value value;
     char name[TW_NAME_MAX];
     tw_init init;
-    tw_value *gradient; /* of a parameter, where one was asked for */
+    tw_value *gradient; /* of a parameter, where one was asked for; of state its statistic then */
+    tw_value *statistic;
     struct tw_leaf *next;
 } tw_leaf;
 
@@ -18,7 +19,7 @@ typedef struct tw_named_output {
     tw_value *value;
 } tw_named_output;
 
-enum { TW_GRAPH_OUTPUTS_MAX = 16 };
+enum { TW_GRAPH_OUTPUTS_MAX = 16, TW_GRAPH_SCOPES_MAX = 4 };
 
 struct tw_graph {
     tw_node *first, *last; /* in order of creation */
@@ -30,6 +31,9 @@ struct tw_graph {
     bool padded;
     tw_named_output outputs[TW_GRAPH_OUTPUTS_MAX];
     int output_count;
+    tw_graph_scope scopes[TW_GRAPH_SCOPES_MAX]; /* prefixes are borrowed until the pop */
+    int scope_count;
+    tw_value *further_loss; /* sum of what tw_graph_add_loss was given; NULL: nothing */
     tw_status status;
     char message[1024];
 };

@@ -16,7 +16,10 @@ typedef struct tw_buffer {
 
 /* Gives each buffer an offset, a multiple of TW_ALIGNMENT, so that no two that are alive at once
  * overlap: largest first, each at the lowest place that is free for its life. Deterministic.
- * @param[out] total  bytes of the arena */
-tw_status tw_memory_plan(tw_buffer *buffers, int count, size_t *total);
+ * @param taken  [taken_count], in the order of offsets, multiples of TW_ALIGNMENT: what has its
+ * place already
+ * @param[out] total  where the last of the buffers ends */
+tw_status tw_memory_plan(tw_buffer *buffers, int count, const tw_buffer *taken, int taken_count,
+                         size_t *total);
 
 #endif

@@ -29,23 +29,44 @@ static int64_t place(tw_params *p, tw_role role, int64_t offset)
     return offset;
 }
 
+static bool is_new(const tw_params *p, const tw_leaf *l)
+{
+    return l->value.role != TW_ROLE_INPUT && !tw_params_find(p, l->name);
+}
+
+tw_status tw_params_extend(tw_params *p, const tw_graph *g)
+{
+    tw_status st = TW_OK;
+    tw_param_view *views = NULL;
+    float *value = NULL;
+    int n = p->view_count;
+    TW_TRY(tw_graph_status(g));
+    for (const tw_leaf *l = g->leaves; l; l = l->next) n += is_new(p, l);
+    TW_TRY(tw_alloc(&views, n, sizeof *views, "the views of a parameter store"));
+    if (p->view_count) memcpy(views, p->views, (size_t)p->view_count * sizeof *views);
+    n = p->view_count;
+    for (const tw_leaf *l = g->leaves; l; l = l->next)
+        if (is_new(p, l)) describe(&views[n++], l);
+    tw_free(&p->views);
+    p->views = views;
+    p->view_count = n;
+    p->trainable = place(p, TW_ROLE_PARAM, 0);
+    p->summed = place(p, TW_ROLE_STATE, p->trainable);
+    p->size = place(p, TW_ROLE_CONSTANT, p->summed);
+    TW_TRY(tw_alloc(&value, p->size, sizeof *value, "the parameters"));
+    if (p->owns_value) tw_free(&p->value);
+    p->value = value;
+    p->owns_value = true;
+done:
+    return st;
+}
+
 tw_status tw_params_create(tw_params **out, const tw_graph *g)
 {
     tw_status st = TW_OK;
     tw_params *p = NULL;
-    int n = 0, i = 0;
-    TW_TRY(tw_graph_status(g));
-    for (const tw_leaf *l = g->leaves; l; l = l->next) n += l->value.role != TW_ROLE_INPUT;
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a parameter store"));
-    TW_TRY(tw_alloc(&p->views, n, sizeof *p->views, "the views of a parameter store"));
-    p->view_count = n;
-    for (const tw_leaf *l = g->leaves; l; l = l->next)
-        if (l->value.role != TW_ROLE_INPUT) describe(&p->views[i++], l);
-    p->trainable = place(p, TW_ROLE_PARAM, 0);
-    p->state = place(p, TW_ROLE_CONSTANT, p->trainable);
-    p->size = place(p, TW_ROLE_STATE, p->state);
-    TW_TRY(tw_alloc(&p->value, p->size, sizeof *p->value, "the parameters"));
-    p->owns_value = true;
+    TW_TRY(tw_params_extend(p, g));
     *out = p;
     p = NULL;
 done:
@@ -66,7 +87,7 @@ tw_status tw_params_use_gradient(tw_params *p, float *buffer)
 {
     tw_status st = TW_OK;
     float *own = NULL;
-    if (!buffer) TW_TRY(tw_alloc(&own, p->trainable, sizeof *own, "the gradients"));
+    if (!buffer) TW_TRY(tw_alloc(&own, p->summed, sizeof *own, "the gradients"));
     if (p->owns_gradient) tw_free(&p->gradient);
     p->gradient = buffer ? buffer : own;
     p->owns_gradient = !buffer;

@@ -47,6 +47,7 @@ static tw_status plan_steps(tw_plan *p)
         p->step_count = k + 1;
         if (n->op->alias) continue;
         TW_TRY(n->op->plan(t));
+        t->packs_each_run = tw_plan_packs_each_run(p, t);
     }
 done:
     return st;
@@ -78,7 +79,7 @@ tw_status tw_plan_create(tw_plan **out, const tw_graph *g, tw_params *params,
         TW_TRY(tw_fuse_scale(p->program));
         TW_TRY(tw_fuse_pool(p->program));
     }
-    if (options->recompute) TW_TRY(tw_recompute(p->program));
+    TW_TRY(tw_recompute_cheap(p->program, options->recompute));
     TW_TRY(plan_steps(p));
     TW_TRY(tw_plan_place(p));
     TW_TRY(tw_plan_list_parts(p));
@@ -134,9 +135,9 @@ static void bury(const tw_plan *p, const tw_step *s)
     ASAN_UNPOISON_MEMORY_REGION(p->arena, p->memory.arena);
     for (int i = 0; i < s->dead_count; i++) {
         const tw_buffer *b = &p->buffers[p->dead[s->first_dead + i]];
-        memset(p->arena + b->offset, 0xff, b->bytes);
+        memset(tw_plan_buffer(p, p->dead[s->first_dead + i]), 0xff, b->bytes);
     }
-    memset(p->scratch, 0xff, s->task.scratch_bytes);
+    memset(p->scratch, 0xff, p->memory.scratch);
 }
 
 static void add_into(float *to, const float *from, int64_t n, bool add)
@@ -145,10 +146,15 @@ static void add_into(float *to, const float *from, int64_t n, bool add)
     for (int64_t i = 0; i < n; i++) to[i] = add ? to[i] + from[i] : from[i];
 }
 
-/* A view with the zeros up to the next one: a listener hears of every float of the buffer. */
-static int64_t padded(int64_t count)
+/* A listener hears of every float of the buffer, the zeros up to the next view too; a buffer that
+ * was lent has them again with the gradient. */
+static void finish(const tw_plan *p, const tw_gradient_sink *k, const tw_plan_run *run)
 {
-    return (count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+    const int64_t all = tw_plan_padded(k->count);
+    if (p->lent)
+        memset(p->params->gradient + k->offset + k->count, 0,
+               (size_t)(all - k->count) * sizeof(float));
+    if (run->ready) run->ready(run->self, k->offset, all);
 }
 
 /* Gradients that have become final with this step. An op writes its gradient to its place in the
@@ -160,7 +166,7 @@ static void sink(tw_plan *p, const tw_step *s, const tw_plan_run *run)
         const tw_gradient_sink *k = &p->sinks[i];
         if (k->from)
             add_into(p->params->gradient + k->offset, k->from, k->count, run->add_gradients);
-        if (run->ready) run->ready(run->self, k->offset, padded(k->count));
+        finish(p, k, run);
     }
 }
 
@@ -171,7 +177,7 @@ static void sink_orphans(const tw_plan *p, const tw_plan_run *run)
         const tw_gradient_sink *k = &p->sinks[i];
         if (!run->add_gradients)
             memset(p->params->gradient + k->offset, 0, (size_t)k->count * sizeof(float));
-        if (run->ready) run->ready(run->self, k->offset, padded(k->count));
+        finish(p, k, run);
     }
 }
 
@@ -186,6 +192,7 @@ void tw_plan_execute(tw_plan *p, const tw_plan_run *run)
         const double start = p->options.profile ? tw_clock_seconds() : 0;
         if (!s->task.op->alias) {
             if (p->options.poison) fence(p, s);
+            if (s->task.packs_each_run) tw_plan_pack_task(&s->task);
             s->task.op->run(&s->task, &r);
         }
         sink(p, s, run);

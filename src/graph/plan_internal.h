@@ -62,6 +62,8 @@ struct tw_plan {
     tw_gradient_sink *sinks;
     int sink_count, orphan_count; /* orphans, without a task, lie behind the sinks */
     int *dead;                    /* buffer numbers, ordered by the step at which they die */
+    size_t lent; /* offsets of buffers below it are in the gradient buffer, others, less it, in the
+                    arena */
     char *arena, *inputs, *scratch, *packed;
     tw_packer *packers; /* by the offsets of their parameters */
     int packer_count;
@@ -70,10 +72,32 @@ struct tw_plan {
     tw_plan_memory memory;
 };
 
+/* Floats of a view with the zeros up to the next one. */
+static inline int64_t tw_plan_padded(int64_t count)
+{
+    return (count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
+}
+
+static inline char *tw_plan_buffer(const tw_plan *p, int buffer)
+{
+    const size_t at = p->buffers[buffer].offset;
+    return at < p->lent ? (char *)p->params->gradient + at : p->arena + (at - p->lent);
+}
+
+/* Ranges of the gradient buffer and the steps at which they are gradients' own, in the order of
+ * offsets; none where it is not lent. Sets p->lent.
+ * @param[out] taken  the caller's to free */
+tw_status tw_plan_lend(tw_plan *p, tw_buffer **taken, int *count);
+
 /* Decides where every value lies, allocates, and gives the tasks their pointers. */
 tw_status tw_plan_place(tw_plan *p);
 
-/* Lists what is packed, once tasks are planned. */
+/* Whether a planned task is to be packed by each run. */
+bool tw_plan_packs_each_run(const tw_plan *p, const tw_task *t);
+/* Packs one that is. */
+void tw_plan_pack_task(const tw_task *t);
+
+/* Lists what is packed and kept, once tasks are planned. */
 tw_status tw_plan_list_parts(tw_plan *p);
 
 #endif

@@ -15,6 +15,11 @@ static size_t value_bytes(const tw_plan *p, const tw_value *v)
     return (size_t)tw_shape_count(v->shape) * tw_dtype_size(tw_task_dtype(&t, v));
 }
 
+static size_t aligned(size_t bytes)
+{
+    return (bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
+}
+
 static void place_leaves(tw_plan *p)
 {
     size_t end = 0;
@@ -27,7 +32,7 @@ static void place_leaves(tw_plan *p)
         }
         s->place = TW_PLACE_INPUT;
         s->offset = end;
-        end += (value_bytes(p, &l->value) + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
+        end += aligned(value_bytes(p, &l->value));
     }
     p->memory.inputs = end;
 }
@@ -127,18 +132,26 @@ static void clear_packed(tw_plan *p)
 static tw_status allocate(tw_plan *p)
 {
     tw_status st = TW_OK;
+    tw_buffer *taken = NULL;
+    int taken_count = 0;
+    size_t end;
     for (int k = 0; k < p->step_count; k++) {
         const tw_task *t = &p->steps[k].task;
-        if (p->memory.scratch < t->scratch_bytes) p->memory.scratch = t->scratch_bytes;
-        p->memory.packed += (t->packed_bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
+        const size_t brief =
+            aligned(t->scratch_bytes) + (t->packs_each_run ? aligned(t->packed_bytes) : 0);
+        if (p->memory.scratch < brief) p->memory.scratch = brief;
+        if (!t->packs_each_run) p->memory.packed += aligned(t->packed_bytes);
     }
-    TW_TRY(tw_memory_plan(p->buffers, p->buffer_count, &p->memory.arena));
+    TW_TRY(tw_plan_lend(p, &taken, &taken_count));
+    TW_TRY(tw_memory_plan(p->buffers, p->buffer_count, taken, taken_count, &end));
+    p->memory.arena = end > p->lent ? end - p->lent : 0;
     TW_TRY(tw_alloc_arena(&p->arena, p->memory.arena, "a plan's values"));
     TW_TRY(tw_alloc(&p->inputs, (int64_t)p->memory.inputs, 1, "a plan's inputs"));
     TW_TRY(tw_alloc_arena(&p->scratch, p->memory.scratch, "a plan's scratch memory"));
     TW_TRY(tw_alloc_arena(&p->packed, p->memory.packed, "a plan's packed weights"));
     clear_packed(p);
 done:
+    tw_free(&taken);
     return st;
 }
 
@@ -148,7 +161,7 @@ static void point(tw_plan *p)
     for (int id = 0; id < p->program->g->value_count; id++) {
         tw_slot *s = &p->slots[id];
         if (s->place == TW_PLACE_INPUT) s->data = p->inputs + s->offset;
-        if (s->place == TW_PLACE_ARENA) s->data = p->arena + p->buffers[s->buffer].offset;
+        if (s->place == TW_PLACE_ARENA) s->data = tw_plan_buffer(p, s->buffer);
     }
     for (int k = 0; k < p->step_count; k++) {
         tw_task *t = &p->steps[k].task;
@@ -156,8 +169,8 @@ static void point(tw_plan *p)
             t->in[i] = t->node->in[i] ? p->slots[t->node->in[i]->id].data : NULL;
         for (int o = 0; o < t->node->nout; o++) t->out[o] = p->slots[t->node->out[o].id].data;
         t->scratch = p->scratch;
-        t->packed = p->packed + packed;
-        packed += (t->packed_bytes + TW_ALIGNMENT - 1) / TW_ALIGNMENT * TW_ALIGNMENT;
+        t->packed = t->packs_each_run ? p->scratch + aligned(t->scratch_bytes) : p->packed + packed;
+        if (!t->packs_each_run) packed += aligned(t->packed_bytes);
     }
 }
 
@@ -182,7 +195,8 @@ static void list_orphans(tw_plan *p)
 {
     bool gradients = p->sink_count > 0;
     for (const tw_leaf *l = p->program->g->leaves; gradients && l; l = l->next) {
-        if (l->value.role != TW_ROLE_PARAM || l->gradient) continue;
+        const tw_role role = l->value.role;
+        if ((role != TW_ROLE_PARAM && role != TW_ROLE_STATE) || l->gradient) continue;
         const tw_param_view *view = tw_params_find(p->params, l->name);
         p->sinks[p->sink_count + p->orphan_count++] =
             (tw_gradient_sink){view->offset, view->count, NULL};

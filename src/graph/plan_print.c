@@ -40,7 +40,10 @@ static void print_value(const tw_plan *p, const tw_value *v, FILE *out)
         fprintf(out, "(unread)");
         break;
     case TW_PLACE_ARENA:
-        fprintf(out, "@%zu", p->buffers[s->buffer].offset);
+        if (p->buffers[s->buffer].offset < p->lent)
+            fprintf(out, "@gradient+%zu", p->buffers[s->buffer].offset);
+        else
+            fprintf(out, "@%zu", p->buffers[s->buffer].offset - p->lent);
         break;
     case TW_PLACE_GRADIENT:
         fprintf(out, "@gradient");

@@ -4,6 +4,7 @@
 #define TW_GRAPH_PROGRAM_H
 
 #include "graph/graph.h"
+#include "tweedie/plan.h"
 
 typedef struct tw_program {
     tw_graph *g;     /* owned; its leaves' gradients and its outputs are what must be computed */
@@ -43,6 +44,6 @@ tw_status tw_fuse_pool(tw_program *p);
 
 /* What the backward pass reads of cheap operations' results is computed again where it reads it,
  * instead of kept since the forward pass. */
-tw_status tw_recompute(tw_program *p);
+tw_status tw_recompute_cheap(tw_program *p, tw_recompute how);
 
 #endif

@@ -19,6 +19,7 @@ enum { SMALL_ELEMENTS = 4096 };
 
 typedef struct pass {
     tw_program *p;
+    tw_recompute how;
     bool *forward;   /* by node id */
     tw_node **again; /* by node id: its copy */
     int nodes;       /* that there were when the pass began */
@@ -57,15 +58,17 @@ static tw_value *again(pass *s, tw_value *v)
         return v;
     tw_node *n = v->node;
     if (!n->op->cheap && !n->op->alias) return v;
+    if (n->op->multiplies && s->how != TW_RECOMPUTE_CHEAP) return v;
     if (n->op->alias && again(s, n->in[0]) == n->in[0]) return v; /* of something that is kept */
     if (!s->again[n->id]) s->again[n->id] = copy(s, n);
     return s->again[n->id] ? &s->again[n->id]->out[v->output] : v;
 }
 
-tw_status tw_recompute(tw_program *p)
+tw_status tw_recompute_cheap(tw_program *p, tw_recompute how)
 {
     tw_status st = TW_OK;
-    pass s = {.p = p, .nodes = p->g->node_count};
+    pass s = {.p = p, .how = how, .nodes = p->g->node_count};
+    if (how == TW_RECOMPUTE_NO) return TW_OK;
     TW_TRY(tw_alloc(&s.forward, s.nodes, sizeof *s.forward, "a plan's forward pass"));
     TW_TRY(tw_alloc(&s.again, s.nodes, sizeof(tw_node *), "a plan's forward pass"));
     for (int i = 0; i < p->g->output_count; i++) mark_forward(&s, p->g->outputs[i].value);

@@ -39,6 +39,15 @@ void tw_posterior_config_free(tw_posterior_config *config)
     tw_choice_free(&config->method);
 }
 
+const char *tw_posterior_method_of_maps(void)
+{
+    for (int k = 0; k < tw_posterior_kinds.count; k++) {
+        const tw_posterior_method *m = (const tw_posterior_method *)tw_posterior_kinds.table[k];
+        if (m->maps) return m->kind.name;
+    }
+    return NULL;
+}
+
 const char *tw_posterior_usual_sampler(const tw_posterior_config *config)
 {
     const tw_posterior_method *m = (const tw_posterior_method *)config->method.kind;
@@ -83,6 +92,25 @@ static tw_status run(void *self, tw_sampler *s, tw_batch *b)
 
 /* ---- planning ---- */
 
+static tw_status allocate_measured(tw_posterior *p)
+{
+    tw_status st = TW_OK;
+    int64_t all;
+    const int64_t width[] = {p->dims, p->dims, p->a->dims};
+    TW_TRY(tw_multiply(&all, p->batch, p->a->outputs, "a batch of measurements"));
+    TW_TRY(tw_alloc(&p->outputs, all, sizeof *p->outputs, "a batch of measurements"));
+    TW_TRY(tw_multiply(&all, p->batch, p->dims, "a batch of samples"));
+    TW_TRY(tw_alloc(&p->x0, all, sizeof *p->x0, "a batch of samples"));
+    TW_TRY(tw_alloc(&p->back, all, sizeof *p->back, "a batch of samples"));
+    for (int i = 0; p->o.map && i < 3; i++) {
+        TW_TRY(tw_multiply(&all, p->batch, width[i], "a batch of samples"));
+        TW_TRY(tw_alloc(&p->mapped[i], all, sizeof *p->mapped[i], "a batch of samples"));
+    }
+    TW_TRY(tw_alloc(&p->measured, p->a->dims, sizeof *p->measured, "a sample"));
+done:
+    return st;
+}
+
 static tw_status allocate(tw_posterior *p)
 {
     tw_status st = TW_OK;
@@ -96,7 +124,7 @@ static tw_status allocate(tw_posterior *p)
     p->vjp = p->scratch[arrays - 1];
     for (int i = 0; i < 4; i++)
         TW_TRY(tw_alloc(&p->work[i], p->dims, sizeof *p->work[i], "a sample"));
-    TW_TRY(tw_alloc(&p->outputs, p->a->outputs, sizeof *p->outputs, "a measurement"));
+    TW_TRY(allocate_measured(p));
     TW_TRY(tw_alloc(&p->number, p->batch, sizeof *p->number, "a batch of samples"));
     TW_TRY(tw_alloc(&p->noise_row, p->dims, sizeof *p->noise_row, "a sample"));
     if (p->method->points) {
@@ -108,22 +136,40 @@ done:
     return st;
 }
 
-/* One that is guided by a second network has none, for one. */
-static tw_status refuse_method(const tw_posterior_method *m)
+/* The methods that go with this score and map. A score that is guided by a second network has no
+ * vjp, for one. */
+static tw_status others(tw_text *out, const tw_posterior *p)
 {
     tw_status st = TW_OK;
-    tw_text others = {0};
     for (int k = 0; k < tw_posterior_kinds.count; k++) {
-        const tw_posterior_method *other = (const tw_posterior_method *)tw_posterior_kinds.table[k];
-        if (!other->vjp)
-            TW_TRY(tw_text_add(&others, "%s%s", others.length ? ", " : "", other->kind.name));
+        const tw_posterior_method *m = (const tw_posterior_method *)tw_posterior_kinds.table[k];
+        if ((m->vjp && !p->prior->vjp) || (p->o.map && !m->maps)) continue;
+        TW_TRY(tw_text_add(out, "%s%s", out->length ? ", " : "", m->kind.name));
     }
-    TW_FAIL(TW_ECONFIG,
-            "restore.method: %s differentiates the score, and this one has no derivative; these do "
-            "without: %s",
-            m->kind.name, others.data);
 done:
-    tw_text_free(&others);
+    return st;
+}
+
+static tw_status check_method(const tw_posterior *p)
+{
+    tw_status st = TW_OK;
+    const tw_posterior_method *m = p->method;
+    tw_text able = {0};
+    TW_CHECK(!p->o.map || p->prior->vjp, TW_ECONFIG,
+             "restore.method: decoded latents are restored along the score's derivative, and this "
+             "score has none: a second network guides it");
+    TW_TRY(others(&able, p));
+    TW_CHECK(!p->o.map || m->maps, TW_ECONFIG,
+             "restore.method: %s needs measurements that are linear in what the model describes, "
+             "and those of decoded latents are not; these work by gradients alone: %s",
+             m->kind.name, able.data);
+    TW_CHECK(
+        !m->vjp || p->prior->vjp, TW_ECONFIG,
+        "restore.method: %s differentiates the score, and this one has no derivative; these do "
+        "without: %s",
+        m->kind.name, able.data);
+done:
+    tw_text_free(&able);
     return st;
 }
 
@@ -131,9 +177,13 @@ static tw_status check(const tw_posterior *p)
 {
     tw_status st = TW_OK;
     const tw_posterior_method *m = p->method;
-    TW_CHECK(p->dims == p->a->dims, TW_ESHAPE, "a score of %lld numbers, an operator of %lld",
-             (long long)p->dims, (long long)p->a->dims);
-    if (m->vjp && !p->prior->vjp) TW_TRY(refuse_method(m));
+    const int64_t dims = p->o.map ? p->o.map->dims : p->a->dims;
+    TW_CHECK(p->dims == dims, TW_ESHAPE, "a score of %lld numbers, measurements of %lld",
+             (long long)p->dims, (long long)dims);
+    TW_CHECK(!p->o.map || p->o.map->outputs == p->a->dims, TW_ESHAPE,
+             "a map to %lld numbers, an operator of %lld",
+             p->o.map ? (long long)p->o.map->outputs : 0, (long long)p->a->dims);
+    TW_TRY(check_method(p));
     if (m->check) TW_TRY(m->check(p->config, p));
 done:
     return st;
@@ -192,6 +242,10 @@ void tw_posterior_destroy(tw_posterior **posterior)
     tw_free(&p->scratch);
     for (int i = 0; i < 4; i++) tw_free(&p->work[i]);
     tw_free(&p->outputs);
+    tw_free(&p->x0);
+    tw_free(&p->back);
+    for (int i = 0; i < 3; i++) tw_free(&p->mapped[i]);
+    tw_free(&p->measured);
     tw_free(&p->number);
     tw_free(&p->noise_row);
     tw_free(&p->grid.point);

@@ -11,6 +11,7 @@ typedef struct tw_posterior_method {
     tw_kind kind;        /* keys of [restore] */
     const char *sampler; /* usual sample.kind; NULL: ancestral */
     bool basis, vjp;     /* needs the operator's basis; the prior score's vjp */
+    bool maps;           /* measures by posterior_measure and posterior_measure_back alone */
     int scratch;         /* [batch][dims] arrays in p->scratch */
     tw_status (*check)(const void *config, const tw_posterior *p); /* NULL: goes with everything */
     /* points of a grid of its own: p->grid; NULL: none */
@@ -39,6 +40,9 @@ struct tw_posterior {
     tw_sampler *sampler;
     int64_t dims, batch, per;
     double noise;
+    float *mapped[3];  /* of a map, a batch: x, a gradient by it [dims], and D(x) [a->dims] */
+    double *measured;  /* [a->dims]: one D(x) */
+    double *x0, *back; /* [batch][dims]: denoised samples, and gradients by them */
 
     int64_t first, rows; /* measurements that are at hand … */
     const double *y;     /* … [rows][outputs] */
@@ -48,7 +52,7 @@ struct tw_posterior {
     float *arrays, **scratch; /* [batch][dims] of the method, then two of this layer */
     float *vjp;
     double *work[4]; /* [dims] each */
-    double *outputs; /* [outputs] */
+    double *outputs; /* [batch][outputs] */
     double *number;  /* [batch]: of the method, within a call */
     float *noise_row;
     tw_times_grid grid;
@@ -65,6 +69,12 @@ void posterior_denoised(const tw_posterior *p, double t, const float *x, const f
 /* out = Jᵀ v, J = ∂x̂_0 / ∂x_t. @param v, out  [n][dims], out may be v */
 tw_status posterior_pull_back(tw_posterior *p, int64_t n, const float *x, const double *t,
                               const int64_t *index, const float *v, float *out);
+
+/* What is measured of x̂_0, H(x) = A x, or A D(x) through a map, and out = H'(x)ᵀ v at that x. n is
+ * at most the batch. @param x, out  [n][dims] @param y, v  [n][outputs] */
+void posterior_measure(tw_posterior *p, int64_t n, const double *x, double *y);
+void posterior_measure_back(tw_posterior *p, int64_t n, const double *x, const double *v,
+                            double *out);
 
 /* Standard normal numbers of sample `index`, named among a sample's own by `name`. @param[out] z
  * [dims] */

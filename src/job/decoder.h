@@ -2,6 +2,7 @@
 #ifndef JOB_DECODER_H
 #define JOB_DECODER_H
 
+#include "tweedie/inverse.h"
 #include "tweedie/restore.h"
 
 typedef struct latent_decoder {
@@ -10,6 +11,7 @@ typedef struct latent_decoder {
     const tw_dataset_spec *latents; /* borrowed */
     float *z;                       /* [batch][numbers of a latent] */
     int64_t batch;
+    tw_map map; /* of model units of latents to those of samples; after latent_decoder_plan_map */
 } latent_decoder;
 
 /* Reads the autoencoder. Collective on `comm` (NULL: this process).
@@ -21,6 +23,10 @@ tw_status latent_decoder_open(latent_decoder *d, const tw_comm *comm, const char
  * @return TW_ECONFIG where they are of other weights, or no latents */
 tw_status latent_decoder_plan(latent_decoder *d, const tw_dataset_spec *latents, int64_t batch,
                               tw_precision precision, tw_convolution convolution);
+
+/* The same, and d->map: with the decoder's derivative. */
+tw_status latent_decoder_plan_map(latent_decoder *d, const tw_dataset_spec *latents, int64_t batch,
+                                  tw_precision precision, tw_convolution convolution);
 
 /* @param x         [n][numbers of a latent], the model units of latents
  * @param[out] out  [n][numbers of a sample], the model units of samples */

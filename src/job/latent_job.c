@@ -2,14 +2,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "job/encoder.h"
+#include "job/latent_scale.h"
 #include "job/row_job.h"
 #include "tweedie/job_latents.h"
 #include "tweedie/memory.h"
 #include "tweedie/metrics_posterior.h"
 #include "tweedie/png.h"
 
-/* Columns; all but the first of reconstructions, the last by what latents are. */
-enum { NUMBERS, PSNR, SSIM, KL, CODES = KL };
+/* Columns; of encoding LOG_VARIANCE is the second where moments are asked for; all others but the
+ * first are of reconstructions, the last by what latents are. */
+enum { NUMBERS, PSNR, SSIM, KL, CODES = KL, LOG_VARIANCE = PSNR };
 enum { PAIRS_IN_A_ROW = 4 };
 
 typedef enum direction { TO_LATENTS, FROM_LATENTS, THERE_AND_BACK } direction;
@@ -21,7 +24,8 @@ typedef struct latents {
     int64_t grid_count;
     tw_dataset_spec spec;       /* of a latent, without units */
     float *mean, *log_variance; /* [block][numbers of a latent] */
-    double count, sum, squares; /* of the numbers of OUT */
+    bool moments;               /* OUT has the log variances beside the means */
+    latent_scale sums;          /* of the numbers of OUT */
     float *offset, *scale;      /* [channels] */
     double *measured[3];        /* [count]: /psnr, /ssim, /kl */
     int32_t *label;             /* [block], where the data have some */
@@ -29,40 +33,23 @@ typedef struct latents {
     int64_t pictured;
     int64_t codes, vectors; /* what latents are made of, and how many a latent; 0: of any numbers */
     int32_t *index;         /* [block][vectors] */
-    bool *used;             /* [codes]: by OUT's rows */
+    double *uses;           /* [codes]: how often OUT's rows take each */
     tw_dataset_writer *writer;
     tw_latents_summary summary;
 } latents;
 
 /* ---- planning ---- */
 
-static const tw_config_field batch_field = {
-    NULL, "batch", TW_CONFIG_INT64, 0, "32", 1, 1e6, .help = "samples computed at once"};
-
 static tw_status settings(row_job *j)
 {
     tw_status st = TW_OK;
     enum { BLOCK_BATCHES = 8 };
     const tw_row_job_options *o = j->options;
-    TW_TRY(tw_restore_config(&j->config, j->restored,
-                             "sample.batch compute.precision compute.convolution", "sample compute",
-                             o->assignment_count, o->assignments));
-    TW_TRY(tw_run_config_bind(&j->run, j->config, TW_RUN_COMPUTE, NULL));
-    TW_TRY(tw_config_bind_in(j->config, "sample", &batch_field, 1, &j->batch));
-    TW_TRY(tw_config_finish(j->config));
+    TW_TRY(latent_encoder_settings(&j->config, &j->run, &j->batch, j->restored, o->assignment_count,
+                                   o->assignments));
     j->block = BLOCK_BATCHES * j->batch;
 done:
     return st;
-}
-
-/* A latent is an image of floats. */
-static void describe_latent(latents *l)
-{
-    const tw_shape s = tw_model_latent(l->job.restored->model);
-    l->spec = (tw_dataset_spec){.kind = TW_DATASET_FLOAT32,
-                                .height = s.rank > 1 ? s.dims[0] : 1,
-                                .width = s.rank > 2 ? s.dims[1] : 1,
-                                .channels = s.dims[s.rank - 1]};
 }
 
 static tw_status check_latents(row_job *j)
@@ -97,7 +84,10 @@ static tw_status check(row_job *j)
              "%s: network.kind = %s is no autoencoder, and has no latents; `tweedie encode` and "
              "`decode` are for the codes of a score",
              j->options->weights, j->restored->model->net->kind.name);
-    describe_latent(l);
+    TW_CHECK(!l->moments || !tw_model_codes(j->restored->model), TW_ECONFIG,
+             "--moments: %s has a codebook (network.codes): its latents have no variance",
+             j->options->weights);
+    l->spec = latent_encoder_spec(j->restored->model);
     TW_TRY(l->way == FROM_LATENTS ? check_latents(j) : row_job_check_samples(j));
 done:
     return st;
@@ -119,7 +109,7 @@ static tw_status plan_codes(latents *l)
     l->vectors = tw_model_codec_numbers(j->codec) / l->spec.channels;
     TW_TRY(tw_multiply(&all, j->block, l->vectors, "codes"));
     TW_TRY(tw_alloc(&l->index, all, sizeof *l->index, "codes"));
-    TW_TRY(tw_alloc(&l->used, l->codes, sizeof *l->used, "codes"));
+    TW_TRY(tw_alloc(&l->uses, l->codes, sizeof *l->uses, "codes"));
 done:
     return st;
 }
@@ -142,12 +132,16 @@ static tw_status plan(row_job *j)
     if (tw_dataset_get_spec(j->data)->num_classes)
         TW_TRY(tw_alloc(&l->label, j->block, sizeof *l->label, "labels"));
     j->columns.column[j->columns.count++] = (column){"numbers", COLUMN_F32, made_numbers(l)};
+    if (l->moments)
+        j->columns.column[j->columns.count++] =
+            (column){"log_variance", COLUMN_F32, made_numbers(l)};
     TW_TRY(plan_codes(l));
     for (int k = 0; k < measures(l); k++)
         j->columns.column[j->columns.count++] = (column){extra[k], COLUMN_F64, 0};
     if (l->way == THERE_AND_BACK && l->codes)
         j->columns.column[j->columns.count++] = (column){"codes", COLUMN_I64, l->vectors};
-    TW_TRY(tw_text_add(&j->text, "%s batch=%lld", verbs[l->way], (long long)j->batch));
+    TW_TRY(tw_text_add(&j->text, "%s batch=%lld%s", verbs[l->way], (long long)j->batch,
+                       l->moments ? " moments" : ""));
 done:
     return st;
 }
@@ -197,6 +191,17 @@ done:
     return st;
 }
 
+static tw_status check_finite(const latents *l, int64_t first, int64_t n, const float *made)
+{
+    tw_status st = TW_OK;
+    for (int64_t k = 0; k < n * made_numbers(l); k++)
+        TW_CHECK(isfinite(made[k]), TW_EDIVERGED,
+                 "row %lld: its result is not finite: the weights do not fit the data",
+                 (long long)(first + k / made_numbers(l)));
+done:
+    return st;
+}
+
 static tw_status compute(row_job *j, int64_t first, int64_t n)
 {
     tw_status st = TW_OK;
@@ -212,10 +217,11 @@ static tw_status compute(row_job *j, int64_t first, int64_t n)
         memcpy(made, l->mean, (size_t)(n * made_numbers(l)) * sizeof *made);
     else
         tw_model_codec_decode(j->codec, n, l->mean, made, l->index);
-    for (int64_t k = 0; k < n * made_numbers(l); k++)
-        TW_CHECK(isfinite(made[k]), TW_EDIVERGED,
-                 "row %lld: its result is not finite: the weights do not fit the data",
-                 (long long)(first + k / made_numbers(l)));
+    if (l->moments)
+        memcpy(j->values[LOG_VARIANCE], l->log_variance,
+               (size_t)(n * made_numbers(l)) * sizeof *made);
+    TW_TRY(check_finite(l, first, n, made));
+    if (l->moments) TW_TRY(check_finite(l, first, n, l->log_variance));
     for (int64_t i = 0; l->way == THERE_AND_BACK && i < n; i++)
         TW_TRY(measure(l, i, j->x + i * j->dims, made + i * j->dims));
 done:
@@ -227,13 +233,9 @@ done:
 static tw_status add_up(void *self, int64_t first, int64_t n)
 {
     latents *l = self;
-    const float *z = l->job.values[NUMBERS];
     (void)first;
-    for (int64_t k = 0; k < n * made_numbers(l); k++) {
-        l->sum += (double)z[k];
-        l->squares += (double)z[k] * (double)z[k];
-        l->count++;
-    }
+    latent_scale_add(&l->sums, n, l->job.values[NUMBERS],
+                     l->moments ? l->job.values[LOG_VARIANCE] : NULL);
     return TW_OK;
 }
 
@@ -242,12 +244,9 @@ static tw_status measure_scale(latents *l)
 {
     tw_status st = TW_OK;
     const int64_t channels = l->spec.channels;
+    l->sums.numbers = made_numbers(l);
     TW_TRY(row_job_each_part(&l->job, add_up, l));
-    const double mean = l->sum / l->count, variance = l->squares / l->count - mean * mean;
-    TW_CHECK(variance > 0, TW_EDATA,
-             "%s: all numbers of its latents are %g: the autoencoder has learned nothing",
-             l->job.options->weights, mean);
-    l->summary.scale = sqrt(variance);
+    TW_TRY(latent_scale_get(&l->summary.scale, &l->sums, l->job.options->weights));
     TW_TRY(tw_alloc(&l->offset, channels, sizeof *l->offset, "units"));
     TW_TRY(tw_alloc(&l->scale, channels, sizeof *l->scale, "units"));
     for (int64_t c = 0; c < channels; c++) {
@@ -292,11 +291,14 @@ static tw_status begin(latents *l)
     row_job *j = &l->job;
     char range[64];
     tw_dataset_spec spec;
+    tw_dataset_spec variances;
     int64_t pixels;
     const tw_dataset_writer_options options = {.path = j->options->out,
                                                .mode = row_job_output_mode(j)};
     if (l->way == TO_LATENTS) TW_TRY(measure_scale(l));
     TW_TRY(describe_out(&spec, l));
+    variances = tw_dataset_log_variance_spec(&spec);
+    if (l->moments) spec.log_variance = &variances;
     TW_TRY(tw_dataset_writer_create(&l->writer, &spec, &options));
     TW_TRY(tw_dataset_writer_set_text(l->writer, "settings", j->settings));
     TW_TRY(tw_format(range, sizeof range, "%lld %lld", (long long)j->first, (long long)j->count));
@@ -333,13 +335,15 @@ static tw_status take(void *self, int64_t first, int64_t n)
     latents *l = self;
     row_job *j = &l->job;
     for (int64_t k = 0; l->way == THERE_AND_BACK && k < n * l->vectors; k++)
-        l->used[((int64_t *)j->values[CODES])[k]] = true;
+        l->uses[((int64_t *)j->values[CODES])[k]]++;
     for (int k = 0; k < measures(l); k++)
         memcpy(l->measured[k] + (first - j->first), j->values[PSNR + k],
                (size_t)n * sizeof(double));
     if (l->label) TW_TRY(tw_dataset_read_stored(j->data, first, n, NULL, l->label));
     if (l->way == TO_LATENTS) {
         TW_TRY(tw_dataset_writer_append(l->writer, n, j->values[NUMBERS], l->label));
+        if (l->moments)
+            TW_TRY(tw_dataset_writer_append_log_variance(l->writer, n, j->values[LOG_VARIANCE]));
         goto done;
     }
     tw_dataset_denormalise(&j->restored->samples, n, j->values[NUMBERS], j->stored);
@@ -369,7 +373,7 @@ static tw_status finish_reconstruction(latents *l)
     l->summary.ssim = mean_of(l->measured[1], j->count);
     if (!l->codes) l->summary.kl = mean_of(l->measured[2], j->count);
     l->summary.codes = l->codes;
-    for (int64_t k = 0; k < l->codes; k++) l->summary.used += l->used[k];
+    if (l->codes) l->summary.perplexity = tw_perplexity(l->uses, l->codes, &l->summary.used);
     if (!l->pixels) goto done;
     TW_TRY(
         tw_output_begin(&out, l->grid, j->options->replace ? TW_OUTPUT_REPLACE : TW_OUTPUT_SAME));
@@ -428,16 +432,16 @@ static tw_status run(latents *l, const tw_comm *comm, const tw_row_job_options *
     tw_free(&l->label);
     tw_free(&l->pixels);
     tw_free(&l->index);
-    tw_free(&l->used);
+    tw_free(&l->uses);
     for (int k = 0; k < 3; k++) tw_free(&l->measured[k]);
     row_job_close(&l->job);
     return st;
 }
 
-tw_status tw_encode_data_job(const tw_comm *comm, const tw_row_job_options *options,
+tw_status tw_encode_data_job(const tw_comm *comm, const tw_row_job_options *options, bool moments,
                              tw_latents_summary *out)
 {
-    latents l = {.way = TO_LATENTS};
+    latents l = {.way = TO_LATENTS, .moments = moments};
     return run(&l, comm, options, out);
 }
 

@@ -223,6 +223,7 @@ static void summarise(likelihood *l)
     s->dims = j->dims;
     snprintf(s->weights, sizeof s->weights, "%s", j->restored->digest);
     snprintf(s->data, sizeof s->data, "%s", tw_dataset_get_spec(j->data)->digest);
+    snprintf(s->encoder, sizeof s->encoder, "%s", j->restored->samples.encoder);
 }
 
 static const char *words_of_scale(const likelihood *l)
@@ -270,6 +271,11 @@ static tw_status write_attributes(const likelihood *l, hid_t file, const char *p
     TW_TRY(tw_h5_write_text(file, path, "weights_digest", l->summary.weights));
     TW_TRY(tw_h5_write_text(file, path, "data_digest", l->summary.data));
     TW_TRY(tw_h5_write_text(file, path, "scale", words_of_scale(l)));
+    if (l->summary.encoder[0]) {
+        TW_TRY(tw_h5_write_text(file, path, "encoder", l->summary.encoder));
+        TW_TRY(tw_h5_write_text(file, path, "of",
+                                "latents of an autoencoder, not the samples that they decode to"));
+    }
     if (l->bound)
         TW_TRY(tw_h5_write_text(file, path, "terms",
                                 l->bytes ? "bits per dimension: L_0, L_1, ..., L_T-1, L_T"

@@ -39,8 +39,8 @@ tw_status restore_files_append(restoring *r, int64_t n)
     const float *x = r->job.values[RESTORE_SAMPLES];
     for (int64_t k = 0; r->files && k < r->o->per; k++)
         for (int64_t i = 0; i < n; i++)
-            TW_TRY(tw_dataset_writer_append(r->files[k], 1, x + (i * r->o->per + k) * r->job.dims,
-                                            NULL));
+            TW_TRY(
+                tw_dataset_writer_append(r->files[k], 1, x + (i * r->o->per + k) * r->dims, NULL));
 done:
     return st;
 }

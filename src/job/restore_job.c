@@ -27,7 +27,7 @@ static tw_status settings(row_job *j)
     TW_TRY(restore_prior_settings(&r->prior, j, r->o));
     TW_TRY(tw_restore_config(&j->config, j->restored,
                              "sample.batch sample.seed sample.clip sample.clip_min "
-                             "sample.clip_max compute.precision compute.convolution",
+                             "sample.clip_max sample.decode compute.precision compute.convolution",
                              "task restore sample guidance compute", r->prior.count,
                              r->prior.assignments));
     TW_TRY(restore_task_bind(&r->task, j->config));
@@ -42,11 +42,50 @@ done:
     return st;
 }
 
+static bool decodes(const restoring *r)
+{
+    return r->job.restored->samples.encoder[0] && !r->o->latents;
+}
+
+/* The autoencoder, of a model of latents. */
+static tw_status open_decoder(row_job *j)
+{
+    tw_status st = TW_OK;
+    restoring *r = j->self;
+    r->spec = &j->restored->samples;
+    TW_CHECK(r->spec->encoder[0] || !r->o->latents, TW_EUSAGE,
+             "--latents: the samples of %s are no latents", j->options->weights);
+    if (!decodes(r)) {
+        TW_CHECK(r->o->latents || !*j->run.sample_decode, TW_ECONFIG,
+                 "sample.decode: the samples of %s are no latents, and nothing decodes them",
+                 j->options->weights);
+        return TW_OK;
+    }
+    TW_CHECK(*j->run.sample_decode, TW_ECONFIG,
+             "sample.decode: %s is a model of latents; --decode names the autoencoder whose "
+             "samples were measured, --latents says that the latents themselves were",
+             j->options->weights);
+    TW_TRY(latent_decoder_open(&r->decoder, j->comm, j->run.sample_decode));
+    r->spec = &r->decoder.network->samples;
+done:
+    return st;
+}
+
+static tw_status plan_decoder(restoring *r)
+{
+    const row_job *j = &r->job;
+    r->dims = tw_dataset_elements(r->spec);
+    if (!r->decoder.network) return TW_OK;
+    return latent_decoder_plan_map(&r->decoder, &j->restored->samples, j->batch, j->precision,
+                                   (tw_convolution)j->run.compute.convolution);
+}
+
 static tw_status check(row_job *j)
 {
     tw_status st = TW_OK;
     restoring *r = j->self;
-    TW_TRY(restore_task_prepare(&r->task, &j->restored->samples, true));
+    TW_TRY(plan_decoder(r));
+    TW_TRY(restore_task_prepare(&r->task, r->spec, true));
     TW_TRY(restore_task_check(&r->task, tw_dataset_get_spec(j->data), j->options->data));
     TW_TRY(restore_picture_check(r));
 done:
@@ -60,6 +99,7 @@ static tw_status describe(row_job *j)
     TW_TRY(tw_text_add(&j->text, "restore "));
     TW_TRY(tw_posterior_describe(&j->text, r->posterior));
     TW_TRY(restore_prior_describe(&j->text, &r->prior, j));
+    if (r->decoder.network) TW_TRY(tw_text_add(&j->text, " decode=%s", r->decoder.network->digest));
     TW_TRY(tw_text_add(&j->text, " quantiles="));
     for (int64_t i = 0; i < r->task.levels.count; i++) {
         char level[TW_TEXT_DOUBLE_MAX];
@@ -79,7 +119,12 @@ static tw_status allocate(restoring *r)
     TW_TRY(tw_multiply(&all, j->block, r->task.a->outputs, "a block of measurements"));
     TW_TRY(tw_alloc(&r->y, all, sizeof *r->y, "a block of measurements"));
     TW_TRY(tw_multiply(&all, j->block, r->o->per, "a block of samples"));
-    TW_TRY(tw_multiply(&all, all, j->dims, "a block of samples"));
+    if (r->decoder.network) {
+        int64_t latents;
+        TW_TRY(tw_multiply(&latents, all, j->dims, "a block of latents"));
+        TW_TRY(tw_alloc(&r->latents, latents, sizeof *r->latents, "a block of latents"));
+    }
+    TW_TRY(tw_multiply(&all, all, r->dims, "a block of samples"));
     TW_TRY(tw_alloc(&r->samples, all, sizeof *r->samples, "a block of samples"));
     TW_TRY(tw_alloc(&r->sorted, r->o->per, sizeof *r->sorted, "samples"));
 done:
@@ -103,15 +148,16 @@ static tw_status plan(row_job *j)
                                           .process = m->process,
                                           .prior = restore_prior_view(&r->prior, j),
                                           .a = r->task.a,
+                                          .map = r->decoder.network ? &r->decoder.map : NULL,
                                           .noise = r->task.config.noise / fabs(r->task.scale),
                                           .per = r->o->per,
                                           .bounded = j->restored->samples.kind == TW_DATASET_UINT8};
     TW_TRY(tw_posterior_create(&r->posterior, &options));
-    add_column(j, "mean", j->dims);
-    add_column(j, "standard_deviation", j->dims);
-    TW_TRY(tw_multiply(&width, j->dims, r->task.levels.count, "quantiles"));
+    add_column(j, "mean", r->dims);
+    add_column(j, "standard_deviation", r->dims);
+    TW_TRY(tw_multiply(&width, r->dims, r->task.levels.count, "quantiles"));
     add_column(j, "quantiles", width);
-    TW_TRY(tw_multiply(&width, j->dims, r->o->per, "samples"));
+    TW_TRY(tw_multiply(&width, r->dims, r->o->per, "samples"));
     if (r->o->keep) add_column(j, "samples", width);
     TW_TRY(describe(j));
     TW_TRY(allocate(r));
@@ -140,25 +186,25 @@ static double quantile(const double *sorted, int64_t count, double p)
 static void summarise(restoring *r, int64_t i, int64_t d)
 {
     const row_job *j = &r->job;
-    const tw_dataset_spec *s = &j->restored->samples;
+    const tw_dataset_spec *s = r->spec;
     const int64_t per = r->o->per, levels = r->task.levels.count;
     const double scale = restore_scale(s, d % s->channels),
                  offset = restore_offset(s, d % s->channels);
     double mean = 0, square = 0;
     for (int64_t k = 0; k < per; k++) {
-        r->sorted[k] = offset + scale * (double)r->samples[(i * per + k) * j->dims + d];
+        r->sorted[k] = offset + scale * (double)r->samples[(i * per + k) * r->dims + d];
         mean += r->sorted[k] / (double)per;
         if (r->o->keep) /* in the order of the samples */
-            ((float *)j->values[RESTORE_SAMPLES])[(i * per + k) * j->dims + d] =
+            ((float *)j->values[RESTORE_SAMPLES])[(i * per + k) * r->dims + d] =
                 (float)r->sorted[k];
     }
     for (int64_t k = 0; k < per; k++) square += (r->sorted[k] - mean) * (r->sorted[k] - mean);
     qsort(r->sorted, (size_t)per, sizeof *r->sorted, ascending);
-    ((float *)j->values[RESTORE_MEAN])[i * j->dims + d] = (float)mean;
-    ((float *)j->values[RESTORE_STD])[i * j->dims + d] =
+    ((float *)j->values[RESTORE_MEAN])[i * r->dims + d] = (float)mean;
+    ((float *)j->values[RESTORE_STD])[i * r->dims + d] =
         per > 1 ? (float)sqrt(square / (double)(per - 1)) : 0;
     for (int64_t q = 0; q < levels; q++)
-        ((float *)j->values[RESTORE_QUANTILES])[(i * levels + q) * j->dims + d] =
+        ((float *)j->values[RESTORE_QUANTILES])[(i * levels + q) * r->dims + d] =
             (float)quantile(r->sorted, per, r->task.levels.values[q]);
 }
 
@@ -181,14 +227,15 @@ static tw_status compute(row_job *j, int64_t first, int64_t n)
     tw_status st = TW_OK;
     restoring *r = j->self;
     TW_TRY(restore_read_measurements(r, first, n));
-    TW_TRY(tw_posterior_run(r->posterior, first, n, r->y, r->samples));
-    for (int64_t k = 0; k < n * r->o->per * j->dims; k++)
+    TW_TRY(tw_posterior_run(r->posterior, first, n, r->y, r->latents ? r->latents : r->samples));
+    if (r->latents) latent_decoder_run(&r->decoder, n * r->o->per, r->latents, r->samples);
+    for (int64_t k = 0; k < n * r->o->per * r->dims; k++)
         TW_CHECK(isfinite(r->samples[k]), TW_EDIVERGED,
                  "measurement %lld: a sample of it is not finite: method %s with these settings "
                  "does not fit the task and its noise",
-                 (long long)(first + k / (r->o->per * j->dims)), r->task.config.method.kind->name);
+                 (long long)(first + k / (r->o->per * r->dims)), r->task.config.method.kind->name);
     for (int64_t i = 0; i < n; i++)
-        for (int64_t d = 0; d < j->dims; d++) summarise(r, i, d);
+        for (int64_t d = 0; d < r->dims; d++) summarise(r, i, d);
 done:
     return st;
 }
@@ -202,7 +249,7 @@ static tw_status begin(restoring *r)
     char range[64];
     const tw_dataset_writer_options options = {.path = j->options->out,
                                                .mode = row_job_output_mode(j)};
-    tw_dataset_spec spec = j->restored->samples;
+    tw_dataset_spec spec = *r->spec;
     spec.count = j->count;
     spec.num_classes = 0;
     spec.class_names = NULL;
@@ -232,7 +279,7 @@ static tw_status take(void *self, int64_t first, int64_t n)
     tw_status st = TW_OK;
     restoring *r = self;
     row_job *j = &r->job;
-    const tw_dataset_spec *s = &j->restored->samples;
+    const tw_dataset_spec *s = r->spec;
     const bool points = s->kind == TW_DATASET_POINTS;
     const int64_t at = first - j->first;
     int64_t dims[4] = {r->task.levels.count, s->height, s->width, s->channels};
@@ -308,6 +355,7 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
     static const row_task task = {.verb = "restoring",
                                   .read = read,
                                   .settings = settings,
+                                  .open = open_decoder,
                                   .unlabelled = true,
                                   .check = check,
                                   .plan = plan,
@@ -324,6 +372,8 @@ tw_status tw_restore_job(const tw_comm *comm, const tw_restore_job_options *opti
     tw_dataset_destroy(&r.truth);
     restore_task_free(&r.task);
     tw_free(&r.y);
+    latent_decoder_free(&r.decoder);
+    tw_free(&r.latents);
     tw_free(&r.samples);
     tw_free(&r.sorted);
     tw_free(&r.units);

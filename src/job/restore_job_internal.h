@@ -2,6 +2,7 @@
 #ifndef JOB_RESTORE_JOB_INTERNAL_H
 #define JOB_RESTORE_JOB_INTERNAL_H
 
+#include "job/decoder.h"
 #include "job/restore_prior.h"
 #include "job/restore_task.h"
 #include "job/row_job.h"
@@ -18,10 +19,15 @@ typedef struct restoring {
     restore_task task;
     tw_posterior *posterior;
     restore_prior prior;
-    double *y;      /* [block][outputs] */
-    float *samples; /* [block][K][dims], model units */
-    double *sorted; /* [K] */
-    float *units;   /* offset, then scale, of bytes: [2][channels] */
+    latent_decoder decoder;      /* of a model of latents, unless these were measured */
+    const tw_dataset_spec *spec; /* what was measured and is made: the model's samples, or the
+                                    decoder's */
+    int64_t dims;                /* numbers of one */
+    double *y;                   /* [block][outputs] */
+    float *latents;              /* [block][K][numbers of a latent]; NULL: nothing is decoded */
+    float *samples;              /* [block][K][dims], model units */
+    double *sorted;              /* [K] */
+    float *units;                /* offset, then scale, of bytes: [2][channels] */
     tw_dataset_writer *writer;
     uint8_t *pixels;   /* of the picture */
     tw_dataset *truth; /* its last column; NULL: none */

@@ -16,7 +16,7 @@ tw_status restore_picture_check(restoring *r)
     const tw_dataset_options opening = {.path = r->o->truth,
                                         .split = split && *split ? split : "all"};
     TW_TRY(tw_dataset_open(&r->truth, NULL, &opening));
-    const tw_dataset_spec *met = tw_dataset_get_spec(r->truth), *want = &r->job.restored->samples;
+    const tw_dataset_spec *met = tw_dataset_get_spec(r->truth), *want = r->spec;
     TW_CHECK(met->kind == want->kind && met->height == want->height && met->width == want->width &&
                  met->channels == want->channels && tw_dataset_count(r->truth) >= r->job.rows,
              TW_EDATA,
@@ -33,7 +33,7 @@ done:
 /* Model units of one number in the units of the data. */
 static float model_units(const restoring *r, float v, int64_t d, bool deviation)
 {
-    const tw_dataset_spec *s = &r->job.restored->samples;
+    const tw_dataset_spec *s = r->spec;
     const double scale = fabs(restore_scale(s, d % s->channels));
     if (deviation) return (float)(2 * (double)v / scale - 1);
     return (float)(((double)v - restore_offset(s, d % s->channels)) /
@@ -68,7 +68,7 @@ done:
 static tw_status picture_truth(const restoring *r, int64_t row, float *tile)
 {
     tw_status st = TW_OK;
-    const tw_dataset_spec *s = &r->job.restored->samples;
+    const tw_dataset_spec *s = r->spec;
     void *stored = NULL;
     TW_TRY(tw_alloc(&stored, 1, tw_dataset_sample_bytes(s), "a picture"));
     TW_TRY(tw_dataset_read_stored(r->truth, row, 1, stored, NULL));
@@ -83,8 +83,8 @@ tw_status restore_picture_row(restoring *r, int64_t i, int64_t row)
 {
     tw_status st = TW_OK;
     const row_job *j = &r->job;
-    const tw_dataset_spec *s = &j->restored->samples;
-    const int64_t dims = j->dims;
+    const tw_dataset_spec *s = r->spec;
+    const int64_t dims = r->dims;
     float *tile = NULL;
     if (!r->pixels || r->pictured == r->o->grid_rows) return TW_OK;
     TW_TRY(tw_alloc(&tile, dims, sizeof *tile, "a picture"));
@@ -114,7 +114,7 @@ tw_status restore_picture_begin(restoring *r)
     const int64_t kept = r->o->per < GRID_SAMPLES ? r->o->per : GRID_SAMPLES;
     if (!r->o->grid || !*r->o->grid) return TW_OK;
     r->tiles = 3 + (r->o->keep ? kept : 0) + (r->truth != NULL);
-    TW_TRY(tw_multiply(&all, r->o->grid_rows * r->tiles, r->job.dims, "a picture"));
+    TW_TRY(tw_multiply(&all, r->o->grid_rows * r->tiles, r->dims, "a picture"));
     TW_TRY(tw_alloc(&r->pixels, all, 1, "a picture"));
 done:
     return st;
@@ -123,7 +123,7 @@ done:
 tw_status restore_picture_end(const restoring *r)
 {
     tw_status st = TW_OK;
-    const tw_dataset_spec *s = &r->job.restored->samples;
+    const tw_dataset_spec *s = r->spec;
     tw_output out = {.part = ""};
     if (!r->pixels) return TW_OK;
     TW_TRY(tw_output_begin(&out, r->o->grid,

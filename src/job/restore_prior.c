@@ -28,7 +28,7 @@ tw_status restore_prior_read(restore_prior *p, const row_job *j, const tw_restor
     return is_given(path) ? sample_guide_restore(&p->guide, j->comm, path) : TW_OK;
 }
 
-enum { OWN = 3 }; /* kind, network, class */
+enum { OWN = 4 }; /* kind, network, class, method */
 
 tw_status restore_prior_settings(restore_prior *p, const row_job *j,
                                  const tw_restore_job_options *o)
@@ -52,6 +52,11 @@ tw_status restore_prior_settings(restore_prior *p, const row_job *j,
                  given->weights);
         TW_TRY(tw_format(p->class, sizeof p->class, "sample.class=none"));
         p->assignments[p->count++] = p->class;
+    }
+    if (j->restored->samples.encoder[0] && !o->latents) {
+        TW_TRY(tw_format(p->method, sizeof p->method, "restore.method=%s",
+                         tw_posterior_method_of_maps()));
+        p->assignments[p->count++] = p->method;
     }
     for (int i = 0; i < given->assignment_count; i++)
         p->assignments[p->count++] = given->assignments[i];

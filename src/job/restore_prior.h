@@ -5,13 +5,15 @@
 
 #include "job/row_job.h"
 #include "job/sample_guide.h"
+#include "tweedie/inverse.h"
 #include "tweedie/job_restore.h"
 
 typedef struct restore_prior {
     sample_guide guide;
     tw_labels labels; /* of measurements: all samples of one are of its class */
     int32_t *list;    /* that they may borrow */
-    char kind[64], network[TW_PATH_MAX], class[32], **assignments; /* of [guidance] and [sample] */
+    char kind[64], network[TW_PATH_MAX], class[32], method[64];
+    char **assignments; /* of [guidance], [sample] and [restore] */
     int count;
 } restore_prior;
 
@@ -19,7 +21,8 @@ typedef struct restore_prior {
 tw_status restore_prior_read(restore_prior *p, const row_job *j, const tw_restore_job_options *o);
 
 /* Settings that the options stand for, and of a network that knows classes "none" where no class is
- * named; then the user's own, which win. p->assignments, borrowed until restore_prior_free.
+ * named, of a model of latents a method for them; then the user's own, which win. p->assignments,
+ * borrowed until restore_prior_free.
  * @return TW_ECONFIG where a class must be named */
 tw_status restore_prior_settings(restore_prior *p, const row_job *j,
                                  const tw_restore_job_options *o);

@@ -16,6 +16,10 @@ tw_status row_job_check_samples(row_job *j)
              j->options->data, tw_dataset_kind_name(met->kind), (long long)met->height,
              (long long)met->width, (long long)met->channels, tw_dataset_kind_name(want->kind),
              (long long)want->height, (long long)want->width, (long long)want->channels);
+    TW_CHECK(!want->encoder[0] || !met->encoder[0] || strcmp(want->encoder, met->encoder) == 0,
+             TW_EDATA,
+             "%s: holds latents of the weights %s, the network was trained on those of %s",
+             j->options->data, met->encoder, want->encoder);
 done:
     return st;
 }

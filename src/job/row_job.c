@@ -194,6 +194,7 @@ static tw_status prepare(row_job *j)
     if (j->task->read) TW_TRY(j->task->read(j));
     TW_TRY(agree(j, read_settings(j)));
     TW_TRY(tw_compute_prepare(&j->precision, NULL, &j->run.compute, j->comm));
+    if (j->task->open) TW_TRY(j->task->open(j));
     TW_TRY(row_job_open_data(j));
     TW_TRY(agree(j, plan(j)));
 done:

@@ -20,6 +20,8 @@ typedef struct row_task {
     /* Settings of another section than [likelihood]: j->config and j->run, and j->batch and
      * j->block. NULL: [likelihood] */
     tw_status (*settings)(row_job *j);
+    /* Collective: reads what the settings name; NULL: nothing. */
+    tw_status (*open)(row_job *j);
     int codec; /* of an autoencoder: these halves (tw_codec_half) are planned as j->codec, and no
                   score; 0: a score */
     bool unlabelled; /* the data's labels are not what the network is told */

@@ -1,4 +1,4 @@
-/* Scores of posterior samples. */
+/* Scores of posterior samples and of reconstructions. */
 #include "tweedie/metrics_posterior.h"
 
 #include <math.h>
@@ -68,4 +68,18 @@ double tw_psnr(const float *a, const float *b, int64_t n, double range)
     for (int64_t i = 0; i < n; i++)
         square += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]) / (double)n;
     return square > 0 ? 10 * log10(range * range / square) : INFINITY;
+}
+
+double tw_perplexity(const double *counts, int64_t codes, int64_t *used)
+{
+    double all = 0, entropy = 0;
+    int64_t taken = 0;
+    for (int64_t k = 0; k < codes; k++) {
+        all += counts[k];
+        taken += counts[k] > 0;
+    }
+    for (int64_t k = 0; k < codes; k++)
+        if (counts[k] > 0) entropy -= counts[k] / all * log(counts[k] / all);
+    if (used) *used = taken;
+    return taken ? exp(entropy) : 0;
 }

@@ -46,25 +46,32 @@ static const char *usual_prediction(const tw_model *m)
 
 tw_status tw_model_configure(tw_model **out, tw_config *config)
 {
+    static const tw_model_sections own = {"network", "process", "prediction"};
+    return tw_model_configure_in(out, config, &own);
+}
+
+tw_status tw_model_configure_in(tw_model **out, tw_config *config,
+                                const tw_model_sections *sections)
+{
     tw_status st = TW_OK;
     tw_model *m = NULL;
-    const tw_choice_rule network = {.section = "network",
+    const tw_choice_rule network = {.section = sections->network,
                                     .key = "kind",
                                     .help = "the network",
                                     .kinds = tw_net_kinds,
                                     .fixed = true};
-    tw_choice_rule prediction = {.section = "prediction",
+    tw_choice_rule prediction = {.section = sections->prediction,
                                  .key = "kind",
                                  .help = "what the network's output means",
                                  .kinds = tw_prediction_kinds,
                                  .fixed = true};
     TW_TRY(tw_alloc(&m, 1, sizeof *m, "a model"));
     TW_TRY(tw_choice_bind(&m->network, config, &network));
-    TW_TRY(tw_process_bind(&m->process, config));
+    TW_TRY(tw_process_bind_in(&m->process, config, sections->process));
     prediction.default_name = usual_prediction(m);
     TW_TRY(tw_choice_bind(&m->predicted, config, &prediction));
-    TW_TRY(tw_config_bind_in(config, "prediction", &variance_field, 1, m));
-    TW_TRY(tw_config_bind_in(config, "network", network_fields,
+    TW_TRY(tw_config_bind_in(config, sections->prediction, &variance_field, 1, m));
+    TW_TRY(tw_config_bind_in(config, sections->network, network_fields,
                              sizeof network_fields / sizeof *network_fields, m));
     m->net = (const tw_net *)m->network.kind;
     m->prediction = (const tw_prediction *)m->predicted.kind;
@@ -139,6 +146,7 @@ tw_model_values tw_model_build(tw_graph *g, const tw_model *m, int64_t n, tw_ref
         .augment = told ? tw_input(g, "augment", TW_F32, TW_SHAPE(n, told)) : NULL,
         .sample = m->sample,
         .outputs = outputs(m),
+        .code_state = m->code_state,
         .features = m->net->logits ? &v.features : NULL,
         .reference_names = names};
     tw_graph_set_padding(g, m->padding ? TW_PAD_CIRCULAR : TW_PAD_ZERO);
@@ -225,6 +233,10 @@ tw_status tw_model_create(tw_model *m, tw_shape sample, uint64_t seed)
     tw_graph *g = NULL;
     TW_TRY(see(&sample, &m->seen));
     TW_TRY(check_condition(m, sample));
+    TW_CHECK(!m->net->judges, TW_ECONFIG,
+             "network.kind: %s is a discriminator, which objective.adversarial_weight takes as "
+             "discriminator.kind; a network that models samples was expected",
+             m->net->kind.name);
     TW_CHECK(!m->net->halves || m->pad == TW_NET_PAD_NO, TW_ECONFIG,
              "network.pad: an autoencoder's samples are not padded, as their latents would be of "
              "the border too; no was expected");

@@ -7,9 +7,10 @@
 struct tw_model_codec {
     tw_model *model;
     int64_t batch, numbers; /* numbers of a latent */
-    tw_plan *encoder, *decoder;
-    float *x, *z; /* their inputs */
-    const float *mean, *log_variance, *decoded;
+    tw_plan *encoder, *decoder, *backward;
+    float *x, *z;           /* inputs of the halves */
+    float *backward_z, *gx; /* and of the decoder's derivative */
+    const float *mean, *log_variance, *decoded, *gz;
     const int32_t *codes; /* [batch][vectors]; NULL where there are none */
 };
 
@@ -39,8 +40,10 @@ static tw_shape batch_of(tw_shape sample, int64_t n)
 
 static tw_net_inputs inputs_of(const tw_model *m, tw_value *x)
 {
-    return (tw_net_inputs){
-        .x = x, .sample = m->sample, .outputs = m->sample.dims[m->sample.rank - 1]};
+    return (tw_net_inputs){.x = x,
+                           .sample = m->sample,
+                           .outputs = m->sample.dims[m->sample.rank - 1],
+                           .code_state = m->code_state};
 }
 
 tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n)
@@ -54,7 +57,8 @@ tw_value *tw_model_build_encoder(tw_graph *g, const tw_model *m, int64_t n)
 
 tw_value *tw_model_build_codes(tw_graph *g, const tw_model *m, tw_value *z, tw_value **index)
 {
-    return m->net->halves->quantise(g, m->network.config, z, index);
+    const tw_net_inputs in = inputs_of(m, NULL);
+    return m->net->halves->quantise(g, m->network.config, &in, z, index);
 }
 
 tw_value *tw_model_build_decoder(tw_graph *g, const tw_model *m, tw_value *z)
@@ -93,6 +97,17 @@ static void build_decoder(tw_graph *g, const tw_model *m, int64_t n)
     if (x) tw_graph_output(g, "decoded", x);
 }
 
+/* With codes the gradient by those is taken for the gradient by z, as in training. */
+static void build_backward(tw_graph *g, const tw_model *m, int64_t n)
+{
+    tw_value *index, *gz = NULL, *z = tw_input(g, "z", TW_F32, batch_of(tw_model_latent(m), n));
+    if (tw_model_codes(m)) z = tw_model_build_codes(g, m, z, &index);
+    tw_value *x = tw_model_build_decoder(g, m, z);
+    if (!x) return;
+    tw_graph_gradient(g, x, tw_input(g, "gx", TW_F32, x->shape), &z, 1, &gz);
+    if (gz) tw_graph_output(g, "gz", tw_cast(g, gz, TW_F32));
+}
+
 static tw_status plan(tw_plan **out, const tw_model_codec *c, const tw_plan_options *options,
                       void (*build)(tw_graph *g, const tw_model *m, int64_t n))
 {
@@ -122,6 +137,12 @@ static tw_status plan_halves(tw_model_codec *c, int halves, const tw_plan_option
         c->z = tw_plan_input(c->decoder, "z");
         c->decoded = tw_plan_output(c->decoder, "decoded");
         c->codes = tw_plan_output(c->decoder, "codes");
+    }
+    if (halves & TW_CODEC_DECODER_VJP) {
+        TW_TRY(plan(&c->backward, c, options, build_backward));
+        c->backward_z = tw_plan_input(c->backward, "z");
+        c->gx = tw_plan_input(c->backward, "gx");
+        c->gz = tw_plan_output(c->backward, "gz");
     }
 done:
     return st;
@@ -153,14 +174,15 @@ void tw_model_codec_destroy(tw_model_codec **codec)
     if (!c) return;
     tw_plan_destroy(&c->encoder);
     tw_plan_destroy(&c->decoder);
+    tw_plan_destroy(&c->backward);
     tw_free(codec);
 }
 
 double tw_model_codec_bytes(const tw_model_codec *c)
 {
     double bytes = 0;
-    const tw_plan *const plans[] = {c->encoder, c->decoder};
-    for (int k = 0; k < 2; k++) {
+    const tw_plan *const plans[] = {c->encoder, c->decoder, c->backward};
+    for (int k = 0; k < 3; k++) {
         if (!plans[k]) continue;
         const tw_plan_memory m = tw_plan_memory_use(plans[k]);
         bytes += (double)(m.arena + m.scratch + m.packed + m.inputs);
@@ -172,6 +194,7 @@ void tw_model_codec_refresh(tw_model_codec *c)
 {
     if (c->encoder) tw_plan_refresh(c->encoder);
     if (c->decoder) tw_plan_refresh(c->decoder);
+    if (c->backward) tw_plan_refresh(c->backward);
 }
 
 int64_t tw_model_codec_numbers(const tw_model_codec *c)
@@ -214,5 +237,19 @@ void tw_model_codec_decode(tw_model_codec *c, int64_t n, const float *z, float *
         memcpy(x + at * dims, c->decoded, (size_t)(count * dims) * sizeof *x);
         if (index && c->codes)
             memcpy(index + at * vectors, c->codes, (size_t)(count * vectors) * sizeof *index);
+    }
+}
+
+void tw_model_codec_decoder_vjp(tw_model_codec *c, int64_t n, const float *z, const float *gx,
+                                float *gz)
+{
+    const tw_plan_run run = {0};
+    const int64_t dims = c->model->dims;
+    for (int64_t at = 0; at < n; at += c->batch) {
+        const int64_t count = n - at < c->batch ? n - at : c->batch;
+        fill(c->backward_z, z + at * c->numbers, count, c->batch, c->numbers);
+        fill(c->gx, gx + at * dims, count, c->batch, dims);
+        tw_plan_execute(c->backward, &run);
+        memcpy(gz + at * c->numbers, c->gz, (size_t)(count * c->numbers) * sizeof *gz);
     }
 }

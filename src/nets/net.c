@@ -42,6 +42,11 @@ void tw_net_features(tw_graph *g, const tw_net_inputs *in, tw_value *x)
     if (in->features) *in->features = tw_cast(g, x, TW_F32);
 }
 
+void tw_net_map(const tw_net_inputs *in, tw_value *h)
+{
+    if (in->maps && in->maps->count < TW_NET_MAPS_MAX) in->maps->map[in->maps->count++] = h;
+}
+
 void tw_publish_entry(tw_reference_names *p, tw_graph *g, const tw_published *entry)
 {
     if (!p || tw_graph_status(g) != TW_OK) return;

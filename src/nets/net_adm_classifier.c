@@ -108,11 +108,23 @@ static tw_value *pool_spatial(const tw_adm *a, tw_value *h, bool v2, const tw_ne
     return tw_unet_linear(&a->u, "out.linear2", v2 ? "out.3" : "out.2", f, in->outputs);
 }
 
+/* The last block of each resolution, and the middle. */
+static void name_maps(const tw_adm *a, tw_value *h, const tw_net_inputs *in)
+{
+    for (int k = 0; k < a->count; k++)
+        if (a->skips[k] &&
+            (k + 1 == a->count ||
+             (a->skips[k + 1] && a->skips[k + 1]->shape.dims[1] != a->skips[k]->shape.dims[1])))
+            tw_net_map(in, a->skips[k]);
+    tw_net_map(in, h);
+}
+
 static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const classifier_config *c = config;
     tw_adm a;
     tw_value *h = tw_adm_encode(&a, g, &c->adm, in);
+    name_maps(&a, h, in);
     if (c->pool == POOL_ADAPTIVE)
         h = pool_adaptive(&a, h, in);
     else if (c->pool == POOL_ATTENTION)

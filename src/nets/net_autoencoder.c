@@ -212,12 +212,15 @@ static int64_t codes(const void *config)
     return ((const autoencoder_config *)config)->codes;
 }
 
-static tw_value *quantise(tw_graph *g, const void *config, tw_value *z, tw_value **index)
+static tw_value *quantise(tw_graph *g, const void *config, const tw_net_inputs *in, tw_value *z,
+                          tw_value **index)
 {
     const autoencoder_config *c = config;
     if (!z) return NULL;
     const tw_init init = {.kind = TW_INIT_UNIFORM, .bound = 1 / (double)c->codes};
-    tw_value *table = tw_param(g, "codes.weight", TW_SHAPE(c->codes, c->latent), init);
+    const tw_shape shape = TW_SHAPE(c->codes, c->latent);
+    tw_value *table = in->code_state ? tw_state_param(g, "codes.weight", shape, init)
+                                     : tw_param(g, "codes.weight", shape, init);
     *index = tw_nearest_row(g, z, table);
     return tw_reshape(g, tw_embed_table(g, table, *index), z->shape);
 }
@@ -227,11 +230,15 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     const autoencoder_config *c = config;
     tw_value *index, *z = encode(g, config, in);
     return decode(g, config, in,
-                  c->codes ? quantise(g, c, z, &index) : tw_slice(g, z, 0, c->latent));
+                  c->codes ? quantise(g, c, in, z, &index) : tw_slice(g, z, 0, c->latent));
 }
 
-static const tw_net_halves halves = {
-    .latent = latent, .codes = codes, .encode = encode, .quantise = quantise, .decode = decode};
+static const tw_net_halves halves = {.latent = latent,
+                                     .codes = codes,
+                                     .encode = encode,
+                                     .quantise = quantise,
+                                     .decode = decode,
+                                     .last = "decoder.out.conv.weight"};
 
 const tw_net tw_net_autoencoder = {
     .kind = {"autoencoder", "an encoder to a smaller space and its decoder (AutoencoderKL)", fields,

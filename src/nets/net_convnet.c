@@ -68,11 +68,13 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     const conv_config *c = config;
     char path[TW_NAME_MAX];
     tw_value *h = layer(g, c, "in", tw_cast(g, in->x, TW_ACT), c->base, 1);
+    tw_net_map(in, h);
     for (int64_t k = 1; k < c->levels; k++) {
         snprintf(path, sizeof path, "level%lld.down", (long long)k);
         h = layer(g, c, path, h, c->base << k, 2);
         snprintf(path, sizeof path, "level%lld.same", (long long)k);
         h = layer(g, c, path, h, c->base << k, 1);
+        tw_net_map(in, h);
     }
     if (!h) return NULL;
     const int64_t n = h->shape.dims[0], width = tw_shape_channels(h->shape);

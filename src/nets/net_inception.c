@@ -180,31 +180,37 @@ static tw_value *preprocess(tw_graph *g, const inception_config *c, tw_value *x)
     return original ? tw_affine(g, x, 127.5 / 128, -0.5 / 128) : x;
 }
 
-static tw_value *encode(const builder *b, tw_value *x)
+static tw_value *encode(const builder *b, const tw_net_inputs *in, tw_value *x)
 {
     x = unit(b, "Conv2d_1a_3x3", x, 32, half);
     x = unit(b, "Conv2d_2a_3x3", x, 32, valid);
     x = max_pool_half(b->g, unit(b, "Conv2d_2b_3x3", x, 64, three));
+    tw_net_map(in, x);
     x = unit(b, "Conv2d_3b_1x1", x, 80, one);
     x = max_pool_half(b->g, unit(b, "Conv2d_4a_3x3", x, 192, valid));
+    tw_net_map(in, x);
     x = block_a(*b, "Mixed_5b.", x, 32);
     x = block_a(*b, "Mixed_5c.", x, 64);
     x = block_a(*b, "Mixed_5d.", x, 64);
+    tw_net_map(in, x);
     x = block_b(*b, "Mixed_6a.", x);
     x = block_c(*b, "Mixed_6b.", x, 128);
     x = block_c(*b, "Mixed_6c.", x, 160);
     x = block_c(*b, "Mixed_6d.", x, 160);
     x = block_c(*b, "Mixed_6e.", x, 192);
+    tw_net_map(in, x);
     x = block_d(*b, "Mixed_7a.", x);
     x = block_e(*b, "Mixed_7b.", x, false);
-    return block_e(*b, "Mixed_7c.", x, true);
+    x = block_e(*b, "Mixed_7c.", x, true);
+    tw_net_map(in, x);
+    return x;
 }
 
 static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
 {
     const builder b = {.g = g, .names = in->reference_names, .block = ""};
     const int64_t outputs = in->outputs;
-    tw_value *h = encode(&b, tw_cast(g, preprocess(g, config, in->x), TW_ACT));
+    tw_value *h = encode(&b, in, tw_cast(g, preprocess(g, config, in->x), TW_ACT));
     if (!h) return NULL;
     const int64_t n = h->shape.dims[0];
     const double positions = (double)(h->shape.dims[1] * h->shape.dims[2]);

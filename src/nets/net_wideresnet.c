@@ -200,8 +200,10 @@ static tw_value *build(tw_graph *g, const void *config, const tw_net_inputs *in)
     b.time = embed(&b, in->log_sigma);
     tw_value *h = tw_cast(g, standardise(&b, normalise(&b, in->x)), TW_ACT);
     h = conv(&b, "in", h, STEM, 1);
-    for (int group = 0; group < GROUPS; group++)
+    for (int group = 0; group < GROUPS; group++) {
         for (int k = 0; k < b.c->blocks; k++) h = block(&b, group, k, h);
+        tw_net_map(in, h);
+    }
     return classify(&b, h, in);
 }
 

@@ -24,6 +24,8 @@ tw_status tw_objective_bind(tw_objective_config *out, tw_config *config)
                          times = {"objective",    "times",      "uniform", "distribution of times",
                                   tw_times_kinds, .fixed = true};
     TW_TRY(tw_choice_bind(&out->kind, config, &kind));
+    const tw_objective_kind *k = (const tw_objective_kind *)out->kind.kind;
+    if (k && k->bind) TW_TRY(k->bind(out->kind.config, config));
     TW_TRY(tw_choice_bind(&out->weighting, config, &weighting));
     TW_TRY(tw_choice_bind(&out->times, config, &times));
     TW_TRY(tw_config_bind_in(config, "objective", fields, sizeof fields / sizeof *fields, out));
@@ -33,9 +35,24 @@ done:
 
 void tw_objective_config_free(tw_objective_config *config)
 {
+    const tw_objective_kind *k = (const tw_objective_kind *)config->kind.kind;
+    if (k && k->release && config->kind.config) k->release(config->kind.config);
     tw_choice_free(&config->kind);
     tw_choice_free(&config->weighting);
     tw_choice_free(&config->times);
+}
+
+void tw_objective_prepare(const tw_objective_config *c, tw_model *m)
+{
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
+    if (k && k->prepare && c->kind.config) k->prepare(c->kind.config, m);
+}
+
+const tw_objective_features *tw_objective_features_of(const tw_objective_config *c)
+{
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind.kind;
+    const tw_objective_features *f = k && k->features ? k->features(c->kind.config) : NULL;
+    return f && f->weight > 0 ? f : NULL;
 }
 
 tw_status tw_objective_check(const tw_objective_config *c, const tw_model *m)

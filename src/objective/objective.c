@@ -25,6 +25,7 @@ struct tw_objective {
     tw_plan *plan;
     tw_objective_inputs in;
     const float *losses, *logits; /* the plan's outputs; logits NULL unless it classifies */
+    const int32_t *codes;         /* the same; NULL unless latents are codes */
     bool *hit;                    /* [batch], where it classifies */
     double *t, *importance, *loss;
     float *noise, *noisy; /* [batch][dims] where the graph has no room of its own for z and x_t */
@@ -54,8 +55,11 @@ static tw_status build(tw_plan **out, const tw_objective *o)
     tw_graph *g = NULL;
     const tw_plan_options options = {.precision = o->options.precision,
                                      .convolution = o->options.convolution,
+                                     .packing = o->options.packing,
                                      .accumulate = o->options.accumulate,
-                                     .recompute = o->options.recompute && o->options.gradients,
+                                     .lend_gradients = o->options.lend_gradients,
+                                     .recompute = o->options.gradients ? o->options.recompute
+                                                                       : TW_RECOMPUTE_NO,
                                      .profile = o->options.profile};
     TW_TRY(tw_graph_create(&g));
     tw_value *losses = o->kind->build(g, o->config->kind.config, o->model, o->options.batch);
@@ -88,6 +92,7 @@ static void find_inputs(tw_objective *o)
         in->own[k] = tw_plan_input(o->plan, o->kind->inputs[k]);
     o->losses = tw_plan_output(o->plan, "losses");
     o->logits = tw_plan_output(o->plan, "logits");
+    o->codes = tw_plan_output(o->plan, "codes");
 }
 
 static tw_status make_history(tw_objective *o)
@@ -379,6 +384,14 @@ void tw_objective_last(const tw_objective *o, const double **t, const double **l
 const bool *tw_objective_hits(const tw_objective *o)
 {
     return o->hit;
+}
+
+const int32_t *tw_objective_codes(const tw_objective *o, int64_t *vectors)
+{
+    if (!o->codes) return NULL;
+    const tw_shape latent = tw_model_latent(o->model);
+    *vectors = tw_shape_count(latent) / tw_shape_channels(latent);
+    return o->codes;
 }
 
 double *tw_objective_history(tw_objective *o, int64_t *count)

@@ -61,6 +61,13 @@ TW_INLINE float tw_relu_order(float x, int order)
     return x <= 0 ? 0.0f : high;
 }
 
+/* The slope of discriminators (Isola et al. 2017) below zero; NaN stays NaN. */
+TW_INLINE float tw_leaky_order(float x, int order)
+{
+    const float slope = x > 0 ? 1.0f : 0.2f;
+    return order == 0 ? slope * x : order == 1 ? slope : 0.0f;
+}
+
 TW_INLINE float tw_activation_order(float x, tw_activation_kind kind, int order, bool coarse)
 {
     switch (kind) {
@@ -68,6 +75,8 @@ TW_INLINE float tw_activation_order(float x, tw_activation_kind kind, int order,
         return tw_silu_order(x, order, coarse);
     case TW_RELU:
         return tw_relu_order(x, order);
+    case TW_LEAKY_RELU:
+        return tw_leaky_order(x, order);
     case TW_ELU:
         return tw_elu_order(x, order, coarse);
     case TW_SOFTPLUS:

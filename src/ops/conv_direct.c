@@ -88,6 +88,7 @@ tw_status tw_conv_direct_create(tw_conv_direct *out, tw_task *t, const tw_conv_s
     TW_TRY(
         tw_weights_copy_pack_blocked(&d.weights, w->shape, w->layout, flip, &layout, TW_DTYPE_F32));
     t->packed_bytes = (size_t)(d.blocks * layout.stride[0]) * sizeof(float);
+    t->packs_whole = tw_weights_copy_fills(&d.weights, t->packed_bytes);
     t->pack_unit[1] = tw_weights_unit(w->shape, w->layout);
     t->scratch_bytes = (size_t)(d.at_once * copy_count(&d)) * sizeof(float);
     *out = d;

@@ -152,6 +152,7 @@ tw_status tw_conv_gather_create(tw_conv_gather *out, tw_task *t, const tw_conv_s
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packed_bytes = (size_t)(d.panels * d.panel_stride) * sizeof(float);
+    t->packs_whole = tw_weights_copy_fills(&d.weights, t->packed_bytes);
     t->pack_unit[1] = tw_weights_unit(w->shape, w->layout);
     t->scratch_bytes = d.zeros + (size_t)d.threads * d.own;
     *out = d;

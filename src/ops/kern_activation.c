@@ -36,6 +36,7 @@ LOOPS(elu, TW_ELU)
 LOOPS(softplus, TW_SOFTPLUS)
 LOOPS(tanh, TW_TANH)
 LOOPS(sigmoid, TW_SIGMOID)
+LOOPS(leaky, TW_LEAKY_RELU)
 
 /* clang-format off */
 #define ROW(name) {{name##_0f, name##_0h}, {name##_1f, name##_1h}, {name##_2f, name##_2h}, {name##_3f, name##_3h}}
@@ -46,4 +47,5 @@ const tw_kern_activation TW_KERNEL(tw_kern_activation) = {.loop = {[TW_SILU] = R
                                                                    [TW_ELU] = ROW(elu),
                                                                    [TW_SOFTPLUS] = ROW(softplus),
                                                                    [TW_TANH] = ROW(tanh),
-                                                                   [TW_SIGMOID] = ROW(sigmoid)}};
+                                                                   [TW_SIGMOID] = ROW(sigmoid),
+                                                                   [TW_LEAKY_RELU] = ROW(leaky)}};

@@ -231,8 +231,8 @@ TW_INLINE void transform_line(int m, float line[][LINE], const float *g, int64_t
     }
 }
 
-/* Transformed weights are read long after and are four times the weights, so whole lines of 64
- * bytes go past the caches: they need not be read before they are written. */
+/* Kept weights are read long after and are four times the weights, so whole lines of 64 bytes go
+ * past the caches: they need not be read before they are written. */
 TW_INLINE void stream_line(int m, const tw_winograd_row *u, int64_t i, float line[][LINE])
 {
     for (int p = 0; p < (m + 2) * (m + 2); p++)
@@ -252,10 +252,10 @@ TW_INLINE void store_line(int m, const tw_winograd_row *u, int64_t i, float line
 }
 
 TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winograd_kernel *g,
-                                 int64_t inputs, int64_t outputs)
+                                 int64_t inputs, int64_t outputs, bool kept)
 {
     float line[TW_WINOGRAD_POINTS_MAX][LINE] __attribute__((aligned(64)));
-    const bool whole = outputs == LINE && COLUMNS >= LINE && (uintptr_t)u->at % 64 == 0 &&
+    const bool whole = kept && outputs == LINE && COLUMNS >= LINE && (uintptr_t)u->at % 64 == 0 &&
                        u->point_stride % LINE == 0;
     for (int64_t i = 0; i < inputs; i++) {
         transform_line(m, line, (*g)[0][i], outputs);
@@ -398,9 +398,9 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
     WRITE(m, bf16, TW_STORED_BF16)                                                                 \
     WRITE(m, native, TW_STORED_BF16_NATIVE)                                                        \
     static void weights##m(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,  \
-                           int64_t outputs)                                                        \
+                           int64_t outputs, bool kept)                                             \
     {                                                                                              \
-        transform_weights(m, u, g, inputs, outputs);                                               \
+        transform_weights(m, u, g, inputs, outputs, kept);                                         \
     }                                                                                              \
     static void squares##m(tw_winograd_columns *squares, const tw_winograd_gram *from)             \
     {                                                                                              \

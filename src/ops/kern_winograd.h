@@ -59,15 +59,14 @@ typedef struct tw_kern_winograd {
     void (*gradient[2][TW_STORED_COUNT])(const tw_winograd_row *z, const void *const *pixel,
                                          const void *const *ahead, int64_t channels);
     /* G g Gᵀ of `inputs` rows, which lie one after the other in a panel, and of `outputs` channels,
-     * a multiple of every vector. */
+     * a multiple of every vector; past the caches where they are to be kept. */
     void (*weights[2])(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,
-                       int64_t outputs);
-    /* The same for products in fixed point (kern_short.h), of 16 inputs and 16 outputs. gram[k,
-     * l][o]
-     * += Σ_i g[k][i][o] g[l][i][o] over the inputs, k <= l, of numbers times TW_SHORT_UNIT; then,
-     * from those of all inputs, what bounds the squares of transformed ones: squares[point][o] >=
-     * Σ_i u², and hardly more. Then the numbers of the right side, [point][pair][column][2], scaled
-     * by scale[point][o]; panels are as wide as a block at least. */
+                       int64_t outputs, bool kept);
+    /* The same for products in fixed point (kern_short.h), of 16 inputs and 16 outputs: `gram` adds
+     * Σ_i g[k][i][o] g[l][i][o] over these inputs, for kernel positions k <= l, of numbers times
+     * TW_SHORT_UNIT. From those of all inputs come `squares` of transformed ones, a little more
+     * than Σ_i u². `fixed` writes numbers of the right side, [point][pair][column][2], times their
+     * scales; panels are as wide as a block at least. */
     void (*gram)(tw_winograd_gram *gram, const tw_winograd_kernel *g);
     void (*squares[2])(tw_winograd_columns *squares, const tw_winograd_gram *gram);
     void (*fixed[2])(int16_t *u, int64_t point_stride, const tw_winograd_kernel *g,

@@ -66,6 +66,10 @@ typedef struct tw_task {
     size_t packed_bytes; /* memory that pack() fills and run() reads; zero at first, since layouts
                             may pad */
     void *packed;
+    bool
+        packs_whole; /* run() reads nothing of `packed` but what pack() writes: it needs no zeros */
+    bool packs_each_run;  /* as the plan decides: packed before each run(), not kept until the next,
+                             so packing leaves it in the caches */
     int64_t pack_unit[2]; /* numbers of inputs 0 and 1 that one call of pack() reads; 0: nothing of
                              that input is packed */
     void *state;          /* the op's own; destroy() frees it */
@@ -111,6 +115,7 @@ struct tw_op {
      * attributes alone: a plan may run it again instead of keeping its outputs. Not of sums, which
      * chain one block to the next. */
     bool cheap;
+    bool multiplies; /* cheap, but of matrix products: not a pass over memory alone */
 };
 
 extern const tw_op *const tw_op_table[];
@@ -124,7 +129,7 @@ tw_value *tw_emit_optional(tw_graph *g, const tw_op *op, tw_value *const *in, in
                            unsigned optional, const tw_attr *attr);
 
 /* The number of the graph's next dropout layer: 0, 1, … in order of building, the same for every
- * batch size. */
+ * batch size; −1 in a frozen scope, where there is none. */
 int64_t tw_graph_next_dropout(tw_graph *g);
 
 /* Output k of the node that made `first`, or NULL where first is NULL. */

@@ -1,6 +1,6 @@
 /* f(x), elementwise: SiLU x / (1 + e^-x) (Hendrycks & Gimpel 2016; Ramachandran et al. 2017), ReLU,
- * ELU with α = 1 (Clevert et al. 2016), softplus ln(1 + e^x), tanh and the logistic function. i[0]
- * = tw_activation_kind. */
+ * ELU with α = 1 (Clevert et al. 2016), ReLU with slope 0.2 below zero, softplus ln(1 + e^x), tanh
+ * and the logistic function. i[0] = tw_activation_kind. */
 #include "ops/kern_activation.h"
 #include "ops/task.h"
 
@@ -67,7 +67,7 @@ static tw_value *example(tw_graph *g, int variant)
 
 const tw_op tw_op_activation = {
     .name = "activation",
-    .summary = "SiLU, ReLU, ELU, softplus, tanh or sigmoid",
+    .summary = "SiLU, ReLU, leaky ReLU, ELU, softplus, tanh or sigmoid",
     .infer = infer,
     .gradient = gradient,
     .plan = plan,

@@ -36,7 +36,7 @@ static tw_status gradient(tw_graph *g, const tw_node *n, tw_value *const *gout, 
 {
     const tw_activation_kind kind = (tw_activation_kind)n->attr.i[0];
     const int order = (int)n->attr.i[1];
-    if (want[0] && kind != TW_RELU)
+    if (want[0] && kind != TW_RELU && kind != TW_LEAKY_RELU)
         gin[0] = tw_activation_grad(g, n->in[0], tw_mul(g, gout[0], n->in[1]), kind, order + 1);
     if (want[1]) gin[1] = tw_activation_grad(g, n->in[0], gout[0], kind, order);
     return TW_OK;

@@ -154,4 +154,5 @@ const tw_op tw_op_attention = {
     .destroy = tw_attention_destroy,
     .example = example,
     .cheap = true,
+    .multiplies = true,
 };

@@ -158,6 +158,7 @@ static tw_status make(state *s, tw_task *t, const tw_conv_problem *p, bool forwa
     TW_TRY(tw_weights_copy_pack(&s->weights, w->shape, w->layout, forward, &weights, t->act));
     if (!s->weights.direct) {
         t->packed_bytes = tw_md_size(&weights);
+        t->packs_whole = tw_weights_copy_fills(&s->weights, t->packed_bytes);
         t->pack_unit[1] = tw_weights_unit(w->shape, w->layout);
     }
     {

@@ -15,7 +15,9 @@ static tw_value *emit(tw_graph *g, tw_value *x, double rate, int64_t layer)
 tw_value *tw_dropout(tw_graph *g, tw_value *x, double rate)
 {
     if (!x || rate == 0) return x;
-    return emit(g, x, rate, tw_graph_next_dropout(g));
+    const int64_t layer = tw_graph_next_dropout(g);
+    return layer < 0 ? x
+                     : emit(g, x, rate, layer); /* a frozen network is as where nothing trains */
 }
 
 static tw_status infer(tw_node *n)

@@ -161,6 +161,7 @@ static void plan_operand(state *s, tw_task *t, int k)
     o->packed = v->role != TW_ROLE_NODE && v->role != TW_ROLE_INPUT;
     o->converted = !o->packed;
     size_t *room = o->packed ? &t->packed_bytes : &t->scratch_bytes;
+    if (o->packed) t->packs_whole = true; /* but for alignment */
     if (o->packed) t->pack_unit[k] = tw_weights_unit(v->shape, v->layout);
     o->offset = *room;
     *room += aligned((size_t)o->count * tw_dtype_size(s->compute));

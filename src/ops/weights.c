@@ -179,6 +179,11 @@ done:
     return st;
 }
 
+bool tw_weights_copy_fills(const tw_weights_copy *c, size_t bytes)
+{
+    return (size_t)(c->out * c->in * c->taps) * tw_dtype_size(c->to_type) == bytes;
+}
+
 void tw_weights_copy_destroy(tw_weights_copy *c)
 {
     tw_free(&c->tables);

@@ -58,6 +58,9 @@ tw_status tw_weights_copy_unpack_blocked(tw_weights_copy *out, tw_shape shape, t
                                          const tw_md_blocking *given);
 void tw_weights_copy_destroy(tw_weights_copy *c);
 
+/* Does a copy fill memory of `bytes`, so that the layout pads nothing? */
+bool tw_weights_copy_fills(const tw_weights_copy *c, size_t bytes);
+
 /* Copies; what `to` pads beyond the weights' own shape is left alone. */
 void tw_weights_copy_run(const tw_weights_copy *c, void *to, const float *from);
 

@@ -80,6 +80,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     TW_TRY(tw_weights_copy_pack_blocked(&w.weights, stored->shape, stored->layout, flip, &layout,
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
+    t->packs_whole = true; /* but for columns whose products nobody reads */
     t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
 done:
@@ -115,7 +116,8 @@ static void pack_tile(const tw_winograd *w, const tw_task *t, int64_t i, int64_t
     u.at = (float *)t->packed + o / columns * u.panel_stride + i * columns + o % columns;
     w->kern->weights[w->grid.size](&u, tw_winograd_weights(w, t, &copy, i, o),
                                    least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
-                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
+                                   least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o),
+                                   !t->packs_each_run);
 }
 
 void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)

@@ -7,9 +7,9 @@
 #include "tweedie/memory.h"
 
 /* DDPM is what configurations without a [process] meant. */
-static tw_choice_rule rule(void)
+static tw_choice_rule rule(const char *section)
 {
-    return (tw_choice_rule){.section = "process",
+    return (tw_choice_rule){.section = section,
                             .key = "kind",
                             .default_name = "ddpm",
                             .help = "the forward process",
@@ -19,9 +19,14 @@ static tw_choice_rule rule(void)
 
 tw_status tw_process_bind(tw_process **out, tw_config *config)
 {
+    return tw_process_bind_in(out, config, "process");
+}
+
+tw_status tw_process_bind_in(tw_process **out, tw_config *config, const char *section)
+{
     tw_status st = TW_OK;
     tw_process *p = NULL;
-    const tw_choice_rule r = rule();
+    const tw_choice_rule r = rule(section);
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a forward process"));
     TW_TRY(tw_choice_bind(&p->choice, config, &r));
     p->kind = (const tw_process_kind *)p->choice.kind;
@@ -49,7 +54,7 @@ tw_status tw_process_make(tw_process **out, const char *name, int count,
 {
     tw_status st = TW_OK;
     tw_process *p = NULL;
-    const tw_choice_rule r = rule();
+    const tw_choice_rule r = rule("process");
     TW_TRY(tw_alloc(&p, 1, sizeof *p, "a forward process"));
     TW_TRY(tw_choice_make(&p->choice, &r, name, count, assignments, &p->own));
     p->kind = (const tw_process_kind *)p->choice.kind;

@@ -30,9 +30,7 @@ tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config)
     return st;
 }
 
-/* Of `auto`: bf16 where every rank would take it, so that ranks of other processors compute alike,
- * which rank zero says where they differ. */
-static tw_status agree_on_precision(tw_precision *out, tw_precision wish, const tw_comm *comm)
+tw_status tw_compute_agree(tw_precision *out, tw_precision wish, const tw_comm *comm)
 {
     tw_status st = TW_OK;
     tw_precision mine = tw_precision_resolve(wish);
@@ -73,7 +71,7 @@ tw_status tw_compute_prepare(tw_precision *precision, int *threads, const tw_com
     tw_status st = TW_OK;
     int n = (int)config->threads;
     tw_precision resolved;
-    TW_TRY(agree_on_precision(&resolved, (tw_precision)config->precision, comm));
+    TW_TRY(tw_compute_agree(&resolved, (tw_precision)config->precision, comm));
     if (n == 0 && comm) TW_TRY(tw_comm_default_threads(comm, &n));
     if (n > 0) omp_set_num_threads(n);
     if (comm)

@@ -15,6 +15,10 @@ typedef struct tw_compute_config {
 
 tw_status tw_compute_config_bind(tw_compute_config *out, tw_config *config);
 
+/* What a wish for a precision is here: `auto` is bf16 where every rank would take it, so that ranks
+ * of other processors compute alike, which rank zero says where they differ. Collective. */
+tw_status tw_compute_agree(tw_precision *out, tw_precision wish, const tw_comm *comm);
+
 /* Sets this rank's OpenMP threads, resolves the precision (bf16 for `auto` where every rank has it,
  * so that all compute alike) and says where the ranks run. Collective. NULL for comm: this process
  * alone.

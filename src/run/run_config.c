@@ -66,6 +66,22 @@ static tw_status bind_augment(tw_choice *out, tw_config *config)
     return tw_choice_bind(out, config, &rule);
 }
 
+/* There once the classifier has been found: tw_run_find_features. */
+static tw_status bind_features(tw_run_config *c, tw_config *config)
+{
+    static const tw_model_sections sections = {"features_network", "features_process",
+                                               "features_prediction"};
+    tw_status st = TW_OK;
+    tw_model_destroy(&c->features);
+    if (tw_config_find(config, sections.network, "kind"))
+        TW_TRY(tw_model_configure_in(&c->features, config, &sections));
+    if (!c->model) return TW_OK;
+    c->model->features = c->features;
+    tw_objective_prepare(&c->objective, c->model);
+done:
+    return st;
+}
+
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual)
 {
     tw_status st = TW_OK;
@@ -80,7 +96,10 @@ tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, con
         tw_model_destroy(&c->model);
         TW_TRY(tw_model_configure(&c->model, config));
     }
-    if (parts & TW_RUN_OBJECTIVE) TW_TRY(tw_objective_bind(&c->objective, config));
+    if (parts & TW_RUN_OBJECTIVE) {
+        TW_TRY(tw_objective_bind(&c->objective, config));
+        TW_TRY(bind_features(c, config));
+    }
     if (parts & TW_RUN_SAMPLE) TW_TRY(tw_sampler_bind(&c->sample, config, usual_sampler(c, usual)));
     if (parts & TW_RUN_SAMPLE)
         TW_TRY(tw_config_bind_in(config, "sample", given_fields,
@@ -94,6 +113,7 @@ done:
 void tw_run_config_free(tw_run_config *c)
 {
     tw_model_destroy(&c->model);
+    tw_model_destroy(&c->features);
     tw_choice_free(&c->optimizer);
     tw_choice_free(&c->augment);
     tw_objective_config_free(&c->objective);

@@ -6,6 +6,7 @@
 #include "run/compute.h"
 #include "run/train_config.h"
 #include "tweedie/augment.h"
+#include "tweedie/comm.h"
 #include "tweedie/data.h"
 #include "tweedie/guidance.h"
 #include "tweedie/likelihood.h"
@@ -14,12 +15,15 @@
 #include "tweedie/optim.h"
 #include "tweedie/sample.h"
 
+struct tw_restored;
+
 typedef struct tw_run_config {
     tw_train_config train;
     tw_choice optimizer; /* a tw_optimizer, with `train` */
     tw_choice augment;   /* a tw_augment, the same */
     tw_compute_config compute;
-    tw_model *model; /* configured, not created */
+    tw_model *model;    /* configured, not created */
+    tw_model *features; /* configured: what an objective compares samples by, or NULL */
     tw_objective_config objective;
     tw_sampler_config sample;
     const char *sample_class; /* of models with classes: tw_run_labels */
@@ -48,6 +52,24 @@ typedef enum tw_run_part {
  * @param usual      sample.kind where nothing is said and the model is not bound here; else NULL */
 tw_status tw_run_config_bind(tw_run_config *c, tw_config *config, int parts, const char *usual);
 void tw_run_config_free(tw_run_config *c);
+
+/* The classifier of an objective that compares by one (tw_objective_features_of): read where it is
+ * there, and written into the configuration with the digest of its weights, as sections of its own,
+ * [features_network] and so on, which binding again makes run->features of. A run that was begun
+ * goes on without the file, whose weights its checkpoints hold; other weights are refused.
+ * Collective; NULL for comm: this process alone.
+ * @param frozen    the run's configuration; NULL: it begins
+ * @param[out] out  tw_restore_destroy; NULL where there is none or it is not there any more
+ * @return TW_ECONFIG for what is no classifier or has other weights, TW_ENOINPUT where it is
+ * missing
+ */
+tw_status tw_run_find_features(struct tw_restored **out, const tw_run_config *run,
+                               tw_config *config, const char *frozen, const tw_comm *comm);
+/* Whether it is one of such samples. @return TW_ECONFIG */
+tw_status tw_run_check_features(const struct tw_restored *classifier,
+                                const tw_dataset_spec *samples);
+/* Its weights into the store that an objective has declared them in. */
+tw_status tw_run_take_features(tw_params *params, const struct tw_restored *classifier);
 
 /* What sample.class says of the classes of samples: "all", each class in turn; a class; "none"; or
  * a file of one class after the other, of which sample i takes number i modulo their count.

@@ -7,6 +7,24 @@
 #include "run/share_text.h"
 #include "run/state.h"
 #include "tweedie/memory.h"
+#include "tweedie/restore.h"
+
+/* Of what data.encoder makes of the data. */
+static tw_status latent_shape(tw_shape *out, const tw_comm *comm, const char *path)
+{
+    tw_status st = TW_OK;
+    tw_restored *r = NULL;
+    st = tw_restore(&r, comm, path, NULL);
+    if (st != TW_OK) tw_error_prefix("data.encoder: ");
+    TW_TRY(st);
+    TW_CHECK(tw_model_is_autoencoder(r->model), TW_ECONFIG,
+             "data.encoder: %s: network.kind = %s is no autoencoder, and encodes nothing", path,
+             r->model->net->kind.name);
+    *out = tw_model_latent(r->model);
+done:
+    tw_restore_destroy(&r);
+    return st;
+}
 
 /* @param[out] condition  numbers of a condition of the samples, 0: they have none */
 static tw_status sample_shape(tw_shape *out, int64_t *condition, const tw_comm *comm,
@@ -28,12 +46,31 @@ static tw_status sample_shape(tw_shape *out, int64_t *condition, const tw_comm *
     if (st == TW_ENOINPUT) (void)tw_config_explain_path(config, "data", "path", st);
     TW_TRY(st);
     const tw_dataset_spec *spec = tw_dataset_get_spec(data);
+    if (*c->encoder) {
+        TW_TRY(latent_shape(out, comm, c->encoder));
+        goto done;
+    }
     *out = tw_state_sample_shape(spec);
     TW_TRY(tw_run_check_condition(c, spec));
     if (c->condition) *condition = tw_dataset_elements(spec->condition);
 done:
     tw_dataset_destroy(&data);
     return st;
+}
+
+static void describe(tw_setup *out)
+{
+    const tw_train_config *c = &out->run->train;
+    out->model = out->run->model;
+    out->objective = &out->run->objective;
+    out->sample = &out->run->sample;
+    out->batch = c->microbatch > 0 && c->microbatch < c->batch ? c->microbatch : c->batch;
+    out->global_batch = c->batch;
+    out->most_ranks = c->rank_independent ? c->batch / out->batch : c->batch;
+    out->rank_independent = c->rank_independent;
+    out->recompute = (tw_recompute)c->recompute;
+    out->data_path = c->data_path;
+    out->split = c->split;
 }
 
 /* All tables there are are bound: what is left over is a mistake. */
@@ -47,18 +84,22 @@ static tw_status parse(tw_setup *out, const char *text, const char *path, int as
     TW_TRY(tw_config_override(out->config, assignment_count, assignments));
     TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
     TW_TRY(tw_config_finish(out->config));
-    const tw_train_config *c = &out->run->train;
-    out->model = out->run->model;
-    out->objective = &out->run->objective;
-    out->sample = &out->run->sample;
-    out->batch = c->microbatch > 0 && c->microbatch < c->batch ? c->microbatch : c->batch;
-    out->global_batch = c->batch;
-    out->most_ranks = c->rank_independent ? c->batch / out->batch : c->batch;
-    out->rank_independent = c->rank_independent;
-    out->recompute = c->recompute;
-    out->data_path = c->data_path;
-    out->split = c->split;
+    describe(out);
 done:
+    return st;
+}
+
+/* The classifier of an objective that compares by one; of its weights nothing here depends. */
+static tw_status find_features(tw_setup *out, const tw_comm *comm)
+{
+    tw_status st = TW_OK;
+    tw_restored *classifier = NULL;
+    TW_TRY(tw_run_find_features(&classifier, out->run, out->config, NULL, comm));
+    if (!classifier) return TW_OK;
+    TW_TRY(tw_run_config_bind(out->run, out->config, TW_RUN_ALL, NULL));
+    describe(out);
+done:
+    tw_restore_destroy(&classifier);
     return st;
 }
 
@@ -103,6 +144,7 @@ tw_status tw_setup_open(tw_setup *out, const tw_comm *comm, const char *path, in
     tw_status st = TW_OK;
     tw_shape shape = {0};
     TW_TRY(read_config(out, comm, path, assignment_count, assignments));
+    TW_TRY(find_features(out, comm));
     TW_TRY(sample_shape(&shape, &out->model->condition, comm, &out->run->train, out->config));
     out->convolution = (tw_convolution)out->run->compute.convolution;
     st = tw_compute_prepare(&out->precision, &out->threads, &out->run->compute, comm);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tweedie/memory.h"
+#include "tweedie/param_names.h"
 #include "tweedie/text.h"
 
 /* "params" and EMA are whole networks, an optimiser's arrays hold what is trained. */
@@ -140,11 +141,18 @@ tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights)
 {
     tw_status st = TW_OK;
     tw_state *state = NULL;
+    tw_checkpoint_array *arrays = NULL;
+    int64_t count = 0;
     const tw_state_group group = {"params", params->value};
     TW_TRY(tw_state_create(&state, params, &group, 1));
-    TW_TRY(tw_weights_copy(weights, state->arrays, state->count));
+    TW_TRY(tw_alloc(&arrays, state->count, sizeof *arrays, "the list of weights"));
+    for (int64_t k = 0; k < state->count; k++)
+        if (!tw_name_is_of_objective(state->arrays[k].name)) arrays[count++] = state->arrays[k];
+    tw_state_snapshot(state);
+    TW_TRY(tw_weights_copy(weights, arrays, count));
     tw_state_restore(state);
 done:
+    tw_free(&arrays);
     tw_state_destroy(&state);
     return st;
 }

@@ -65,7 +65,8 @@ void tw_state_snapshot(tw_state *state);
 /* The way back. Constants come from "params" alone; with "ema/RATE" alone in the state, from it. */
 void tw_state_restore(tw_state *state);
 
-/* Weights that were loaded, all of them, into the parameters. @return as tw_weights_copy */
+/* Weights that were loaded, all of them, into the parameters, of which those that the objective has
+ * of its own stay as they are. @return as tw_weights_copy */
 tw_status tw_state_load_weights(tw_params *params, const tw_weights *weights);
 
 /* The text "ema/RATE" for a rate, as in files and options: the shortest decimal that reads back the

@@ -30,6 +30,16 @@ const tw_config_field tw_train_fields[] = {
      TW_DATASET_CHANNELS_MAX, .fixed = true,
      .help = "with data.condition and data.shape: channels of a condition; 0: as the dataset says. "
              "For inspecting and timing without data"},
+    {FIELD("data", "encoder", TW_CONFIG_PATH, encoder), "",
+     .help = "run, checkpoint or weights of an autoencoder: its latents of the images are trained "
+             "on, bitwise as on the dataset that tweedie encode-data writes"},
+    {FIELD("data", "latents", TW_CONFIG_CHOICE, latents), "mean", .choices = "mean|sample",
+     .fixed = true,
+     .help = "of data.encoder, and of a dataset with log variances (encode-data --moments): the "
+             "encoder's mean, or a sample of its moments, anew at each step"},
+    {FIELD("data", "latent_scale", TW_CONFIG_DOUBLE, latent_scale), "0", 0, 1e9, .fixed = true,
+     .help = "with data.encoder: the standard deviation of latents that is one in model units; 0: "
+             "measured over the data when the run begins"},
     {FIELD("data", "verify", TW_CONFIG_BOOL, verify), "no",
      .help = "read all samples once and compare them with the file's digest"},
     {FIELD("data", "hints", TW_CONFIG_STRING, hints), "",
@@ -43,10 +53,10 @@ const tw_config_field tw_train_fields[] = {
      .help = "samples of a step, over all ranks"},
     {FIELD("train", "microbatch", TW_CONFIG_INT64, microbatch), "0", 0, 1e9,
      .help = "samples that a rank computes at once, gradients added up; 0: its whole share"},
-    {FIELD("train", "recompute", TW_CONFIG_BOOL, recompute), "no",
-     .help =
-         "forget activations that are cheap to compute again in the backward pass: less memory, "
-         "some more time, the same bits"},
+    {FIELD("train", "recompute", TW_CONFIG_CHOICE, recompute), "auto", .choices = "no|auto|yes",
+     .help = "activations that are forgotten and computed again in the backward pass, for less "
+             "memory, some more time, the same bits; auto: those that take a pass over memory, "
+             "yes: attention too"},
     {FIELD("train", "rank_independent", TW_CONFIG_BOOL, rank_independent), "no", .fixed = true,
      .help = "the same bits on 1, 2, 4, ... ranks of the same threads: gradients of microbatches "
              "are added in one tree"},

@@ -14,11 +14,14 @@ typedef struct tw_train_config {
     tw_config_ints shape;  /* of a sample: H, W, C or D; empty: the dataset's */
     bool flip, verify, condition;
     int64_t condition_channels; /* where no data are read */
-    const char *hints;          /* for MPI-IO */
-    int64_t memory;             /* MiB */
+    const char *encoder; /* an autoencoder whose latents of the data are trained on; "": none */
+    double latent_scale; /* of its latents; 0: measured */
+    int latents;         /* 1: sampled from their moments; 0: means */
+    const char *hints;   /* for MPI-IO */
+    int64_t memory;      /* MiB */
 
     int64_t steps, batch, microbatch;
-    bool recompute;
+    int recompute; /* tw_recompute */
     bool rank_independent;
 
     double learning_rate, clip; /* what every optimiser has; its own keys: tw_run_config */

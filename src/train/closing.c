@@ -45,18 +45,39 @@ done:
     return st;
 }
 
-static tw_status next(tw_text *out, const tw_trainer *t, tw_status ended)
+/* What a finished network is for. */
+static tw_status add_use(tw_text *out, const tw_trainer *t)
 {
     tw_status st = TW_OK;
+    const tw_objective_kind *k = (const tw_objective_kind *)t->run.objective.kind.kind;
+    const char *run = t->options->run, *data = t->c->data_path;
+    if (k->reconstructs) {
+        TW_TRY(tw_text_add(out, "tweedie encode-data"));
+        TW_TRY(add_word(out, run));
+        TW_TRY(tw_text_add(out, " --data"));
+        TW_TRY(add_word(out, data));
+        TW_TRY(tw_text_add(out, " --out latents.h5"));
+    } else if (k->classifies) {
+        TW_TRY(tw_text_add(out, "tweedie evaluate samples.h5 --reference"));
+        TW_TRY(add_word(out, data));
+        TW_TRY(tw_text_add(out, " --features"));
+        TW_TRY(add_word(out, run));
+    } else {
+        TW_TRY(tw_text_add(out, "tweedie sample"));
+        TW_TRY(add_word(out, run));
+        TW_TRY(tw_text_add(out, " --count 64 --out samples.h5"));
+    }
+done:
+    return st;
+}
+
+static tw_status next(tw_text *out, const tw_trainer *t, tw_status ended)
+{
     if (ended == TW_ESTOPPED) return add_train(out, t);
     if (ended != TW_OK)
         return tw_text_add(out, "a smaller optimizer.learning_rate or a smaller optimizer.clip in "
                                 "a new run");
-    TW_TRY(tw_text_add(out, "tweedie sample"));
-    TW_TRY(add_word(out, t->options->run));
-    TW_TRY(tw_text_add(out, " --count 64 --out samples.h5"));
-done:
-    return st;
+    return add_use(out, t);
 }
 
 static void tell_cost(const tw_trainer *t, double wall, const tw_run_status *all)

@@ -41,7 +41,7 @@ static double planned(const tw_trainer *t, double *state_out, double *plan_out, 
     *plan_out = (double)(m.arena + m.scratch + m.packed + m.inputs);
     *copy_out = tw_comm_rank(t->comm) == 0 ? params + arrays + ema : 0;
     return gradients + *state_out + *plan_out + *copy_out + tw_preview_bytes(t->preview) +
-           (double)tw_loader_bytes(t->loader);
+           tw_encoding_bytes(t->encoding) + (double)tw_loader_bytes(t->loader);
 }
 
 /* Rank zero's judgement over the nodes, each of which has one limit for all of its ranks. */
@@ -84,6 +84,11 @@ static void tell_memory(const tw_trainer *t, double state, double plan, double c
                 "on the first, EMA; rank zero copies %s more while it saves",
                 amount(a, 4.0 * (double)t->stepper.model->params->size), amount(b, plan),
                 amount(c, (double)tw_loader_bytes(t->loader)), amount(d, state), amount(e, copy));
+    if (t->encoding)
+        tw_log_info("the frozen encoder of data.encoder: %s of a rank; the scale of latents is %s",
+                    amount(a, tw_encoding_bytes(t->encoding)),
+                    t->c->latent_scale > 0 ? "given"
+                                           : "measured over the data when the run begins");
     tw_log_info("a checkpoint is %s; %lld are kept", amount(a, copy), (long long)t->c->keep);
 }
 

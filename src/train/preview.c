@@ -8,6 +8,7 @@
 #include "train/preview_wants.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/metrics_posterior.h"
 
 /* The same model again, from the frozen text. */
 static tw_status copy_model(tw_preview *p)
@@ -20,6 +21,7 @@ static tw_status copy_model(tw_preview *p)
     p->model = p->run.model;
     p->model->condition = p->t->stepper.model->condition;
     TW_TRY(tw_model_create(p->model, p->t->stepper.model->sample, (uint64_t)p->t->c->seed));
+    TW_TRY(tw_objective_add_params(&p->run.objective, p->model, (uint64_t)p->t->c->seed));
 done:
     return st;
 }
@@ -37,6 +39,8 @@ static tw_status plan_validation(tw_preview *p)
                     "a batch of the validation split"));
     TW_TRY(
         tw_alloc(&p->label, t->stepper.micro, sizeof *p->label, "a batch of the validation split"));
+    if (tw_model_is_autoencoder(p->model) && (p->codes = tw_model_codes(p->model)))
+        TW_TRY(tw_alloc(&p->uses, p->codes, sizeof *p->uses, "the use of codes"));
     if (p->model->condition)
         TW_TRY(tw_alloc(&p->condition, t->stepper.micro * p->model->condition, sizeof *p->condition,
                         "a batch of the validation split"));
@@ -141,7 +145,6 @@ tw_status tw_preview_create(tw_preview **out, const tw_trainer *t)
     TW_TRY(tw_comm_agree(t->comm, plan_all(p)));
     if (preview_wants_data(t)) TW_TRY(open_validation(p));
     TW_TRY(tw_comm_agree(t->comm, read_given(p)));
-    if (preview_wants_grid(t) && t->past.rundir) preview_write_data(p);
     if (preview_wants_quality(t))
         TW_TRY(tw_quality_create(&p->quality, t, p->model->process, preview_score(p)));
     *out = p;
@@ -187,6 +190,7 @@ void tw_preview_destroy(tw_preview **preview)
     tw_free(&p->x0);
     tw_free(&p->label);
     tw_free(&p->condition);
+    tw_free(&p->uses);
     tw_free(&p->given);
     tw_free(&p->samples);
     tw_free(&p->latents);
@@ -240,6 +244,13 @@ static void count_hits(const tw_preview *p, int64_t n, double *sums)
     }
 }
 
+static void count_codes(tw_preview *p, int64_t n)
+{
+    int64_t vectors;
+    const int32_t *code = tw_objective_codes(p->objective, &vectors);
+    for (int64_t i = 0; code && i < n * vectors; i++) p->uses[code[i]]++;
+}
+
 /* Σ of this rank's share of the first `count` samples. */
 static tw_status sum_share(tw_preview *p, int64_t count, double *sums)
 {
@@ -256,10 +267,11 @@ static tw_status sum_share(tw_preview *p, int64_t count, double *sums)
                                         .label = p->label,
                                         .condition = p->condition,
                                         .validation = true};
-        TW_TRY(tw_dataset_read(p->data, first, n, p->x0, p->label));
+        TW_TRY(tw_trainer_read(t, p->data, first, n, p->x0, p->label));
         if (p->condition) TW_TRY(tw_dataset_read_condition(p->data, NULL, first, n, p->condition));
         sums[SUM_LOSS] += tw_objective_run(p->objective, &step, p->x0);
         count_hits(p, n, sums);
+        count_codes(p, n);
     }
 done:
     return st;
@@ -276,11 +288,15 @@ tw_status tw_preview_validate(tw_preview *p, tw_validation *out)
     double sums[SUMS] = {0}, hits = 0;
     const int64_t there = tw_dataset_count(p->data),
                   count = there < p->t->c->validate_count ? there : p->t->c->validate_count;
+    for (int64_t k = 0; k < p->codes; k++) p->uses[k] = 0;
     TW_TRY(preview_copy_ema(p));
     TW_TRY(tw_comm_agree(p->t->comm, sum_share(p, count, sums)));
     TW_TRY(tw_comm_sum(p->t->comm, sums, SUMS));
+    if (p->codes) TW_TRY(tw_comm_sum(p->t->comm, p->uses, p->codes));
     *out = (tw_validation){.loss = sums[SUM_LOSS] / (double)count,
-                           .classifies = p->model->net->logits};
+                           .classifies = p->model->net->logits,
+                           .codes = p->codes};
+    if (p->codes) out->perplexity = tw_perplexity(p->uses, p->codes, &out->used);
     for (int k = 0; k < TW_ACCURACY_BINS; k++) {
         hits += sums[SUM_HITS + k];
         out->by_noise[k] =

@@ -16,6 +16,8 @@ struct tw_preview {
     tw_dataset *data;      /* the validation split, or NULL */
     float *x0, *condition; /* condition: of conditional models */
     int32_t *label;
+    int64_t codes; /* of an autoencoder that validates; 0: it has none */
+    double *uses;  /* [codes]: how often the validation split takes each */
     int32_t *list; /* of sample.class, where that is a file */
     tw_model_score *score;
     tw_guided *guided; /* or NULL */
@@ -35,8 +37,5 @@ const tw_score *preview_score(const tw_preview *p);
 
 /* preview_grid.c */
 tw_status preview_plan_grid(tw_preview *p);
-/* Rank zero: what the samples should look like, beside them in figures: as many of the data, once a
- * run. Latents that samples are decoded from are decoded here too. */
-void preview_write_data(tw_preview *p);
 
 #endif

@@ -6,6 +6,7 @@
 #include "job/grid.h"
 #include "run/ema_age.h"
 #include "train/preview.h"
+#include "train/preview_wants.h"
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
@@ -38,8 +39,8 @@ static tw_status plan_decoder(tw_preview *p)
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
     if (!p->decoder.network || tw_comm_rank(t->comm) != 0) return TW_OK;
-    TW_TRY(latent_decoder_plan(&p->decoder, tw_dataset_get_spec(t->data), t->run.sample.batch,
-                               t->stepper.precision, t->stepper.convolution));
+    TW_TRY(latent_decoder_plan(&p->decoder, t->samples, t->run.sample.batch, t->stepper.precision,
+                               t->stepper.convolution));
     TW_TRY(tw_alloc(&p->decoded, t->c->grid_count * p->decoder.network->model->dims, sizeof(float),
                     "a grid of samples"));
 done:
@@ -53,7 +54,7 @@ tw_status preview_plan_grid(tw_preview *p)
     const tw_process *process = p->model->process;
     const int64_t all = process->steps ? process->steps : INT64_MAX;
     const tw_sampler_options options = {
-        .bounded = tw_dataset_get_spec(t->data)->kind == TW_DATASET_UINT8,
+        .bounded = t->samples->kind == TW_DATASET_UINT8,
         .steps = t->c->grid_steps < all && process->steps > 1 ? t->c->grid_steps : 0};
     if (tw_model_is_autoencoder(p->model)) return plan_pairs(p);
     TW_TRY(plan_decoder(p));
@@ -65,11 +66,13 @@ done:
     return st;
 }
 
-void preview_write_data(tw_preview *p)
+/* What the samples should look like, beside them in figures: as many of the data, once a run.
+ * Latents that samples are decoded from are decoded here too. */
+static void write_data(tw_preview *p)
 {
     tw_status st = TW_OK;
     const tw_trainer *t = p->t;
-    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
+    const tw_dataset_spec *spec = t->samples;
     const int64_t wanted = spec->kind == TW_DATASET_POINTS ? DATA_POINTS : t->c->grid_count,
                   count = tw_dataset_count(t->data) < wanted ? tw_dataset_count(t->data) : wanted;
     float *x = NULL;
@@ -77,7 +80,7 @@ void preview_write_data(tw_preview *p)
     TW_TRY(tw_rundir_file(path, sizeof path, t->past.rundir, "samples/data.png"));
     if (tw_file_exists(path)) goto done;
     TW_TRY(tw_alloc(&x, count * tw_dataset_elements(spec), sizeof *x, "a picture of the data"));
-    TW_TRY(tw_dataset_read(t->data, 0, count, x, NULL));
+    TW_TRY(tw_trainer_read(t, t->data, 0, count, x, NULL));
     if (p->decoder.codec) {
         latent_decoder_run(&p->decoder, count, x, p->decoded);
         spec = &p->decoder.network->samples;
@@ -86,6 +89,11 @@ void preview_write_data(tw_preview *p)
 done:
     if (st != TW_OK) tw_log_warn("no picture of the data: %s", tw_error_message());
     tw_free(&x);
+}
+
+void tw_preview_show_data(tw_preview *p)
+{
+    if (p && preview_wants_grid(p->t) && p->t->past.rundir) write_data(p);
 }
 
 /* Where a grid comes from. */
@@ -143,21 +151,21 @@ static tw_status write_pairs(tw_preview *p)
                   count = there < t->c->grid_count ? there : t->c->grid_count;
     const size_t bytes = (size_t)dims * sizeof(float);
     float *x = p->samples + count * dims;
-    TW_TRY(tw_dataset_read(data, 0, count, x, NULL));
+    TW_TRY(tw_trainer_read(t, data, 0, count, x, NULL));
     tw_model_codec_encode(p->codec, count, x, p->latents, NULL);
     tw_model_codec_decode(p->codec, count, p->latents, p->decoded, NULL);
     for (int64_t i = 0; i < count; i++) {
         memmove(p->samples + 2 * i * dims, x + i * dims, bytes);
         memcpy(p->samples + (2 * i + 1) * dims, p->decoded + i * dims, bytes);
     }
-    write_grid(p, tw_dataset_get_spec(t->data), 2 * count, p->samples);
+    write_grid(p, t->samples, 2 * count, p->samples);
 done:
     return st;
 }
 
 static void write_samples(tw_preview *p)
 {
-    const tw_dataset_spec *spec = tw_dataset_get_spec(p->t->data);
+    const tw_dataset_spec *spec = p->t->samples;
     const int64_t count = p->t->c->grid_count;
     const float *x = p->samples;
     if (p->decoder.codec) {

@@ -267,6 +267,18 @@ void tw_progress_end(tw_progress *p, tw_status st)
     write_line(p, &json);
 }
 
+/* What the adversarial term of an autoencoder found out in its last step, where there is one. */
+static void add_adversarial(tw_json *json, const tw_params *p)
+{
+    const tw_param_view *scale = tw_params_find(p, "objective.adversarial.scale"),
+                        *generator = tw_params_find(p, "objective.adversarial.generator_loss"),
+                        *judge = tw_params_find(p, "objective.adversarial.discriminator_loss");
+    if (!scale || !generator || !judge) return;
+    tw_json_double(json, "adversarial_scale", (double)p->value[scale->offset]);
+    tw_json_double(json, "generator_loss", (double)p->value[generator->offset]);
+    tw_json_double(json, "discriminator_loss", (double)p->value[judge->offset]);
+}
+
 static void write_metrics(tw_progress *p, const tw_step_result *r)
 {
     tw_json json = {0};
@@ -277,6 +289,7 @@ static void write_metrics(tw_progress *p, const tw_step_result *r)
     tw_json_double(&json, "loss", w->loss / (double)w->steps);
     tw_json_double(&json, "gradient_norm", r->gradient_norm);
     tw_json_double(&json, "learning_rate", r->learning_rate);
+    add_adversarial(&json, p->t->stepper.model->params);
     tw_json_double(&json, "images_per_second", (double)(w->steps * p->t->c->batch) / w->seconds);
     tw_json_double(&json, "share_read", w->read / w->seconds);
     tw_json_double(&json, "share_compute", w->compute / w->seconds);
@@ -354,12 +367,19 @@ void tw_progress_validation(tw_progress *p, const tw_validation *v)
     if (!p) return;
     tw_log_info("step %lld  validation loss %.5f", (long long)p->t->stepper.step, v->loss);
     if (v->classifies) tell_accuracy(v);
+    if (v->codes)
+        tw_log_info("  %lld of %lld codes used, perplexity %.1f", (long long)v->used,
+                    (long long)v->codes, v->perplexity);
     tw_json_object(&json, NULL);
     tw_json_int64(&json, "step", p->t->stepper.step);
     tw_json_double(&json, "validation_loss", v->loss);
     if (v->classifies) {
         tw_json_double(&json, "accuracy", v->accuracy);
         tw_json_doubles(&json, "accuracy_by_noise", v->by_noise, TW_ACCURACY_BINS);
+    }
+    if (v->codes) {
+        tw_json_int64(&json, "codes_used", v->used);
+        tw_json_double(&json, "perplexity", v->perplexity);
     }
     tw_json_int64(&json, "restart", p->t->past.restarts);
     tw_json_double(&json, "time", tw_clock_wall_seconds());

@@ -29,7 +29,7 @@ static tw_status find_features(char *out, size_t size, const tw_trainer *t)
 {
     tw_status st = TW_OK;
     if (t->c->evaluate_features[0]) return tw_format(out, size, "%s", t->c->evaluate_features);
-    TW_CHECK(tw_features_shipped(out, size, tw_dataset_get_spec(t->data)), TW_ECONFIG,
+    TW_CHECK(tw_features_shipped(out, size, t->samples), TW_ECONFIG,
              "log.evaluate_every: there is no network of features for such samples; "
              "log.evaluate_features, a run of objective.kind = classify, was expected");
 done:
@@ -83,7 +83,7 @@ tw_status tw_quality_create(tw_quality **out, const tw_trainer *t, const tw_proc
     if (st == TW_OK) st = find_features(path, sizeof path, t);
     TW_TRY(tw_comm_agree(t->comm, st));
     q->t = t;
-    q->spec = tw_dataset_get_spec(t->data);
+    q->spec = t->samples;
     q->count = t->c->evaluate_count;
     q->there = tw_dataset_count(t->data) < REFERENCE ? tw_dataset_count(t->data) : REFERENCE;
     st = tw_features_open(&q->features, t->comm, path, q->spec);
@@ -125,7 +125,7 @@ double tw_quality_bytes(const tw_quality *q)
 static tw_status read_data(void *self, int64_t first, int64_t count, void *stored)
 {
     const tw_quality *q = self;
-    return tw_dataset_read_stored(q->t->data, first, count, stored, NULL);
+    return tw_trainer_read_stored(q->t, q->t->data, first, count, stored, NULL);
 }
 
 static tw_status read_samples(void *self, int64_t first, int64_t count, void *stored)

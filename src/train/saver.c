@@ -135,7 +135,7 @@ static tw_status describe(const tw_saver *s, tw_checkpoint_meta *meta)
     } else {
         TW_TRY(tw_format(meta->weights, sizeof meta->weights, "raw"));
     }
-    tw_dataset_spec samples = *tw_dataset_get_spec(t->data);
+    tw_dataset_spec samples = *t->samples;
     if (!t->c->condition) samples.condition = NULL; /* the model is given none */
     TW_TRY(tw_state_describe_samples(meta, &samples));
 done:
@@ -222,6 +222,19 @@ done:
     return st;
 }
 
+/* Latents of other weights are other data. */
+static tw_status check_encoder(const tw_trainer *t, const tw_checkpoint_meta *meta)
+{
+    tw_status st = TW_OK;
+    TW_CHECK(strcmp(meta->encoder, t->samples->encoder) == 0, TW_ECONFIG,
+             "data.encoder: the run was trained on %s%s, and these are %s%s",
+             meta->encoder[0] ? "latents of the weights " : "the samples themselves", meta->encoder,
+             t->samples->encoder[0] ? "latents of " : "the samples themselves",
+             t->samples->encoder);
+done:
+    return st;
+}
+
 static tw_status read_state(tw_trainer *t, const char *path, double *facts)
 {
     tw_status st = TW_OK;
@@ -234,11 +247,13 @@ static tw_status read_state(tw_trainer *t, const char *path, double *facts)
     TW_CHECK(strcmp(meta->dataset_digest, digest) == 0, TW_ECONFIG,
              "data.path: %s is another dataset than the run was trained on (digest %s, not %s)",
              t->c->data_path, digest, meta->dataset_digest);
+    TW_TRY(check_encoder(t, meta));
     TW_TRY(tw_checkpoint_read(file, state->arrays, state->count));
     tw_state_restore(state);
     TW_TRY(keep_losses(t, meta));
     facts[0] = (double)meta->step;
     facts[1] = (double)meta->restarts;
+    facts[2] = meta->scale ? (double)meta->scale[0] : 1;
 done:
     tw_checkpoint_close(&file);
     tw_state_destroy(&state);
@@ -248,7 +263,7 @@ done:
 tw_status tw_trainer_load(tw_trainer *t, const char *path)
 {
     tw_status st = TW_OK;
-    double facts[2] = {0};
+    double facts[3] = {0};
     if (tw_comm_rank(t->comm) == 0) st = read_state(t, path, facts);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_comm_broadcast(t->comm, facts, sizeof facts, 0));
@@ -256,6 +271,7 @@ tw_status tw_trainer_load(tw_trainer *t, const char *path)
     TW_TRY(tw_stepper_share_history(&t->stepper));
     t->stepper.step = (int64_t)facts[0];
     t->past.restarts = (int64_t)facts[1] + 1;
+    if (t->encoding) tw_encoding_set_scale(t->encoding, facts[2]);
     t->past.resumed = true;
     tw_log_info("resumed from %s", path);
 done:

@@ -75,6 +75,8 @@ static tw_status make(bench *b, const tw_setup *setup, const tw_comm *comm, int6
         .seed = 1, .purpose = TW_RNG_TEST, .position = tw_comm_rank(comm)};
     tw_stepper *s = &b->stepper;
     configure(b, setup, comm);
+    TW_TRY(tw_comm_agree(
+        comm, tw_objective_add_params(setup->objective, setup->model, (uint64_t)b->c.seed)));
     TW_TRY(tw_stepper_make_memory(s));
     st = tw_stepper_plan(s, setup->objective, true);
     if (st == TW_OK) st = tw_alloc(&b->limits, repetitions, sizeof(double), "times");

@@ -59,6 +59,9 @@ typedef struct tw_stepper {
     tw_stepper_pieces *pieces;         /* how the update is cut */
     float *array[TW_OPTIMIZER_ARRAYS]; /* the optimiser's own */
     float *ema[TW_EMA_MAX];            /* on the node of rank zero, shared by its ranks */
+    float *sums;                       /* of the step's statistics, shared: each rank writes its
+                                          slices, the first of the node reads; NULL: none */
+    tw_objective_advance advance;      /* where there are */
     float *x0;                         /* one microbatch */
     int32_t *label;                    /* the same */
     float *augment;                    /* the same, where the network is told */
@@ -91,7 +94,8 @@ tw_status tw_stepper_step(tw_stepper *s, tw_step_result *out);
 tw_status tw_stepper_make_pieces(tw_stepper *s);
 void tw_stepper_free_pieces(tw_stepper *s);
 /* Clips, updates and packs: each rank its slices of what the node shares, and all ranks what they
- * compute with. Collective in the node. */
+ * compute with; the first rank of the node advances the objective's state. Collective in the node.
+ */
 void tw_stepper_update(tw_stepper *s, tw_step_result *r);
 
 /* observe.c: what the objective's distribution of times learns from a step, the same on all ranks.

@@ -14,6 +14,7 @@ static tw_status read_samples(void *self, int64_t step, int64_t first, int64_t c
     tw_status st = TW_OK;
     const tw_trainer *t = self;
     if (first == 0 && t->saver) TW_TRY(tw_saver_poll(t->saver));
+    if (t->encoding) return tw_encoding_next(t->encoding, step, first, count, x0, label);
     TW_TRY(tw_loader_next(t->loader, step, first, count, x0, label));
     if (condition) TW_TRY(tw_loader_next_condition(t->loader, step, first, count, condition));
 done:

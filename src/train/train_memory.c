@@ -8,7 +8,7 @@
 #include "tweedie/optim.h"
 
 /* Gradients become final nearly in the reverse order of the views, which is what the buckets
- * follow. */
+ * follow. What is summed beside them has the last one, so that no block holds both. */
 static tw_status cut_buckets(const tw_params *p, tw_reducer_bucket *buckets, int *count)
 {
     enum { BUCKET = 2 << 20 }; /* floats: 8 MB */
@@ -23,6 +23,8 @@ static tw_status cut_buckets(const tw_params *p, tw_reducer_bucket *buckets, int
             (p->views[i].count + TW_PARAM_ALIGNMENT - 1) / TW_PARAM_ALIGNMENT * TW_PARAM_ALIGNMENT;
     }
     TW_TRY(tw_reducer_cut(offsets, sizes, n, BUCKET, buckets, count));
+    if (p->summed > p->trainable)
+        buckets[(*count)++] = (tw_reducer_bucket){p->trainable, p->summed - p->trainable};
 done:
     tw_free(&offsets);
     tw_free(&sizes);
@@ -42,18 +44,18 @@ static tw_status make_reducer(tw_stepper *s)
     const int arrays = tw_optimizer_array_count(s->optimizer);
     tw_reducer_bucket *buckets = NULL;
     int count = 0;
-    const tw_reducer_options options = {.mode = (tw_reducer_mode)s->c->communication,
-                                        .exchange = s->c->rank_independent ? TW_REDUCER_TREE
-                                                                           : TW_REDUCER_FASTEST,
-                                        .threads = s->threads,
-                                        .slices = true,
-                                        .of_blocks = squares,
-                                        .shared = p->size + arrays * p->trainable,
-                                        .first = s->c->ema_rates.count * p->trainable};
+    const tw_reducer_options options = {
+        .mode = (tw_reducer_mode)s->c->communication,
+        .exchange = s->c->rank_independent ? TW_REDUCER_TREE : TW_REDUCER_FASTEST,
+        .threads = s->threads,
+        .slices = true,
+        .of_blocks = squares,
+        .shared = p->size + arrays * p->trainable + (p->summed - p->trainable),
+        .first = s->c->ema_rates.count * p->trainable};
     st = tw_alloc(&buckets, p->view_count, sizeof *buckets, "the buckets of the gradient");
     if (st == TW_OK) st = cut_buckets(p, buckets, &count);
     TW_TRY(tw_comm_agree(s->comm, st));
-    TW_TRY(tw_reducer_create(&s->reducer, s->comm, p->trainable, buckets, count, &options));
+    TW_TRY(tw_reducer_create(&s->reducer, s->comm, p->summed, buckets, count, &options));
 done:
     tw_free(&buckets);
     return st;
@@ -70,8 +72,8 @@ static void fill_piece(const tw_stepper *s, float *value, int64_t at, int64_t n)
 }
 
 /* Each rank first touches its slices, by the threads that will update them, so that their pages
- * come to its NUMA node, or to those that its threads are spread over. Constants, behind what is
- * trained, are nobody's slice. */
+ * come to its NUMA node, or to those that its threads are spread over. What is not trained lies
+ * behind that, and is filled by one. */
 static void fill(const tw_stepper *s, float *value)
 {
     enum { PIECE = 512 << 10 }; /* floats: a huge page */
@@ -79,6 +81,7 @@ static void fill(const tw_stepper *s, float *value)
     const tw_reducer_slice *slices;
     const int count = tw_reducer_slices(s->reducer, &slices);
     for (int k = 0; k < count; k++) {
+        if (slices[k].offset >= p->trainable) continue;
         const int64_t end = slices[k].offset + slices[k].count;
 #pragma omp parallel for schedule(static) if (slices[k].count > PIECE)
         for (int64_t at = slices[k].offset; at < end; at += PIECE)
@@ -100,6 +103,8 @@ tw_status tw_stepper_make_memory(tw_stepper *s)
         s->array[k] = value + p->size + k * p->trainable;
     for (int64_t k = 0; first && k < s->c->ema_rates.count; k++)
         s->ema[k] = first + k * p->trainable;
+    if (p->summed > p->trainable)
+        s->sums = value + p->size + tw_optimizer_array_count(s->optimizer) * p->trainable;
     fill(s, value);
     tw_params_use_value(p, value);
     /* Every rank has filled its slices before any reads the whole. */
@@ -117,9 +122,12 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
                                           .global_batch = s->c->batch,
                                           .precision = s->precision,
                                           .convolution = s->convolution,
+                                          .packing = s->micro_count > 1 ? TW_PACKING_WHERE_CHEAP
+                                                                        : TW_PACKING_EACH_RUN,
                                           .gradients = true,
                                           .accumulate = s->micro_count > 1 && !tree,
-                                          .recompute = s->c->recompute,
+                                          .lend_gradients = s->micro_count == 1,
+                                          .recompute = (tw_recompute)s->c->recompute,
                                           .profile = profile};
     TW_TRY(tw_alloc(&s->x0, s->micro * s->model->dims, sizeof(float), "a microbatch"));
     TW_TRY(tw_alloc(&s->label, s->micro, sizeof *s->label, "a microbatch"));
@@ -132,7 +140,8 @@ tw_status tw_stepper_plan(tw_stepper *s, const tw_objective_config *objective, b
     TW_TRY(tw_objective_create(&s->objective, s->model, objective, &options));
     TW_TRY(tw_stepper_make_pieces(s));
     TW_TRY(tw_stepper_make_observed(s));
-    if (tree) TW_TRY(tw_gradient_tree_create(&s->tree, p->gradient, p->trainable, s->micro_count));
+    if (s->sums) tw_objective_advance_init(&s->advance, objective, s->model, s->sums);
+    if (tree) TW_TRY(tw_gradient_tree_create(&s->tree, p->gradient, p->summed, s->micro_count));
 done:
     return st;
 }

@@ -10,6 +10,7 @@
 #include "tweedie/file.h"
 #include "tweedie/log.h"
 #include "tweedie/memory.h"
+#include "tweedie/restore.h"
 #include "tweedie/signals.h"
 #include "tweedie/text.h"
 
@@ -108,6 +109,7 @@ static tw_status read_config(tw_trainer *t)
     TW_TRY(tw_trainer_read_frozen(t, &frozen));
     TW_TRY(tw_comm_agree(t->comm, parse_frozen(&run, t, frozen)));
     TW_TRY(tw_comm_agree(t->comm, tw_trainer_resolve_precision(t, run)));
+    TW_TRY(tw_run_find_features(&t->features, &t->run, t->config, frozen, t->comm));
     TW_TRY(tw_comm_agree(t->comm, finish_config(t, run)));
 done:
     tw_config_destroy(&run);
@@ -170,6 +172,39 @@ done:
     return st;
 }
 
+/* A mirrored latent is not the latent of the mirrored image, and what data.augment does less so. */
+static tw_status check_latents(const tw_trainer *t)
+{
+    tw_status st = TW_OK;
+    const tw_dataset_spec *spec = tw_dataset_get_spec(t->data);
+    const bool latents = spec->encoder[0], encodes = *t->c->encoder;
+    const tw_augment *a = (const tw_augment *)t->run.augment.kind;
+    TW_CHECK(!latents || !t->c->flip, TW_ECONFIG,
+             "data.flip: %s holds latents, and a mirrored latent is not that of the mirrored "
+             "image; with data.encoder and the images as data.path images are mirrored before they "
+             "are encoded",
+             t->c->data_path);
+    TW_CHECK(!latents || !a->labels, TW_ECONFIG,
+             "data.augment: %s transforms images, and %s holds latents; with data.encoder and the "
+             "images as data.path it does so before they are encoded",
+             a->kind.name, t->c->data_path);
+    TW_CHECK(!encodes || !t->c->condition, TW_ECONFIG,
+             "data.encoder: conditions have the sides of the images, not those of latents; none "
+             "was expected with data.condition");
+    TW_CHECK(encodes || t->c->latent_scale <= 0, TW_ECONFIG,
+             "data.latent_scale: belongs to data.encoder; a dataset of latents says its own");
+    TW_CHECK(encodes || !t->c->latents || spec->log_variance, TW_ECONFIG,
+             "data.latents: %s has no log variances to sample latents with; tweedie encode-data "
+             "--moments writes some",
+             t->c->data_path);
+    if (spec->log_variance && !t->c->latents)
+        tw_log_info("%s holds log variances, which are not used: data.latents=sample samples "
+                    "latents anew at each step",
+                    t->c->data_path);
+done:
+    return st;
+}
+
 /* A network that is not told would generate augmented images. */
 static tw_status check_augment(const tw_trainer *t)
 {
@@ -196,14 +231,15 @@ static tw_status open_data(tw_trainer *t)
                                      .verify = t->c->verify,
                                      .hints = t->c->hints,
                                      .io = t->io};
-    const tw_loader_options loader = {.batch = t->c->batch,
-                                      .seed = (uint64_t)t->c->seed,
-                                      .flip = t->c->flip,
-                                      .augment = (const tw_augment *)t->run.augment.kind,
-                                      .augment_config = t->run.augment.config,
-                                      .memory = t->c->memory << 20,
-                                      .later = true,
-                                      .condition = t->c->condition};
+    tw_loader_options loader = {.batch = t->c->batch,
+                                .seed = (uint64_t)t->c->seed,
+                                .flip = t->c->flip,
+                                .augment = (const tw_augment *)t->run.augment.kind,
+                                .augment_config = t->run.augment.config,
+                                .memory = t->c->memory << 20,
+                                .later = true,
+                                .condition = t->c->condition,
+                                .sample_latents = t->c->latents && !*t->c->encoder};
     TW_TRY(check_tree(t));
     /* parallel HDF5 hangs where opening fails on one rank alone */
     tw_watchdog_heartbeat(t->stepper.watchdog, "opening the data", t->stepper.step,
@@ -214,6 +250,14 @@ static tw_status open_data(tw_trainer *t)
     TW_TRY(check_classes(t));
     TW_TRY(check_condition(t));
     TW_TRY(check_augment(t));
+    TW_TRY(check_latents(t));
+    t->samples = tw_dataset_get_spec(t->data);
+    if (*t->c->encoder) {
+        TW_TRY(tw_encoding_create(&t->encoding, t));
+        t->samples = loader.order_of = tw_encoding_latents(t->encoding);
+        loader.units = tw_encoding_units(t->encoding);
+    }
+    if (t->features) TW_TRY(tw_run_check_features(t->features, t->samples));
     TW_TRY(tw_loader_create(&t->loader, t->data, &loader));
     tw_stepper *s = &t->stepper;
     s->first_position = tw_loader_first_position(t->loader);
@@ -238,6 +282,17 @@ static tw_status restore(tw_trainer *t)
         TW_TRY(tw_trainer_init_from(t, t->options->init, t->options->init_weights));
 done:
     return st;
+}
+
+/* Of latents that are encoded here: a run that resumes has its own. */
+static tw_status find_scale(tw_trainer *t)
+{
+    if (!t->encoding || t->past.resumed) return TW_OK;
+    if (t->c->latent_scale > 0)
+        tw_encoding_set_scale(t->encoding, t->c->latent_scale);
+    else if (!t->options->dry_run)
+        return tw_encoding_measure(t->encoding);
+    return TW_OK;
 }
 
 /* ---- what the user should know before the first step ---- */
@@ -314,8 +369,12 @@ static tw_status make_plans(tw_trainer *t)
     tw_status st = TW_OK;
     tw_stepper *s = &t->stepper;
     TW_TRY(open_data(t));
-    st = tw_model_create(s->model, tw_state_sample_shape(tw_dataset_get_spec(t->data)),
-                         (uint64_t)t->c->seed);
+    if (t->encoding) TW_TRY(tw_comm_agree(t->comm, tw_encoding_plan(t->encoding)));
+    st = tw_model_create(s->model, tw_state_sample_shape(t->samples), (uint64_t)t->c->seed);
+    if (st == TW_OK)
+        st = tw_objective_add_params(&t->run.objective, s->model, (uint64_t)t->c->seed);
+    if (st == TW_OK && t->features) st = tw_run_take_features(s->model->params, t->features);
+    tw_restore_destroy(&t->features);
     TW_TRY(tw_comm_agree(t->comm, st));
     TW_TRY(tw_stepper_make_memory(s));
     TW_TRY(tw_comm_agree(t->comm, tw_stepper_plan(s, &t->run.objective, false)));
@@ -338,6 +397,8 @@ tw_status tw_trainer_open(tw_trainer *t)
     tw_watchdog_heartbeat(t->stepper.watchdog, "reading the data", t->stepper.step, TW_PATIENCE);
     TW_TRY(tw_loader_read(t->loader));
     TW_TRY(restore(t));
+    TW_TRY(find_scale(t));
+    tw_preview_show_data(t->preview);
     warn_of_schedule(t);
     warn_of_ema(t);
     TW_TRY(tw_comm_agree(t->comm, tw_progress_create(&t->progress, t)));
@@ -360,7 +421,9 @@ void tw_trainer_close(tw_trainer *t)
     tw_saver_destroy(&t->saver);
     tw_progress_destroy(&t->progress);
     tw_stepper_close(&t->stepper);
+    tw_restore_destroy(&t->features);
     tw_run_config_free(&t->run);
+    tw_encoding_destroy(&t->encoding);
     tw_loader_destroy(&t->loader);
     tw_dataset_destroy(&t->data);
     tw_io_destroy(&t->io);

@@ -87,14 +87,16 @@ static tw_status judge(const tw_stepper *s, const tw_step_result *r)
 }
 
 /* Of the whole gradient, from what the reduction has taken of each block; the same bits on all
- * ranks. */
+ * ranks. The last blocks are of what is summed beside it. */
 static double gradient_norm(tw_stepper *s)
 {
     int64_t blocks;
+    const tw_params *p = s->model->params;
+    const int64_t beside = (p->summed - p->trainable + TW_REDUCER_BLOCK - 1) / TW_REDUCER_BLOCK;
     const double *sums = tw_reducer_block_sums(s->reducer, &blocks);
     double sum = 0;
     tw_reducer_barrier(s->reducer);
-    for (int64_t b = 0; b < blocks; b++) sum += sums[b];
+    for (int64_t b = 0; b < blocks - beside; b++) sum += sums[b];
     return sqrt(sum);
 }
 

@@ -4,6 +4,8 @@
  * The plan says which stretches of a parameter are packed together. Those that lie wholly within
  * this rank's slices are pieces of the pass; what the other ranks of the node have updated, in part
  * or wholly, is packed when all are done. */
+#include <string.h>
+
 #include "train/stepper.h"
 #include "tweedie/clock.h"
 #include "tweedie/memory.h"
@@ -16,7 +18,7 @@ struct tw_stepper_pieces {
     tw_update_piece *update; /* [count], in the order of slices */
     int64_t *part;           /* [count]: the plan's part that a piece is, or -1 */
     int64_t count;
-    int64_t *rest; /* [rest_count]: trained parts that are no pieces */
+    int64_t *rest; /* [rest_count]: parts that change and are no pieces */
     int64_t rest_count;
 };
 
@@ -69,10 +71,11 @@ static void cut(tw_stepper_pieces *p, bool store, const tw_stepper *s)
     const tw_reducer_slice *slices;
     const int n = tw_reducer_slices(s->reducer, &slices);
     p->count = 0;
-    for (int k = 0; k < n; k++) cut_slice(p, store, &slices[k]);
+    for (int k = 0; k < n; k++)
+        if (slices[k].offset < s->model->params->trainable) cut_slice(p, store, &slices[k]);
 }
 
-static tw_status list_rest(tw_stepper_pieces *p, int64_t trainable)
+static tw_status list_rest(tw_stepper_pieces *p, int64_t summed)
 {
     tw_status st = TW_OK;
     const int64_t parts = tw_plan_part_count(p->plan);
@@ -82,8 +85,7 @@ static tw_status list_rest(tw_stepper_pieces *p, int64_t trainable)
     for (int64_t k = 0; k < p->count; k++)
         if (p->part[k] >= 0) done[p->part[k]] = true;
     for (int64_t i = 0; i < parts; i++)
-        if (!done[i] && tw_plan_part_get(p->plan, i).offset < trainable)
-            p->rest[p->rest_count++] = i;
+        if (!done[i] && tw_plan_part_get(p->plan, i).offset < summed) p->rest[p->rest_count++] = i;
 done:
     tw_free(&done);
     return st;
@@ -100,7 +102,7 @@ tw_status tw_stepper_make_pieces(tw_stepper *s)
     TW_TRY(tw_alloc(&p->update, p->count, sizeof *p->update, "the pieces of an update"));
     TW_TRY(tw_alloc(&p->part, p->count, sizeof *p->part, "the pieces of an update"));
     cut(p, true, s);
-    TW_TRY(list_rest(p, s->model->params->trainable));
+    TW_TRY(list_rest(p, s->model->params->summed));
 done:
     return st;
 }
@@ -127,6 +129,26 @@ static void pack_rest(const tw_stepper_pieces *p)
     for (int64_t i = 0; i < p->rest_count; i++) tw_plan_pack(p->plan, p->rest[i]);
 }
 
+/* This rank's slices of what was summed beside the gradient. */
+static void share_sums(const tw_stepper *s)
+{
+    const tw_params *p = s->model->params;
+    const tw_reducer_slice *slices;
+    const int n = tw_reducer_slices(s->reducer, &slices);
+    for (int k = 0; s->sums && k < n; k++)
+        if (slices[k].offset >= p->trainable)
+            memcpy(s->sums + (slices[k].offset - p->trainable), p->gradient + slices[k].offset,
+                   (size_t)slices[k].count * sizeof *s->sums);
+}
+
+/* By one rank of the node, while all sums are there and nobody reads the state. */
+static void advance_state(tw_stepper *s)
+{
+    if (!s->sums) return;
+    if (tw_reducer_leads(s->reducer)) tw_objective_advance_run(&s->advance);
+    tw_reducer_barrier(s->reducer);
+}
+
 /* The barrier of the gradient's norm lies before it: nobody reads parameters any more. The one
  * within stands between the updates of all ranks of the node and the next reading of them. */
 void tw_stepper_update(tw_stepper *s, tw_step_result *r)
@@ -149,8 +171,10 @@ void tw_stepper_update(tw_stepper *s, tw_step_result *r)
         u.decay[i] = tw_ema_decay(s->c->ema_rates.values[i], s->c->ema_warmup, u.k);
         u.ema[i] = s->ema[i];
     }
+    share_sums(s);
     s->optimizer->update(s->optimizer_config, &u);
     tw_reducer_barrier(s->reducer);
+    advance_state(s);
     const double updated = tw_clock_seconds();
     pack_rest(s->pieces);
     r->update_seconds = updated - start;

@@ -11,6 +11,7 @@
 typedef struct tw_saver tw_saver;
 typedef struct tw_preview tw_preview;
 typedef struct tw_progress tw_progress;
+typedef struct tw_encoding tw_encoding;
 
 /* Seconds that a save, a grid, a validation or reading what stays in memory may take before the
  * watchdog takes it for hung. */
@@ -44,11 +45,15 @@ typedef struct tw_trainer {
     tw_run_config run;
     const tw_train_config *c; /* run.train */
     tw_config *config;
-    char *config_text;         /* frozen */
-    tw_watchdog *own_watchdog; /* where the program has none; else NULL */
+    char *config_text;            /* frozen */
+    struct tw_restored *features; /* of an objective that compares by a classifier; until its
+                                     weights are in the store */
+    tw_watchdog *own_watchdog;    /* where the program has none; else NULL */
     tw_io *io;
     tw_dataset *data;
     tw_loader *loader;
+    tw_encoding *encoding;          /* of data.encoder; else NULL */
+    const tw_dataset_spec *samples; /* what the model learns: the data's, or their latents */
     tw_train_past past;
     tw_stepper stepper; /* what steps change */
 
@@ -107,9 +112,41 @@ tw_status tw_trainer_check_memory(const tw_trainer *t);
 /* What --dry-run says: memory, disk, time. Collective. */
 tw_status tw_trainer_estimate(tw_trainer *t);
 
+/* encoding.c: training from images through a frozen encoder (data.encoder), bitwise as on the
+ * dataset of latents that encode-data writes. Creating reads the autoencoder: the data are open,
+ * the loader is not. Collective. */
+tw_status tw_encoding_create(tw_encoding **out, const tw_trainer *t);
+void tw_encoding_destroy(tw_encoding **encoding);
+/* What latents are: a spec with the encoder's digest, offset and scale. Borrowed. */
+const tw_dataset_spec *tw_encoding_latents(const tw_encoding *e);
+/* The units that the encoder takes samples in. Borrowed. */
+const tw_dataset_spec *tw_encoding_units(const tw_encoding *e);
+/* Plans for the positions of the loader, which is there now. Not collective. */
+tw_status tw_encoding_plan(tw_encoding *e);
+/* Accepts NULL. */
+double tw_encoding_bytes(const tw_encoding *e);
+void tw_encoding_set_scale(tw_encoding *e, double scale);
+/* Measures the scale over all samples of the file, which the ranks share: the same bits as of the
+ * dataset that encode-data writes. Collective. @return TW_ESTOPPED where a signal asks to stop */
+tw_status tw_encoding_measure(tw_encoding *e);
+/* Latents of this rank's positions first … first + count − 1 at a step, in model units, with the
+ * samples' labels. The first request of a step encodes all of the rank's positions. Not collective.
+ */
+tw_status tw_encoding_next(tw_encoding *e, int64_t step, int64_t first, int64_t count, float *x,
+                           int32_t *label);
+/* What the model learns, of samples first … first + count − 1 of the split of `data` (the run's
+ * dataset, of any split): as stored, or in model units. Of latents the means. Not collective. */
+tw_status tw_trainer_read_stored(const tw_trainer *t, tw_dataset *data, int64_t first,
+                                 int64_t count, void *stored, int32_t *labels);
+tw_status tw_trainer_read(const tw_trainer *t, tw_dataset *data, int64_t first, int64_t count,
+                          float *x, int32_t *labels);
+
 /* preview.c: validation loss, sample grids and quality of the first EMA. Collective. */
 tw_status tw_preview_create(tw_preview **out, const tw_trainer *t);
 void tw_preview_destroy(tw_preview **preview);
+/* Rank zero: a picture of the data beside those of samples, once a run. Accepts NULL. Not
+ * collective. */
+void tw_preview_show_data(tw_preview *p);
 /* Bytes of this rank's plans and copies. Accepts NULL. */
 double tw_preview_bytes(const tw_preview *p);
 /* Whether there is a split to validate on. Accepts NULL. */
@@ -119,10 +156,13 @@ bool tw_preview_validates(const tw_preview *p);
 enum { TW_ACCURACY_BINS = 8 };
 typedef struct tw_validation {
     double loss;
-    bool classifies;                   /* else nothing of what follows */
+    bool classifies;                   /* else nothing of the next two */
     double accuracy;                   /* share of samples whose largest logit is their label's */
     double by_noise[TW_ACCURACY_BINS]; /* the same of each eighth of the process's time, from little
                                           noise to much; NaN where no sample's time lies */
+    int64_t codes, used; /* of an autoencoder of codes: how many, and how many the split uses; else
+                            0 */
+    double perplexity;   /* exp of the entropy of how often each is used */
 } tw_validation;
 tw_status tw_preview_validate(tw_preview *p, tw_validation *out);
 tw_status tw_preview_grid(tw_preview *p);

@@ -63,6 +63,6 @@ done:
 
 const tw_exporter tw_export_autoencoder_kl = {
     .name = "autoencoder_kl",
-    .summary = "a folder that diffusers' AutoencoderKL.from_pretrained opens",
+    .summary = "a folder for diffusers' AutoencoderKL.from_pretrained: autoencoder",
     .write = write,
 };

@@ -357,6 +357,7 @@ done:
 
 const tw_exporter tw_export_diffusers = {
     .name = "diffusers",
-    .summary = "a folder that DDPMPipeline.from_pretrained opens",
+    .summary = "a folder for DDPMPipeline.from_pretrained: unet (attention_placement = ho), "
+               "diffusers_unet",
     .write = write,
 };

@@ -24,7 +24,7 @@ done:
 
 const tw_exporter tw_export_safetensors = {
     .name = "safetensors",
-    .summary = "model.safetensors with our names, and config.ini",
+    .summary = "model.safetensors with our names, and config.ini: any network",
     .conditional = true,
     .write = write,
 };

@@ -244,6 +244,6 @@ done:
 
 const tw_exporter tw_export_score_sde = {
     .name = "score_sde",
-    .summary = "checkpoint.pth of score_sde_pytorch",
+    .summary = "checkpoint.pth of score_sde_pytorch: unet and ncsnpp with its names",
     .write = write,
 };

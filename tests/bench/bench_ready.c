@@ -52,6 +52,7 @@ static tw_status make(const tw_setup *s, tw_objective **objective, float **x0)
                                           .convolution = s->convolution,
                                           .gradients = true,
                                           .recompute = s->recompute};
+    TW_TRY(tw_objective_add_params(s->objective, s->model, 0));
     TW_TRY(tw_params_use_gradient(s->model->params, NULL));
     TW_TRY(tw_objective_create(objective, s->model, s->objective, &options));
     TW_TRY(tw_alloc(x0, s->batch * s->model->dims, sizeof **x0, "a microbatch"));

@@ -123,9 +123,9 @@ expect_exit 0 "$TWEEDIE" import png.h5 --format hdf5 arrays/a.png:/points
 # Every string of the sources that advises is one of these. Elsewhere: missing values, which need a file with such (data/test_import_hdf5);
 # --keep-order (cli/kinds); launchers (cli/train_missing, jobs/*); --weights and --init of training (cli/train_life); idx (data/test_import);
 # --from and --config of import-weights (cli/weights); --posterior, --truth (cli/restore); --paired, --spectrum, --condition (cli/conditions);
-# --class of restore (cli/classes), --keep (cli/restore), --features (cli/evaluate_features).
+# --class of restore (cli/classes), --decode of restore (cli/latent_restore), --keep (cli/restore), --features (cli/evaluate_features).
 known='replaces it|another --out|gives it one|drain needs --to|--times A,B|--join makes|--help lists|--join is for|--%s: needs --grid|--grid-count: needs|--init'
-known+='|--separator|--layout|--rgb|--size HxW|--crop needs|--bits 8|--white|--skip-damaged|split-folders|class-folders|--format hdf5|--stack'
+known+='|--decode names|--separator|--layout|--rgb|--size HxW|--crop needs|--bits 8|--white|--skip-damaged|split-folders|class-folders|--format hdf5|--stack'
 known+='|--features says|--features RUN, or|--class says|with --keep|--truth|--paired|\| X.h5 --posterior|--condition: is for'
 known+='|--from says|--config may say|without --first|--sigma-max gives|--sigma-min gives|with --density|with --reference'
 known+='|with --vjp|with --keep-order|or --fingerprint|is for --out FILE|with --first|Slurm \(--mem|aprun with|cray_shasta|--fill|without --keep-order|or with --split|srun --mpi|--map-by|--weights raw|--format %s needs|--test-fraction 0.1|--version names'

@@ -92,6 +92,7 @@ printf '[objective]\nkind = classify\n' >>classifier.ini
 sed 's/^label_dropout.*//; s/^classes.*//; s/^steps = 600/steps = 400/' vp.ini >plain.ini
 one_tree="train.rank_independent=yes train.microbatch=64"
 expect_exit 0 "$TWEEDIE" train classifier.ini --run classifier $one_tree log.validate_every=200
+expect_message "next         tweedie evaluate samples.h5 --reference"
 expect_message "accuracy"
 grep -q '"accuracy_by_noise": \[' classifier/metrics.jsonl || fail "no accuracy by noise level in metrics.jsonl"
 expect_exit 0 mpirun -n 2 "$TWEEDIE" train classifier.ini --run classifier2 $one_tree log.validate_every=200

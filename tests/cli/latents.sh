@@ -34,6 +34,7 @@ batch = 4
 END
 expect_exit 0 "$TWEEDIE" train ae.ini --run ae
 expect_message "validation loss"
+expect_message "next         tweedie encode-data ae --data "
 [ -s ae/samples/step-000000004.png ] || fail "no grid of pairs"
 expect_exit 75 "$TWEEDIE" train ae.ini --run again --stop-at-step 3
 expect_exit 0 ranks 2 "$TWEEDIE" train ae.ini --run again

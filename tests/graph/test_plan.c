@@ -35,7 +35,7 @@ static bool live_together(const tw_buffer *a, const tw_buffer *b)
 static void check_memory(tw_buffer *b, int n, int steps)
 {
     size_t total = 0, most = 0, end = 0;
-    assert_int_equal(tw_memory_plan(b, n, &total), TW_OK);
+    assert_int_equal(tw_memory_plan(b, n, NULL, 0, &total), TW_OK);
     for (int i = 0; i < n; i++) {
         assert_int_equal(b[i].offset % TW_ALIGNMENT, 0);
         assert_true(b[i].offset + b[i].bytes <= total);
@@ -74,6 +74,44 @@ static void buffers_that_live_together_never_overlap(void **state)
         }
         check_memory(b, n, STEPS);
     }
+}
+
+/* As gradients take their buffer: range by range, each from some step on. */
+static void buffers_keep_clear_of_what_is_taken_and_use_what_is_free(void **state)
+{
+    (void)state;
+    enum { MOST = 40, RANGES = 8, STEPS = 40, LINE = TW_ALIGNMENT };
+    tw_buffer b[MOST], alone[MOST], taken[RANGES];
+    size_t saved = 0;
+    for (int trial = 0; trial < 500; trial++) {
+        const int n = 1 + (int)draw(MOST);
+        size_t at = 0, total, without;
+        for (int i = 0; i < RANGES; i++) {
+            taken[i] = (tw_buffer){.bytes = (size_t)(1 + draw(900)) * LINE, .last = STEPS};
+            taken[i].first = i + 1 < RANGES ? (int)draw(STEPS) : 0;
+            taken[i].offset = at;
+            at += taken[i].bytes;
+        }
+        for (int i = 0; i < n; i++) {
+            b[i] = (tw_buffer){.bytes = (size_t)(1 + draw(100000)), .first = (int)draw(STEPS)};
+            b[i].last = b[i].first + (int)draw(STEPS - b[i].first);
+            alone[i] = b[i];
+        }
+        assert_int_equal(tw_memory_plan(alone, n, NULL, 0, &without), TW_OK);
+        assert_int_equal(tw_memory_plan(b, n, taken, RANGES, &total), TW_OK);
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < RANGES; j++)
+                assert_true(!live_together(&b[i], &taken[j]) ||
+                            b[i].offset + b[i].bytes <= taken[j].offset ||
+                            taken[j].offset + taken[j].bytes <= b[i].offset);
+            for (int j = 0; j < i; j++)
+                assert_true(!live_together(&b[i], &b[j]) ||
+                            b[i].offset + b[i].bytes <= b[j].offset ||
+                            b[j].offset + b[j].bytes <= b[i].offset);
+        }
+        saved += total < at + without;
+    }
+    assert_true(saved > 250); /* most often less than one behind the other */
 }
 
 /* ---- graphs ---- */
@@ -355,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffers_that_live_together_never_overlap),
+        cmocka_unit_test(buffers_keep_clear_of_what_is_taken_and_use_what_is_free),
         cmocka_unit_test(what_no_output_needs_is_dropped),
         cmocka_unit_test(norm_and_activation_are_one_pass),
         cmocka_unit_test(a_value_in_the_middle_that_is_an_output_stays),

@@ -34,9 +34,11 @@ static inline tw_status assign(tw_config *config, const char *words)
     return TW_OK;
 }
 
-/* The posterior sampler that the words describe. Score and process are the caller's. */
-static inline tw_status make_rig(rig *r, tw_process *process, tw_score score, tw_extent in,
-                                 const char *words, int64_t per, int64_t batch)
+/* The posterior sampler that the words describe. Score, process and map are the caller's, and
+ * `own`, an operator in the place of the words'; NULL: none. */
+static inline tw_status make_rig_of(rig *r, tw_process *process, tw_score score, tw_extent in,
+                                    const char *words, int64_t per, int64_t batch,
+                                    const tw_map *map, tw_operator *own)
 {
     tw_status st = TW_OK;
     *r = (rig){.process = process, .score = score};
@@ -51,13 +53,20 @@ static inline tw_status make_rig(rig *r, tw_process *process, tw_score score, tw
                                           .sampler = &r->sampler,
                                           .process = process,
                                           .prior = &r->score,
-                                          .a = r->a,
+                                          .a = own ? own : r->a,
+                                          .map = map,
                                           .noise = r->settings.noise,
                                           .per = per,
                                           .batch = batch};
     TW_TRY(tw_posterior_create(&r->posterior, &options));
 done:
     return st;
+}
+
+static inline tw_status make_rig(rig *r, tw_process *process, tw_score score, tw_extent in,
+                                 const char *words, int64_t per, int64_t batch)
+{
+    return make_rig_of(r, process, score, in, words, per, batch, NULL, NULL);
 }
 
 static inline void break_rig(rig *r)

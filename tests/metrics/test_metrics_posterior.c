@@ -84,6 +84,18 @@ static void noise_has_the_signal_to_noise_ratio_that_it_has(void **state)
     assert_true(isinf(tw_psnr(a, a, 4, 10)));
 }
 
+static void perplexity_is_how_many_equal_ones_would_be_as_uneven(void **state)
+{
+    (void)state;
+    int64_t used = -1;
+    near_to(tw_perplexity((const double[]){3, 3, 0, 3}, 4, &used), 3, 1e-12);
+    assert_int_equal(used, 3);
+    near_to(tw_perplexity((const double[]){1, 3}, 2, NULL), pow(4, 0.25) * pow(4.0 / 3, 0.75),
+            1e-12);
+    assert_true(tw_perplexity((const double[]){0, 0}, 2, &used) == 0);
+    assert_int_equal(used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +104,7 @@ int main(void)
         cmocka_unit_test(ranks_count_what_is_below_and_share_ties),
         cmocka_unit_test(similarity_is_one_of_the_same_and_luminance_of_a_shift),
         cmocka_unit_test(noise_has_the_signal_to_noise_ratio_that_it_has),
+        cmocka_unit_test(perplexity_is_how_many_equal_ones_would_be_as_uneven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,8 @@ static double activation(double x, tw_activation_kind kind, int order)
         return x * sigmoid(x, order) + (order ? order * sigmoid(x, order - 1) : 0);
     case TW_RELU:
         return x > 0 ? (order == 0 ? x : order == 1) : 0;
+    case TW_LEAKY_RELU:
+        return (order == 0 ? x : order == 1) * (x > 0 ? 1 : 0.2);
     case TW_ELU:
         return x > 0 ? (order == 0 ? x : order == 1) : order == 0 ? expm1(x) : exp(x);
     case TW_SOFTPLUS:

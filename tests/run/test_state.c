@@ -109,8 +109,8 @@ static void frozen_parameters_and_statistics_are_saved_with_what_can_be_run(void
     const tw_param_view *mean = tw_params_find(p, "mean"),
                         *frozen = tw_params_find(p, "frequencies");
     assert_true(mean->role == TW_ROLE_STATE && frozen->role == TW_ROLE_CONSTANT);
-    assert_int_equal(frozen->offset, p->trainable);
-    assert_int_equal(mean->offset, p->state);
+    assert_int_equal(mean->offset, p->trainable);
+    assert_int_equal(frozen->offset, p->summed);
     p->value[frozen->offset + 1] = 2.5f;
     p->value[mean->offset + 1] = 3.5f;
     const tw_state_group groups[] = {{"params", p->value}, {"ema/0.9", ema}, {"sgd/momentum", m}};

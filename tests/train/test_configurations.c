@@ -30,6 +30,8 @@ static void shape_of(char out[64], const char *path)
         snprintf(out, 64, "data.shape=28,28,1");
     else if (strncmp(name, "emoji-latent", 12) == 0)
         snprintf(out, 64, "data.shape=16,16,4");
+    else if (strncmp(name, "latents256", 10) == 0)
+        snprintf(out, 64, "data.shape=32,32,4");
     else if (strncmp(name, "emoji", 5) == 0)
         snprintf(out, 64, "data.shape=64,64,3");
     else if (side)
@@ -42,10 +44,11 @@ static void check(const char *path, const char *precision)
 {
     tw_setup setup = {0};
     tw_objective *objective = NULL;
-    char shape[64], text[32], base[] = "network.base=64";
-    char *assignments[] = {shape, text, base};
+    char shape[64], text[32], base[] = "network.base=64", wide[] = "network.base=96";
+    const bool latent = strstr(path, "latent256.ini") != NULL;
+    char *assignments[] = {shape, text, latent ? wide : base};
     /* hundreds of millions of parameters: the same network, a fraction of the width */
-    const int count = strstr(path, "-adm.ini") ? 3 : 2;
+    const int count = strstr(path, "-adm.ini") || latent ? 3 : 2;
     shape_of(shape, path);
     snprintf(text, sizeof text, "compute.precision=%s", precision);
     if (tw_setup_open(&setup, NULL, path, count, assignments) != TW_OK)
@@ -53,7 +56,8 @@ static void check(const char *path, const char *precision)
     const int64_t batch = setup.model->dims > 100000 ? 1 : 4; /* memory */
     const tw_objective_options options = {
         .batch = batch, .global_batch = batch, .precision = setup.precision, .gradients = true};
-    if (tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
+    if (tw_objective_add_params(setup.objective, setup.model, 0) != TW_OK ||
+        tw_params_use_gradient(setup.model->params, NULL) != TW_OK ||
         tw_objective_create(&objective, setup.model, setup.objective, &options) != TW_OK)
         fail_msg("%s, %s: %s", path, precision, tw_error_message());
     const tw_plan *p = tw_objective_plan(objective);
