@@ -20,6 +20,7 @@ typedef enum tw_isa { TW_ISA_BASELINE, TW_ISA_AVX2, TW_ISA_AVX512 } tw_isa;
 typedef struct tw_processor {
     tw_isa isa;       /* the best that it has */
     bool avx512_bf16; /* dot products and rounding in bf16 */
+    bool avx512_vnni; /* dot products of whole numbers of 16 bits */
     bool amx_bf16;    /* matrix products of bf16 tiles, granted to this process */
     bool amd;
 } tw_processor;

@@ -53,6 +53,7 @@ static tw_processor detect(void)
     tw_processor p = {.isa = best()};
     p.amd = __builtin_cpu_is("amd");
     p.avx512_bf16 = p.isa == TW_ISA_AVX512 && __builtin_cpu_supports("avx512bf16");
+    p.avx512_vnni = p.isa == TW_ISA_AVX512 && __builtin_cpu_supports("avx512vnni");
     p.amx_bf16 = p.isa == TW_ISA_AVX512 && has_amx_bf16();
     return p;
 }
@@ -120,7 +121,7 @@ tw_processor tw_processor_allowed(void)
     tw_processor p = tw_processor_get();
     const tw_isa wish = wished();
     if (wish < p.isa) p.isa = wish;
-    if (p.isa < TW_ISA_AVX512) p.avx512_bf16 = p.amx_bf16 = false;
+    if (p.isa < TW_ISA_AVX512) p.avx512_bf16 = p.avx512_vnni = p.amx_bf16 = false;
     return p;
 }
 

@@ -12,6 +12,7 @@
  * Each function transforms all rows of a tile and then all columns, on vectors of channels. */
 #include "ops/kern_winograd.h"
 
+#include "ops/kern_short.h"
 #include "ops/simd.h"
 
 enum { K = 3, SIDE_MAX = 6, COLUMNS = TW_PANEL_VECTORS * TW_LANES, LINE = TW_WINOGRAD_CHANNELS };
@@ -266,6 +267,97 @@ TW_INLINE void transform_weights(int m, const tw_winograd_row *u, const tw_winog
     if (whole) tw_vstream_end();
 }
 
+/* ---- weights in fixed point ---- */
+
+/* Pairs of kernel positions [first, last) with all from themselves on: so many that their sums stay
+ * in AVX-512's registers. */
+TW_INLINE void add_gram(tw_winograd_gram *gram, const tw_winograd_kernel *g, int o, int first,
+                        int last)
+{
+    tw_vec sum[TW_WINOGRAD_GRAM];
+    const int at = first * (2 * K * K + 1 - first) / 2;
+    int count = 0;
+#pragma GCC unroll 9
+    for (int k = first; k < last; k++) count += K * K - k;
+#pragma GCC unroll 45
+    for (int n = 0; n < count; n++) sum[n] = tw_vload_f32(&gram->at[at + n][o], TW_LANES);
+    for (int i = 0; i < LINE; i++) {
+        tw_vec x[K * K];
+        int n = 0;
+#pragma GCC unroll 9
+        for (int k = first; k < K * K; k++)
+            x[k] = tw_vload_f32(&(*g)[k][i][o], TW_LANES) * TW_SHORT_UNIT;
+#pragma GCC unroll 9
+        for (int k = first; k < last; k++)
+#pragma GCC unroll 9
+            for (int l = k; l < K * K; l++) sum[n++] += x[k] * x[l];
+    }
+#pragma GCC unroll 45
+    for (int n = 0; n < count; n++) tw_vstore_f32(&gram->at[at + n][o], sum[n], TW_LANES);
+}
+
+static void gram(tw_winograd_gram *to, const tw_winograd_kernel *g)
+{
+    for (int o = 0; o < LINE; o += TW_LANES) {
+        add_gram(to, g, o, 0, 3);
+        add_gram(to, g, o, 3, K * K);
+    }
+}
+
+/* What each position of a kernel, alone, is at the transform's points. */
+TW_INLINE void unit_kernels(int m, float unit[TW_WINOGRAD_POINTS_MAX][K * K])
+{
+    for (int k = 0; k < K * K; k++) {
+        tw_vec t[SIDE_MAX][SIDE_MAX];
+        for (int j = 0; j < K * K; j++) t[j / K][j % K] = tw_vset(j == k ? 1 : 0);
+        both(kernel, m, t, K, m + 2);
+        for (int p = 0; p < (m + 2) * (m + 2); p++) unit[p][k] = t[p / (m + 2)][p % (m + 2)][0];
+    }
+}
+
+/* Σ_i (Σ_k c_k g_ik)² = Σ_kl c_k c_l Σ_i g_ik g_il. Where terms cancel rounding is of the size of
+ * Σ_k c_k² Σ_ik g_ik², of which so much is added that it does not matter. */
+TW_INLINE void bound_squares(int m, tw_winograd_columns *squares, const tw_winograd_gram *from)
+{
+    float unit[TW_WINOGRAD_POINTS_MAX][K * K];
+    unit_kernels(m, unit);
+    for (int o = 0; o < LINE; o += TW_LANES) {
+        tw_vec trace = tw_vzero();
+        for (int k = 0, n = 0; k < K * K; n += K * K - k++)
+            trace += tw_vload_f32(&from->at[n][o], TW_LANES);
+        for (int p = 0; p < (m + 2) * (m + 2); p++) {
+            tw_vec sum = tw_vzero();
+            float size = 0;
+            for (int k = 0, n = 0; k < K * K; k++) {
+                size += unit[p][k] * unit[p][k];
+                for (int l = k; l < K * K; l++, n++)
+                    sum += (l > k ? 2 : 1) * unit[p][k] * unit[p][l] *
+                           tw_vload_f32(&from->at[n][o], TW_LANES);
+            }
+            tw_vstore_f32(&squares->at[p][o], sum + 0x1p-15f * size * trace, TW_LANES);
+        }
+    }
+}
+
+TW_INLINE void fix_weights(int m, int16_t *u, int64_t point_stride, const tw_winograd_kernel *g,
+                           const tw_winograd_columns *scale)
+{
+    float line[2][TW_WINOGRAD_POINTS_MAX][LINE] __attribute__((aligned(64)));
+    for (int64_t i = 0; i < LINE; i += 2, u += 2 * COLUMNS) {
+        transform_line(m, line[0], (*g)[0][i], LINE);
+        transform_line(m, line[1], (*g)[0][i + 1], LINE);
+        for (int p = 0; p < (m + 2) * (m + 2); p++)
+#pragma GCC unroll 4
+            for (int o = 0; o < LINE; o += TW_LANES) {
+                const tw_vec s = tw_vload_f32(&scale->at[p][o], TW_LANES);
+                const tw_veci even = tw_vto_whole(tw_vload_f32(&line[0][p][o], TW_LANES) * s),
+                              odd = tw_vto_whole(tw_vload_f32(&line[1][p][o], TW_LANES) * s),
+                              both = (tw_veci)(((tw_vecu)odd << 16) | ((tw_vecu)even & 0xffffu));
+                memcpy(u + p * point_stride + 2 * o, &both, sizeof both);
+            }
+    }
+}
+
 TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_row *u,
                               int64_t inputs, int64_t outputs)
 {
@@ -310,6 +402,15 @@ TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_ro
     {                                                                                              \
         transform_weights(m, u, g, inputs, outputs);                                               \
     }                                                                                              \
+    static void squares##m(tw_winograd_columns *squares, const tw_winograd_gram *from)             \
+    {                                                                                              \
+        bound_squares(m, squares, from);                                                           \
+    }                                                                                              \
+    static void fixed##m(int16_t *u, int64_t point_stride, const tw_winograd_kernel *g,            \
+                         const tw_winograd_columns *scale)                                         \
+    {                                                                                              \
+        fix_weights(m, u, point_stride, g, scale);                                                 \
+    }                                                                                              \
     static void weights_gradient##m(tw_winograd_kernel *g, const tw_winograd_row *u,               \
                                     int64_t inputs, int64_t outputs)                               \
     {                                                                                              \
@@ -324,4 +425,7 @@ const tw_kern_winograd TW_KERNEL(tw_kern_winograd) = {
     .gradient = {{gradient2f32, gradient2bf16, gradient2bf16},
                  {gradient4f32, gradient4bf16, gradient4bf16}},
     .weights = {weights2, weights4},
+    .gram = gram,
+    .squares = {squares2, squares4},
+    .fixed = {fixed2, fixed4},
     .weights_gradient = {weights_gradient2, weights_gradient4}};

@@ -19,6 +19,16 @@ enum {
 /* The weights of 16 × 16 channels: [kernel row][kernel column][input][output]. */
 typedef float tw_winograd_kernel[9][TW_WINOGRAD_CHANNELS][TW_WINOGRAD_CHANNELS];
 
+enum { TW_WINOGRAD_GRAM = 45 /* pairs k <= l of 9 */ };
+typedef struct tw_winograd_gram {
+    float at[TW_WINOGRAD_GRAM][TW_WINOGRAD_CHANNELS];
+} tw_winograd_gram;
+
+/* A number for each point and each of 16 output channels. */
+typedef struct tw_winograd_columns {
+    float at[TW_WINOGRAD_POINTS_MAX][TW_WINOGRAD_CHANNELS];
+} tw_winograd_columns;
+
 /* One row of transformed numbers. */
 typedef struct tw_winograd_row {
     float *at; /* point 0, panel 0 */
@@ -52,6 +62,15 @@ typedef struct tw_kern_winograd {
      * a multiple of every vector. */
     void (*weights[2])(const tw_winograd_row *u, const tw_winograd_kernel *g, int64_t inputs,
                        int64_t outputs);
+    /* The same for products in fixed point (kern_short.h), of 16 inputs and 16 outputs: `gram` adds
+     * Σ_i g[k][i][o] g[l][i][o] over these inputs, for kernel positions k <= l, of numbers times
+     * TW_SHORT_UNIT. From those of all inputs come `squares` of transformed ones, a little more
+     * than Σ_i u². `fixed` writes numbers of the right side, [point][pair][column][2], times their
+     * scales; panels are as wide as a block at least. */
+    void (*gram)(tw_winograd_gram *gram, const tw_winograd_kernel *g);
+    void (*squares[2])(tw_winograd_columns *squares, const tw_winograd_gram *gram);
+    void (*fixed[2])(int16_t *u, int64_t point_stride, const tw_winograd_kernel *g,
+                     const tw_winograd_columns *scale);
     /* Gᵀ u G, the other way. */
     void (*weights_gradient[2])(tw_winograd_kernel *g, const tw_winograd_row *u, int64_t inputs,
                                 int64_t outputs);

@@ -273,6 +273,21 @@ TW_INLINE tw_vec tw_vreciprocal(tw_vec v, bool fine)
 #endif
 }
 
+/* To the nearest whole numbers, of two the even one. */
+TW_INLINE tw_veci tw_vto_whole(tw_vec x)
+{
+#if defined(TW_SIMD_AVX512)
+    return (tw_veci)_mm512_cvtps_epi32((__m512)x);
+#elif defined(TW_SIMD_AVX2)
+    return (tw_veci)_mm256_cvtps_epi32((__m256)x);
+#elif defined(__SSE2__)
+    return (tw_veci)_mm_cvtps_epi32((__m128)x);
+#else
+    const float magic = 12582912.0f; /* 1.5 · 2^23: adding it leaves no bits behind the point */
+    return __builtin_convertvector((x + magic) - magic, tw_veci);
+#endif
+}
+
 /* The sum of all lanes, and the largest: of neighbours at half, a quarter, … of the width. */
 TW_INLINE float tw_vsum(tw_vec v)
 {

@@ -28,9 +28,9 @@ static int64_t pieces(int64_t count, int64_t size)
  * of Zen 4 (1 MiB), 32, 64 and 128 channels: 0.85, 0.90 and 0.96 of the time that 2 MiB take. */
 static void cut(tw_winograd *w)
 {
-    const int64_t channels = w->in_panels * TW_PANEL + w->out_panels * w->panel->columns;
-    const int64_t room =
-        (INT64_C(384) << 10) / (w->grid.points * channels * (int64_t)sizeof(float));
+    const int64_t in = w->in_panels * TW_PANEL, out = w->out_panels * w->panel->columns;
+    const int64_t bytes = w->fixed ? 2 * in + 4 * out : 4 * (in + out);
+    const int64_t room = (INT64_C(384) << 10) / (w->grid.points * bytes);
     const int64_t most = room < 24 ? 24 : room > 96 ? 96 : room;
     w->blocks = pieces(w->grid.tiles, most);
     if (w->blocks > w->threads) w->blocks = pieces(w->blocks, w->threads) * w->threads;
@@ -57,6 +57,8 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     w.threads = omp_get_max_threads();
     w.in_panels = pieces(w.grid.in_channels, TW_PANEL);
     w.out_panels = pieces(w.grid.out_channels, w.panel->columns);
+    if (tw_winograd_fixed_suits(&w.grid)) w.fixed = TW_KERNEL_SELECT(tw_kern_short);
+    w.native = tw_processor_allowed().avx512_vnni;
     cut(&w);
     w.v.panel_stride = w.block * TW_PANEL;
     w.v.point_stride = w.in_panels * w.v.panel_stride + APART;
@@ -65,14 +67,20 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
     w.u.panel_stride = w.grid.in_channels * w.panel->columns;
     w.u.point_stride = w.out_panels * w.u.panel_stride + APART;
     w.zeros = w.in_panels * TW_PANEL;
-    w.own = w.zeros + w.grid.points * (w.v.point_stride + w.m.point_stride);
-    TW_TRY(tw_winograd_name(t, &w.grid));
+    w.inputs = w.grid.points * w.v.point_stride;
+    t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
+    t->pack_unit[1] = tw_weights_unit(stored->shape, stored->layout);
+    if (w.fixed) {
+        tw_winograd_fixed_layout(&w);
+        t->packed_bytes = tw_winograd_fixed_packed_bytes(&w);
+        t->pack_unit[1] = tw_shape_count(stored->shape); /* scales are of all input channels */
+    }
+    w.own = w.zeros + w.inputs + w.grid.points * w.m.point_stride;
+    TW_TRY(tw_winograd_name(t, &w.grid, w.fixed != NULL));
     TW_TRY(tw_weights_copy_pack_blocked(&w.weights, stored->shape, stored->layout, flip, &layout,
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
-    t->packed_bytes = (size_t)(w.grid.points * w.u.point_stride) * sizeof(float);
     t->packs_whole = true; /* but for columns whose products nobody reads */
-    t->pack_unit[1] = tw_weights_unit(stored->shape, stored->layout);
     t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
 done:
@@ -84,33 +92,40 @@ void tw_winograd_destroy(tw_winograd *w)
     tw_weights_copy_destroy(&w->weights);
 }
 
+const tw_winograd_kernel *tw_winograd_weights(const tw_winograd *w, const tw_task *t,
+                                              tw_winograd_kernel *copy, int64_t i, int64_t o)
+{
+    const int64_t panels = w->grid.in_channels / TW_WINOGRAD_CHANNELS;
+    if (w->direct && o < w->grid.out_channels)
+        return (const tw_winograd_kernel *)t->in[1] + o / TW_WINOGRAD_CHANNELS * panels +
+               i / TW_WINOGRAD_CHANNELS;
+    if (i + TW_WINOGRAD_CHANNELS > w->grid.in_channels ||
+        o + TW_WINOGRAD_CHANNELS > w->grid.out_channels)
+        memset(copy, 0, sizeof *copy);
+    if (o < w->grid.out_channels)
+        tw_weights_copy_tile(&w->weights, copy, t->in[1], w->flip ? i : o, w->flip ? o : i);
+    return (const tw_winograd_kernel *)copy;
+}
+
 /* Some 16 input and 16 output channels, from (i, o) on. */
 static void pack_tile(const tw_winograd *w, const tw_task *t, int64_t i, int64_t o)
 {
     const int64_t columns = w->panel->columns;
-    const int64_t inputs = least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
-                  outputs = least(TW_WINOGRAD_CHANNELS, w->grid.out_channels - o);
-    const float *stored = t->in[1];
     tw_winograd_kernel copy;
-    const float *g = &copy[0][0][0];
     tw_winograd_row u = w->u;
-    if (w->direct) {
-        g = stored + (o / TW_WINOGRAD_CHANNELS * (w->grid.in_channels / TW_WINOGRAD_CHANNELS) +
-                      i / TW_WINOGRAD_CHANNELS) *
-                         (int64_t)(sizeof copy / sizeof(float));
-    } else {
-        if (inputs < TW_WINOGRAD_CHANNELS || outputs < TW_WINOGRAD_CHANNELS)
-            memset(copy, 0, sizeof copy);
-        tw_weights_copy_tile(&w->weights, copy, stored, w->flip ? i : o, w->flip ? o : i);
-    }
     u.at = (float *)t->packed + o / columns * u.panel_stride + i * columns + o % columns;
-    w->kern->weights[w->grid.size](&u, (const tw_winograd_kernel *)(const void *)g, inputs,
+    w->kern->weights[w->grid.size](&u, tw_winograd_weights(w, t, &copy, i, o),
+                                   least(TW_WINOGRAD_CHANNELS, w->grid.in_channels - i),
                                    least(TW_WINOGRAD_CHANNELS, w->out_panels * columns - o));
 }
 
 void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
 {
     const tw_weights_tiles tiles = tw_weights_tiles_of(w->weights.shape, w->weights.layout, unit);
+    if (w->fixed) {
+        tw_winograd_fixed_pack(w, t);
+        return;
+    }
     for (int64_t i = tiles.first; i < tiles.end; i += TW_WINOGRAD_CHANNELS)
         pack_tile(w, t, w->flip ? tiles.o : i, w->flip ? i : tiles.o);
 }
@@ -118,6 +133,10 @@ void tw_winograd_pack(const tw_winograd *w, const tw_task *t, int64_t unit)
 static void transform_inputs(const tw_winograd *w, float *v, const void *x, const float *zeros,
                              int64_t first, int64_t count)
 {
+    if (w->fixed) {
+        tw_winograd_fixed_inputs(w, v, x, zeros, first, count);
+        return;
+    }
     const void *pixel[2][TW_WINOGRAD_POINTS_MAX];
     tw_winograd_row row = w->v;
     tw_winograd_inputs(&w->grid, first, x, zeros, pixel[0]);
@@ -129,17 +148,15 @@ static void transform_inputs(const tw_winograd *w, float *v, const void *x, cons
     }
 }
 
-/* Some output panels of a block, and what is to be read next. */
-typedef struct work {
-    int64_t first, count; /* tiles */
-    int64_t panel, last;  /* output panels [panel, last) */
-    tw_winograd_reach next;
-} work;
-
 /* All points. While products are computed memory is idle: each brings some of the next block's
  * input near. */
-static void multiply(const tw_winograd *w, float *m, const float *v, const float *u, const work *k)
+static void multiply(const tw_winograd *w, float *m, const float *v, const float *u,
+                     const tw_winograd_work *k)
 {
+    if (w->fixed) {
+        tw_winograd_fixed_multiply(w, m, v, u, k);
+        return;
+    }
     const int64_t cuts = pieces(k->count, w->panel->rows_max), columns = w->panel->columns,
                   panels = k->last - k->panel, all = w->grid.points * panels;
     for (int64_t j = 0; j < all; j++) {
@@ -160,7 +177,7 @@ static void multiply(const tw_winograd *w, float *m, const float *v, const float
 }
 
 static void transform_outputs(const tw_winograd *w, const float *bias, const void *summand, void *y,
-                              float *m, const work *k)
+                              float *m, const tw_winograd_work *k)
 {
     const int64_t channel = k->panel * w->panel->columns,
                   channels = least(k->last * w->panel->columns, w->grid.out_channels) - channel;
@@ -189,10 +206,10 @@ static void clear_spared(const tw_winograd *w, float *m)
             memset(m + p * w->m.point_stride, 0, (size_t)w->m.point_stride * sizeof *m);
 }
 
-static work work_of(const tw_winograd *w, const void *x, int64_t item, bool last)
+static tw_winograd_work work_of(const tw_winograd *w, const void *x, int64_t item, bool last)
 {
     const int64_t first = item / w->groups * w->block, next = first + w->block;
-    work k = {.first = first, .count = least(w->block, w->grid.tiles - first)};
+    tw_winograd_work k = {.first = first, .count = least(w->block, w->grid.tiles - first)};
     k.panel = item % w->groups * w->group;
     k.last = least(k.panel + w->group, w->out_panels);
     if (!last && k.last == w->out_panels)
@@ -206,13 +223,12 @@ void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias, 
     {
         const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
         const int64_t items = w->blocks * w->groups, end = (me + 1) * items / all;
-        float *zeros = (float *)t->scratch + me * w->own, *v = zeros + w->zeros,
-              *m = v + w->grid.points * w->v.point_stride;
+        float *zeros = (float *)t->scratch + me * w->own, *v = zeros + w->zeros, *m = v + w->inputs;
         int64_t have = -1; /* first tile of the block whose inputs v holds */
         memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
         clear_spared(w, m);
         for (int64_t item = me * items / all; item < end; item++) {
-            const work k = work_of(w, t->in[0], item, item + 1 == end);
+            const tw_winograd_work k = work_of(w, t->in[0], item, item + 1 == end);
             if (k.first != have) transform_inputs(w, v, t->in[0], zeros, k.first, k.count);
             have = k.first;
             multiply(w, m, v, t->packed, &k);

@@ -99,7 +99,7 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
     w.in_panels = pieces(w.grid.in_channels, TW_PANEL);
     w.out_panels = pieces(w.grid.out_channels, w.panel->columns);
     lay_out(&w);
-    TW_TRY(tw_winograd_name(t, &w.grid));
+    TW_TRY(tw_winograd_name(t, &w.grid, false));
     TW_TRY(tw_weights_copy_unpack_blocked(&w.weights, gw->shape, gw->layout, &layout));
     t->flops = tw_conv_flops(s);
     t->scratch_bytes =

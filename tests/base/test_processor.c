@@ -50,6 +50,7 @@ static void a_named_set_takes_away_what_is_above_it(void **state)
         const tw_processor p = tw_processor_allowed();
         assert_int_equal(p.isa, (tw_isa)i < all.isa ? (tw_isa)i : all.isa);
         assert_int_equal(p.avx512_bf16, i == TW_ISA_AVX512 && all.avx512_bf16);
+        assert_int_equal(p.avx512_vnni, i == TW_ISA_AVX512 && all.avx512_vnni);
         assert_int_equal(p.amx_bf16, i == TW_ISA_AVX512 && all.amx_bf16);
         assert_int_equal(pthread_create(&thread, NULL, ask, &asked), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
@@ -82,6 +83,7 @@ static void what_is_there_is_what_linux_lists(void **state)
     assert_int_equal(p.isa >= TW_ISA_AVX2, linux_lists("avx2") && linux_lists("fma"));
     assert_int_equal(p.isa >= TW_ISA_AVX512, linux_lists("avx512dq") && linux_lists("avx512vl"));
     assert_int_equal(p.avx512_bf16, linux_lists("avx512_bf16"));
+    assert_int_equal(p.avx512_vnni, linux_lists("avx512_vnni"));
     assert_int_equal(p.amx_bf16, linux_lists("amx_bf16") && linux_lists("amx_tile"));
 #else
     assert_int_equal(p.isa, TW_ISA_BASELINE);
