@@ -3,21 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 
-mkdir -p png/train png/test
-for i in 0 1 2 3 4 5 6 7; do cp "$SOURCE/tests/weights/pixel.png" "png/train/$i.png"; done
-cp "$SOURCE/tests/weights/pixel.png" png/test/0.png
+pictures png/train 8
+pictures png/test 1
 expect_exit 0 "$TWEEDIE" import data.h5 --format images --size 16x16 --split-folders png
-cat >ae.ini <<END
-[data]
-path = data.h5
-[network]
-kind = autoencoder
-block_out_channels = 8, 16
-layers_per_block = 1
-latent_channels = 3
-norm_num_groups = 4
-[objective]
-kind = autoencoder
+autoencoder >ae.ini <<END
 adversarial_weight = 0.5
 adversarial_start = 1
 [discriminator]

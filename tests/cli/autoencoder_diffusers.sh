@@ -55,17 +55,7 @@ expect_exit 0 "$PYTHON" compare.py theirs data.h5 z.h5 y.h5 through
 expect_output equal
 
 # ours
-cat >ae.ini <<END
-[data]
-path = data.h5
-[network]
-kind = autoencoder
-block_out_channels = 8, 16
-layers_per_block = 1
-latent_channels = 3
-norm_num_groups = 4
-[objective]
-kind = autoencoder
+autoencoder >ae.ini <<END
 [train]
 steps = 3
 batch = 4

@@ -4,22 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 
-for class in cat dog; do
-    mkdir -p "png/$class"
-    for i in 0 1 2 3 4 5; do cp "$SOURCE/tests/weights/pixel.png" "png/$class/$i.png"; done
-done
+for class in cat dog; do pictures "png/$class" 6; done
 expect_exit 0 "$TWEEDIE" import data.h5 --format images png --test-fraction 0.5
-cat >ae.ini <<END
-[data]
-path = data.h5
-[network]
-kind = autoencoder
-block_out_channels = 8, 16
-layers_per_block = 1
-latent_channels = 3
-norm_num_groups = 4
-[objective]
-kind = autoencoder
+autoencoder >ae.ini <<END
 [train]
 steps = 2
 batch = 2

@@ -3,21 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 
-mkdir -p png/train png/test
-for i in 0 1 2 3 4 5 6 7 8 9; do cp "$SOURCE/tests/weights/pixel.png" "png/train/$i.png"; done
-for i in 0 1; do cp "$SOURCE/tests/weights/pixel.png" "png/test/$i.png"; done
+pictures png/train 10
+pictures png/test 2
 expect_exit 0 "$TWEEDIE" import data.h5 --format images --split-folders png
-cat >ae.ini <<END
-[data]
-path = data.h5
-[network]
-kind = autoencoder
-block_out_channels = 8, 16
-layers_per_block = 1
-latent_channels = 3
-norm_num_groups = 4
-[objective]
-kind = autoencoder
+autoencoder >ae.ini <<END
 [train]
 steps = 4
 batch = 4

@@ -9,6 +9,8 @@
 #   expect_quiet                  claims that it said nothing on standard error
 #   expect_equal WHAT MET WANTED  claims that two strings are the same
 #   ranks N COMMAND…              the command on N ranks; for use behind expect_exit: expect_exit 0 ranks 2 "$TWEEDIE" …
+#   pictures FOLDER COUNT         makes a folder of so many small pictures
+#   autoencoder                   prints the configuration of a small autoencoder of data.h5, and behind its [objective] what it reads
 #   json_value KEY FILE           the value of a key in a line of JSON as the program writes it
 #   pixels PNG                    what the picture shows, as bytes: without its notes, which say run and step
 #   skip REASON                   ends the test as skipped
@@ -77,6 +79,17 @@ ranks() {
     local n=$1
     shift
     mpirun -n "$n" "$@"
+}
+
+pictures() {
+    mkdir -p "$1"
+    for ((i = 0; i < $2; i++)); do cp "$SOURCE/tests/weights/pixel.png" "$1/$i.png"; done
+}
+
+autoencoder() {
+    printf '%s\n' "[data]" "path = data.h5" "[network]" "kind = autoencoder" "block_out_channels = 8, 16" "layers_per_block = 1" \
+        "latent_channels = 3" "norm_num_groups = 4" "[objective]" "kind = autoencoder"
+    cat
 }
 
 json_value() {

@@ -3,20 +3,9 @@
 # Where the autoencoder fails, nothing behind it begins.
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
-mkdir png
-for i in 0 1 2 3 4 5 6 7 8 9; do cp "$SOURCE/tests/weights/pixel.png" "png/$i.png"; done
+pictures png 10
 expect_exit 0 "$TWEEDIE" import data.h5 --format images png
-cat >ae.ini <<END
-[data]
-path = data.h5
-[network]
-kind = autoencoder
-block_out_channels = 8, 16
-layers_per_block = 1
-latent_channels = 3
-norm_num_groups = 4
-[objective]
-kind = autoencoder
+autoencoder >ae.ini <<END
 [train]
 steps = 4
 batch = 4
