@@ -5,6 +5,7 @@
 #include "tweedie/json.h"
 #include "tweedie/log.h"
 #include "tweedie/weights.h"
+#include "weights/system.h"
 
 typedef struct options {
     const char *out, *from, *config;
@@ -17,8 +18,7 @@ static const tw_option table[] = {
     {"out", TW_CONFIG_STRING, offsetof(options, out), NULL, .value = "W.h5",
      .help = "the weights file to be made"},
     {"from", TW_CONFIG_STRING, offsetof(options, from), "", .value = "SYSTEM",
-     .help = "who wrote it, where its names do not say: score_sde, ncsn, ncsnv2, "
-             "improved-diffusion, guided-diffusion, edm, diffusers"},
+     .help = "which of those above wrote it, where its names do not say"},
     {"ema", TW_CONFIG_BOOL, offsetof(options, ema), "false",
      .help = "take the EMA weights, of files that hold both"},
     {"config", TW_CONFIG_STRING, offsetof(options, config), "", .value = "CONFIG.ini",
@@ -27,6 +27,14 @@ static const tw_option table[] = {
      .help = "replace W.h5 if it exists"},
     {"json", TW_CONFIG_BOOL, offsetof(options, json), "false", .help = "print one JSON object"},
 };
+
+static bool kind(int i, tw_command_kind *out)
+{
+    if (i >= tw_system_count) return false;
+    *out =
+        (tw_command_kind){.name = tw_system_table[i]->name, .summary = tw_system_table[i]->summary};
+    return true;
+}
 
 static tw_status print_json(const char *path, const tw_weights_import_result *r)
 {
@@ -107,16 +115,16 @@ const tw_command tw_cmd_import_weights = {
     .name = "import-weights",
     .summary = "make a weights file from a published checkpoint",
     .usage = "FILE_OR_FOLDER --out W.h5 [section.key=value ...]",
-    .help =
-        "Reads checkpoints of score_sde (PyTorch and JAX), NCSN, NCSNv2, improved-diffusion, "
-        "guided-diffusion, EDM and diffusers:\n"
-        "torch's zip and legacy files, safetensors, flax msgpack and EDM's pickles. Pickles are "
-        "read, never run: what names\n"
-        "anything but tensors and plain values is refused. sample, likelihood and train --init "
-        "take the weights file.\n"
-        "Assignments go over the configuration that was found: data.shape=64,64,3 ...",
+    .help = "Reads what these systems wrote, in torch's zip and legacy files, safetensors, flax "
+            "msgpack and EDM's pickles. Pickles are read,\n"
+            "never run: what names anything but tensors and plain values is refused. sample, "
+            "likelihood and train --init take the weights file.\n"
+            "Assignments go over the configuration that was found: data.shape=64,64,3 ...",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .kind = kind,
+    .kinds_listed = true,
+    .kind_option = "from",
     .least = 1,
     .most = 1,
     .takes_assignments = true,

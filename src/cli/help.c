@@ -96,6 +96,14 @@ done:
     return st;
 }
 
+/* Whether some option is one of a kind alone. */
+static bool has_own_options(const tw_command *command)
+{
+    for (int i = 0; i < command->option_count; i++)
+        if (command->options[i].kinds) return true;
+    return false;
+}
+
 /* What the kinds are, where the command's own paragraphs do not tell. */
 static tw_status add_kinds(tw_text *text, const tw_command *command)
 {
@@ -107,6 +115,7 @@ static tw_status add_kinds(tw_text *text, const tw_command *command)
                  one.usage ? one.usage : "");
         TW_TRY(tw_text_add(text, "%s  %-20s %s\n", i ? "" : "\n", left, one.summary));
     }
+    if (command->kind_option && !has_own_options(command)) return TW_OK;
     if (command->kind_option)
         TW_TRY(tw_text_add(text, "\ntweedie %s --%s NAME --help    the options of one alone\n",
                            command->name, command->kind_option));

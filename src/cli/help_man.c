@@ -147,7 +147,7 @@ static tw_status add_kinds(tw_text *out, const tw_command *c)
 {
     tw_status st = TW_OK;
     tw_command_kind one;
-    TW_TRY(tw_text_add(out, ".SH %s\n", c->kind_option ? "FORMATS" : "SUBCOMMANDS"));
+    TW_TRY(tw_text_add(out, ".SH %s\n", c->kind_option ? "KINDS" : "SUBCOMMANDS"));
     for (int i = 0; c->kind(i, &one); i++) {
         TW_TRY(tw_text_add(out, ".TP\n.B "));
         TW_TRY(add(out, one.name));

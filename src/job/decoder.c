@@ -5,6 +5,10 @@
 
 #include "tweedie/memory.h"
 
+/* Of samples that are decoded with their derivative at a time, which keeps what lies between all
+ * layers: eleven of 64 x 64 x 3, one of 256 x 256 x 3. */
+enum { MAP_NUMBERS = 1 << 17 };
+
 tw_status latent_decoder_open(latent_decoder *d, const tw_comm *comm, const char *path)
 {
     return tw_restore(&d->network, comm, path, NULL);
@@ -87,8 +91,9 @@ tw_status latent_decoder_plan_map(latent_decoder *d, const tw_dataset_spec *late
                                   tw_precision precision, tw_convolution convolution)
 {
     tw_status st = TW_OK;
-    TW_TRY(
-        plan(d, TW_CODEC_DECODER | TW_CODEC_DECODER_VJP, latents, batch, precision, convolution));
+    const int64_t most = MAP_NUMBERS / d->network->model->dims + 1;
+    TW_TRY(plan(d, TW_CODEC_DECODER | TW_CODEC_DECODER_VJP, latents, batch < most ? batch : most,
+                precision, convolution));
     d->map = (tw_map){.self = d,
                       .dims = tw_model_codec_numbers(d->codec),
                       .outputs = d->network->model->dims,

@@ -24,7 +24,8 @@ tw_status latent_decoder_open(latent_decoder *d, const tw_comm *comm, const char
 tw_status latent_decoder_plan(latent_decoder *d, const tw_dataset_spec *latents, int64_t batch,
                               tw_precision precision, tw_convolution convolution);
 
-/* The same, and d->map: with the decoder's derivative. */
+/* The same, and d->map, with the decoder's derivative. Of large samples fewer are decoded at a time
+ * than `batch`, which changes no number. */
 tw_status latent_decoder_plan_map(latent_decoder *d, const tw_dataset_spec *latents, int64_t batch,
                                   tw_precision precision, tw_convolution convolution);
 

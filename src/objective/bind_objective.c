@@ -13,6 +13,13 @@ static const tw_config_field fields[] = {
      .help = "spread the times of a global batch evenly: the same mean, less variance"},
 };
 
+/* What the kind itself has bound. */
+static void release_kind(const tw_choice *c)
+{
+    const tw_objective_kind *k = (const tw_objective_kind *)c->kind;
+    if (k && k->release && c->config) k->release(c->config);
+}
+
 tw_status tw_objective_bind(tw_objective_config *out, tw_config *config)
 {
     tw_status st = TW_OK;
@@ -23,6 +30,7 @@ tw_status tw_objective_bind(tw_objective_config *out, tw_config *config)
                                       tw_weighting_kinds, .fixed = true},
                          times = {"objective",    "times",      "uniform", "distribution of times",
                                   tw_times_kinds, .fixed = true};
+    release_kind(&out->kind); /* that of a binding before */
     TW_TRY(tw_choice_bind(&out->kind, config, &kind));
     const tw_objective_kind *k = (const tw_objective_kind *)out->kind.kind;
     if (k && k->bind) TW_TRY(k->bind(out->kind.config, config));
@@ -35,8 +43,7 @@ done:
 
 void tw_objective_config_free(tw_objective_config *config)
 {
-    const tw_objective_kind *k = (const tw_objective_kind *)config->kind.kind;
-    if (k && k->release && config->kind.config) k->release(config->kind.config);
+    release_kind(&config->kind);
     tw_choice_free(&config->kind);
     tw_choice_free(&config->weighting);
     tw_choice_free(&config->times);

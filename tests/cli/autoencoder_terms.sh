@@ -92,3 +92,8 @@ END
 expect_exit 0 "$TWEEDIE" train small.ini --run small
 expect_exit 78 "$TWEEDIE" train ae.ini --run ae train.steps=5 objective.features=small
 expect_message "and the run began with"
+mkdir png
+for i in 0 1 2 3; do cp "$SOURCE/tests/weights/pixel.png" "png/$i.png"; done
+expect_exit 0 "$TWEEDIE" import pictures.h5 --format images png
+expect_exit 78 "$TWEEDIE" train ae.ini --run other data.path=pictures.h5 objective.features=away.h5
+expect_message "objective.features: its network takes uint8 images of 28 x 28 x 1, and the samples are"

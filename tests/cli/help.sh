@@ -83,3 +83,19 @@ expect_equal "a file" "$(complete_words tweedie sample run --out s)" ""
 expect_equal "help" "$(complete_words tweedie help sam)" "sample"
 bash -c 'set -e; . ./completion.bash; complete -p tweedie' >"$OUT" || fail "bash does not know it"
 expect_output "-F _tweedie tweedie"
+
+# the kinds that a help names are those that there are
+names_all() { # FILES...: src/FOLDER/KIND_NAME.c
+    local file name
+    for file in "$@"; do
+        name=$(sed -n 's/.*\(\.kind = {\|\.name = \)"\([a-z0-9_-]*\)".*/\2/p' "$file" | head -n 1)
+        [ -n "$name" ] || fail "$file has no name"
+        grep -qw -- "$name" "$OUT" || fail "the help does not name $name"
+    done
+}
+expect_exit 0 "$TWEEDIE" restore --help
+names_all "$SOURCE"/src/inverse/posterior_*.c "$SOURCE"/src/inverse/operator_*.c
+expect_exit 0 "$TWEEDIE" import-weights --help
+names_all "$SOURCE"/src/weights/system_*.c
+expect_exit 0 "$TWEEDIE" export-weights --help
+names_all "$SOURCE"/src/weights/export_*.c
