@@ -46,8 +46,8 @@ typedef enum tw_packing {
  * numbers: gradients have the same bits. */
 typedef enum tw_recompute {
     TW_RECOMPUTE_NO,
-    TW_RECOMPUTE_PASSES, /* what takes a pass over memory: normalisations, activations, copies */
-    TW_RECOMPUTE_CHEAP   /* attention too: what is cheap beside convolutions */
+    TW_RECOMPUTE_PASSES, /* copies and activations, and normalisations of what is computed again */
+    TW_RECOMPUTE_CHEAP   /* all that is cheap beside convolutions: normalisations, attention */
 } tw_recompute;
 
 typedef struct tw_plan_options {

@@ -50,6 +50,16 @@ static tw_node *copy(pass *s, tw_node *n)
     return out->node;
 }
 
+/* One pass over memory, or a normalisation of what is computed again anyway. Those of what is kept,
+ * as are half of a U-Net's, cost as much time again for a quarter of the memory. */
+static bool is_pass(pass *s, const tw_node *n)
+{
+    bool normalises = false;
+    for (int i = 0; i < n->nin; i++)
+        normalises = normalises || (n->in[i] && n->in[i]->role == TW_ROLE_PARAM);
+    return !n->op->multiplies && (!normalises || again(s, n->in[0]) != n->in[0]);
+}
+
 /* v itself where it is kept, else as computed again. */
 static tw_value *again(pass *s, tw_value *v)
 {
@@ -58,7 +68,7 @@ static tw_value *again(pass *s, tw_value *v)
         return v;
     tw_node *n = v->node;
     if (!n->op->cheap && !n->op->alias) return v;
-    if (n->op->multiplies && s->how != TW_RECOMPUTE_CHEAP) return v;
+    if (s->how == TW_RECOMPUTE_PASSES && !is_pass(s, n)) return v;
     if (n->op->alias && again(s, n->in[0]) == n->in[0]) return v; /* of something that is kept */
     if (!s->again[n->id]) s->again[n->id] = copy(s, n);
     return s->again[n->id] ? &s->again[n->id]->out[v->output] : v;

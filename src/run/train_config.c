@@ -55,8 +55,8 @@ const tw_config_field tw_train_fields[] = {
      .help = "samples that a rank computes at once, gradients added up; 0: its whole share"},
     {FIELD("train", "recompute", TW_CONFIG_CHOICE, recompute), "auto", .choices = "no|auto|yes",
      .help = "activations that are forgotten and computed again in the backward pass, for less "
-             "memory, some more time, the same bits; auto: those that take a pass over memory, "
-             "yes: attention too"},
+             "memory, some more time, the same bits; auto: copies and normalisations of them, "
+             "yes: all normalisations and attention"},
     {FIELD("train", "rank_independent", TW_CONFIG_BOOL, rank_independent), "no", .fixed = true,
      .help = "the same bits on 1, 2, 4, ... ranks of the same threads: gradients of microbatches "
              "are added in one tree"},
