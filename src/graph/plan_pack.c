@@ -25,7 +25,12 @@ void tw_plan_pack_task(const tw_task *t)
 {
     for (int k = 0; k < 2; k++) {
         const int64_t units = tw_task_pack_units(t, k);
-#pragma omp parallel for schedule(static) if (units > 1)
+        if (units ==
+            1) { /* not in a region, even of one thread: those of its own would be nested */
+            t->op->pack(t, k, 0);
+            continue;
+        }
+#pragma omp parallel for schedule(static)
         for (int64_t u = 0; u < units; u++) t->op->pack(t, k, u);
     }
 }
