@@ -70,12 +70,14 @@ static const unsigned char *take(const unsigned char **at, uint64_t *length)
 
 static void records_are_the_bytes_of_the_format(void **state)
 {
-    char folder[] = "/tmp/tweedie-events.XXXXXX", path[512], inside[512];
+    const char *base = getenv("TMPDIR");
+    char folder[256], path[512], inside[512];
     static unsigned char bytes[1 << 16];
     event_file *f = NULL;
     uint64_t n;
     double wall;
     (void)state;
+    snprintf(folder, sizeof folder, "%s/tweedie-events.XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(folder));
     snprintf(inside, sizeof inside, "%s/tensorboard", folder);
     assert_int_equal(event_file_create(&f, inside, 301), TW_OK);
