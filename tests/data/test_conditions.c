@@ -3,27 +3,10 @@
  * are of, and part of what a dataset is. */
 #include <mpi.h>
 
-#include "data/fixture.h"
+#include "data/parallel.h"
 
 #include "data/conditional.h"
-#include "tweedie/comm.h"
 #include "tweedie/data.h"
-#include "tweedie/io.h"
-
-static tw_comm *comm;
-static tw_io *io;
-
-static tw_status make_parallel(void)
-{
-    tw_status st = TW_OK;
-    TW_TRY(tw_comm_create(&comm));
-    if (tw_comm_rank(comm) == 0 && make_directory(NULL) != 0) st = TW_EIO;
-    TW_TRY(tw_comm_agree(comm, st));
-    TW_TRY(tw_comm_broadcast(comm, directory, sizeof directory, 0));
-    TW_TRY(tw_io_create(&io));
-done:
-    return st;
-}
 
 static void on_rank_zero(tw_status st)
 {
@@ -156,19 +139,12 @@ together:
 
 int main(void)
 {
-    if (make_parallel() != TW_OK) {
-        fprintf(stderr, "%s\n", tw_error_message());
-        return 1;
-    }
+    if (make_parallel() != TW_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_are_read_as_written_in_model_units),
         cmocka_unit_test(conditions_are_part_of_the_digest),
         cmocka_unit_test(conditions_are_loaded_with_their_samples),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tw_io_destroy(&io);
-    if (tw_comm_rank(comm) == 0) remove_directory(NULL);
-    tw_comm_destroy(&comm);
-    return failed;
+    return end_parallel(cmocka_run_group_tests(tests, NULL, NULL));
 }

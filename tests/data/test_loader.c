@@ -4,26 +4,9 @@
 #include <mpi.h>
 #include <xxhash.h>
 
-#include "data/fixture.h"
-#include "tweedie/comm.h"
+#include "data/parallel.h"
 #include "tweedie/data.h"
-#include "tweedie/io.h"
 #include "tweedie/memory.h"
-
-static tw_comm *comm;
-static tw_io *io;
-
-static tw_status make_parallel(void)
-{
-    tw_status st = TW_OK;
-    TW_TRY(tw_comm_create(&comm));
-    if (tw_comm_rank(comm) == 0 && make_directory(NULL) != 0) st = TW_EIO;
-    TW_TRY(tw_comm_agree(comm, st));
-    TW_TRY(tw_comm_broadcast(comm, directory, sizeof directory, 0));
-    TW_TRY(tw_io_create(&io));
-done:
-    return st;
-}
 
 /* Images of few bytes, or of so many that a block of 1 MiB holds few of them: samples i holds i in
  * its first bytes. */
@@ -396,10 +379,7 @@ static void bad_data_on_one_rank_is_told_to_all(void **state)
 
 int main(void)
 {
-    if (make_parallel() != TW_OK) {
-        fprintf(stderr, "%s\n", tw_error_message());
-        return 1;
-    }
+    if (make_parallel() != TW_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_ranks_memory_thread_or_microbatch),
         cmocka_unit_test(any_step_is_found_without_those_before_it),
@@ -410,9 +390,5 @@ int main(void)
         cmocka_unit_test(a_file_that_is_missing_or_bad_gives_all_ranks_the_same_code),
         cmocka_unit_test(bad_data_on_one_rank_is_told_to_all),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tw_io_destroy(&io);
-    if (tw_comm_rank(comm) == 0) remove_directory(NULL);
-    tw_comm_destroy(&comm);
-    return failed;
+    return end_parallel(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -4,30 +4,14 @@
 #include <math.h>
 #include <mpi.h>
 
-#include "data/fixture.h"
+#include "data/parallel.h"
 
-#include "tweedie/comm.h"
 #include "tweedie/data.h"
-#include "tweedie/io.h"
 #include "tweedie/rng.h"
 
 enum { N = 96, H = 4, W = 6, C = 2, SAMPLE = H * W * C, BATCH = 8 };
 
-static tw_comm *comm;
-static tw_io *io;
 static const float offset[C] = {0.5f, -1}, scale[C] = {2, 4};
-
-static tw_status make_parallel(void)
-{
-    tw_status st = TW_OK;
-    TW_TRY(tw_comm_create(&comm));
-    if (tw_comm_rank(comm) == 0 && make_directory(NULL) != 0) st = TW_EIO;
-    TW_TRY(tw_comm_agree(comm, st));
-    TW_TRY(tw_comm_broadcast(comm, directory, sizeof directory, 0));
-    TW_TRY(tw_io_create(&io));
-done:
-    return st;
-}
 
 static float mean_of(int64_t i, int64_t k)
 {
@@ -252,10 +236,7 @@ static void what_does_not_fit_is_refused(void **state)
 
 int main(void)
 {
-    if (make_parallel() != TW_OK) {
-        fprintf(stderr, "%s\n", tw_error_message());
-        return 1;
-    }
+    if (make_parallel() != TW_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_variances_are_read_as_written),
         cmocka_unit_test(log_variances_are_part_of_the_digest),
@@ -263,9 +244,5 @@ int main(void)
         cmocka_unit_test(samples_come_in_a_given_order_and_units),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tw_io_destroy(&io);
-    if (tw_comm_rank(comm) == 0) remove_directory(NULL);
-    tw_comm_destroy(&comm);
-    return failed;
+    return end_parallel(cmocka_run_group_tests(tests, NULL, NULL));
 }
