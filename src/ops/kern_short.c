@@ -13,6 +13,7 @@ enum { ROWS_MAX = 6 };
 enum {
     V = TW_PANEL_VECTORS,
     COLUMNS = TW_PANEL_VECTORS * TW_LANES,
+    LINE = 16,  /* floats */
     PAGE = 2048 /* numbers of 16 bits */
 };
 
@@ -53,21 +54,27 @@ TW_INLINE tw_veci same_pair(const int16_t *p)
     return pair - (tw_veci){0};
 }
 
-TW_INLINE void product(const tw_short_product *p, int rows, bool native)
+TW_INLINE void product(const tw_short_product *p, int rows, bool turned, bool native)
 {
     tw_veci sum[ROWS_MAX][V];
     const int16_t *a = p->a, *b = p->b;
+    const int64_t row = turned ? 2 : p->a_stride, next = turned ? 2 * TW_PANEL : 2;
+    if (turned && p->add) /* wanted at the end */
+#pragma GCC unroll 24
+        for (int k = 0; k < rows * COLUMNS; k += LINE) __builtin_prefetch(p->c + k, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) sum[r][v] = (tw_veci){0};
 #pragma GCC unroll 4
-    for (int64_t k = 0; k < p->pairs; k++, a += 2, b += 2 * COLUMNS) {
+    for (int64_t k = 0; k < p->pairs; k++, a += next, b += 2 * COLUMNS) {
         const tw_veci b0 = load_pairs(b), b1 = load_pairs(b + 2 * TW_LANES);
+        if (!turned) {
 #pragma GCC unroll 2
-        for (int l = 0; l < 2 * COLUMNS; l += 32) __builtin_prefetch(b + PAGE + l);
+            for (int l = 0; l < 2 * COLUMNS; l += 32) __builtin_prefetch(b + PAGE + l);
+        }
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
-            const tw_veci x = same_pair(a + r * p->a_stride);
+            const tw_veci x = same_pair(a + r * row);
             sum[r][0] = add_pairs(sum[r][0], x, b0, native);
             sum[r][1] = add_pairs(sum[r][1], x, b1, native);
         }
@@ -75,9 +82,11 @@ TW_INLINE void product(const tw_short_product *p, int rows, bool native)
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) {
-            const tw_vec x = __builtin_convertvector(sum[r][v], tw_vec);
-            const tw_vec column = tw_vload_f32(p->column + v * TW_LANES, TW_LANES);
-            tw_vstore_f32(p->c + r * COLUMNS + v * TW_LANES, x * p->row[r] * column, TW_LANES);
+            float *c = p->c + r * COLUMNS + v * TW_LANES;
+            tw_vec x = __builtin_convertvector(sum[r][v], tw_vec) * p->row[r] *
+                       tw_vload_f32(p->column + v * TW_LANES, TW_LANES);
+            if (turned && p->add) x += tw_vload_f32(c, TW_LANES);
+            tw_vstore_f32(c, x, TW_LANES);
         }
 }
 
@@ -99,35 +108,79 @@ static float left(int16_t *out, const float *x, int64_t count)
     return inverse;
 }
 
+/* Scales of TW_LANES neighbouring columns, from their squares times TW_SHORT_UNIT² and the largest
+ * of these: as tw_short_scale's, but one root for both. Numbers are zeros where it is infinite. */
+TW_INLINE tw_vec scales(tw_vec squares, tw_vec top, float *inverse)
+{
+    const float by_sum = 1.0f / ((float)TW_SHORT_EITHER * TW_SHORT_EITHER),
+                by_top = 1.0f / ((float)INT16_MAX * INT16_MAX);
+    const tw_vec larger = tw_vmax(top * by_top, squares * by_sum); /* a NaN stays */
+    float root[TW_LANES];
+    memcpy(root, &larger, sizeof root);
+    for (int l = 0; l < TW_LANES; l++) root[l] = sqrtf(root[l]);
+    const tw_vec v = tw_vload_f32(root, TW_LANES);
+    tw_vstore_f32(inverse, v * (1 / TW_SHORT_UNIT), TW_LANES);
+    return TW_SHORT_UNIT / v;
+}
+
+/* The rows of a pair side by side in each lane; the second is of zeros behind an odd last one. */
+TW_INLINE void store_pair(int16_t *out, const float *even, const float *odd, tw_vec scale)
+{
+    const tw_veci low = tw_vto_whole(tw_vload_f32(even, TW_LANES) * scale),
+                  high = odd ? tw_vto_whole(tw_vload_f32(odd, TW_LANES) * scale) : (tw_veci){0},
+                  both = (tw_veci)(((tw_vecu)high << 16) | ((tw_vecu)low & 0xffffu));
+    memcpy(out, &both, sizeof both);
+}
+
+static void pairs(int16_t *out, float *inverse, const float *x, int64_t rows, int64_t width)
+{
+    for (int64_t i = 0; i < width; i += TW_LANES) {
+        tw_vec sum = tw_vzero(), top = tw_vzero();
+        for (int64_t r = 0; r < rows; r++) {
+            const tw_vec v = tw_vload_f32(x + r * width + i, TW_LANES) * TW_SHORT_UNIT,
+                         square = v * v;
+            sum += square;
+            top = tw_vmax(top, square);
+        }
+        const tw_vec scale = scales(sum, top, inverse + i);
+        const float *from = x + i;
+        int16_t *to = out + 2 * i;
+        for (int64_t r = 0; r + 1 < rows; r += 2, from += 2 * width, to += 2 * width)
+            store_pair(to, from, from + width, scale);
+        if (rows % 2) store_pair(to, from, NULL, scale);
+    }
+}
+
 /* clang-format off */
-#define EACH(call, native) call(1, native) call(2, native) call(3, native) call(4, native) call(5, native) call(6, native)
+#define EACH(call, turned, native) call(1, turned, native) call(2, turned, native) call(3, turned, native) call(4, turned, native) call(5, turned, native) call(6, turned, native)
 #ifdef TW_SIMD_AVX512
-#define EACH_MORE(call, native) call(7, native) call(8, native) call(9, native) call(10, native) call(11, native) call(12, native)
+#define EACH_MORE(call, turned, native) call(7, turned, native) call(8, turned, native) call(9, turned, native) call(10, turned, native) call(11, turned, native) call(12, turned, native)
 #else
-#define EACH_MORE(call, native)
+#define EACH_MORE(call, turned, native)
 #endif
-#define ROWS(n, native) case n: product(p, n, native); break;
+#define ROWS(n, turned, native) case n: product(p, n, turned, native); break;
 /* clang-format on */
 
-static void product_plain(const tw_short_product *p, int rows)
-{
-    switch (rows) {
-        EACH(ROWS, false)
-        EACH_MORE(ROWS, false)
+#define FORM(name, turned, native)                                                                 \
+    static void name(const tw_short_product *p, int rows)                                          \
+    {                                                                                              \
+        switch (rows) {                                                                            \
+            EACH(ROWS, turned, native)                                                             \
+            EACH_MORE(ROWS, turned, native)                                                        \
+        }                                                                                          \
     }
-}
-
+FORM(product_plain, false, false)
+FORM(turned_plain, true, false)
 #ifdef TW_SIMD_AVX512
-static void product_native(const tw_short_product *p, int rows)
-{
-    switch (rows) {
-        EACH(ROWS, true)
-        EACH_MORE(ROWS, true)
-    }
-}
+FORM(product_native, false, true)
+FORM(turned_native, true, true)
 #else
 #define product_native product_plain
+#define turned_native turned_plain
 #endif
 
-const tw_kern_short TW_KERNEL(tw_kern_short) = {
-    .rows_max = ROWS_MAX, .product = {product_plain, product_native}, .left = left};
+const tw_kern_short TW_KERNEL(tw_kern_short) = {.rows_max = ROWS_MAX,
+                                                .product = {product_plain, product_native},
+                                                .turned = {turned_plain, turned_native},
+                                                .left = left,
+                                                .pairs = pairs};

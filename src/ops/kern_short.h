@@ -9,21 +9,32 @@
  * scales. Where x has a NaN or an infinity, so has its result.
  *
  * Numbers go two by two: the left side is [row][pair][2], the right one [panel][pair][column][2].
+ * Of `turned` the left one is as the right one, in panels of TW_PANEL rows: both sides have rows of
+ * f32 below each other as the inner dimension, and scales for their columns, whose root sums of
+ * squares are at most TW_SHORT_EITHER. Then 4096 terms go without an overflow.
  */
 #ifndef TW_OPS_KERN_SHORT_H
 #define TW_OPS_KERN_SHORT_H
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "ops/kern_panel.h"
 
-enum { TW_SHORT_LEFT = 65000, TW_SHORT_RIGHT = 32500, TW_SHORT_TERMS_MAX = 65536 };
+enum {
+    TW_SHORT_LEFT = 65000,
+    TW_SHORT_RIGHT = 32500,
+    TW_SHORT_TERMS_MAX = 65536,
+    TW_SHORT_EITHER = 46250,
+    TW_SHORT_TURNED_TERMS_MAX = 4096
+};
 
 typedef struct tw_short_product {
     const int16_t *a, *b;
     const float *row, *column; /* inverse scales */
     float *c;                  /* [row][column], as wide as a panel */
-    int64_t pairs, a_stride;   /* from row to row */
+    int64_t pairs, a_stride;   /* from row to row; not of `turned` */
+    bool add;                  /* to c, of `turned` */
 } tw_short_product;
 
 /* Panels are as wide as kern_panel.h's. */
@@ -32,6 +43,11 @@ typedef struct tw_kern_short {
     /* 1 … rows_max rows; [1] where the processor has AVX512_VNNI, which is no instruction set of
      * ours: the same bits. */
     void (*product[2])(const tw_short_product *p, int rows);
+    void (*turned[2])(const tw_short_product *p, int rows);
+    /* A panel of either side of `turned`: [pair][width][2] of x, [rows][width]. `width` is a
+     * multiple of the panel width of kern_panel.h's, or of TW_PANEL; a pair is filled with zeros.
+     */
+    void (*pairs)(int16_t *out, float *inverse, const float *x, int64_t rows, int64_t width);
     /* One row of the left side, of `count` numbers, a multiple of 16. @return the inverse scale */
     float (*left)(int16_t *out, const float *x, int64_t count);
 } tw_kern_short;

@@ -151,10 +151,20 @@ typedef struct tw_winograd_gradient {
     tw_winograd_row v, z, u; /* strides of transformed inputs, gradients and weights' gradients */
     int64_t zeros, sums, bias, own; /* floats: zeros that scratch begins with; sums of a segment, of
                                        weights and bias; transformed tiles of a thread, or of all */
+    int64_t strip;                  /* floats of each thread: what becomes fixed-point numbers */
     int threads;
-    bool together; /* all threads work on one segment */
+    bool together;              /* all threads work on one segment */
+    const tw_kern_short *fixed; /* products are in fixed point; NULL: in f32 */
+    bool native;                /* by AVX512_VNNI */
     tw_weights_copy weights;
 } tw_winograd_gradient;
+
+/* What a thread works on: transformed tiles, the sums of a segment, output panels [first, last). */
+typedef struct tw_winograd_gradient_work {
+    const float *zeros;
+    float *v, *z, *u, *bias, *strip;
+    int64_t first, last;
+} tw_winograd_gradient_work;
 
 /* Prepares it for a task whose output 0 is the gradient: scratch, implementation. */
 tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
@@ -163,5 +173,22 @@ void tw_winograd_gradient_destroy(tw_winograd_gradient *w);
 
 /* out[0] = gradient of in[0] = x and in[1] = gy, out[1], unless NULL, that of the bias */
 void tw_winograd_gradient_run(const tw_winograd_gradient *w, const tw_task *t);
+
+/* The bias's gradient of a panel, from `count` rows of point (1, 1) of transformed gradients. */
+void tw_winograd_gradient_add_bias(const tw_winograd_gradient *w,
+                                   const tw_winograd_gradient_work *k, const float *z,
+                                   int64_t panel, int64_t count, bool add);
+
+/* The same in fixed point. Strides of v and z are numbers of 16 bits then, of `block` tiles. */
+enum { TW_WINOGRAD_FIXED_TILES = 64 };
+void tw_winograd_gradient_fixed_layout(tw_winograd_gradient *w);
+/* Part `part` of `parts` of the channels of tiles [first, first + count). */
+void tw_winograd_gradient_fixed_transform(const tw_winograd_gradient *w, const tw_task *t,
+                                          const tw_winograd_gradient_work *k, int64_t first,
+                                          int64_t count, int64_t part, int64_t parts, bool add);
+/* One point and one panel of output channels. */
+void tw_winograd_gradient_fixed_multiply(const tw_winograd_gradient *w,
+                                         const tw_winograd_gradient_work *k, int64_t point,
+                                         int64_t panel, int64_t count, bool add);
 
 #endif

@@ -44,7 +44,8 @@ static int64_t block_of(const tw_winograd_gradient *w)
     const int64_t channels = w->in_panels * TW_PANEL + w->grid.out_channels;
     const int64_t room =
         (INT64_C(512) << 10) / (w->grid.points * channels * (int64_t)sizeof(float));
-    const int64_t most = room < 48    ? 48
+    const int64_t most = w->fixed     ? TW_WINOGRAD_FIXED_TILES
+                         : room < 48  ? 48
                          : room > 256 ? 256
                                       : room,
                   tiles = pieces(w->grid.tiles, w->segments);
@@ -82,6 +83,7 @@ static void lay_out(tw_winograd_gradient *w)
                TW_PANEL;
     w->bias = w->out_panels * w->panel->columns;
     w->own = w->grid.points * (w->v.point_stride + w->z.point_stride);
+    if (w->fixed) tw_winograd_gradient_fixed_layout(w);
 }
 
 tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
@@ -98,13 +100,15 @@ tw_status tw_winograd_gradient_create(tw_winograd_gradient *out, tw_task *t,
     w.threads = omp_get_max_threads();
     w.in_panels = pieces(w.grid.in_channels, TW_PANEL);
     w.out_panels = pieces(w.grid.out_channels, w.panel->columns);
+    if (tw_winograd_fixed_suits(&w.grid)) w.fixed = TW_KERNEL_SELECT(tw_kern_short);
+    w.native = tw_processor_allowed().avx512_vnni;
     lay_out(&w);
-    TW_TRY(tw_winograd_name(t, &w.grid, false));
+    TW_TRY(tw_winograd_name(t, &w.grid, w.fixed != NULL));
     TW_TRY(tw_weights_copy_unpack_blocked(&w.weights, gw->shape, gw->layout, &layout));
     t->flops = tw_conv_flops(s);
-    t->scratch_bytes =
-        (size_t)(w.zeros + w.segments * (w.sums + w.bias) + (w.together ? 1 : w.threads) * w.own) *
-        sizeof(float);
+    t->scratch_bytes = (size_t)(w.zeros + w.segments * (w.sums + w.bias) +
+                                (w.together ? 1 : w.threads) * w.own + w.threads * w.strip) *
+                       sizeof(float);
     *out = w;
 done:
     return st;
@@ -115,20 +119,13 @@ void tw_winograd_gradient_destroy(tw_winograd_gradient *w)
     tw_weights_copy_destroy(&w->weights);
 }
 
-/* What a thread works on: transformed tiles, the sums of a segment, output panels [first, last). */
-typedef struct work {
-    const float *zeros;
-    float *v, *z, *u, *bias;
-    int64_t first, last;
-} work;
-
 /* Where a tile's pixels are, of x and of gy. */
 typedef struct pixels {
     const void *x[TW_WINOGRAD_POINTS_MAX], *y[16];
 } pixels;
 
-static void find_pixels(const tw_winograd_gradient *w, const tw_task *t, const work *k,
-                        int64_t tile, pixels *p)
+static void find_pixels(const tw_winograd_gradient *w, const tw_task *t,
+                        const tw_winograd_gradient_work *k, int64_t tile, pixels *p)
 {
     int64_t at[16];
     tw_winograd_inputs(&w->grid, tile, t->in[0], k->zeros, p->x);
@@ -139,8 +136,9 @@ static void find_pixels(const tw_winograd_gradient *w, const tw_task *t, const w
 }
 
 /* Tiles [first, end) of x and gy become rows of v and z, from `row` on. */
-static void transform_tiles(const tw_winograd_gradient *w, const tw_task *t, const work *k,
-                            int64_t first, int64_t end, int64_t row)
+static void transform_tiles(const tw_winograd_gradient *w, const tw_task *t,
+                            const tw_winograd_gradient_work *k, int64_t first, int64_t end,
+                            int64_t row)
 {
     const int64_t columns = w->panel->columns,
                   outputs = least(k->last * columns, w->grid.out_channels) - k->first * columns;
@@ -160,24 +158,27 @@ static void transform_tiles(const tw_winograd_gradient *w, const tw_task *t, con
 
 /* The bias's gradient of a panel: the second row of A adds up all of a tile, so point (1, 1) of its
  * transform is the sum of its gradients. */
-static void add_bias(const tw_winograd_gradient *w, const work *k, int64_t panel, int64_t count,
-                     bool add)
+void tw_winograd_gradient_add_bias(const tw_winograd_gradient *w,
+                                   const tw_winograd_gradient_work *k, const float *z,
+                                   int64_t panel, int64_t count, bool add)
 {
     const int64_t columns = w->panel->columns;
     float sum[TW_PANEL_COLUMNS_MAX] = {0}, *bias = k->bias + panel * columns;
-    w->columns->add_f32(
-        sum, k->z + (w->grid.m + 3) * w->z.point_stride + (panel - k->first) * w->z.panel_stride,
-        count, columns);
+    w->columns->add_f32(sum, z, count, columns);
     for (int64_t c = 0; c < columns; c++) bias[c] = add ? bias[c] + sum[c] : sum[c];
 }
 
 /* The sums of one point and one panel of output channels over the tiles of a block. */
-static void multiply(const tw_winograd_gradient *w, const work *k, int64_t point, int64_t panel,
-                     int64_t count, bool add)
+static void multiply(const tw_winograd_gradient *w, const tw_winograd_gradient_work *k,
+                     int64_t point, int64_t panel, int64_t count, bool add)
 {
     float *u = k->u + point * w->u.point_stride + panel * w->u.panel_stride;
     if (tw_winograd_spares(&w->grid, point)) {
         if (!add) memset(u, 0, (size_t)w->u.panel_stride * sizeof *u);
+        return;
+    }
+    if (w->fixed) {
+        tw_winograd_gradient_fixed_multiply(w, k, point, panel, count, add);
         return;
     }
     for (int64_t i = 0; i < w->in_panels; i++) {
@@ -194,13 +195,17 @@ static void multiply(const tw_winograd_gradient *w, const work *k, int64_t point
             w->panel->turned(&product, (int)(next - row));
         }
     }
-    if (point == 0) add_bias(w, k, panel, count, add);
+    if (point == 0)
+        tw_winograd_gradient_add_bias(w, k,
+                                      k->z + (w->grid.m + 3) * w->z.point_stride +
+                                          (panel - k->first) * w->z.panel_stride,
+                                      panel, count, add);
 }
 
 /* One thread's segment, or its share of one. While products are computed memory is idle: each
  * brings some of the next block's tensors near. */
-static void sum_segment(const tw_winograd_gradient *w, const tw_task *t, const work *k,
-                        int64_t segment)
+static void sum_segment(const tw_winograd_gradient *w, const tw_task *t,
+                        const tw_winograd_gradient_work *k, int64_t segment)
 {
     const int64_t panels = k->last - k->first, all = w->grid.points * panels;
     const int64_t start = segment * w->grid.tiles / w->segments,
@@ -213,7 +218,10 @@ static void sum_segment(const tw_winograd_gradient *w, const tw_task *t, const w
             x = tw_winograd_input_reach(&w->grid, t->in[0], next, rest);
             y = tw_winograd_output_reach(&w->grid, t->in[1], next, rest);
         }
-        transform_tiles(w, t, k, first, next, 0);
+        if (w->fixed)
+            tw_winograd_gradient_fixed_transform(w, t, k, first, count, 0, 1, first > start);
+        else
+            transform_tiles(w, t, k, first, next, 0);
         for (int64_t j = 0; j < all; j++) {
             tw_winograd_fetch(&x, j, all);
             tw_winograd_fetch(&y, j, all);
@@ -223,15 +231,18 @@ static void sum_segment(const tw_winograd_gradient *w, const tw_task *t, const w
 }
 
 /* All threads' segment. */
-static void sum_segment_together(const tw_winograd_gradient *w, const tw_task *t, const work *k,
-                                 int64_t segment)
+static void sum_segment_together(const tw_winograd_gradient *w, const tw_task *t,
+                                 const tw_winograd_gradient_work *k, int64_t segment)
 {
     const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
     const int64_t start = segment * w->grid.tiles / w->segments,
                   end = (segment + 1) * w->grid.tiles / w->segments;
     for (int64_t first = start; first < end; first += w->block) {
         const int64_t count = least(w->block, end - first), row = me * count / all;
-        transform_tiles(w, t, k, first + row, first + (me + 1) * count / all, row);
+        if (w->fixed)
+            tw_winograd_gradient_fixed_transform(w, t, k, first, count, me, all, first > start);
+        else
+            transform_tiles(w, t, k, first + row, first + (me + 1) * count / all, row);
 #pragma omp barrier
 #pragma omp for collapse(2) schedule(static)
         for (int64_t p = 0; p < w->grid.points; p++)
@@ -245,8 +256,9 @@ static void sum_segments(const tw_winograd_gradient *w, const tw_task *t, float 
 {
     const int64_t items = w->segments * w->groups, me = w->together ? 0 : omp_get_thread_num(),
                   all = w->together ? 1 : omp_get_num_threads();
-    work k = {.zeros = t->scratch, .v = own + me * w->own};
+    tw_winograd_gradient_work k = {.zeros = t->scratch, .v = own + me * w->own};
     k.z = k.v + w->grid.points * w->v.point_stride;
+    k.strip = own + (w->together ? 1 : w->threads) * w->own + omp_get_thread_num() * w->strip;
     for (int64_t item = me * items / all; item < (me + 1) * items / all; item++) {
         const int64_t segment = item / w->groups;
         k.u = sums + segment * w->sums;

@@ -7,8 +7,8 @@
  * network, whose weights are read once.
  *
  * Columns: the least time of all repetitions in ms, which are made in turn, and the GFLOP/s of the
- * definition; then the relative error (root mean square) of Winograd's, or the tiles', and of the
- * direct one against the definition in double, of some random outputs. */
+ * definition; then the relative errors (root mean square) of Winograd's, of the direct one and of
+ * the tiles' against the definition in double, of some random outputs. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -180,26 +180,27 @@ static double exact(const single *s, tw_conv_direction direction, const shape *k
     return sum;
 }
 
-static void errors(const contest *c, tw_conv_direction direction, const shape *k, double error[2])
+static void errors(const contest *c, tw_conv_direction direction, const shape *k, double error[3])
 {
-    double size = 0, square[2] = {0};
+    double size = 0, square[3] = {0};
     const tw_value *v = &c->direct.task.node->out[0];
     const tw_dtype type = tw_task_dtype(&c->direct.task, v);
-    const void *ours = c->there[TILES] ? c->tiles.out[0] : c->winograd.task.out[0];
+    const void *const out[] = {c->there[WINOGRAD] ? c->winograd.task.out[0] : NULL,
+                               c->direct.task.out[0], c->there[TILES] ? c->tiles.out[0] : NULL};
     const int64_t n = tw_shape_count(v->shape);
-    error[0] = error[1] = NAN;
+    for (int i = 0; i < 3; i++) error[i] = NAN;
     if (k->kernel != 3 || k->stride != 1 || v->shape.dims[0] % 16 || k->in % 16 || k->out % 16)
         return;
     for (int64_t t = 0; t < 300; t++) {
         const int64_t j = t * 2654435761 % n;
         const double want = exact(&c->direct, direction, k, j);
-        const double w = (double)tw_load(ours, j, type) - want,
-                     d = (double)tw_load(c->direct.task.out[0], j, type) - want;
         size += want * want;
-        square[0] += w * w;
-        square[1] += d * d;
+        for (int i = 0; i < 3; i++) {
+            const double e = out[i] ? (double)tw_load(out[i], j, type) - want : NAN;
+            square[i] += e * e;
+        }
     }
-    for (int i = 0; i < 2; i++) error[i] = sqrt(square[i] / size);
+    for (int i = 0; i < 3; i++) error[i] = sqrt(square[i] / size);
 }
 
 static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
@@ -209,7 +210,7 @@ static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
                              *const way[] = {"winograd", "direct", "tiles", "own layout"};
     const tw_run run = {0};
     contest c = {.there = {[WINOGRAD] = k->kernel == 3 && k->stride == 1, [DIRECT] = true}};
-    double error[2];
+    double error[3];
     for (int w = 0; w < 2; w++) {
         single *o = w ? &c.winograd : &c.direct;
         if (w && !c.there[WINOGRAD]) continue;
@@ -233,7 +234,8 @@ static void measure(const shape *k, tw_conv_direction direction, tw_value *v,
            (long long)k->kernel, (long long)k->stride, name[direction]);
     for (int w = 0; w < WAYS; w++)
         if (c.there[w]) printf("  %s %7.2f ms %4.0f", way[w], c.best[w] * 1e3, gf / c.best[w]);
-    printf("  error %.1e %.1e  (direct: %s)\n", error[0], error[1], c.direct.task.implementation);
+    printf("  error %.1e %.1e %.1e  (direct: %s)\n", error[0], error[1], error[2],
+           c.direct.task.implementation);
     fflush(stdout);
     destroy(&c);
 }

@@ -229,7 +229,7 @@ static void check(const char *what, const single *t, int k, const double *want, 
                      sum = want[j] + b + r;
         const double all = size[j] + 8 * largest + fabs(b) + fabs(r),
                      tolerance = half ? 0x1p-8 * fabs(sum) + (fixed ? 0x1p-13 : 0x1p-20) * all
-                                      : 0x1p-21 * all;
+                                      : (fixed && k == 0 ? 0x1p-15 : 0x1p-21) * all;
         if (!(fabs((double)got[j] - sum) <= tolerance))
             fail_msg("%s (%s, %s): element %lld is %.9g, wanted %.9g", what, t->task.implementation,
                      t->task.act == TW_DTYPE_BF16 ? "bf16" : "f32", (long long)j, (double)got[j],
