@@ -118,7 +118,7 @@ typedef struct tw_winograd_work {
 } tw_winograd_work;
 
 /* Of bf16, where the processor has AVX512_VNNI, transformed numbers are multiplied in fixed point
- * (kern_short.h): rows are the tiles' points, columns those of the weights.
+ * (kern_short.h), in all directions: here rows are the tiles' points, columns those of the weights.
  *
  * Products are as fast as bf16's, whose eight bits are too few for F(4 x 4): random numbers with
  * weights that are not rounded err by 0.019 of the root mean square in bf16, by 0.002 here, and by
@@ -179,7 +179,14 @@ void tw_winograd_gradient_add_bias(const tw_winograd_gradient *w,
                                    const tw_winograd_gradient_work *k, const float *z,
                                    int64_t panel, int64_t count, bool add);
 
-/* The same in fixed point. Strides of v and z are numbers of 16 bits then, of `block` tiles. */
+/* The same in fixed point: scales belong to a channel at a point, over the tiles of a block. A sum
+ * of a block errs by 9e-6 |x| |y|, the roots of its sums of squares, however its tiles differ in
+ * size (kern_short.h): so by what grows with the root of their number. Gradients of random numbers
+ * err by 0.0005 to 0.0008 of their root mean square with 64 tiles, from 8 x 8 to 32 x 32 pixels and
+ * 128 to 512 channels, by 0.0017 with 256; rounding x and gy to bf16 makes 0.0024. More tiles read
+ * and write sums less often, but with 48 to 128 of them that is the same time.
+ *
+ * Strides of v and z are numbers of 16 bits, of `block` tiles. */
 enum { TW_WINOGRAD_FIXED_TILES = 64 };
 void tw_winograd_gradient_fixed_layout(tw_winograd_gradient *w);
 /* Part `part` of `parts` of the channels of tiles [first, first + count). */

@@ -48,10 +48,11 @@ static float *copy_of(const float *x, int64_t n)
     return y;
 }
 
-static results compute(const problem *k, tw_convolution convolution, bool no_fusion)
+static results compute(const problem *k, tw_precision precision, tw_convolution convolution,
+                       bool no_fusion)
 {
     const tw_plan_options options = {
-        .precision = TW_PRECISION_F32, .convolution = convolution, .no_fusion = no_fusion};
+        .precision = precision, .convolution = convolution, .no_fusion = no_fusion};
     const tw_plan_run run = {.training = true};
     const tw_conv_geometry same = tw_conv_square(1, 1, 1);
     const int64_t f = k->upsampled_before ? 2 : 1;
@@ -99,36 +100,43 @@ static void forget(results *r)
     free(r->gradients);
 }
 
-static void assert_near(const float *a, const float *b, int64_t n)
+static void assert_near(const float *a, const float *b, int64_t n, double tolerance)
 {
     double error = 0, size = 0;
     for (int64_t i = 0; i < n; i++) {
         error += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
         size += (double)b[i] * (double)b[i];
     }
-    assert_true(error <= 2e-5 * 2e-5 * size);
+    assert_true(error <= tolerance * tolerance * size);
 }
 
-/* F(2 × 2) at 2 x 2 and 6 x 2 pixels, F(4 × 4) else; channels that no vector divides. */
+static void compare_at(const problem *k, tw_precision precision, double tolerance)
+{
+    problem by_hand = *k;
+    by_hand.upsampled_before = true;
+    results direct = compute(k, precision, TW_CONVOLUTION_DIRECT, true),
+            ours = compute(k, precision, TW_CONVOLUTION_WINOGRAD, false),
+            unaware = compute(&by_hand, precision, TW_CONVOLUTION_WINOGRAD, false);
+    assert_near(ours.y, direct.y, ours.y_count, tolerance);
+    assert_near(ours.gx, direct.gx, ours.x_count, tolerance);
+    assert_near(ours.gradients, direct.gradients, ours.params, tolerance);
+    assert_memory_equal(ours.y, unaware.y, (size_t)ours.y_count * sizeof(float));
+    assert_memory_equal(ours.gradients, unaware.gradients, (size_t)ours.params * sizeof(float));
+    forget(&direct);
+    forget(&ours);
+    forget(&unaware);
+}
+
+/* F(2 × 2) at 2 x 2 and 6 x 2 pixels, F(4 × 4) else; channels that no vector divides. bf16 rounds
+ * results and the gradients of upsampled pixels by 2^-9 each. */
 static void *compare(void *arg)
 {
     static const problem problems[] = {{1, 1, 1, 1, 1, false},    {2, 3, 1, 17, 19, false},
                                        {3, 3, 5, 17, 33, false},  {2, 7, 7, 40, 24, false},
                                        {20, 8, 4, 33, 65, false}, {1, 5, 2, 1, 3, false}};
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
-        problem by_hand = problems[i];
-        by_hand.upsampled_before = true;
-        results direct = compute(&problems[i], TW_CONVOLUTION_DIRECT, true),
-                ours = compute(&problems[i], TW_CONVOLUTION_WINOGRAD, false),
-                unaware = compute(&by_hand, TW_CONVOLUTION_WINOGRAD, false);
-        assert_near(ours.y, direct.y, ours.y_count);
-        assert_near(ours.gx, direct.gx, ours.x_count);
-        assert_near(ours.gradients, direct.gradients, ours.params);
-        assert_memory_equal(ours.y, unaware.y, (size_t)ours.y_count * sizeof(float));
-        assert_memory_equal(ours.gradients, unaware.gradients, (size_t)ours.params * sizeof(float));
-        forget(&direct);
-        forget(&ours);
-        forget(&unaware);
+        compare_at(&problems[i], TW_PRECISION_F32, 2e-5);
+        compare_at(&problems[i], TW_PRECISION_BF16, 0x1p-7);
     }
     return arg;
 }

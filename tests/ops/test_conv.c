@@ -5,7 +5,7 @@
  * of partial sums, themselves of the size Σ |x w| / √K), of which eight times are allowed; a wrong
  * or missing term is about 1 / K of Σ |x w|. bf16 results are rounded once more. Products in fixed
  * point err by 0.002 of the root mean square of results, which is about Σ |x w| / √K: at most by
- * 2^-10 of the largest Σ |x w| for the K here.
+ * 2^-10 of the largest Σ |x w| for the K here; gradients of weights by a quarter of that.
  */
 #include <omp.h>
 #include <pthread.h>
@@ -520,6 +520,46 @@ static void an_image_does_not_depend_on_its_batch_or_on_threads(void **state)
     single_convolution = TW_CONVOLUTION_DIRECT;
 }
 
+/* A pixel of one channel that is none, of the input or of the output's gradient: whatever weights
+ * it meets have no gradient then, and all others keep theirs. */
+static void no_number_has_no_gradient(void **state)
+{
+    (void)state;
+    static const problem p = {4, {2, 9, 10, 20}, {40, 20, 3, 3}, SQUARE(1, 1, 1, 1)};
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    const tw_run run = {0};
+    enum { I = 7, O = 33 };
+    single_convolution = TW_CONVOLUTION_WINOGRAD;
+    for (int k = 0; k < 12; k++) {
+        const tw_dtype act = k < 6 ? TW_DTYPE_F32 : TW_DTYPE_BF16;
+        operands o = operands_of(&p, false, act);
+        numbers s = numbers_of(&p, o.y->shape, true);
+        float *gw = malloc((size_t)s.w_count * sizeof *gw);
+        single t;
+        if (k % 2)
+            s.gy[(s.images * s.y_pixels / 2 + 3) * s.out + O] = (double)bad[k / 2 % 3];
+        else
+            s.x[(s.images * s.x_pixels / 2 + 3) * s.in + I] = (double)bad[k / 2 % 3];
+        single_create(&t, gradient(&o, o.w), act, 0);
+        give(&t, 0, s.x, s.x_count);
+        give(&t, 1, s.gy, s.y_count);
+        single_run(&t, &run);
+        single_get(&t, 0, gw);
+        for (int64_t j = 0; j < s.w_count; j++) {
+            const bool met =
+                k % 2 ? j / (s.in * s.taps) == O : j / s.taps % s.in == I; /* plain: 20 channels */
+            if ((isfinite(gw[j]) != 0) == met)
+                fail_msg("%s, case %d: gradient %lld is %g", t.task.implementation, k, (long long)j,
+                         (double)gw[j]);
+        }
+        free(gw);
+        single_destroy(&t);
+        numbers_free(&s);
+        tw_graph_destroy(&o.g);
+    }
+    single_convolution = TW_CONVOLUTION_DIRECT;
+}
+
 /* Is the convolution of n images of side x side, 256 -> 256 channels, Winograd's? */
 static bool is_winograd(int64_t n, int64_t side, tw_conv_direction direction, tw_dtype act)
 {
@@ -561,6 +601,7 @@ int main(void)
         cmocka_unit_test(convolutions_in_bf16_are_those_of_slow_loops),
         cmocka_unit_test(winograds_convolutions_are_those_of_slow_loops),
         cmocka_unit_test(an_image_does_not_depend_on_its_batch_or_on_threads),
+        cmocka_unit_test(no_number_has_no_gradient),
         cmocka_unit_test(few_tiles_are_convolved_directly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Products in fixed point, of every instruction set: as close to products in double as their scales
- * say, without an overflow at the most terms, and no numbers where a row has one that is none. */
+ * say, without an overflow at the most terms, and no numbers where a row has one that is none. The
+ * same of those with rows of f32 below each other (`turned`). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -177,10 +178,216 @@ static void what_is_no_number_stays_none(void **state)
     problem_free(&p);
 }
 
+/* ---- turned ---- */
+
+enum { WIDE = 32 };
+
+/* x [terms][16] and y [terms][WIDE] as both sides, [pair][…][2], y in panels; c [16][WIDE]. */
+typedef struct turned {
+    const form *f;
+    int64_t terms;
+    int16_t *a, *b;
+    float row[TW_PANEL], column[WIDE], *c;
+} turned;
+
+static turned turned_of(const form *f, int64_t terms)
+{
+    turned t = {.f = f, .terms = terms};
+    t.a = calloc((size_t)((terms + 1) * TW_PANEL), sizeof *t.a);
+    t.b = calloc((size_t)((terms + 1) * WIDE), sizeof *t.b);
+    t.c = calloc((size_t)TW_PANEL * WIDE, sizeof *t.c);
+    return t;
+}
+
+static void turned_free(turned *t)
+{
+    free(t->a);
+    free(t->b);
+    free(t->c);
+}
+
+static int16_t *turned_panel(const turned *t, int64_t column)
+{
+    return t->b + (t->terms + 1) / 2 * 2 * column;
+}
+
+static void turned_quantise(turned *t, const float *x, const float *y)
+{
+    const int columns = t->f->panel->columns;
+    float *panel = malloc((size_t)(t->terms * columns) * sizeof *panel);
+    t->f->kern->pairs(t->a, t->row, x, t->terms, TW_PANEL);
+    for (int j = 0; j < WIDE; j += columns) {
+        for (int64_t k = 0; k < t->terms; k++)
+            memcpy(panel + k * columns, y + k * WIDE + j, (size_t)columns * sizeof *panel);
+        t->f->kern->pairs(turned_panel(t, j), t->column + j, panel, t->terms, columns);
+    }
+    free(panel);
+}
+
+static void turned_solve(turned *t, int rows, bool add)
+{
+    const int columns = t->f->panel->columns;
+    float out[TW_PANEL * WIDE];
+    for (int j = 0; j < WIDE; j += columns)
+        for (int r = 0; r < TW_PANEL; r += rows) {
+            const int count = rows < TW_PANEL - r ? rows : TW_PANEL - r;
+            const tw_short_product product = {.a = t->a + 2 * r,
+                                              .b = turned_panel(t, j),
+                                              .row = t->row + r,
+                                              .column = t->column + j,
+                                              .c = out,
+                                              .pairs = (t->terms + 1) / 2,
+                                              .add = add};
+            for (int q = 0; q < count; q++)
+                memcpy(out + q * columns, t->c + (r + q) * WIDE + j, (size_t)columns * sizeof *out);
+            t->f->kern->turned[t->f->native](&product, count);
+            for (int q = 0; q < count; q++)
+                memcpy(t->c + (r + q) * WIDE + j, out + q * columns, (size_t)columns * sizeof *out);
+        }
+}
+
+/* Whole numbers and scales of powers of two: nothing is rounded but the sum, and that once. */
+static void turned_sums_are_exact(void **state)
+{
+    (void)state;
+    form f[4];
+    const int n = forms_of(f);
+    for (int i = 0; i < n; i++)
+        for (int rows = 1; rows <= f[i].kern->rows_max; rows++) {
+            turned t = turned_of(&f[i], 64);
+            for (int k = 0; k < 64; k++) {
+                for (int r = 0; r < TW_PANEL; r++)
+                    t.a[k / 2 * 2 * TW_PANEL + 2 * r + k % 2] =
+                        (int16_t)(5700 * noise(3, k * TW_PANEL + r));
+                for (int j = 0; j < WIDE; j++)
+                    turned_panel(&t,
+                                 j / f[i].panel->columns *
+                                     f[i].panel->columns)[k / 2 * 2 * f[i].panel->columns +
+                                                          2 * (j % f[i].panel->columns) + k % 2] =
+                        (int16_t)(5700 * noise(4, k * WIDE + j));
+            }
+            for (int r = 0; r < TW_PANEL; r++) t.row[r] = exp2f((float)(r - 8));
+            for (int j = 0; j < WIDE; j++) t.column[j] = exp2f((float)-j);
+            turned_solve(&t, rows, false);
+            for (int add = 0; add < 2; add++)
+                for (int e = 0; e < TW_PANEL * WIDE; e++) {
+                    const int r = e / WIDE, j = e % WIDE;
+                    int64_t sum = 0;
+                    for (int k = 0; k < 64; k++)
+                        sum += (int16_t)(5700 * noise(3, k * TW_PANEL + r)) *
+                               (int64_t)(int16_t)(5700 * noise(4, k * WIDE + j));
+                    assert_true(llabs(sum) <= INT32_MAX);
+                    assert_true(t.c[e] == ldexpf((float)sum, r - 8 - j) * (float)(1 + add));
+                    if (add == 0 && e + 1 == TW_PANEL * WIDE) turned_solve(&t, rows, true);
+                }
+            turned_free(&t);
+        }
+}
+
+/* Numbers of channels, and some terms of each, are larger than others by powers of ten. */
+static float *turned_noise(int which, int64_t terms, int width)
+{
+    float *x = malloc((size_t)(terms * width) * sizeof *x);
+    for (int64_t k = 0; k < terms; k++)
+        for (int j = 0; j < width; j++)
+            x[k * width + j] = (float)noise(which, k * width + j) * exp2f((float)(j - 8)) *
+                               (k % 7 == 3 ? 1000.0f : 1.0f) * (k == terms / 2 ? 30.0f : 1.0f);
+    return x;
+}
+
+/* As above: a sum errs by |x| |y| (1 / s² / 6)^½, s |x| being 46250, or 32767 where one number is
+ * most of |x|. */
+static void turned_products_are_those_of_double(void **state)
+{
+    (void)state;
+    static const int64_t terms[] = {1, 2, 15, 64, 257};
+    form f[4];
+    const int n = forms_of(f);
+    for (int s = 0; s < 5; s++) {
+        float *x = turned_noise(5, terms[s], TW_PANEL), *y = turned_noise(6, terms[s], WIDE);
+        for (int i = 0; i < n; i++) {
+            turned t = turned_of(&f[i], terms[s]);
+            turned_quantise(&t, x, y);
+            turned_solve(&t, f[i].kern->rows_max, false);
+            for (int e = 0; e < TW_PANEL * WIDE; e++) {
+                double want = 0, xx = 0, yy = 0;
+                for (int64_t k = 0; k < terms[s]; k++) {
+                    const double p = (double)x[k * TW_PANEL + e / WIDE],
+                                 q = (double)y[k * WIDE + e % WIDE];
+                    want += p * q;
+                    xx += p * p;
+                    yy += q * q;
+                }
+                if (!(fabs((double)t.c[e] - want) <= 5 * sqrt(xx * yy / 6) / 32767))
+                    fail_msg("%lld terms, form %d, element %d: %g, wanted %g", (long long)terms[s],
+                             i, e, (double)t.c[e], want);
+            }
+            turned_free(&t);
+        }
+        free(x);
+        free(y);
+    }
+}
+
+/* Where all numbers are equal, and where one of them is all but everything. */
+static void the_most_turned_terms_do_not_overflow(void **state)
+{
+    (void)state;
+    enum { TERMS = TW_SHORT_TURNED_TERMS_MAX };
+    float *x = malloc(sizeof *x * TERMS * TW_PANEL), *y = malloc(sizeof *y * TERMS * WIDE);
+    form f[4];
+    const int n = forms_of(f);
+    for (int spike = 0; spike < 2; spike++) {
+        for (int k = 0; k < TERMS * TW_PANEL; k++) x[k] = spike && k >= TW_PANEL ? 1e-6f : -3;
+        for (int k = 0; k < TERMS * WIDE; k++) y[k] = spike && k >= WIDE ? 1e-6f : 7;
+        for (int i = 0; i < n; i++) {
+            turned t = turned_of(&f[i], TERMS);
+            turned_quantise(&t, x, y);
+            turned_solve(&t, 4, false);
+            for (int e = 0; e < TW_PANEL * WIDE; e++)
+                assert_true(fabs((double)t.c[e] / (spike ? -21 : -21 * TERMS) - 1) < 0.01);
+            turned_free(&t);
+        }
+    }
+    free(x);
+    free(y);
+}
+
+static void what_is_no_number_stays_none_when_turned(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    enum { TERMS = 10, ROW = 2, COLUMN = 5 };
+    form f[4];
+    const int n = forms_of(f);
+    for (int b = 0; b < 6; b++)
+        for (int i = 0; i < n; i++) {
+            float *x = turned_noise(5, TERMS, TW_PANEL), *y = turned_noise(6, TERMS, WIDE);
+            turned t = turned_of(&f[i], TERMS);
+            for (int k = 0; k < TERMS; k++) x[k * TW_PANEL + 1] = 0;
+            *(b < 3 ? &x[4 * TW_PANEL + ROW] : &y[7 * WIDE + COLUMN]) = bad[b % 3];
+            turned_quantise(&t, x, y);
+            turned_solve(&t, f[i].kern->rows_max, false);
+            turned_solve(&t, f[i].kern->rows_max, true);
+            for (int e = 0; e < TW_PANEL * WIDE; e++) {
+                const bool none = b < 3 ? e / WIDE == ROW : e % WIDE == COLUMN;
+                assert_int_equal(isfinite(t.c[e]) != 0, !none);
+                if (e / WIDE == 1 && !none) assert_true(t.c[e] == 0);
+            }
+            turned_free(&t);
+            free(x);
+            free(y);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(products_are_those_of_double),
                                        cmocka_unit_test(the_most_terms_do_not_overflow),
-                                       cmocka_unit_test(what_is_no_number_stays_none)};
+                                       cmocka_unit_test(what_is_no_number_stays_none),
+                                       cmocka_unit_test(turned_sums_are_exact),
+                                       cmocka_unit_test(turned_products_are_those_of_double),
+                                       cmocka_unit_test(the_most_turned_terms_do_not_overflow),
+                                       cmocka_unit_test(what_is_no_number_stays_none_when_turned)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

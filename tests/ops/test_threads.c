@@ -153,10 +153,12 @@ static void winograds_convolutions_do_not_depend_on_the_number_of_threads(void *
                  *y = tw_conv(g, x, w, b, &geometry), *wrt[] = {x, w, b}, *gradient[3];
         tw_graph_gradient(g, y, tw_input(g, "gy", TW_ACT, y->shape), wrt, 3, gradient);
         assert_int_equal(tw_graph_status(g), TW_OK);
-        compare(y, TW_DTYPE_F32, "convolution", k);
-        compare(gradient[0], TW_DTYPE_F32, "gradient of the input", k);
-        compare(gradient[1], TW_DTYPE_F32, "gradient of the weights", k);
-        compare(gradient[2], TW_DTYPE_F32, "gradient of the bias", k);
+        for (int act = TW_DTYPE_F32; act <= TW_DTYPE_BF16; act++) {
+            compare(y, (tw_dtype)act, "convolution", k);
+            compare(gradient[0], (tw_dtype)act, "gradient of the input", k);
+            compare(gradient[1], (tw_dtype)act, "gradient of the weights", k);
+            compare(gradient[2], (tw_dtype)act, "gradient of the bias", k);
+        }
         tw_graph_destroy(&g);
     }
     single_convolution = TW_CONVOLUTION_DIRECT;
