@@ -41,22 +41,24 @@ static bool possible(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
  * pair: below 16 channels they are not worth it. */
 enum { CHANNELS_MIN = 16 };
 
-/* Of images in bf16 forward and backward-data are computed in fixed point, at the rate of direct
- * ones' dot products. Measured on one core of Zen 4, N = 8 to 64, against oneDNN 2.6: 2.3 to 2.7
- * times as fast from 128 channels and 8 x 8 pixels on, 1.6 at 64 -> 32 channels of 28 x 28, 1.4 at
- * 64 channels of 14 x 14 and 7 x 7, which whole tiles cover badly; with the 4 x 4 images of the
- * CIFAR-10 network (16 of them, two cores) its evaluation takes 206 instead of 214 ms, its step 818
- * instead of 866. Backward-weights are f32, at
- * half of that rate: 1.06 to 1.4 times from 7 x 7 on; half as fast at 4 x 4. AMX is faster than
- * either. Without a bf16 unit the direct ones are f32 too, as below. */
-static bool suits_bf16(const tw_conv_shapes *s, tw_conv_direction direction)
+/* Of images in bf16 products are in fixed point, at the rate of direct ones' dot products. Measured
+ * on one core of Zen 4, N = 8 to 64, against oneDNN 2.6: 2.3 to 2.7 times as fast from 128 channels
+ * and 8 x 8 pixels on, 1.6 at 64 -> 32 channels of 28 x 28, 1.4 at 64 channels of 14 x 14 and 7 x
+ * 7, which whole tiles cover badly; with the 4 x 4 images of the CIFAR-10 network (16 of them, two
+ * cores) its evaluation takes 206 instead of 214 ms, its step 818 instead of 866. Backward-weights
+ * 2.3 to 2.6 times from 128 channels and 16 x 16 pixels on, 1.9 to 2.1 at 8 x 8, 1.5 to 2.3 at 32
+ * and 64 channels. Where they must be f32, at half of the rate, 1.06 to 1.4 times from 7 x 7 on;
+ * half as fast at 4 x 4. AMX is faster than either. Without a bf16 unit the direct ones are f32
+ * too, as below. */
+static bool suits_bf16(const tw_conv_shapes *s, tw_conv_direction direction, bool fixed)
 {
     const double saved = (double)multiplications(s, tile_of(s)) /
                          (9.0 * (double)s->y.dims[1] * (double)s->y.dims[2]);
     const int64_t pixels = s->y.dims[1] * s->y.dims[2], pairs = s->w.dims[0] * s->w.dims[1];
+    const bool weights = direction == TW_CONV_BACKWARD_WEIGHTS;
     if (tw_dnnl_bf16_unit() > TW_DNNL_BF16_DOTS) return false;
-    if (direction == TW_CONV_BACKWARD_WEIGHTS) return pixels >= 7 * 7 && pairs >= 32 * 32;
-    return saved < 0.34 && pixels >= 4 * 4 && pairs >= 64 * 32;
+    if (weights && !fixed) return pixels >= 7 * 7 && pairs >= 32 * 32;
+    return saved < 0.34 && pixels >= 4 * 4 && pairs >= (weights ? 32 * 32 : 64 * 32);
 }
 
 /* Transformed weights are 4 times those that direct convolutions read in f32 and 8 times those in
@@ -64,20 +66,23 @@ static bool suits_bf16(const tw_conv_shapes *s, tw_conv_direction direction)
  * core of Zen 4, 256 and 512 channels, N = 1 to 8 (bench_conv with $COLD), as times as fast as
  * direct: f32, 0.55 with 1 tile, 0.9 to 1 with 2, 1.3 to 1.6 with 4, 2.3 to 2.5 with 8;
  * backward-weights 0.6 to 0.9 with 4, 1.06 to 1.2 with 8. bf16, 0.8 to 1 with 4 tiles, 1.1 with 8
- * (which packing would use up), 1 to 1.3 with 16, 1.5 with 32; backward-weights 0.7 to 0.85 with
- * 16, 0.95 to 1.06 with 32, 1.15 to 1.3 with 64. */
-static int64_t tiles_least(tw_conv_direction direction, bool halves)
+ * (which packing would use up), 1 to 1.3 with 16, 1.5 with 32; backward-weights in fixed point 0.6
+ * with 8, 0.92 to 1 with 16, 1.3 to 1.4 with 32, 1.6 with 48; in f32 0.7 to 0.85 with 16, 0.95 to
+ * 1.06 with 32, 1.15 to 1.3 with 64. */
+static int64_t tiles_least(tw_conv_direction direction, bool halves, bool fixed)
 {
-    if (direction == TW_CONV_BACKWARD_WEIGHTS) return halves ? 48 : 8;
+    if (direction == TW_CONV_BACKWARD_WEIGHTS) return !halves ? 8 : fixed ? 24 : 48;
     return halves ? 16 : 4;
 }
 
-static bool suits_tiles(const tw_conv_shapes *s, tw_conv_direction direction, tw_dtype act)
+static bool suits_tiles(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direction direction,
+                        tw_dtype act)
 {
-    const int m = tile_of(s);
-    const int64_t tiles = s->y.dims[0] * pieces(s->y.dims[1], m) * pieces(s->y.dims[2], m);
-    const bool halves = act == TW_DTYPE_BF16 && tw_dnnl_bf16_unit() >= TW_DNNL_BF16_DOTS;
-    return tiles >= tiles_least(direction, halves) && (!halves || suits_bf16(s, direction));
+    const tw_winograd_grid g = tw_winograd_grid_of(s, a, act);
+    const bool halves = act == TW_DTYPE_BF16 && tw_dnnl_bf16_unit() >= TW_DNNL_BF16_DOTS,
+               fixed = tw_winograd_fixed_suits(&g);
+    return g.tiles >= tiles_least(direction, halves, fixed) &&
+           (!halves || suits_bf16(s, direction, fixed));
 }
 
 bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direction direction,
@@ -88,7 +93,8 @@ bool tw_winograd_suits(const tw_conv_shapes *s, const tw_attr *a, tw_conv_direct
     const double direct = 9.0 * (double)s->y.dims[1] * (double)s->y.dims[2];
     return s->w.dims[0] >= CHANNELS_MIN && s->w.dims[1] >= CHANNELS_MIN &&
            !tw_conv_direct_suits(s, a, act) &&
-           (double)multiplications(s, tile_of(s)) <= 0.5 * direct && suits_tiles(s, direction, act);
+           (double)multiplications(s, tile_of(s)) <= 0.5 * direct &&
+           suits_tiles(s, a, direction, act);
 }
 
 tw_winograd_grid tw_winograd_grid_of(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
