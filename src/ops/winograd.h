@@ -182,9 +182,10 @@ void tw_winograd_gradient_add_bias(const tw_winograd_gradient *w,
 /* The same in fixed point: scales belong to a channel at a point, over the tiles of a block. A sum
  * of a block errs by 9e-6 |x| |y|, the roots of its sums of squares, however its tiles differ in
  * size (kern_short.h): so by what grows with the root of their number. Gradients of random numbers
- * err by 0.0005 to 0.0008 of their root mean square with 64 tiles, from 8 x 8 to 32 x 32 pixels and
- * 128 to 512 channels, by 0.0017 with 256; rounding x and gy to bf16 makes 0.0024. More tiles read
- * and write sums less often, but with 48 to 128 of them that is the same time.
+ * err by 0.0005 to 0.0009 of their root mean square with 64 tiles, from 8 x 8 to 32 x 32 pixels and
+ * 128 to 512 channels, and of 16 images whose gradients differ by factors up to 1e6 too; by 0.0017
+ * with 256 tiles; rounding x and gy to bf16 makes 0.0024. More tiles read and write sums less
+ * often, but with 48 to 128 of them that is the same time.
  *
  * Strides of v and z are numbers of 16 bits, of `block` tiles. */
 enum { TW_WINOGRAD_FIXED_TILES = 64 };
