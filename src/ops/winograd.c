@@ -1,11 +1,13 @@
 /* Forward: blocks of tiles, each by one thread, from the images through transform, products and
  * transform back; so what a block needs stays in that thread's cache. Where there are fewer blocks
- * than threads, groups of output channels are shared out too, and the transform is made by each. */
+ * than threads, groups of output channels are shared out too, and the transform is made by each. A
+ * thread that has done its own blocks takes over from those that are slower (share.h). */
 #include "ops/winograd.h"
 
 #include <omp.h>
 #include <string.h>
 
+#include "ops/share.h"
 #include "ops/task.h"
 
 /* A point's numbers do not begin at a multiple of 4096 bytes, or all points of a tile would want
@@ -81,7 +83,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packs_whole = true; /* but for columns whose products nobody reads */
-    t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
+    t->scratch_bytes = (size_t)w.threads * (sizeof(tw_share) + (size_t)w.own * sizeof(float));
     *out = w;
 done:
     return st;
@@ -217,22 +219,29 @@ static tw_winograd_work work_of(const tw_winograd *w, const void *x, int64_t ite
     return k;
 }
 
+static void run_items(const tw_winograd *w, const tw_task *t, const float *bias,
+                      const void *summand)
+{
+    tw_share *parts = t->scratch;
+    const int me = omp_get_thread_num();
+    float *zeros = (float *)(void *)(parts + w->threads) + me * w->own, *v = zeros + w->zeros,
+          *m = v + w->inputs;
+    int64_t have = -1; /* first tile of the block whose inputs v holds */
+    bool more;
+    memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
+    clear_spared(w, m);
+    for (int64_t item; (item = tw_share_next(parts, w->threads, me, &more)) >= 0;) {
+        const tw_winograd_work k = work_of(w, t->in[0], item, !more);
+        if (k.first != have) transform_inputs(w, v, t->in[0], zeros, k.first, k.count);
+        have = k.first;
+        multiply(w, m, v, t->packed, &k);
+        transform_outputs(w, bias, summand, t->out[0], m, &k);
+    }
+}
+
 void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias, const void *summand)
 {
+    tw_share_out(t->scratch, w->threads, w->blocks * w->groups);
 #pragma omp parallel num_threads(w->threads)
-    {
-        const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
-        const int64_t items = w->blocks * w->groups, end = (me + 1) * items / all;
-        float *zeros = (float *)t->scratch + me * w->own, *v = zeros + w->zeros, *m = v + w->inputs;
-        int64_t have = -1; /* first tile of the block whose inputs v holds */
-        memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
-        clear_spared(w, m);
-        for (int64_t item = me * items / all; item < end; item++) {
-            const tw_winograd_work k = work_of(w, t->in[0], item, item + 1 == end);
-            if (k.first != have) transform_inputs(w, v, t->in[0], zeros, k.first, k.count);
-            have = k.first;
-            multiply(w, m, v, t->packed, &k);
-            transform_outputs(w, bias, summand, t->out[0], m, &k);
-        }
-    }
+    run_items(w, t, bias, summand);
 }
