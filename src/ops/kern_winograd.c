@@ -339,23 +339,50 @@ TW_INLINE void bound_squares(int m, tw_winograd_columns *squares, const tw_winog
     }
 }
 
+/* Whole numbers of 16 bits, two by two. */
+TW_INLINE tw_veci pairs_of(tw_veci even, tw_veci odd)
+{
+#if defined(TW_SIMD_AVX512)
+    return (tw_veci)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)even, (__m512i)(odd << 16));
+#elif defined(TW_SIMD_AVX2)
+    return (tw_veci)_mm256_blend_epi16((__m256i)even, (__m256i)(odd << 16), 0xaa);
+#else
+    return (tw_veci)(((tw_vecu)odd << 16) | ((tw_vecu)even & 0xffffu));
+#endif
+}
+
+/* A pair of input channels and a vector of output channels. */
+TW_INLINE void fix_pair(int m, int16_t *u, int64_t point_stride, const float *g, const float *scale)
+{
+    tw_vec t[2][SIDE_MAX][SIDE_MAX];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+#pragma GCC unroll 9
+        for (int k = 0; k < K * K; k++)
+            t[i][k / K][k % K] = tw_vload_f32(g + (k * LINE + i) * LINE, TW_LANES);
+#pragma GCC unroll 3
+        for (int c = 0; c < K; c++) kernel(m, &t[i][0][c], &t[i][0][c], SIDE_MAX);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < m + 2; r++) {
+        kernel(m, t[0][r], t[0][r], 1);
+        kernel(m, t[1][r], t[1][r], 1);
+#pragma GCC unroll 6
+        for (int c = 0; c < m + 2; c++, u += point_stride, scale += LINE) {
+            const tw_vec s = tw_vload_f32(scale, TW_LANES);
+            const tw_veci pairs =
+                pairs_of(tw_vto_whole(t[0][r][c] * s), tw_vto_whole(t[1][r][c] * s));
+            memcpy(u, &pairs, sizeof pairs);
+        }
+    }
+}
+
 TW_INLINE void fix_weights(int m, int16_t *u, int64_t point_stride, const tw_winograd_kernel *g,
                            const tw_winograd_columns *scale)
 {
-    float line[2][TW_WINOGRAD_POINTS_MAX][LINE] __attribute__((aligned(64)));
-    for (int64_t i = 0; i < LINE; i += 2, u += 2 * COLUMNS) {
-        transform_line(m, line[0], (*g)[0][i], LINE);
-        transform_line(m, line[1], (*g)[0][i + 1], LINE);
-        for (int p = 0; p < (m + 2) * (m + 2); p++)
-#pragma GCC unroll 4
-            for (int o = 0; o < LINE; o += TW_LANES) {
-                const tw_vec s = tw_vload_f32(&scale->at[p][o], TW_LANES);
-                const tw_veci even = tw_vto_whole(tw_vload_f32(&line[0][p][o], TW_LANES) * s),
-                              odd = tw_vto_whole(tw_vload_f32(&line[1][p][o], TW_LANES) * s),
-                              both = (tw_veci)(((tw_vecu)odd << 16) | ((tw_vecu)even & 0xffffu));
-                memcpy(u + p * point_stride + 2 * o, &both, sizeof both);
-            }
-    }
+    for (int i = 0; i < LINE; i += 2, u += 2 * COLUMNS)
+        for (int o = 0; o < LINE; o += TW_LANES)
+            fix_pair(m, u + 2 * o, point_stride, &(*g)[0][i][o], &scale->at[0][o]);
 }
 
 TW_INLINE void gather_weights(int m, tw_winograd_kernel *g, const tw_winograd_row *u,

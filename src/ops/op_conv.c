@@ -6,17 +6,25 @@
 #include "ops/border.h"
 #include "ops/conv_direct.h"
 #include "ops/conv_gather.h"
+#include "ops/pointwise.h"
 #include "ops/winograd.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef enum choice { CHOICE_PRIMITIVE, CHOICE_DIRECT, CHOICE_GATHER, CHOICE_WINOGRAD } choice;
+typedef enum choice {
+    CHOICE_PRIMITIVE,
+    CHOICE_DIRECT,
+    CHOICE_GATHER,
+    CHOICE_POINTWISE,
+    CHOICE_WINOGRAD
+} choice;
 
 typedef struct state {
     choice choice;
     tw_conv_direct direct;
     tw_conv_gather gather;
+    tw_pointwise pointwise;
     tw_winograd winograd;
     tw_primitive conv;
     tw_weights_copy weights;
@@ -138,6 +146,7 @@ static void destroy(tw_task *t)
     if (!s) return;
     tw_conv_direct_destroy(&s->direct);
     tw_conv_gather_destroy(&s->gather);
+    tw_pointwise_destroy(&s->pointwise);
     tw_winograd_destroy(&s->winograd);
     tw_primitive_destroy(&s->conv);
     tw_weights_copy_destroy(&s->weights);
@@ -194,6 +203,10 @@ static tw_status plan(tw_task *t)
         s->choice = CHOICE_GATHER;
         return tw_conv_gather_create(&s->gather, t, &shapes, &n->attr, TW_CONV_FORWARD, false);
     }
+    if (tw_pointwise_suits(&shapes, &n->attr, t->act)) {
+        s->choice = CHOICE_POINTWISE;
+        return tw_pointwise_create(&s->pointwise, t, &shapes, &n->attr, false);
+    }
     TW_TRY(tw_conv_describe(&p, TW_CONV_FORWARD, &shapes, &n->attr, t->act, n->in[2] != NULL));
     p.add = n->nin > 3;
     p.gain = n->attr.f[1];
@@ -216,6 +229,8 @@ static void pack(const tw_task *t, int input, int64_t unit)
         tw_weights_copy_unit(&s->direct.weights, t->packed, t->in[1], unit);
     else if (s->choice == CHOICE_GATHER)
         tw_weights_copy_unit(&s->gather.weights, t->packed, t->in[1], unit);
+    else if (s->choice == CHOICE_POINTWISE)
+        tw_weights_copy_unit(&s->pointwise.weights, t->packed, t->in[1], unit);
     else
         tw_weights_copy_unit(&s->weights, t->packed, t->in[1], unit);
 }
@@ -231,6 +246,10 @@ static void run(const tw_task *t, const tw_run *r)
     }
     if (s->choice == CHOICE_DIRECT) {
         tw_conv_direct_run(&s->direct, t, t->in[2], residual);
+        return;
+    }
+    if (s->choice == CHOICE_POINTWISE) {
+        tw_pointwise_run(&s->pointwise, t, t->in[2], residual);
         return;
     }
     if (s->choice == CHOICE_GATHER) {

@@ -11,6 +11,7 @@
 
 #include "ops/column_sum.h"
 #include "ops/panel_gradient.h"
+#include "ops/pointwise_gradient.h"
 #include "ops/tile_gradient.h"
 #include "ops/winograd.h"
 
@@ -19,7 +20,8 @@ typedef enum choice {
     CHOICE_MATMUL,
     CHOICE_WINOGRAD,
     CHOICE_TILES,
-    CHOICE_PANELS
+    CHOICE_PANELS,
+    CHOICE_POINTWISE
 } choice;
 
 typedef struct state {
@@ -28,6 +30,7 @@ typedef struct state {
     tw_winograd_gradient winograd;
     tw_tile_gradient tiles;
     tw_panel_gradient panels;
+    tw_pointwise_gradient pointwise;
     tw_weights_copy unpack; /* of the primitive, where it writes another layout than the store's */
     size_t scratch_main, scratch_weights;
 } state;
@@ -38,8 +41,15 @@ static choice choose(const tw_conv_shapes *s, const tw_task *t)
     if (tw_winograd_suits(s, a, TW_CONV_BACKWARD_WEIGHTS, t->act, t->convolution))
         return CHOICE_WINOGRAD;
     if (tw_tile_gradient_form(s, a, t->act)) return CHOICE_TILES;
+    if (tw_pointwise_gradient_suits(s, a, t->act)) return CHOICE_POINTWISE;
     if (tw_panel_gradient_suits(s, a, t->act)) return CHOICE_PANELS;
     return tw_conv_is_pointwise(s, a) ? CHOICE_MATMUL : CHOICE_PRIMITIVE;
+}
+
+/* Does it compute the bias's gradient as well? */
+static bool adds_bias(const state *s)
+{
+    return s->choice == CHOICE_WINOGRAD || s->choice == CHOICE_POINTWISE;
 }
 
 static bool is_own(const state *s)
@@ -66,6 +76,7 @@ static void destroy(tw_task *t)
     tw_winograd_gradient_destroy(&s->winograd);
     tw_tile_gradient_destroy(&s->tiles);
     tw_panel_gradient_destroy(&s->panels);
+    tw_pointwise_gradient_destroy(&s->pointwise);
     tw_weights_copy_destroy(&s->unpack);
     tw_free(&t->state);
 }
@@ -128,7 +139,7 @@ done:
     return st;
 }
 
-/* Our own: the bias's gradient comes after the weights', in the same scratch. */
+/* Our own: the bias's gradient, where it comes after the weights', is made in the same scratch. */
 static tw_status plan_own(state *s, tw_task *t, const tw_conv_shapes *shapes)
 {
     tw_status st = TW_OK;
@@ -138,6 +149,8 @@ static tw_status plan_own(state *s, tw_task *t, const tw_conv_shapes *shapes)
         TW_TRY(tw_winograd_gradient_create(&s->winograd, t, shapes, a));
     else if (s->choice == CHOICE_PANELS)
         TW_TRY(tw_panel_gradient_create(&s->panels, t, shapes, a));
+    else if (s->choice == CHOICE_POINTWISE)
+        TW_TRY(tw_pointwise_gradient_create(&s->pointwise, t, shapes));
     else
         TW_TRY(tw_tile_gradient_create(&s->tiles, t, shapes, a,
                                        tw_tile_gradient_form(shapes, a, t->act)));
@@ -186,6 +199,8 @@ static void run_own(const state *s, const tw_task *t)
         tw_winograd_gradient_run(&s->winograd, t);
     else if (s->choice == CHOICE_PANELS)
         tw_panel_gradient_run(&s->panels, t);
+    else if (s->choice == CHOICE_POINTWISE)
+        tw_pointwise_gradient_run(&s->pointwise, t);
     else
         tw_tile_gradient_run(&s->tiles, t);
 }
@@ -202,7 +217,7 @@ static void run(const tw_task *t, const tw_run *r)
     }
     if (is_own(s)) {
         if (t->out[0]) run_own(s, t);
-        if (!t->out[0] || s->choice != CHOICE_WINOGRAD) sum_bias(t, scratch);
+        if (!t->out[0] || !adds_bias(s)) sum_bias(t, scratch);
         return;
     }
     void *gw = s->unpack.direct ? t->out[0] : scratch + s->scratch_main;

@@ -21,13 +21,11 @@ static int64_t pieces(int64_t count, int64_t size)
 }
 
 /* One core of Zen 4 without AVX-512, N = 16, processor time, against oneDNN 2.6 in channels last: 3
- * x 3 at stride 2 of 128 and 256 channels 1.26 to 1.61 times as fast, of 32 channels 0.73; 1 x 1,
- * against its matrix product, 1.07 to 1.16 times from 512 channels, 0.64 to 1.0 from fewer. */
+ * x 3 at stride 2 of 128 and 256 channels 1.26 to 1.61 times as fast, of 32 channels 0.73. */
 bool tw_panel_gradient_suits(const tw_conv_shapes *s, const tw_attr *a, tw_dtype act)
 {
     if (act != TW_DTYPE_F32 || s->x.rank != 4 || tw_isa_get() != TW_ISA_AVX2) return false;
     const int64_t outputs = s->w.dims[0], inputs = s->w.dims[1];
-    if (tw_conv_is_pointwise(s, a)) return inputs >= 512 && outputs >= 128;
     return (a->i[CONV_STRIDE] > 1 || a->i[CONV_STRIDE + 1] > 1) && inputs >= 128 && outputs >= 128;
 }
 

@@ -32,7 +32,7 @@ void tw_winograd_fixed_layout(tw_winograd *w)
 {
     w->v.point_stride = w->block * row_of(w);
     w->u.panel_stride = w->in_panels * TW_PANEL * w->panel->columns;
-    w->u.point_stride = w->out_panels * w->u.panel_stride;
+    w->u.point_stride = w->out_panels * w->u.panel_stride + APART;
     w->inputs = w->grid.points * (w->v.point_stride / 2 + w->block + row_of(w));
 }
 

@@ -37,15 +37,16 @@ static int64_t segments_of(const tw_winograd_gradient *w)
 }
 
 /* A block's transformed tiles stay within 512 KiB, but sums are read and written once for each
- * block: not less than 48 tiles. One core of Zen 4, 32, 64 and 128 channels: 0.84, 0.86 and 0.96 of
- * the time that 4 MiB and 96 tiles take; of 256 channels the same. */
+ * block: not less than 64 tiles. One core of Zen 4, 32, 64 and 128 channels: 0.84, 0.86 and 0.96 of
+ * the time that 4 MiB and 96 tiles take; of 256 channels the same. With 48 tiles at least, 128
+ * channels and more take 1.01 to 1.02 of the time, with 96 and 128 as much or more. */
 static int64_t block_of(const tw_winograd_gradient *w)
 {
     const int64_t channels = w->in_panels * TW_PANEL + w->grid.out_channels;
     const int64_t room =
         (INT64_C(512) << 10) / (w->grid.points * channels * (int64_t)sizeof(float));
     const int64_t most = w->fixed     ? TW_WINOGRAD_FIXED_TILES
-                         : room < 48  ? 48
+                         : room < 64  ? 64
                          : room > 256 ? 256
                                       : room,
                   tiles = pieces(w->grid.tiles, w->segments);
@@ -181,19 +182,20 @@ static void multiply(const tw_winograd_gradient *w, const tw_winograd_gradient_w
         tw_winograd_gradient_fixed_multiply(w, k, point, panel, count, add);
         return;
     }
-    for (int64_t i = 0; i < w->in_panels; i++) {
-        const int64_t rows = least(TW_PANEL, w->grid.in_channels - i * TW_PANEL),
-                      cuts = pieces(rows, w->panel->rows_max);
-        for (int64_t c = 0, row = 0, next; c < cuts; c++, row = next) {
-            const tw_panel_product product = {
-                .a = k->v + point * w->v.point_stride + i * w->v.panel_stride + row,
-                .b = k->z + point * w->z.point_stride + (panel - k->first) * w->z.panel_stride,
-                .c = u + (i * TW_PANEL + row) * w->panel->columns,
-                .inner = count,
-                .add = add};
-            next = (c + 1) * rows / cuts;
-            w->panel->turned(&product, (int)(next - row));
-        }
+    const int64_t pairs = pieces(w->grid.in_channels, 2),
+                  cuts = pieces(2 * pairs, w->panel->turned_best);
+    for (int64_t c = 0, row = 0, next; c < cuts; c++, row = next) {
+        const tw_panel_product product = {.a = k->v + point * w->v.point_stride +
+                                               row / TW_PANEL * w->v.panel_stride + row % TW_PANEL,
+                                          .b = k->z + point * w->z.point_stride +
+                                               (panel - k->first) * w->z.panel_stride,
+                                          .c = u + row * w->panel->columns,
+                                          .inner = count,
+                                          .a_stride = w->v.panel_stride,
+                                          .row = row % TW_PANEL,
+                                          .add = add};
+        next = least(2 * ((c + 1) * pairs / cuts), w->grid.in_channels);
+        w->panel->turned(&product, (int)(next - row));
     }
     if (point == 0)
         tw_winograd_gradient_add_bias(w, k,
