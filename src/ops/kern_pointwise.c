@@ -131,19 +131,32 @@ TW_INLINE void multiply(const tw_pointwise_product *p, int rows)
 
 /* ---- sums over pixels ---- */
 
+/* sum + a b, or of pairs of bf16 both products. */
+TW_INLINE tw_vec add_product(tw_vec sum, tw_vec a, tw_vec b, bool pairs)
+{
+#if defined(TW_SIMD_AVX512)
+    if (pairs) { /* not an intrinsic: those want the whole file compiled for it */
+        __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+        return sum;
+    }
+#endif
+    (void)pairs;
+    return sum + a * b;
+}
+
 TW_INLINE void add_pixel(tw_vec sum[ROWS_MAX][V], const float *a, const float *b, int64_t next,
-                         int rows)
+                         int rows, bool pairs)
 {
     const tw_vec b0 = tw_vload_f32(b, TW_LANES), b1 = tw_vload_f32(b + next, TW_LANES);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         const tw_vec x = tw_vset(a[r]);
-        sum[r][0] += x * b0;
-        sum[r][1] += x * b1;
+        sum[r][0] = add_product(sum[r][0], x, b0, pairs);
+        sum[r][1] = add_product(sum[r][1], x, b1, pairs);
     }
 }
 
-TW_INLINE void add_pixels(tw_vec sum[ROWS_MAX][V], const tw_pointwise_sum *p, int rows)
+TW_INLINE void add_pixels(tw_vec sum[ROWS_MAX][V], const tw_pointwise_sum *p, int rows, bool pairs)
 {
     const int64_t next = second(p->b_panel), step[2] = {p->ahead[0].step, p->ahead[1].step};
     const float *a = p->a, *b = p->b;
@@ -155,12 +168,13 @@ TW_INLINE void add_pixels(tw_vec sum[ROWS_MAX][V], const tw_pointwise_sum *p, in
         ahead[0] += step[0];
         ahead[1] += step[1];
 #pragma GCC unroll 4
-        for (int k = 0; k < EACH; k++) add_pixel(sum, a + k * PANEL, b + k * PANEL, next, rows);
+        for (int k = 0; k < EACH; k++)
+            add_pixel(sum, a + k * PANEL, b + k * PANEL, next, rows, pairs);
     }
-    for (; left; left--, a += PANEL, b += PANEL) add_pixel(sum, a, b, next, rows);
+    for (; left; left--, a += PANEL, b += PANEL) add_pixel(sum, a, b, next, rows, pairs);
 }
 
-TW_INLINE void add_up(const tw_pointwise_sum *p, int rows)
+TW_INLINE void add_up(const tw_pointwise_sum *p, int rows, bool pairs)
 {
     const int64_t c_next = second(p->c_panel);
     tw_vec sum[ROWS_MAX][V];
@@ -173,7 +187,7 @@ TW_INLINE void add_up(const tw_pointwise_sum *p, int rows)
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) sum[r][v] = tw_vzero();
-    add_pixels(sum, p, rows);
+    add_pixels(sum, p, rows, pairs);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < V; v++) {
@@ -231,7 +245,8 @@ static void lay_out(float *to, int64_t panel, const float *x, int64_t row, int64
 #define MORE(call)
 #endif
 #define PRODUCT(n) case n: multiply(p, n); break;
-#define SUM(n) case n: add_up(p, n); break;
+#define SUM(n) case n: add_up(p, n, false); break;
+#define PAIRS(n) case n: add_up(p, n, true); break;
 /* clang-format on */
 
 static void product(const tw_pointwise_product *p, int rows)
@@ -250,5 +265,53 @@ static void sum(const tw_pointwise_sum *p, int rows)
     }
 }
 
-const tw_kern_pointwise TW_KERNEL(tw_kern_pointwise) = {
-    .rows_max = ROWS_MAX, .columns = COLUMNS, .product = product, .sum = sum, .lay_out = lay_out};
+/* ---- pairs of bf16 ---- */
+
+#ifdef TW_SIMD_AVX512
+/* Two pixels, or one and zeros (x1 == NULL), of a panel of n channels. */
+TW_INLINE void lay_out_pair(float *to, const tw_bf16 *x0, const tw_bf16 *x1, int n, float *sums)
+{
+    const tw_vec a = tw_vload_bf16(x0, n), b = x1 ? tw_vload_bf16(x1, n) : tw_vzero();
+    const tw_veci pair = (tw_veci)((tw_vecu)a >> 16 | (tw_vecu)b);
+    memcpy(to, &pair, sizeof pair);
+    if (sums) tw_vstore_f32(sums, tw_vload_f32(sums, TW_LANES) + (a + b), TW_LANES);
+}
+
+TW_INLINE void lay_out_two(float *to, int64_t panel, const tw_bf16 *x0, const tw_bf16 *x1,
+                           int64_t channels, float *sums)
+{
+    int64_t c = 0;
+    for (; c + PANEL <= channels; c += PANEL, to += panel)
+        lay_out_pair(to, x0 + c, x1 ? x1 + c : NULL, PANEL, sums ? sums + c : NULL);
+    if (c < channels)
+        lay_out_pair(to, x0 + c, x1 ? x1 + c : NULL, (int)(channels - c), sums ? sums + c : NULL);
+}
+
+static void lay_out_pairs(float *to, int64_t panel, const tw_bf16 *x, int64_t row, int64_t count,
+                          int64_t channels, float *sums, bool add)
+{
+    if (sums && !add)
+        memset(sums, 0, (size_t)((channels + PANEL - 1) / PANEL * PANEL) * sizeof *sums);
+    for (int64_t k = 0; k < count; k += 2, x += 2 * row, to += PANEL)
+        lay_out_two(to, panel, x, k + 1 < count ? x + row : NULL, channels, sums);
+}
+
+static void sum_pairs(const tw_pointwise_sum *p, int rows)
+{
+    switch (rows) {
+        FEW(PAIRS)
+        MORE(PAIRS)
+    }
+}
+#endif
+
+const tw_kern_pointwise TW_KERNEL(tw_kern_pointwise) = {.rows_max = ROWS_MAX,
+                                                        .columns = COLUMNS,
+                                                        .product = product,
+                                                        .sum = sum,
+                                                        .lay_out = lay_out,
+#ifdef TW_SIMD_AVX512
+                                                        .sum_pairs = sum_pairs,
+                                                        .lay_out_pairs = lay_out_pairs
+#endif
+};

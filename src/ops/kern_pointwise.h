@@ -53,6 +53,12 @@ typedef struct tw_kern_pointwise {
      * the rows, of whole panels. */
     void (*lay_out)(float *to, int64_t panel, const float *x, int64_t row, int64_t count,
                     int64_t channels, float *sums, bool add);
+    /* The same of bf16, where the processor has AVX512_BF16, NULL elsewhere: numbers of panels are
+     * two pixels' then, in 32 bits, and a `k` is both; behind the last of an odd count lie zeros.
+     */
+    void (*sum_pairs)(const tw_pointwise_sum *p, int rows);
+    void (*lay_out_pairs)(float *to, int64_t panel, const tw_bf16 *x, int64_t row, int64_t count,
+                          int64_t channels, float *sums, bool add);
 } tw_kern_pointwise;
 
 TW_KERNEL_DECLARE(tw_kern_pointwise);

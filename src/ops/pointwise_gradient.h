@@ -1,5 +1,6 @@
-/* Backward-weights of f32 convolutions of one tap at stride 1 without padding:
- * gw[o, i] = Σ_q gy[q, o] x[q, i], and gb[o] = Σ_q gy[q, o].
+/* Backward-weights of convolutions of one tap at stride 1 without padding:
+ * gw[o, i] = Σ_q gy[q, o] x[q, i], and gb[o] = Σ_q gy[q, o]; of f32, and of bf16 by AVX512_BF16's
+ * products of pairs of pixels, with sums in f32.
  *
  * Pixels are cut into segments, whose number depends on the shapes alone; each has sums of its own,
  * which are added in the end, in order. So a number does not depend on who computes it. A thread
@@ -19,6 +20,7 @@ typedef struct tw_pointwise_gradient {
     int64_t segments, group, groups; /* group: tiles that an item has, of `groups` */
     int64_t panel, c_panel;          /* from panel to panel: of pixels, of the sums */
     int64_t sums, bias, own;         /* floats: of a segment's, of a thread's panels */
+    int64_t each;                    /* pixels in a number of the panels: 1, or 2 of bf16 */
     int threads;
     bool direct; /* the first segment's sums lie where the result goes */
     tw_weights_copy weights;

@@ -113,20 +113,26 @@ static void multiply(const operation *o, bool back, int64_t images, float *resul
     release(&t);
 }
 
-static void sum(const operation *o, float *gw, float *gb)
+static void sum_of(const operation *o, tw_dtype act, const void *x, const void *gy, float *gw,
+                   float *gb)
 {
-    tw_task t = {.node = o->gw->node, .op = o->gw->node->op};
+    tw_task t = {.node = o->gw->node, .op = o->gw->node->op, .act = act};
     tw_pointwise_gradient d;
     assert_int_equal(tw_pointwise_gradient_create(&d, &t, &o->shapes), TW_OK);
     allocate(&t);
-    t.in[0] = o->x;
-    t.in[1] = o->gy;
+    t.in[0] = (void *)(uintptr_t)x;
+    t.in[1] = (void *)(uintptr_t)gy;
     t.out[0] = gw;
     t.out[1] = gb;
     single_fill(gw, (size_t)tw_shape_count(o->shapes.w) * sizeof *gw);
     tw_pointwise_gradient_run(&d, &t);
     tw_pointwise_gradient_destroy(&d);
     release(&t);
+}
+
+static void sum(const operation *o, float *gw, float *gb)
+{
+    sum_of(o, TW_DTYPE_F32, o->x, o->gy, gw, gb);
 }
 
 /* Number `k` of the result is Σ a[k0 + j · step_a] b[…]: `size` is the sum of the terms' sizes. */
@@ -216,6 +222,47 @@ static void solve(const problem *p)
     destroy(&o);
 }
 
+/* The same numbers in bf16, to which they are rounded. */
+static tw_bf16 *halves(float *x, int64_t n)
+{
+    tw_bf16 *h = malloc((size_t)n * sizeof *h);
+    for (int64_t i = 0; i < n; i++) {
+        h[i] = tw_to_bf16(x[i]);
+        x[i] = tw_from_bf16(h[i]);
+    }
+    return h;
+}
+
+static void solve_pairs(const problem *p)
+{
+    operation o = make(p);
+    const int64_t w = p->in * p->out, all = w + p->out;
+    tw_bf16 *x = halves(o.x, o.pixels * p->in), *gy = halves(o.gy, o.pixels * p->out);
+    float *got = malloc((size_t)all * sizeof *got), *first = malloc((size_t)all * sizeof *first);
+    for (int threads = 1; threads < 4; threads++) {
+        float *to = threads == 1 ? first : got;
+        omp_set_num_threads(threads);
+        sum_of(&o, TW_DTYPE_BF16, x, gy, to, to + w);
+        assert_memory_equal(to, first, (size_t)all * sizeof *to);
+    }
+    omp_set_num_threads(2);
+    check_sums(&o, p, first, first + w);
+    sum_of(&o, TW_DTYPE_BF16, x, gy, got, NULL);
+    assert_memory_equal(got, first, (size_t)w * sizeof *got);
+    free(x);
+    free(gy);
+    free(first);
+    free(got);
+    destroy(&o);
+}
+
+static void sums_of_pairs_in_bf16_are_those_of_slow_loops_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    if (!tw_processor_allowed().avx512_bf16) skip();
+    for (int k = 0; k < PROBLEMS; k++) solve_pairs(&problems[k]);
+}
+
 static void *solve_all(void *arg)
 {
     for (int k = 0; k < PROBLEMS; k++) solve(&problems[k]);
@@ -246,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_pixels_are_those_of_slow_loops_at_any_number_of_threads),
+        cmocka_unit_test(sums_of_pairs_in_bf16_are_those_of_slow_loops_at_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
