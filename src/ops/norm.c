@@ -11,6 +11,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "ops/share.h"
 #include "ops/task.h"
 
 enum {
@@ -377,11 +378,15 @@ static void run_shared(const job *j, phase sums, phase apply)
 
 static void run_passes(const job *j, phase sums, phase apply)
 {
+    tw_share share;
+    tw_share_begin(&share, j->p->threads, j->p->images);
 #pragma omp parallel num_threads(j->p->threads)
     {
         if (j->p->by_image) {
-#pragma omp for schedule(static)
-            for (int64_t n = 0; n < j->p->images; n++) one_image(j, sums, apply, n);
+            bool more;
+            for (int64_t n; (n = tw_share_next(&share, omp_get_thread_num(), &more)) >= 0;)
+                one_image(j, sums, apply, n);
+#pragma omp barrier
         } else {
             run_shared(j, sums, apply);
         }

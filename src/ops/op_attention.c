@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "ops/attention.h"
+#include "ops/share.h"
 #include "ops/task.h"
 
 enum { SCORES, VALUES, KINDS };  /* products; those of a last block that has fewer rows follow */
@@ -109,13 +110,14 @@ static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
     const tw_attention_state *s = t->state;
+    tw_share share;
+    tw_share_begin(&share, s->threads, s->images * s->heads * s->blocks);
 #pragma omp parallel num_threads(s->threads)
     {
-        const int64_t me = omp_get_thread_num(), all = omp_get_num_threads(),
-                      jobs = s->images * s->heads * s->blocks, end = (me + 1) * jobs / all;
         const void *k = NULL, *v = NULL;
         int64_t have = -1; /* head whose keys and values they are */
-        for (int64_t job = me * jobs / all; job < end; job++) {
+        bool more;
+        for (int64_t job; (job = tw_share_next(&share, omp_get_thread_num(), &more)) >= 0;) {
             const int64_t head = job / s->blocks;
             if (head != have) {
                 k = part_of(t, head, 1);

@@ -1,4 +1,8 @@
 /* Joins two values of one type at the last dimension. */
+#include <omp.h>
+#include <string.h>
+
+#include "ops/share.h"
 #include "ops/task.h"
 
 extern const tw_op tw_op_concat;
@@ -40,6 +44,16 @@ static tw_status plan(tw_task *t)
     return tw_format(t->implementation, sizeof t->implementation, "c:copy");
 }
 
+/* Both halves of rows [i, end) of `na` and `nb` bytes. */
+static void join(const tw_task *t, int64_t i, int64_t end, size_t na, size_t nb)
+{
+    for (; i < end; i++) {
+        char *out = (char *)t->out[0] + (size_t)i * (na + nb);
+        memcpy(out, (const char *)t->in[0] + (size_t)i * na, na);
+        memcpy(out + na, (const char *)t->in[1] + (size_t)i * nb, nb);
+    }
+}
+
 static void run(const tw_task *t, const tw_run *r)
 {
     (void)r;
@@ -48,13 +62,16 @@ static void run(const tw_task *t, const tw_run *r)
     const size_t na = (size_t)tw_shape_channels(t->node->in[0]->shape) * width,
                  nb = (size_t)c * width - na;
     const tw_cut cut = tw_cut_of(tw_task_out_count(t) / c, c);
-#pragma omp parallel for schedule(static) if (cut.jobs > 1)
-    for (int64_t j = 0; j < cut.jobs; j++)
-        for (int64_t i = tw_cut_first(&cut, j), end = i + tw_cut_count(&cut, j); i < end; i++) {
-            char *out = (char *)t->out[0] + (size_t)i * (na + nb);
-            memcpy(out, (const char *)t->in[0] + (size_t)i * na, na);
-            memcpy(out + na, (const char *)t->in[1] + (size_t)i * nb, nb);
+    tw_share share;
+    tw_share_begin(&share, omp_get_max_threads(), cut.jobs);
+#pragma omp parallel if (cut.jobs > 1)
+    {
+        bool more;
+        for (int64_t j; (j = tw_share_next(&share, omp_get_thread_num(), &more)) >= 0;) {
+            const int64_t first = tw_cut_first(&cut, j);
+            join(t, first, first + tw_cut_count(&cut, j), na, nb);
         }
+    }
 }
 
 static tw_value *example(tw_graph *g, int variant)

@@ -1,6 +1,8 @@
 /* Ranges that change by compare-and-exchange. */
 #include "ops/share.h"
 
+#include <stddef.h>
+
 static uint64_t range_of(uint64_t first, uint64_t end)
 {
     return first << 32 | end;
@@ -16,46 +18,53 @@ static uint64_t end_of(uint64_t range)
     return range & UINT32_MAX;
 }
 
-void tw_share_out(tw_share *parts, int threads, int64_t items)
+void tw_share_begin(tw_share *s, int threads, int64_t items)
 {
-    for (int64_t k = 0; k < threads; k++)
-        atomic_init(&parts[k].range, range_of((uint64_t)(k * items / threads),
-                                              (uint64_t)((k + 1) * items / threads)));
+    s->parts = threads < TW_SHARE_PARTS ? threads : TW_SHARE_PARTS;
+    for (int64_t k = 0; k < s->parts; k++)
+        atomic_init(&s->part[k].range, range_of((uint64_t)(k * items / s->parts),
+                                                (uint64_t)((k + 1) * items / s->parts)));
 }
 
-/* The part with most items left; -1: all are empty. */
-static int fullest(tw_share *parts, int threads)
+static bool exchange(tw_share_part *p, uint64_t *range, uint64_t by)
+{
+    return atomic_compare_exchange_weak_explicit(&p->range, range, by, memory_order_relaxed,
+                                                 memory_order_relaxed);
+}
+
+/* The part with most items left; NULL: all are empty. */
+static tw_share_part *fullest(tw_share *s)
 {
     uint64_t most = 0;
-    int which = -1;
-    for (int k = 0; k < threads; k++) {
-        const uint64_t range = atomic_load_explicit(&parts[k].range, memory_order_relaxed);
+    tw_share_part *which = NULL;
+    for (int k = 0; k < s->parts; k++) {
+        const uint64_t range = atomic_load_explicit(&s->part[k].range, memory_order_relaxed);
         if (end_of(range) - first_of(range) <= most) continue;
         most = end_of(range) - first_of(range);
-        which = k;
+        which = &s->part[k];
     }
     return which;
 }
 
-int64_t tw_share_next(tw_share *parts, int threads, int me, bool *more)
+static int64_t take_last(tw_share *s)
 {
-    uint64_t range = atomic_load_explicit(&parts[me].range, memory_order_relaxed);
+    for (tw_share_part *p; (p = fullest(s));) {
+        uint64_t range = atomic_load_explicit(&p->range, memory_order_relaxed);
+        const uint64_t first = first_of(range), end = end_of(range);
+        if (first < end && exchange(p, &range, range_of(first, end - 1))) return (int64_t)end - 1;
+    }
+    return -1;
+}
+
+int64_t tw_share_next(tw_share *s, int me, bool *more)
+{
+    tw_share_part *p = &s->part[me < s->parts ? me : 0];
+    uint64_t range = me < s->parts ? atomic_load_explicit(&p->range, memory_order_relaxed) : 0;
     while (first_of(range) < end_of(range)) {
         const uint64_t first = first_of(range), end = end_of(range);
         *more = first + 1 < end;
-        if (atomic_compare_exchange_weak_explicit(&parts[me].range, &range,
-                                                  range_of(first + 1, end), memory_order_relaxed,
-                                                  memory_order_relaxed))
-            return (int64_t)first;
+        if (exchange(p, &range, range_of(first + 1, end))) return (int64_t)first;
     }
     *more = false;
-    for (int which; (which = fullest(parts, threads)) >= 0;) {
-        range = atomic_load_explicit(&parts[which].range, memory_order_relaxed);
-        const uint64_t first = first_of(range), end = end_of(range);
-        if (first < end && atomic_compare_exchange_weak_explicit(
-                               &parts[which].range, &range, range_of(first, end - 1),
-                               memory_order_relaxed, memory_order_relaxed))
-            return (int64_t)end - 1;
-    }
-    return -1;
+    return take_last(s);
 }

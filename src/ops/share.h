@@ -9,16 +9,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { TW_SHARE_PARTS = 128 }; /* threads beyond have none of their own, and take from others */
+
 /* One thread's part, in a line of a cache: first in the upper half, end in the lower one. */
-typedef struct tw_share {
+typedef struct tw_share_part {
     _Alignas(64) _Atomic uint64_t range;
+} tw_share_part;
+
+typedef struct tw_share {
+    tw_share_part part[TW_SHARE_PARTS];
+    int parts;
 } tw_share;
 
-/* Parts for `threads` threads at `parts`, before they begin; items < 2^32. */
-void tw_share_out(tw_share *parts, int threads, int64_t items);
+/* Before threads begin; items < 2^32. */
+void tw_share_begin(tw_share *s, int threads, int64_t items);
 
-/* The next item for thread `me` < threads, -1 when none is left; whether the one behind it is
- * likely to be this thread's too. */
-int64_t tw_share_next(tw_share *parts, int threads, int me, bool *more);
+/* The next item for thread `me`, -1 when none is left; whether the one behind it is likely to be
+ * this thread's too. */
+int64_t tw_share_next(tw_share *s, int me, bool *more);
 
 #endif

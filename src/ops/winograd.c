@@ -83,7 +83,7 @@ tw_status tw_winograd_create(tw_winograd *out, tw_task *t, const tw_conv_shapes 
                                         TW_DTYPE_F32));
     t->flops = tw_conv_flops(s);
     t->packs_whole = true; /* but for columns whose products nobody reads */
-    t->scratch_bytes = (size_t)w.threads * (sizeof(tw_share) + (size_t)w.own * sizeof(float));
+    t->scratch_bytes = (size_t)(w.threads * w.own) * sizeof(float);
     *out = w;
 done:
     return st;
@@ -219,18 +219,16 @@ static tw_winograd_work work_of(const tw_winograd *w, const void *x, int64_t ite
     return k;
 }
 
-static void run_items(const tw_winograd *w, const tw_task *t, const float *bias,
+static void run_items(const tw_winograd *w, const tw_task *t, tw_share *share, const float *bias,
                       const void *summand)
 {
-    tw_share *parts = t->scratch;
     const int me = omp_get_thread_num();
-    float *zeros = (float *)(void *)(parts + w->threads) + me * w->own, *v = zeros + w->zeros,
-          *m = v + w->inputs;
+    float *zeros = (float *)t->scratch + me * w->own, *v = zeros + w->zeros, *m = v + w->inputs;
     int64_t have = -1; /* first tile of the block whose inputs v holds */
     bool more;
     memset(zeros, 0, (size_t)w->zeros * sizeof *zeros);
     clear_spared(w, m);
-    for (int64_t item; (item = tw_share_next(parts, w->threads, me, &more)) >= 0;) {
+    for (int64_t item; (item = tw_share_next(share, me, &more)) >= 0;) {
         const tw_winograd_work k = work_of(w, t->in[0], item, !more);
         if (k.first != have) transform_inputs(w, v, t->in[0], zeros, k.first, k.count);
         have = k.first;
@@ -241,7 +239,8 @@ static void run_items(const tw_winograd *w, const tw_task *t, const float *bias,
 
 void tw_winograd_run(const tw_winograd *w, const tw_task *t, const float *bias, const void *summand)
 {
-    tw_share_out(t->scratch, w->threads, w->blocks * w->groups);
+    tw_share share;
+    tw_share_begin(&share, w->threads, w->blocks * w->groups);
 #pragma omp parallel num_threads(w->threads)
-    run_items(w, t, bias, summand);
+    run_items(w, t, &share, bias, summand);
 }

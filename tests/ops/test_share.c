@@ -17,30 +17,30 @@ static void one_thread_takes_its_part_and_then_the_others(void **state)
 {
     (void)state;
     static const int expected[] = {3, 4, 5, 2, 8, 1, 7, 0, 6};
-    tw_share parts[3];
+    tw_share share;
     bool more;
-    tw_share_out(parts, 3, 9);
+    tw_share_begin(&share, 3, 9);
     for (int k = 0; k < 9; k++) {
-        assert_int_equal(tw_share_next(parts, 3, 1, &more), expected[k]);
+        assert_int_equal(tw_share_next(&share, 1, &more), expected[k]);
         assert_int_equal(more, k < 2);
     }
-    for (int me = 0; me < 3; me++) assert_int_equal(tw_share_next(parts, 3, me, &more), -1);
+    for (int me = 0; me < 3; me++) assert_int_equal(tw_share_next(&share, me, &more), -1);
 }
 
 static void threads_take_each_item_once(void **state)
 {
     (void)state;
-    static const int counts[] = {0, 1, 3, 4, 17, ITEMS_MAX};
+    static const int counts[] = {0, 1, 3, 4, 17, ITEMS_MAX, ITEMS_MAX};
+    static const int parts[] = {4, 4, 4, 4, 4, 4, 2}; /* threads without a part of their own */
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
-        tw_share parts[THREADS];
+        tw_share share;
         int taken[ITEMS_MAX];
         memset(taken, 0, sizeof taken);
-        tw_share_out(parts, THREADS, counts[c]);
+        tw_share_begin(&share, parts[c], counts[c]);
 #pragma omp parallel num_threads(THREADS)
         {
             bool more;
-            for (int64_t k;
-                 (k = tw_share_next(parts, THREADS, omp_get_thread_num(), &more)) >= 0;) {
+            for (int64_t k; (k = tw_share_next(&share, omp_get_thread_num(), &more)) >= 0;) {
 #pragma omp atomic
                 taken[k]++;
             }
