@@ -42,6 +42,7 @@ static void close_to(double met, double wanted, double tolerance)
     if (!(fabs(met - wanted) <= tolerance)) fail_msg("%.12g met, %.12g wanted", met, wanted);
 }
 
+/* But for rounding: with AVX2, oneDNN sums the last rows of a product in another order. */
 static void a_set_has_no_distance_to_itself_in_any_order(void **state)
 {
     (void)state;
@@ -50,9 +51,8 @@ static void a_set_has_no_distance_to_itself_in_any_order(void **state)
           *twice = normals(1, 2 * N, D, NULL, 1);
     for (int i = 0; i < N; i++) memcpy(y + i * D, x + (N - 1 - i) * D, D * sizeof *y);
     for (int i = 0; i < 2 * N; i++) memcpy(twice + i * D, x + i / 2 * D, D * sizeof *y);
-    assert_true(distance(x, N, y, N, D) == 0);
-    assert_true(distance(x, N, twice, 2 * N, D) ==
-                0); /* each point twice is the same distribution */
+    close_to(distance(x, N, y, N, D), 0, 1e-6);
+    close_to(distance(x, N, twice, 2 * N, D), 0, 1e-6); /* each point twice: the same */
     tw_free(&x);
     tw_free(&y);
     tw_free(&twice);

@@ -23,7 +23,8 @@ typedef struct golden {
 
 /* Moving the input by 10^-7, a last place, moves the norms of the gradients of the last network by
  * 10^-4: where two numbers of a window of max pooling are nearly the same, the gradient jumps, and
- * four max poolings and a factor of 1 / 0.01 follow each other. The first network has none. */
+ * four max poolings and a factor of 1 / 0.01 follow each other. Of the second, sums in other
+ * orders, as AVX2 and SSE4.1 have them, move it by 3.4e-5. The first network has none. */
 static const golden goldens[] = {
     {"ncsn_small_mnist",
      5e-6,
@@ -39,7 +40,7 @@ static const golden goldens[] = {
          .param_grad_norm = 1785.38800445,
      }},
     {"ncsnv2_small",
-     1e-5,
+     1e-4,
      2 * 16 * 16 * 3,
      {
          .params = 117323,
