@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/each_isa.h"
 #include "tweedie/plan.h"
 
 typedef struct problem {
@@ -141,24 +141,10 @@ static void *compare(void *arg)
     return arg;
 }
 
-/* Each instruction set in a thread of its own, which asks for it anew. */
 static void products_left_out_change_nothing_but_the_rounding_of_pooled_gradients(void **state)
 {
     (void)state;
-    static const char *const isas[] = {"baseline", "avx2", "avx512"};
-    const char *before = getenv("TWEEDIE_ISA");
-    char *kept = before ? strdup(before) : NULL;
-    for (int k = 0; k < 3; k++) {
-        pthread_t thread;
-        setenv("TWEEDIE_ISA", isas[k], 1);
-        assert_int_equal(pthread_create(&thread, NULL, compare, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    if (kept)
-        setenv("TWEEDIE_ISA", kept, 1);
-    else
-        unsetenv("TWEEDIE_ISA");
-    free(kept);
+    on_each_isa(compare);
 }
 
 int main(void)

@@ -8,9 +8,9 @@
  * 2^-10 of the largest Σ |x w| for the K here; gradients of weights by a quarter of that.
  */
 #include <omp.h>
-#include <pthread.h>
 
 #include "ops/conv.h"
+#include "ops/each_isa.h"
 #include "ops/reference.h"
 #include "ops/winograd.h"
 
@@ -451,26 +451,12 @@ static void *solve_winograd_problems(void *arg)
     return arg;
 }
 
-/* Each instruction set in a thread of its own, which asks for it anew. */
 static void winograds_convolutions_are_those_of_slow_loops(void **state)
 {
     (void)state;
-    static const char *const isas[] = {"baseline", "avx2", "avx512"};
-    const char *before = getenv("TWEEDIE_ISA");
-    char *kept = before ? strdup(before) : NULL;
     single_convolution = TW_CONVOLUTION_WINOGRAD;
-    for (int k = 0; k < 3; k++) {
-        pthread_t thread;
-        setenv("TWEEDIE_ISA", isas[k], 1);
-        assert_int_equal(pthread_create(&thread, NULL, solve_winograd_problems, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
+    on_each_isa(solve_winograd_problems);
     single_convolution = TW_CONVOLUTION_DIRECT;
-    if (kept)
-        setenv("TWEEDIE_ISA", kept, 1);
-    else
-        unsetenv("TWEEDIE_ISA");
-    free(kept);
 }
 
 /* The same image alone, among others and with another number of threads: bit for bit, as sampling

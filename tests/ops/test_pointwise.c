@@ -2,8 +2,8 @@
  * the gradients with respect to input, weights and bias; on each instruction set, the same bits at
  * any number of threads, and of an image whatever is in its batch. Tolerances as in test_conv.c. */
 #include <omp.h>
-#include <pthread.h>
 
+#include "ops/each_isa.h"
 #include "ops/pointwise.h"
 #include "ops/pointwise_gradient.h"
 #include "ops/reference.h"
@@ -269,24 +269,10 @@ static void *solve_all(void *arg)
     return arg;
 }
 
-/* Each instruction set in a thread of its own, which asks for it anew. */
 static void products_of_pixels_are_those_of_slow_loops_at_any_number_of_threads(void **state)
 {
     (void)state;
-    static const char *const isas[] = {"baseline", "avx2", "avx512"};
-    const char *before = getenv("TWEEDIE_ISA");
-    char *kept = before ? strdup(before) : NULL;
-    for (int k = 0; k < 3; k++) {
-        pthread_t thread;
-        setenv("TWEEDIE_ISA", isas[k], 1);
-        assert_int_equal(pthread_create(&thread, NULL, solve_all, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    if (kept)
-        setenv("TWEEDIE_ISA", kept, 1);
-    else
-        unsetenv("TWEEDIE_ISA");
-    free(kept);
+    on_each_isa(solve_all);
 }
 
 int main(void)

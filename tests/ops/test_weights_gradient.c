@@ -4,8 +4,8 @@
  * A number is a sum of f32 of K products in chains: it errs by about 2^-24 of the sum of their
  * sizes, of which 32 times are allowed. */
 #include <omp.h>
-#include <pthread.h>
 
+#include "ops/each_isa.h"
 #include "ops/panel_gradient.h"
 #include "ops/reference.h"
 #include "ops/tile_gradient.h"
@@ -238,24 +238,10 @@ static void *solve_by_panels(void *arg)
     return arg;
 }
 
-/* Each instruction set in a thread of its own, which asks for it anew. */
 static void gradients_by_panels_are_those_of_slow_loops_at_any_number_of_threads(void **state)
 {
     (void)state;
-    static const char *const isas[] = {"baseline", "avx2", "avx512"};
-    const char *before = getenv("TWEEDIE_ISA");
-    char *kept = before ? strdup(before) : NULL;
-    for (int k = 0; k < 3; k++) {
-        pthread_t thread;
-        setenv("TWEEDIE_ISA", isas[k], 1);
-        assert_int_equal(pthread_create(&thread, NULL, solve_by_panels, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    if (kept)
-        setenv("TWEEDIE_ISA", kept, 1);
-    else
-        unsetenv("TWEEDIE_ISA");
-    free(kept);
+    on_each_isa(solve_by_panels);
 }
 
 /* ---- one tile ---- */
