@@ -4,14 +4,12 @@
 
 #include "ops/simd.h"
 
+/* TURNED_BEST: with AVX-512 halves of a panel, since any number of rows is as fast; else not 5
+ * rows, which leave 10 chains of sums where 8 must always be busy: too few when a load is late. */
 #if defined(TW_SIMD_AVX512)
-enum { ROWS_MAX = 12, TURNED_BEST = 8 }; /* halves of a panel: any number of rows is as fast */
+enum { ROWS_MAX = 12, TURNED_BEST = 8 };
 #else
-enum {
-    ROWS_MAX = 6,
-    TURNED_BEST = 6
-}; /* 5 rows leave 10 chains of sums, which 8 keep busy: too
-      few where a load is late */
+enum { ROWS_MAX = 6, TURNED_BEST = 6 };
 #endif
 
 enum {

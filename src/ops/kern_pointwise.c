@@ -14,7 +14,6 @@ enum {
     COLUMNS = V * TW_LANES,
     PANEL = TW_POINTWISE_PANEL,
     LINE = 16, /* floats */
-    PAGE = 1024,
     SECOND_LEVEL = 2,
     EACH = TW_POINTWISE_FETCH_EACH,
     TOGETHER = 4 /* rows that are laid out at a time */
