@@ -4,9 +4,9 @@
 #include "ops/simd.h"
 
 #if defined(TW_SIMD_AVX512)
-enum { ROWS_MAX = 12, FETCH = 0 };
+enum { ROWS_MAX = 12 };
 #else
-enum { ROWS_MAX = 6, FETCH = 1 };
+enum { ROWS_MAX = 6 };
 #endif
 
 enum {
