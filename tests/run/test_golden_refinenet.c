@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tweedie/fingerprint.h"
+#include "tweedie/processor.h"
 #include "tweedie/setup.h"
 
 typedef struct golden {
@@ -21,10 +22,12 @@ typedef struct golden {
     tw_fingerprint f;
 } golden;
 
+/* Sums in the orders of AVX2 and SSE4.1 move the gradient of the second network by 3.4e-5. */
+static const double gradients_of_lesser = 1e-4;
+
 /* Moving the input by 10^-7, a last place, moves the norms of the gradients of the last network by
  * 10^-4: where two numbers of a window of max pooling are nearly the same, the gradient jumps, and
- * four max poolings and a factor of 1 / 0.01 follow each other. Of the second, sums in other
- * orders, as AVX2 and SSE4.1 have them, move it by 3.4e-5. The first network has none. */
+ * four max poolings and a factor of 1 / 0.01 follow each other. The first network has none. */
 static const golden goldens[] = {
     {"ncsn_small_mnist",
      5e-6,
@@ -40,7 +43,7 @@ static const golden goldens[] = {
          .param_grad_norm = 1785.38800445,
      }},
     {"ncsnv2_small",
-     1e-4,
+     1e-5,
      2 * 16 * 16 * 3,
      {
          .params = 117323,
@@ -118,7 +121,8 @@ static void networks_agree_with_the_published_code(void **state)
             const tw_fingerprint f =
                 measure(goldens[i].config,
                         &(tw_plan_options){.precision = TW_PRECISION_F32, .no_fusion = no_fusion});
-            agrees(&goldens[i], &f, 5e-6, goldens[i].gradients);
+            const bool lesser = i == 1 && tw_isa_get() != TW_ISA_AVX512;
+            agrees(&goldens[i], &f, 5e-6, lesser ? gradients_of_lesser : goldens[i].gradients);
         }
 }
 
